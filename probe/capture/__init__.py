@@ -1,0 +1,7 @@
+"""One way to see any model: an ordered list of places where the residual stream passes, and its own decoder."""
+
+from probe.capture.hooks import Captured, Place, StreamModel, capture
+from probe.capture.invariants import Finding, check_invariants
+from probe.capture.native import NativeModel
+
+__all__ = ["Captured", "Finding", "NativeModel", "Place", "StreamModel", "capture", "check_invariants"]

@@ -1,0 +1,112 @@
+"""The capture engine: forward hooks that copy the stream at chosen tokens while the model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where the stream passes: a module's first input or its output, and how the stream is read from it.
+
+    Args:
+        read: turns what the module takes or returns into the stream ``[batch, time, width]``, e.g. by adding the
+            two tensors that blocks of the mamba_ssm family return.
+    """
+
+    name: str
+    module: nn.Module
+    side: Literal["input", "output"]
+    read: Callable[[Any], Tensor]
+
+
+class StreamModel(Protocol):
+    """A model as every verb sees it."""
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """Where the stream passes, layer 0 first: [blocks + 1]."""
+
+    @property
+    def width(self) -> int:
+        """The stream's width."""
+
+    def run(self, inputs: Tensor) -> Tensor:
+        """Returns the model's predictions at every token, ``[batch, time, outputs]``."""
+
+    def decode(self, stream: Tensor) -> Tensor:
+        """Returns what the final norm and the read-out make of a stream, ``[..., width] -> [..., outputs]``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """The stream at chosen tokens, layer by layer, and the model's own predictions there."""
+
+    stream: Float[Tensor, "layer batch context width"]
+    output: Float[Tensor, "batch context outputs"]
+
+
+@torch.no_grad()
+def capture(
+    model: StreamModel, inputs: Float[Tensor, "batch time dim"], positions: Int[Tensor, " context"]
+) -> Captured:
+    """Runs the model and copies the stream at the given tokens, at the read-in and after every block.
+
+    What is returned shares no memory with the model's own tensors: a block that adds in place changes nothing in
+    it, and no larger tensor is kept alive.
+
+    Args:
+        positions: the tokens to keep, by their place in the sequence.
+
+    Raises:
+        AssertionError: if a place saw no call, or more than one, during the pass.
+    """
+    shape = (len(model.places), len(inputs), len(positions), model.width)
+    parameter = inputs.new_empty(0)
+    stream = torch.empty(shape, dtype=parameter.dtype, device=inputs.device)
+
+    def keep(layer: int, seen: Tensor) -> None:
+        torch.index_select(seen, 1, positions, out=stream[layer])
+
+    with watching(model.places, keep):
+        output = model.run(inputs)
+    return Captured(stream, output.index_select(1, positions))
+
+
+@contextmanager
+def watching(places: Sequence[Place], see: Callable[[int, Tensor], None]) -> Iterator[None]:
+    """Calls ``see(layer, stream)`` at every place while the body runs; its hooks never outlive the body."""
+    calls = [0] * len(places)
+    handles: list[RemovableHandle] = []
+    try:
+        for layer, place in enumerate(places):
+            handles.append(_watch(place, layer, calls, see))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    for place, count in zip(places, calls, strict=True):
+        # a fused path that goes round a module would otherwise leave a layer empty without a word
+        assert count == 1, f"the stream passed {place.name} {count} times in one forward pass, not once"
+
+
+def _watch(place: Place, layer: int, calls: list[int], see: Callable[[int, Tensor], None]) -> RemovableHandle:
+    def on_input(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+        calls[layer] += 1
+        see(layer, place.read(arguments[0]))
+
+    def on_output(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        calls[layer] += 1
+        see(layer, place.read(output))
+
+    if place.side == "input":
+        return place.module.register_forward_pre_hook(on_input)
+    return place.module.register_forward_hook(on_output)

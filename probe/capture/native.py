@@ -1,0 +1,34 @@
+"""Our own models as streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from probe.capture.hooks import Place
+from probe.models import ResidualModel
+
+
+class NativeModel:
+    """Wraps a `ResidualModel`: layer 0 is what enters the first block, layer i what leaves block i."""
+
+    def __init__(self, model: ResidualModel) -> None:
+        self.model = model
+        self.width = model.config.width
+        entry = Place("blocks.0 (input)", model.blocks[0], "input", _itself)
+        exits = [Place(f"blocks.{i}", block, "output", _itself) for i, block in enumerate(model.blocks)]
+        self.places: Sequence[Place] = [entry, *exits]
+
+    def run(self, inputs: Tensor) -> Tensor:
+        """Returns the model's predictions at every token, ``[batch, time, outputs]``."""
+        output: Tensor = self.model(inputs)
+        return output
+
+    def decode(self, stream: Tensor) -> Tensor:
+        """Returns what the final norm and the read-out make of a stream."""
+        return self.model.decode(stream)
+
+
+def _itself(stream: Tensor) -> Tensor:
+    return stream

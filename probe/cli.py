@@ -1,0 +1,230 @@
+"""The command line: flags become a config, a verb turns it into a result, files and a few lines come out.
+
+The only module that prints. Exit 0 done, 2 the user's mistake, 1 ours, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from probe.config import ARCHITECTURES, CheckConfig, FitConfig, ListConfig, PlotConfig, TrainConfig
+from probe.errors import ProbeError
+
+if TYPE_CHECKING:
+    from probe.records import Record
+
+COMMANDS = {
+    "train": TrainConfig,
+    "fit": FitConfig,
+    "plot": PlotConfig,
+    "check": CheckConfig,
+    "list": ListConfig,
+}
+DESCRIPTION = (
+    "What does each block of a sequence model add? Fits heads on the residual stream, layer by layer."
+)
+SHOW_AFTER = 2.0  # seconds before a progress bar appears
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        config = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS, prog="probe", description=DESCRIPTION, args=given, sort_subcommands=False
+        )
+        return RUN[type(config)](config, shlex.join(["probe", *given]))
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    except ProbeError as error:
+        print(f"probe: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("probe: interrupted", file=sys.stderr)
+        return 130
+
+
+def _train(config: TrainConfig, command: str) -> int:
+    from probe.train import train_model
+
+    with _bar("train") as show:
+        record = train_model(
+            config,
+            command,
+            lambda now: show(f"loss {now.loss:.4f}  error {now.error:.4f}", now.step, now.steps),
+        )
+    found = record.provenance
+    errors = found["errors"]
+    if config.json:
+        print(json.dumps({name: found[name] for name in ("task", "step", "seconds", "digest", "errors")}))
+        return 0
+    print(f"{config.out}: {found['step']} steps in {found['seconds'] / 60:.1f} min, task {found['task']}")
+    print(f"error at {found['context']} examples: {errors[-1]:.4f} (1 = predicting zero)")
+    return 0
+
+
+def _fit(config: FitConfig, command: str) -> int:
+    from probe import records
+    from probe.checkpoint import find
+    from probe.fit import fit_heads
+    from probe.plots import layer_curve, save_figure
+
+    stem = Path(config.out or _default_stem([find(name).stem for name in config.ckpt], config.task))
+    picture = stem.with_name(f"{stem.name}.png")
+    for path in (*records.record_paths(stem), picture):
+        records.check_writable(path)
+    with _bar("fit") as show:
+        record = fit_heads(config, command, show)
+    written = [*records.save(record, stem), save_figure(layer_curve([record]), picture)]
+    if config.json:
+        print(json.dumps(_summary(record), indent=2))
+    else:
+        print(_layer_table(record))
+        print("wrote " + ", ".join(map(str, written)))
+    return 0
+
+
+def _plot(config: PlotConfig, command: str) -> int:
+    from probe import records
+    from probe.plots import KINDS, View, save_figure
+
+    records.check_writable(config.out)
+    loaded = [records.load(path) for path in config.records]
+    view = View(x=None if config.depth == "auto" else config.depth, context=config.context)
+    print(f"wrote {save_figure(KINDS[config.kind](loaded, view), config.out)}")
+    return 0
+
+
+def _check(config: CheckConfig, command: str) -> int:
+    from probe.check import check_checkpoint
+
+    findings = check_checkpoint(config)
+    for finding in findings:
+        print(f"{'ok  ' if finding.held else 'FAIL'}  {finding.claim} ({finding.seen})")
+    return 0 if all(finding.held for finding in findings) else 1
+
+
+def _list(config: ListConfig, command: str) -> int:
+    lists: dict[str, Callable[[], dict[str, str]]] = {
+        "tasks": _tasks,
+        "architectures": lambda: {name: family.layout for name, family in ARCHITECTURES.items()},
+        "heads": _heads,
+        "learners": _learners,
+        "checkpoints": _checkpoints,
+    }
+    chosen = list(lists) if config.what == "all" else [config.what]
+    for title in chosen:
+        entries = lists[title]()
+        if len(chosen) > 1:
+            print(f"{title}:")
+        width = max(map(len, entries), default=0)
+        for name, text in entries.items():
+            print(f"  {name:<{width}}  {text}" if text else f"  {name}")
+    return 0
+
+
+def _tasks() -> dict[str, str]:
+    from probe.tasks import TASKS
+
+    return {name: (task.__doc__ or "").split("\n")[0] for name, task in TASKS.items()}
+
+
+def _heads() -> dict[str, str]:
+    from probe.heads import HEADS
+
+    return dict(HEADS)
+
+
+def _learners() -> dict[str, str]:
+    from probe.learners import LEARNERS
+
+    return {name: (learner.__doc__ or "").split("\n")[0] for name, learner in LEARNERS.items()}
+
+
+def _checkpoints() -> dict[str, str]:
+    import tomllib
+
+    index = Path("checkpoints/index.toml")
+    described = tomllib.loads(index.read_text()) if index.is_file() else {}
+    return {
+        path.name: str(described.get(path.stem, {}).get("summary", ""))
+        for path in sorted(Path("checkpoints").glob("*.pt"))
+    }
+
+
+RUN: dict[type, Callable[[Any, str], int]] = {
+    TrainConfig: _train,
+    FitConfig: _fit,
+    PlotConfig: _plot,
+    CheckConfig: _check,
+    ListConfig: _list,
+}
+
+
+def _default_stem(names: Sequence[str], task: str) -> str:
+    words = "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in task)
+    return f"figures/fit-{'-'.join(names)}-{words}"
+
+
+def _summary(record: Record) -> dict[str, Any]:
+    """Returns what a script would ask for first: errors by layer at the largest context."""
+    table = record.table
+    at_last = table[table["context"] == table["context"].max()]
+    models: dict[str, Any] = {}
+    for row in at_last.itertuples():
+        heads = models.setdefault(str(row.model), {})
+        layer = "all" if row.layer is None or row.layer != row.layer else str(int(row.layer))
+        heads.setdefault(str(row.head), {})[layer] = row.error
+    return {"context": int(table["context"].max()), "error": models}
+
+
+def _layer_table(record: Record) -> str:
+    """Returns the errors by layer at the largest context as a short table."""
+    table = record.table
+    context = int(table["context"].max())
+    at_last = table[(table["context"] == context) & (table["target"] == table["target"].iloc[-1])]
+    lines = [f"error at {context} examples (1 = predicting zero)"]
+    for model, rows in table[table["context"] == context].groupby("model", sort=False):
+        layered = rows[rows["layer"].notna() & (rows["head"] != "model")]
+        grid = layered.pivot_table(index="layer", columns="head", values="error", sort=False)
+        lines += ["", str(model), grid.to_string(float_format=lambda number: f"{number:.5f}")]
+        others = rows[rows["layer"].isna() | (rows["head"] == "model")]
+        lines += [f"  {row.head}: {row.error:.5f}" for row in others.itertuples()]
+    assert len(at_last), "the largest context has rows"
+    return "\n".join(lines)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Yields ``show(text, done, total)``: a progress bar on stderr, only on a terminal and only after two seconds."""
+    if not sys.stderr.isatty():
+        yield lambda text, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}"),
+    )
+    began = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None, visible=False, text="")
+
+        def show(text: str, done: int, total: int) -> None:
+            visible = time.monotonic() - began > SHOW_AFTER
+            progress.update(task, completed=done, total=total, text=text, visible=visible)
+
+        yield show

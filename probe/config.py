@@ -1,0 +1,258 @@
+"""Every verb's settings as frozen dataclasses: a field is a flag of the command line, its docstring the help.
+
+Nothing here imports torch, so that `probe --help` is instant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import tyro
+
+Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
+HeadName = Literal["linear", "lens", "calibrated"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a model is built from; stands in every checkpoint."""
+
+    layout: str
+    """Blocks as text, e.g. M24 or (AF)12."""
+    dim: int
+    """Dimension of the inputs x."""
+    width: int
+    """Width of the residual stream."""
+    outputs: int = 1
+    """Dimension of the predictions."""
+    norm: Literal["rms", "layer"] = "rms"
+    """RMSNorm or LayerNorm, before every block and at the end."""
+    positions: Literal["none", "learned"] = "none"
+    """Learned absolute positions, or none."""
+    slots: int = 0
+    """Number of learned positions, in tokens."""
+    attention_heads: int = 8
+    """Attention heads of every attention block."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A named family: its layout for a number of blocks, and what goes with it."""
+
+    layout: str
+    """Layout text with {n} for the number of repeats."""
+    blocks_per_repeat: int
+    norm: Literal["rms", "layer"]
+    positions: Literal["none", "learned"]
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "mamba": Architecture("M{n}", 1, "rms", "none"),
+    "transformer": Architecture("(AF){n}", 2, "layer", "learned"),
+}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Trains a model on fresh prompts; a flag that is not given is taken from the preset and the architecture."""
+
+    out: str
+    """The checkpoint to write, FILE.pt; the state stands beside it in FILE.pt.state."""
+    task: str | None = None
+    """The task with its options, e.g. linear or noisy_linear:noise=0.5,target=clean."""
+    arch: str | None = None
+    """A named architecture (see probe list architectures)."""
+    layout: str | None = None
+    """Blocks as text instead of a named architecture, e.g. M24, (AF)12 or M(AM)12."""
+    preset: Literal["laptop", "paper"] = "laptop"
+    """Sizes, steps and rates: laptop takes about half an hour on one core, paper is the published recipe."""
+    dim: int | None = None
+    """Dimension of the inputs x."""
+    width: int | None = None
+    """Width of the residual stream."""
+    blocks: int | None = None
+    """Number of blocks of a named architecture (a transformer layer is two)."""
+    norm: Literal["rms", "layer"] | None = None
+    """RMSNorm or LayerNorm."""
+    positions: Literal["none", "learned"] | None = None
+    """Learned absolute positions, or none."""
+    attention_heads: int | None = None
+    """Attention heads of every attention block."""
+    context: int | None = None
+    """Examples before the last query."""
+    steps: int | None = None
+    """Training steps, each on a fresh batch."""
+    batch: int | None = None
+    """Prompts a step."""
+    lr: float | None = None
+    """Peak learning rate of Adam."""
+    schedule: Literal["constant", "cosine"] | None = None
+    """The rate after the warm-up: constant, or a half cosine down to 0 at the last step."""
+    warmup: int | None = None
+    """Steps over which the rate rises linearly from 0."""
+    clip: float | None = None
+    """Largest gradient norm; 0 clips nothing."""
+    curriculum: bool | None = None
+    """Whether dimensions and examples grow during training (Garg et al., 2022), as the preset has it."""
+    seed: int = 0
+    """Seed of the first weights and of every batch."""
+    device: str = "auto"
+    """cpu, cuda, or auto: a GPU where there is one."""
+    kernel: Kernel = "auto"
+    """Backend of the selective scan."""
+    threads: int | None = None
+    """CPU threads; the weights depend on their number in the last bits."""
+    save_seconds: float = 60.0
+    """Seconds between saves of weights, state and loss log."""
+    json: bool = False
+    """Print a summary of the training as JSON on stdout."""
+    resume: bool = False
+    """Continue from FILE.pt.state, with the settings that stand in it."""
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """A number that grows from `start` by `increment` every `every` steps until it reaches its final value."""
+
+    start: int
+    increment: int
+    every: int
+
+    def at(self, step: int, final: int) -> int:
+        """Returns the value at a step, counted from 0."""
+        return min(final, self.start + self.increment * (step // self.every))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What `probe train` does where no flag says otherwise."""
+
+    dim: int
+    width: int
+    blocks: dict[str, int]
+    """Number of blocks by architecture; the first is the default."""
+    context: int
+    steps: int
+    batch: int
+    lr: dict[str, float]
+    """Learning rate by architecture; the first is the default."""
+    schedule: Literal["constant", "cosine"]
+    warmup: int
+    clip: float
+    attention_heads: int
+    curriculum: bool
+    dims: Curriculum
+    points: Curriculum
+
+
+PRESETS: dict[str, Preset] = {
+    "laptop": Preset(
+        dim=5,
+        width=64,
+        blocks={"mamba": 8, "transformer": 12},
+        context=15,
+        steps=8_000,
+        batch=64,
+        lr={"mamba": 2e-3, "transformer": 1e-3},
+        schedule="cosine",
+        warmup=400,
+        clip=1.0,
+        attention_heads=4,
+        curriculum=False,
+        dims=Curriculum(2, 1, 300),
+        points=Curriculum(6, 2, 300),
+    ),
+    # Grazzi et al. (2024), A.1 and configurations; the optimiser is Adam without weight decay or clipping
+    "paper": Preset(
+        dim=20,
+        width=256,
+        blocks={"mamba": 24, "transformer": 24},
+        context=40,
+        steps=500_001,
+        batch=64,
+        lr={"mamba": 1e-4, "transformer": 1e-4},
+        schedule="cosine",
+        warmup=0,
+        clip=0.0,
+        attention_heads=8,
+        curriculum=True,
+        dims=Curriculum(5, 1, 2000),
+        points=Curriculum(11, 2, 2000),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Fits heads on the residual stream at every block and measures their errors on fresh prompts."""
+
+    ckpt: tuple[str, ...]
+    """Checkpoints; a bare name that is not found here is sought in checkpoints/."""
+    task: str
+    """The task with its options; it may differ from the one the checkpoint was trained on."""
+    head: tuple[HeadName, ...] = ("linear", "lens")
+    """linear: ridge from the stream to the target. lens: the model's own decoder applied early. calibrated: the lens
+    with a scale and a shift per prompt."""
+    target: str = "y"
+    """What the linear head is asked for: y, or a drawn parameter such as w."""
+    context: str = "all"
+    """Numbers of examples before the query: all, or N,N,..."""
+    prompts: int = 8192
+    """Prompts the heads are fitted on; a quarter as many again choose the penalty."""
+    score: int = 2048
+    """Prompts the errors are measured on."""
+    seed: int = 0
+    """Seed of every prompt."""
+    dim: int | None = None
+    """Dimension of the inputs x; the checkpoint's, and an error if it differs."""
+    batch: int = 256
+    """Prompts a forward pass; no result depends on it."""
+    device: str = "auto"
+    """cpu, cuda, or auto: a GPU where there is one."""
+    kernel: Kernel = "auto"
+    """Backend of the selective scan."""
+    protocol: Literal["published", "released"] = "published"
+    """How the calibrated head is fitted: as Grazzi et al. (2024) describe it, or as their code does it."""
+    out: str | None = None
+    """Stem of the files written: STEM.csv, STEM.json, STEM.png. Default figures/fit-CHECKPOINT-TASK."""
+    json: bool = False
+    """Print a summary of the record as JSON on stdout instead of a table."""
+
+
+@dataclass(frozen=True)
+class PlotConfig:
+    """Draws a figure from saved records, without the models."""
+
+    records: tyro.conf.Positional[tuple[str, ...]]
+    """RECORD.csv files; several are laid over one another."""
+    out: str
+    """The figure, FILE.png, FILE.pdf or FILE.svg."""
+    kind: Literal["layers", "contexts", "heatmap", "calibration", "training"] = "layers"
+    """Error by layer, error by examples, both as a map, scale and shift by layer, or the training curve."""
+    depth: Literal["auto", "layer", "depth", "parameters", "flops"] = "auto"
+    """The axis of a layer curve."""
+    context: int | None = None
+    """The number of examples a layer curve is drawn at; the largest by default."""
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Checks on this very file that what is captured is the residual stream."""
+
+    ckpt: str
+    """A checkpoint; a bare name that is not found here is sought in checkpoints/."""
+    seed: int = 0
+    """Seed of the prompts."""
+    kernel: Kernel = "auto"
+    """Backend of the selective scan."""
+
+
+@dataclass(frozen=True)
+class ListConfig:
+    """Lists what can be named."""
+
+    what: tyro.conf.Positional[
+        Literal["all", "tasks", "architectures", "heads", "learners", "checkpoints"]
+    ] = "all"
+    """One list, or all of them."""

@@ -1,0 +1,16 @@
+"""The one exception a user is meant to read."""
+
+
+class ProbeError(Exception):
+    """Reports a user's mistake in one sentence: what was given, what was needed, what to do.
+
+    The command line prints it to stderr and exits with code 2, without a traceback.
+    """
+
+
+def suggest(given: str, known: list[str]) -> str:
+    """Returns ``Did you mean NAME? `` where a known name is close to what was given, else nothing."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(given, known, n=1)
+    return f"Did you mean {close[0]}? " if close else ""

@@ -1,0 +1,38 @@
+"""Heads: maps from the stream to a target, fitted in one pass over batches that are then forgotten.
+
+scikit-learn is imported by `probe.heads.estimator` alone.
+"""
+
+from probe.heads.affine import apply as apply_affine
+from probe.heads.affine import fit_affine
+from probe.heads.moments import Moments
+from probe.heads.ridge import (
+    PENALTIES,
+    LinearHeads,
+    RidgePath,
+    SelectionErrors,
+    best_penalty,
+    fold_errors,
+    solve_path,
+)
+
+HEADS = {
+    "linear": "ridge regression from the stream to the target, fitted for every layer and context",
+    "lens": "the model's own final norm and read-out, applied early",
+    "calibrated": "the lens with a scale and a shift fitted on each prompt's validation queries",
+}
+"""Every head by its name on the command line."""
+
+__all__ = [
+    "HEADS",
+    "PENALTIES",
+    "LinearHeads",
+    "Moments",
+    "RidgePath",
+    "SelectionErrors",
+    "apply_affine",
+    "best_penalty",
+    "fit_affine",
+    "fold_errors",
+    "solve_path",
+]

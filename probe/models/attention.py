@@ -1,0 +1,46 @@
+"""Causal multi-head self-attention as in GPT-2."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from probe.errors import ProbeError
+
+
+class Attention(nn.Module):
+    """Lets every token attend to itself and to earlier tokens (Vaswani et al., 2017; Radford et al., 2019).
+
+    Args:
+        heads: the number of attention heads; it must divide the width.
+        blocks: the model's number of blocks, by whose square root the output weights' spread is divided.
+    """
+
+    def __init__(self, width: int, heads: int, blocks: int) -> None:
+        super().__init__()
+        if width % heads:
+            raise ProbeError(
+                f"A width of {width} cannot be split into {heads} attention heads. Choose a width that is a multiple."
+            )
+        self.heads = heads
+        self.c_attn = nn.Linear(width, 3 * width)
+        self.c_proj = nn.Linear(width, width)
+        nn.init.normal_(self.c_attn.weight, std=0.02)
+        nn.init.normal_(self.c_proj.weight, std=0.02 / blocks**0.5)
+        nn.init.zeros_(self.c_attn.bias)
+        nn.init.zeros_(self.c_proj.bias)
+
+    def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+        batch, time, width = hidden.shape
+        split = self.c_attn(hidden).view(batch, time, 3, self.heads, width // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        result: Tensor = self.c_proj(mixed.transpose(1, 2).reshape(batch, time, width))
+        return result
+
+    def flops(self, time: int) -> int:
+        """Returns the forward floating-point operations for one sequence, causal half of the scores only."""
+        width = self.c_proj.in_features
+        projections = 2 * time * (self.c_attn.weight.numel() + self.c_proj.weight.numel())
+        return projections + 2 * time * (time + 1) * width

@@ -1,0 +1,34 @@
+"""Pictures drawn from records alone, so that a figure can be redrawn on a machine with no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from matplotlib.figure import Figure
+
+from probe.plots.calibration import calibration_curve
+from probe.plots.contexts import context_curve
+from probe.plots.heatmap import heat_map
+from probe.plots.layers import layer_curve
+from probe.plots.style import View, save_figure
+from probe.plots.training import training_curve
+from probe.records import Record
+
+KINDS: dict[str, Callable[[Sequence[Record], View], Figure]] = {
+    "layers": layer_curve,
+    "contexts": context_curve,
+    "heatmap": heat_map,
+    "calibration": calibration_curve,
+    "training": training_curve,
+}
+
+__all__ = [
+    "KINDS",
+    "View",
+    "calibration_curve",
+    "context_curve",
+    "heat_map",
+    "layer_curve",
+    "save_figure",
+    "training_curve",
+]

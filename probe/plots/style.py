@@ -1,0 +1,349 @@
+"""What every picture shares: how records are read into series, the look of a page, and saving it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+
+from probe.errors import ProbeError, suggest
+from probe.records import Record, tidy, write_atomically
+
+Numbers = NDArray[np.float64]
+Line = Literal["-", "--", "-.", ":", ""] | tuple[float, tuple[float, ...]]
+
+# Okabe and Ito (2008), told apart by colour-blind readers; black is for references, yellow fades on paper.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+GREY = "#777777"
+HEAD_LINES: dict[str, Line] = {"linear": "-", "lens": "--", "calibrated": ":"}
+OTHER_LINE: Line = "-."
+NAMES = {"linear": "linear head", "calibrated": "calibrated lens", "chance_calibrated": "chance, calibrated"}
+
+ERROR_LABEL = "normalised error (1 = predicting zero)"
+X_LABELS = {
+    "layer": "layer (0 = read-in)",
+    "depth": "depth (layer / number of blocks)",
+    "parameters": "share of parameters up to the layer",
+    "flops": "share of FLOPs up to the layer",
+}
+NEEDED = {
+    "fit": {"model", "layer", "context", "target", "head", "error", "low", "high"},
+    "train": {"model", "step", "loss"},
+}
+PAGE = {1: 3.5, 2: 7.2}
+"""Width in inches of one and of two columns of a paper."""
+
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.0,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 7.5,
+    "legend.fontsize": 7.0,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 3.0,
+    "ytick.minor.size": 1.5,
+    "ytick.minor.width": 0.4,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.2,
+    "legend.columnspacing": 1.4,
+    "legend.borderaxespad": 0.2,
+    "figure.dpi": 150,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,  # text stays text that an editor can change
+    "svg.fonttype": "none",
+    "svg.hashsalt": "probe",  # identifiers, and so the file, repeat from run to run
+}
+METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "svg": {"Date": None, "Creator": None},
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """Says what a picture shows; a field left empty takes the picture's own default."""
+
+    x: Literal["layer", "depth", "parameters", "flops"] | None = None
+    """The axis that layers are laid along."""
+    context: int | None = None
+    """The number of examples in context; by default the largest that every model has."""
+    heads: tuple[str, ...] = ()
+    """The heads drawn."""
+    layers: tuple[int, ...] = ()
+    """The layers drawn."""
+    target: str | None = None
+    """The target that heads were asked for; y by default."""
+    title: str | None = None
+    """A line above the picture."""
+    columns: Literal[1, 2] | None = None
+    """How many columns of a paper the picture spans."""
+
+
+USUAL = View()
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One model of one record, with the look it keeps throughout a picture."""
+
+    label: str
+    colour: str
+    marker: str
+    table: pd.DataFrame
+    about: dict[str, Any]
+
+    @property
+    def blocks(self) -> int:
+        """Returns the number of blocks, which is the last layer."""
+        last = self.about.get("blocks") or self.table["layer"].max()
+        return 0 if pd.isna(last) else int(last)
+
+    def rows(self, head: str, context: int | None = None) -> pd.DataFrame:
+        """Returns a head's rows with an error, by layer and context."""
+        table = self.table[(self.table["head"] == head) & self.table["error"].notna()]
+        table = table if context is None else table[table["context"] == context]
+        return table.sort_values(["layer", "context"])
+
+    def positions(self, x: str, layers: Iterable[int]) -> Numbers:
+        """Returns where layers lie along the x axis asked for."""
+        at = np.asarray(list(layers), dtype=np.int64)
+        if x in ("layer", "depth"):
+            return at / (self.blocks if x == "depth" else 1)
+        total = self.about.get(f"cumulative_{x}")
+        if not total or len(total) <= at.max(initial=0):
+            raise ProbeError(
+                f"The record of {self.label} counts no {x} by layer. Draw it against depth instead."
+            )
+        return np.asarray(total, dtype=np.float64)[at] / float(total[-1])
+
+
+def check_view(view: View, picture: str, *used: str) -> None:
+    """Raises where a view asks for what this picture has no use of."""
+    for field in fields(view):
+        ignored = field.name not in (*used, "title", "columns")
+        if ignored and getattr(view, field.name) != field.default:
+            raise ProbeError(f"{field.name} was given, but {picture} has no use of it. Leave it out.")
+    if view.x is not None and view.x not in X_LABELS:
+        raise ProbeError(
+            f"No axis is called {view.x!r}. {suggest(view.x, list(X_LABELS))}Axes: {', '.join(X_LABELS)}."
+        )
+
+
+def read_series(
+    records: Sequence[Record], kind: str, picture: str, target: str | None = None
+) -> list[Series]:
+    """Returns every model of every record, each under a label of its own.
+
+    Args:
+        kind: the kind of record the picture is drawn from, "fit" or "train".
+    """
+    if not records:
+        raise ProbeError(
+            f"No record was given, but {picture} needs one at least. Give the .csv of probe {kind}."
+        )
+    found: list[tuple[str, Record, pd.DataFrame]] = []
+    for record in records:
+        if not NEEDED[kind] <= set(record.table.columns) or record.table.empty:
+            given = record.provenance.get("kind", "another kind")
+            raise ProbeError(
+                f"A record of {given} was given, but {picture} needs one of {kind}. Give its .csv."
+            )
+        for model, table in tidy(record.table).groupby("model", sort=False):
+            rows = _one_target(table, target) if kind == "fit" else table
+            if kind == "fit" and rows.duplicated(["layer", "context", "head"]).any():
+                raise ProbeError(
+                    f"{model} has several errors at one layer, context and head. Keep one of each."
+                )
+            found.append((str(model), record, rows))
+    labels = _labels([(model, record) for model, record, _ in found])
+    return [
+        Series(
+            label=label,
+            colour=COLOURS[i % len(COLOURS)],
+            marker=MARKERS[(i + i // len(COLOURS)) % len(MARKERS)],
+            table=table,
+            about=dict((record.provenance.get("models") or {}).get(model) or {}),
+        )
+        for i, (label, (model, record, table)) in enumerate(zip(labels, found, strict=True))
+    ]
+
+
+def _one_target(table: pd.DataFrame, target: str | None) -> pd.DataFrame:
+    """Returns the rows of one target: errors of several have different units."""
+    known = [str(name) for name in table["target"].dropna().unique()]
+    if target is not None and target not in known:
+        hint = suggest(target, known)
+        raise ProbeError(f"No row has the target {target}. {hint}Targets: {', '.join(known) or 'none'}.")
+    chosen = target or ("y" if "y" in known or not known else known[0])
+    return table[(table["target"] == chosen) | table["target"].isna()]
+
+
+def _labels(found: Sequence[tuple[str, Record]]) -> list[str]:
+    """Returns the models' names, told apart by task, then by number, where two records share one."""
+    labels: list[str] = []
+    names = [model for model, _ in found]
+    for model, record in found:
+        config = record.provenance.get("config")  # a dataclass until the record is saved
+        task = config.get("task") if isinstance(config, dict) else getattr(config, "task", None)
+        label = f"{model}, {task}" if names.count(model) > 1 and task else model
+        same = sum(other == label or other.startswith(f"{label} [") for other in labels)
+        labels.append(f"{label} [{same + 1}]" if same else label)
+    return labels
+
+
+def choose_heads(series: Sequence[Series], asked: Sequence[str], usual: Iterable[str]) -> list[str]:
+    """Returns the heads to draw: those asked for, or the usual ones that are there."""
+    present = pd.concat([one.table.loc[one.table["layer"].notna(), "head"] for one in series])
+    known = [str(name) for name in present.unique() if name != "model"]
+    for name in asked:
+        if name not in known:
+            hint = suggest(name, known)
+            raise ProbeError(f"No row has the head {name}. {hint}Heads: {', '.join(known) or 'none'}.")
+    chosen = list(asked) or [name for name in usual if name in known] or known
+    if not chosen:
+        raise ProbeError("The record has no head at any layer to draw. Give a record of probe fit.")
+    return chosen
+
+
+def choose_context(series: Sequence[Series], heads: Sequence[str], asked: int | None) -> int:
+    """Returns the context to draw: the one asked for, or the largest that every model has."""
+    each = [{int(n) for head in heads for n in one.rows(head)["context"].dropna().unique()} for one in series]
+    shared = sorted(set.intersection(*[one for one in each if one] or [set()]))
+    if not shared:
+        raise ProbeError("The models share no context with an error to draw. Fit them at the same contexts.")
+    if asked is not None and asked not in shared:
+        raise ProbeError(f"Not every model has context {asked}. Contexts: {', '.join(map(str, shared))}.")
+    return shared[-1] if asked is None else asked
+
+
+def choose_x(series: Sequence[Series], asked: str | None) -> str:
+    """Returns the axis layers are laid along: depth as soon as block numbers differ."""
+    return asked or ("layer" if len({one.blocks for one in series}) == 1 else "depth")
+
+
+@contextmanager
+def page() -> Iterator[None]:
+    """Sets the look while a picture is made or saved, and puts the reader's own settings back."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)  # type: ignore[arg-type]
+        yield
+
+
+def new_figure(columns: int, height: float, title: str | None) -> Figure:
+    """Returns an empty figure that spans columns of a paper; height in inches, before a legend beneath it."""
+    figure = Figure(figsize=(PAGE[columns], height), layout="constrained")
+    if title:
+        figure.suptitle(title, fontsize=8.5)
+    return figure
+
+
+def name(head: str) -> str:
+    """Returns a head or a learner in words."""
+    return NAMES.get(head, head.replace("_", " "))
+
+
+def count(number: int, noun: str) -> str:
+    """Returns a number of things in words."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def key_line(label: str, colour: str = GREY, line: Line = "-", marker: str = "") -> Line2D:
+    """Returns an entry of a legend."""
+    return Line2D([], [], color=colour, linestyle=line, marker=marker, label=label)
+
+
+def key_model(one: Series) -> Line2D:
+    """Returns a model's entry of a legend."""
+    return key_line(f"{one.label} ({count(one.blocks, 'block')})", one.colour, marker=one.marker)
+
+
+def key_band() -> Patch:
+    """Returns the entry for every band."""
+    return Patch(facecolor=GREY, alpha=0.3, linewidth=0, label="95 % band, by prompt")
+
+
+def draw_band(axes: Axes, x: Numbers, low: pd.Series[float], high: pd.Series[float], colour: str) -> None:
+    """Fills between two bounds, if every point has both."""
+    if len(x) and low.notna().all() and high.notna().all():
+        axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Sets the legend where it covers no data: beside wide axes if slim, else beneath on a taller page."""
+    entries = list(handles)
+    if figure.get_figwidth() > PAGE[1]:
+        beside = figure.legend(handles=entries, loc="outside right upper")
+        size = beside.get_window_extent()
+        if size.width <= 0.3 * figure.bbox.width and size.height <= figure.bbox.height:
+            return
+        beside.remove()
+    for across in (4, 3, 2, 1):
+        beneath = figure.legend(handles=entries, loc="outside lower center", ncols=across)
+        size = beneath.get_window_extent()
+        if size.width <= 0.97 * figure.bbox.width or across == 1:
+            break
+        beneath.remove()
+    figure.set_figheight(figure.get_figheight() + size.height / figure.dpi)
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Sets the ticks of a horizontal axis at whole numbers that are easy to count in."""
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
+
+
+def log_errors(axes: Axes, bottom: float, top: float) -> None:
+    """Makes y a log axis of errors between two limits."""
+    axes.set_yscale("log", nonpositive="clip")
+    axes.set_ylim(bottom, top)
+    log_ticks(axes)
+
+
+def log_ticks(axes: Axes) -> None:
+    """Sets ticks and grid of a log axis; within a decade or so powers of ten would be one or none."""
+    bottom, top = axes.get_ylim()
+    if top / bottom < 30:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(True, axis="y", which="major")
+
+
+def save_figure(figure: Figure, path: str | Path) -> Path:
+    """Writes a picture as its suffix says (png, pdf, svg), whole or not at all, the same bytes each time."""
+    path = Path(path)
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in METADATA:
+        ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
+        raise ProbeError(f"{path} {ending}, but a picture is a .png, .pdf or .svg. Name it so.")
+    with page():
+        write_atomically(path, lambda file: figure.savefig(file, format=kind, metadata=METADATA[kind]))
+    return path

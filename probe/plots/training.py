@@ -1,0 +1,99 @@
+"""The training curve: loss and error against the step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from probe.errors import ProbeError
+from probe.plots import style
+from probe.plots.style import USUAL, Series, View
+from probe.records import Record
+
+SMOOTH_FROM = 200
+"""With more points than this the loss is drawn faintly, its running median over it."""
+
+
+def training_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
+    """Draws loss, and error where it was measured, against the step on log axes.
+
+    Faint vertical lines are the steps at which the curriculum moved on.
+    """
+    style.check_view(view, "a training curve")
+    series = style.read_series(records, "train", "a training curve")
+    quantities = [name for name in ("loss", "error") if any(_points(one, name).size for one in series)]
+    if "loss" not in quantities:
+        raise ProbeError("The record has no positive loss to draw. Give the .csv of probe train.")
+    changes = {one.label: _changes(one.table) for one in series}
+    columns = view.columns or 1
+    with style.page():
+        figure = style.new_figure(columns, 0.4 + 1.7 * len(quantities), view.title)
+        panels = figure.subplots(len(quantities), sharex=True, squeeze=False)[:, 0]
+        for axes, quantity in zip(panels, quantities, strict=True):
+            _draw_changes(axes, series, changes)
+            for one in series:
+                _draw(axes, one, quantity)
+            axes.set_yscale("log")
+            axes.set_ylabel({"loss": "training loss (mse)", "error": "normalised error"}[quantity])
+            axes.margins(x=0.02)
+        if quantities[-1] == "error":
+            panels[-1].axhline(1.0, color="black", linewidth=0.7, zorder=1, label="zero")
+        for axes in panels:
+            style.log_ticks(axes)
+        panels[-1].set_xlabel("training step")
+        figure.align_ylabels(panels)
+        style.add_legend(figure, _key(series, any(changes.values()), "error" in quantities))
+    return figure
+
+
+def _points(one: Series, quantity: str) -> pd.DataFrame:
+    """Returns the steps and positive values of a column that may be empty elsewhere."""
+    if quantity not in one.table.columns:
+        return pd.DataFrame()
+    rows = one.table[["step", quantity]].astype("float64").dropna().sort_values("step")
+    return rows[rows[quantity] > 0]
+
+
+def _draw(axes: Axes, one: Series, quantity: str) -> None:
+    rows = _points(one, quantity)
+    if rows.empty:
+        return
+    smooth = quantity == "loss" and len(rows) > SMOOTH_FROM
+    if smooth:
+        axes.plot(rows["step"], rows[quantity], color=one.colour, alpha=0.25, linewidth=0.5)
+        window = max(5, len(rows) // 60)
+        rows = rows.assign(**{quantity: rows[quantity].rolling(window, center=True, min_periods=1).median()})
+    marker = one.marker if quantity == "error" and len(rows) <= 40 else ""
+    axes.plot(rows["step"], rows[quantity], color=one.colour, marker=marker, label=f"{one.label} {quantity}")
+
+
+def _changes(table: pd.DataFrame) -> list[float]:
+    """Returns the steps at which the dimension or the number of examples changed."""
+    if not {"dim", "context"} <= set(table.columns):
+        return []
+    stages = table.sort_values("step")[["step", "dim", "context"]].astype("float64").dropna()
+    moved = (stages[["dim", "context"]].diff().fillna(0) != 0).any(axis=1)
+    return [float(step) for step in stages.loc[moved, "step"]]
+
+
+def _draw_changes(axes: Axes, series: Sequence[Series], changes: dict[str, list[float]]) -> None:
+    """Draws grey lines where the models share a curriculum, else each in its model's colour."""
+    shared = len({tuple(steps) for steps in changes.values()}) == 1
+    for one in series[:1] if shared else series:
+        colour = style.GREY if shared else one.colour
+        for step in changes[one.label]:
+            axes.axvline(step, color=colour, alpha=0.5, linewidth=0.6, linestyle=":", label="curriculum")
+
+
+def _key(series: Sequence[Series], staged: bool, measured: bool) -> list[Artist]:
+    marked = {one.label: one.marker if measured else "" for one in series}
+    handles: list[Artist] = [
+        style.key_line(one.label, one.colour, marker=marked[one.label]) for one in series
+    ]
+    if staged:
+        handles.append(style.key_line("curriculum moves on", line=":"))
+    return [*handles, style.key_line("predicting zero", "black")] if measured else handles

@@ -1,0 +1,166 @@
+"""Random draws without global state: a prompt is a function of (seed, purpose, number) alone.
+
+A *source* hands out draws for a batch of prompts, ``[prompts, *shape]`` a call. `PromptSource` keys a
+counter-based generator (Philox, Salmon et al. 2011) by each prompt's number, so that prompt n is the same
+whatever batch, device or process it is drawn in; `BatchSource` draws a training batch at once, keyed by its step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Purpose = Literal["select", "fit", "score"]
+
+
+def key(*parts: object) -> int:
+    """Returns a 128-bit integer that depends on every part and on their order."""
+    text = "/".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
+
+
+def generator(*parts: object) -> np.random.Generator:
+    """Returns a counter-based generator keyed by the parts."""
+    return np.random.Generator(np.random.Philox(key=key(*parts)))
+
+
+class Source(Protocol):
+    """Hands out random draws for a batch of prompts; each call continues where the last one stopped."""
+
+    @property
+    def prompts(self) -> int:
+        """The number of prompts in the batch."""
+
+    def normal(self, *shape: int) -> Tensor:
+        """Returns standard normal draws, float32 ``[prompts, *shape]``."""
+
+    def grouped(self, size: int) -> Source:
+        """Returns a source whose draws are shared by the prompts of a group, number // size."""
+
+    def completed(self, size: int) -> tuple[Source, Tensor]:
+        """Returns a source over every member of the groups touched, and where this batch's prompts stand in it."""
+
+
+class PromptSource:
+    """Draws prompts by their numbers, on the CPU.
+
+    Args:
+        seed: any integer.
+        purpose: what the prompts are for; different purposes never share a prompt.
+        numbers: the prompts' numbers, from 0.
+    """
+
+    def __init__(self, seed: int, purpose: Purpose, numbers: Sequence[int]) -> None:
+        self._identity = (seed, purpose)
+        self._numbers = list(numbers)
+        self._generators = [generator(seed, purpose, number) for number in self._numbers]
+
+    @property
+    def prompts(self) -> int:
+        return len(self._numbers)
+
+    def normal(self, *shape: int) -> Tensor:
+        return _stacked(self._generators, lambda g: g.standard_normal(shape, dtype=np.float32))
+
+    def grouped(self, size: int) -> Source:
+        groups = [number // size for number in self._numbers]
+        distinct = sorted(set(groups))
+        generators = [generator(*self._identity, "group", size, group) for group in distinct]
+        member = torch.tensor([distinct.index(group) for group in groups], dtype=torch.long)
+        return _GroupedSource(generators, member)
+
+    def completed(self, size: int) -> tuple[Source, Tensor]:
+        groups = sorted({number // size for number in self._numbers})
+        everyone = [group * size + offset for group in groups for offset in range(size)]
+        place = {number: index for index, number in enumerate(everyone)}
+        index = torch.tensor([place[number] for number in self._numbers], dtype=torch.long)
+        seed, purpose = self._identity
+        return PromptSource(seed, purpose, everyone), index
+
+
+class _GroupedSource:
+    """Draws once per group and repeats the draw for the group's prompts."""
+
+    def __init__(self, generators: list[np.random.Generator], member: Tensor) -> None:
+        self._generators = generators
+        self._member = member
+
+    @property
+    def prompts(self) -> int:
+        return len(self._member)
+
+    def normal(self, *shape: int) -> Tensor:
+        return _stacked(self._generators, lambda g: g.standard_normal(shape, dtype=np.float32))[self._member]
+
+    def grouped(self, size: int) -> Source:
+        raise AssertionError("a source is grouped once, from the prompts' own source")
+
+    def completed(self, size: int) -> tuple[Source, Tensor]:
+        raise AssertionError("groups are completed from the prompts' own source")
+
+
+class BatchSource:
+    """Draws one training batch, keyed by (seed, step), on any device; the batch's prompts are numbered from 0.
+
+    Args:
+        seed: any integer.
+        step: the training step, from 0.
+        prompts: the batch size.
+        device: where the draws are made; CPU and GPU draws differ.
+    """
+
+    def __init__(self, seed: int, step: int, prompts: int, device: torch.device | str = "cpu") -> None:
+        self._prompts = prompts
+        self._device = torch.device(device)
+        self._generator = torch.Generator(self._device).manual_seed(key(seed, "train", step) % 2**63)
+
+    @property
+    def prompts(self) -> int:
+        return self._prompts
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.randn(self._prompts, *shape, generator=self._generator, device=self._device)
+
+    def grouped(self, size: int) -> Source:
+        return _GroupedBatchSource(self, size)
+
+    def completed(self, size: int) -> tuple[Source, Tensor]:
+        return self, torch.arange(self._prompts, device=self._device)
+
+    def shared(self, size: int, *shape: int) -> Tensor:
+        """Returns normal draws made once per group of ``size`` prompts, repeated for its members."""
+        groups = -(-self._prompts // size)
+        drawn = torch.randn(groups, *shape, generator=self._generator, device=self._device)
+        return drawn.repeat_interleave(size, dim=0)[: self._prompts]
+
+
+class _GroupedBatchSource:
+    """Draws once per group within a training batch."""
+
+    def __init__(self, batch: BatchSource, size: int) -> None:
+        self._batch = batch
+        self._size = size
+
+    @property
+    def prompts(self) -> int:
+        return self._batch.prompts
+
+    def normal(self, *shape: int) -> Tensor:
+        return self._batch.shared(self._size, *shape)
+
+    def grouped(self, size: int) -> Source:
+        raise AssertionError("a source is grouped once, from the batch's own source")
+
+    def completed(self, size: int) -> tuple[Source, Tensor]:
+        return self._batch, torch.arange(self.prompts)
+
+
+def _stacked(
+    generators: list[np.random.Generator], draw: Callable[[np.random.Generator], np.ndarray]
+) -> Tensor:
+    return torch.from_numpy(np.stack([draw(g) for g in generators]))

@@ -1,0 +1,39 @@
+"""Linear regression in context: y = w.x."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from probe.randomness import Source
+from probe.tasks.prompts import Prompts, interleave, queries, truncate
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Draws w ~ N(0, I) and x ~ N(0, I) per prompt and asks for y = w.x (Garg et al., 2022, arXiv:2208.01066).
+
+    With w = (1, -2) and x = (3, 1), y = 1. The target's variance is dim * x_scale² * y_scale².
+
+    Args:
+        dim: dimension of x.
+        x_scale: factor on x.
+        y_scale: factor on y.
+    """
+
+    dim: int = 20
+    x_scale: float = 1.0
+    y_scale: float = 1.0
+
+    def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
+        """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0."""
+        w = source.normal(self.dim)
+        x = truncate(source.normal(context + 1, self.dim) * self.x_scale, active)
+        y = self.y_scale * torch.einsum("bcd,bd->bc", x, w)
+        return Prompts(interleave(x, y), y, queries(context + 1, x.device), x, y, {"w": self.y_scale * w})
+
+    @property
+    def variance(self) -> float:
+        """The target's expected square: the mean squared error of predicting zero."""
+        return self.dim * self.x_scale**2 * self.y_scale**2

@@ -1,0 +1,70 @@
+"""Linear regression with noise on the examples' y."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from probe.randomness import Source
+from probe.tasks.prompts import Prompts, interleave, queries, truncate
+
+
+@dataclass(frozen=True)
+class NoisyLinear:
+    """Draws y = w.x + noise * e with w, x, e standard normal (Grazzi et al., 2024, arXiv:2402.03170, A.1.3).
+
+    With w = (1, -2), x = (3, 1), noise 0.5 and e = -1, y = 0.5; a clean target is 1, a noisy one 0.5. The target's
+    variance is dim * x_scale² * y_scale², plus noise² for a noisy target.
+
+    Args:
+        dim: dimension of x.
+        noise: standard deviation of the noise.
+        target: whether the query's target is the noisy y, as released, or the clean w.x.
+        renormalise: whether y is multiplied by sqrt(dim) / std(y), the standard deviation over a whole group, as in
+            the released code; the paper does not mention it. A clean target is multiplied alike.
+        group_size: prompts that are renormalised together, by number: 64 as released.
+        x_scale: factor on x.
+        y_scale: factor on w.x, before the noise.
+    """
+
+    dim: int = 20
+    noise: float = 1.0
+    target: Literal["noisy", "clean"] = "noisy"
+    renormalise: bool = False
+    group_size: int = 1
+    x_scale: float = 1.0
+    y_scale: float = 1.0
+
+    def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
+        """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0."""
+        # a group is renormalised whole, also where only some of its prompts are asked for
+        wide, chosen = source.completed(self.group_size) if self.renormalise else (source, None)
+        w = wide.normal(self.dim)
+        x = truncate(wide.normal(context + 1, self.dim) * self.x_scale, active)
+        clean = self.y_scale * torch.einsum("bcd,bd->bc", x, w)
+        y = clean + self.noise * wide.normal(context + 1)
+        factor = self._factor(y)
+        y, clean, w = y * factor, clean * factor, self.y_scale * w * factor
+        if chosen is not None:
+            x, y, clean, w, factor = x[chosen], y[chosen], clean[chosen], w[chosen], factor[chosen]
+        target = y if self.target == "noisy" else clean
+        drawn = {"w": w, "noise": self.noise * factor.squeeze(1)}
+        return Prompts(interleave(x, y), target, queries(context + 1, x.device), x, y, drawn)
+
+    def _factor(self, y: Float[Tensor, "batch context"]) -> Float[Tensor, "batch 1"]:
+        if not self.renormalise:
+            return torch.ones_like(y[:, :1])
+        groups = y.split(self.group_size)
+        return torch.cat([(self.dim**0.5 / group.std()).expand(len(group), 1) for group in groups])
+
+    @property
+    def variance(self) -> float:
+        """The target's expected square: the mean squared error of predicting zero."""
+        clean, noise = self.dim * self.x_scale**2 * self.y_scale**2, self.noise**2
+        if self.renormalise:
+            return self.dim * (1.0 if self.target == "noisy" else clean / (clean + noise))
+        return clean + (noise if self.target == "noisy" else 0.0)

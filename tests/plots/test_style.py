@@ -1,0 +1,121 @@
+"""Pictures are saved whole, repeat to the byte, keep their text as text, and need no torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import BinaryIO
+
+import matplotlib
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from probe.errors import ProbeError
+from probe.plots import KINDS, View, save_figure
+from probe.plots.style import COLOURS, add_legend, check_view, key_line, log_errors, new_figure, page
+
+
+def picture() -> Figure:
+    with page():
+        figure = new_figure(1, 2.0, "a title")
+        axes = figure.subplots()
+        axes.plot([0, 1], [1, 2])
+        axes.set_xlabel("layer")
+    return figure
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml"), ("PNG", b"\x89PNG")]
+)
+def test_every_format_is_written_and_repeats_to_the_byte(tmp_path: Path, ending: str, start: bytes) -> None:
+    first = save_figure(picture(), tmp_path / "new" / f"a.{ending}")
+    second = save_figure(picture(), str(tmp_path / f"b.{ending}"))
+    assert first.read_bytes().startswith(start) and len(first.read_bytes()) > 2000
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_text_in_vector_files_stays_text(tmp_path: Path) -> None:
+    assert ">a title</text>" in save_figure(picture(), tmp_path / "a.svg").read_text()
+    assert b"/FontFile2" in save_figure(picture(), tmp_path / "a.pdf").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.jpeg", "a"])
+def test_an_unknown_suffix_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ProbeError, match=r"\.png, \.pdf or \.svg"):
+        save_figure(picture(), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save_figure(picture(), tmp_path / "a.png")
+    old = path.read_bytes()
+
+    def fail(self: Figure, file: BinaryIO, format: str, metadata: object) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", fail)
+    with pytest.raises(ProbeError, match="no space left"):
+        save_figure(picture(), path)
+    assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]
+
+
+def test_the_readers_own_settings_are_neither_used_nor_changed(tmp_path: Path) -> None:
+    plain = save_figure(picture(), tmp_path / "a.svg").read_bytes()
+    with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "path", "lines.linewidth": 9}):
+        before = dict(matplotlib.rcParams)
+        assert save_figure(picture(), tmp_path / "b.svg").read_bytes() == plain
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_colours_are_distinct_even_without_hue() -> None:
+    lightness = sorted(0.299 * r + 0.587 * g + 0.114 * b for r, g, b in map(to_rgb, COLOURS))
+    assert len(set(COLOURS)) == len(COLOURS)
+    assert min(b - a for a, b in pairwise(lightness)) > 0.01
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_a_legend_stays_on_the_page_and_off_the_axes(columns: int) -> None:
+    with page():
+        figure = new_figure(columns, 2.0, None)
+        axes = figure.subplots()
+        add_legend(figure, [key_line("a fairly long name of a model " + "x" * i) for i in range(9)])
+        figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= 0 and legend.x1 <= figure.bbox.width and legend.y0 >= 0
+    drawn = axes.get_tightbbox()
+    assert drawn is not None
+    assert not legend.overlaps(drawn)
+
+
+@pytest.mark.parametrize(("bottom", "expected"), [(0.3, ["0.5", "1", "2"]), (1e-4, [])])
+def test_a_short_log_axis_has_plain_ticks(bottom: float, expected: list[str]) -> None:
+    with page():
+        figure = new_figure(1, 2.0, None)
+        axes = figure.subplots()
+        log_errors(axes, bottom, 3.0)
+        figure.draw_without_rendering()
+    plain = [tick.get_text() for tick in axes.get_yticklabels() if bottom < tick.get_position()[1] < 3]
+    assert [text for text in plain if "10" not in text] == expected
+    assert len(plain) >= 3
+
+
+def test_what_a_picture_cannot_use_is_refused() -> None:
+    with pytest.raises(ProbeError, match="context was given, but a heat map"):
+        check_view(View(context=3), "a heat map", "heads")
+    with pytest.raises(ProbeError, match="Did you mean depth"):
+        check_view(View(x="dept"), "a layer curve", "x")  # type: ignore[arg-type]
+
+
+def test_every_kind_refuses_no_records() -> None:
+    for draw in KINDS.values():
+        with pytest.raises(ProbeError, match="No record was given"):
+            draw([], View())
+
+
+def test_pictures_import_neither_torch_nor_a_display() -> None:
+    code = "import probe.plots, sys; assert not {'torch', 'matplotlib.pyplot', 'tkinter'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
