@@ -57,12 +57,8 @@ def find(name: str) -> Path:
         if place.is_file():
             return place
     if Path(name).is_dir():
-        raise ProbeError(
-            f"{name} is a folder, but a checkpoint file written by probe train was needed. Name the file."
-        )
-    raise ProbeError(
-        f"There is no checkpoint {name}. Give the path of a .pt file, or train one with probe train."
-    )
+        raise ProbeError(f"{name} is a folder, but a checkpoint file written by probe train was needed. Name the file.")
+    raise ProbeError(f"There is no checkpoint {name}. Give the path of a .pt file, or train one with probe train.")
 
 
 def save(path: str | Path, model: ResidualModel, description: Mapping[str, Any]) -> str:
@@ -91,16 +87,13 @@ def load(name: str) -> Checkpoint:
         raise ProbeError(
             f"{path} was not written by probe train. Train a checkpoint with probe train, or give another file."
         )
-    weights, text = content.get("weights"), content.get("description")
+    weights: dict[str, Tensor] = content.get("weights") or {}
+    text: str = content.get("description") or ""
     if not _well_formed(weights, text) or _digest(weights, text) != content.get("digest"):
-        raise ProbeError(
-            f"{path} is damaged: its contents do not match its digest. Copy or train the file anew."
-        )
+        raise ProbeError(f"{path} is damaged: its contents do not match its digest. Copy or train the file anew.")
     for key, tensor in weights.items():
         if not bool(torch.isfinite(tensor).all()):
-            raise ProbeError(
-                f"{path} holds weights that are not finite ({key}). Its training diverged; train anew."
-            )
+            raise ProbeError(f"{path} holds weights that are not finite ({key}). Its training diverged; train anew.")
     description = json.loads(text)
     model = _build(path, description, weights)
     return Checkpoint(

@@ -22,16 +22,14 @@ from probe.errors import ProbeError
 if TYPE_CHECKING:
     from probe.records import Record
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., Any]] = {
     "train": TrainConfig,
     "fit": FitConfig,
     "plot": PlotConfig,
     "check": CheckConfig,
     "list": ListConfig,
 }
-DESCRIPTION = (
-    "What does each block of a sequence model add? Fits heads on the residual stream, layer by layer."
-)
+DESCRIPTION = "What does each block of a sequence model add? Fits heads on the residual stream, layer by layer."
 SHOW_AFTER = 2.0  # seconds before a progress bar appears
 
 

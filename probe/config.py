@@ -125,60 +125,70 @@ class Curriculum:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """What suits one architecture within a preset."""
+
+    blocks: int
+    steps: int
+    lr: float
+    curriculum: bool
+
+
+@dataclass(frozen=True)
 class Preset:
     """What `probe train` does where no flag says otherwise."""
 
     dim: int
     width: int
-    blocks: dict[str, int]
-    """Number of blocks by architecture; the first is the default."""
     context: int
-    steps: int
     batch: int
-    lr: dict[str, float]
-    """Learning rate by architecture; the first is the default."""
     schedule: Literal["constant", "cosine"]
     warmup: int
     clip: float
     attention_heads: int
-    curriculum: bool
     dims: Curriculum
     points: Curriculum
+    recipes: dict[str, Recipe]
+    """By architecture; a layout text takes the first."""
+
+    def recipe(self, arch: str) -> Recipe:
+        """Returns the recipe of an architecture, or the first for one without its own."""
+        return self.recipes.get(arch, next(iter(self.recipes.values())))
 
 
 PRESETS: dict[str, Preset] = {
     "laptop": Preset(
         dim=5,
         width=64,
-        blocks={"mamba": 8, "transformer": 12},
         context=15,
-        steps=8_000,
         batch=64,
-        lr={"mamba": 2e-3, "transformer": 1e-3},
         schedule="cosine",
         warmup=400,
         clip=1.0,
         attention_heads=4,
-        curriculum=False,
         dims=Curriculum(2, 1, 300),
         points=Curriculum(6, 2, 300),
+        recipes={
+            "mamba": Recipe(blocks=8, steps=8_000, lr=2e-3, curriculum=False),
+            "transformer": Recipe(blocks=12, steps=16_000, lr=1e-3, curriculum=True),
+        },
     ),
     # Grazzi et al. (2024), A.1 and configurations; the optimiser is Adam without weight decay or clipping
     "paper": Preset(
         dim=20,
         width=256,
-        blocks={"mamba": 24, "transformer": 24},
         context=40,
-        steps=500_001,
         batch=64,
-        lr={"mamba": 1e-4, "transformer": 1e-4},
         schedule="cosine",
         warmup=0,
         clip=0.0,
         attention_heads=8,
-        curriculum=True,
         dims=Curriculum(5, 1, 2000),
         points=Curriculum(11, 2, 2000),
+        recipes={
+            "mamba": Recipe(blocks=24, steps=500_001, lr=1e-4, curriculum=True),
+            "transformer": Recipe(blocks=24, steps=500_001, lr=1e-4, curriculum=True),
+        },
     ),
 }
 
@@ -252,7 +262,5 @@ class CheckConfig:
 class ListConfig:
     """Lists what can be named."""
 
-    what: tyro.conf.Positional[
-        Literal["all", "tasks", "architectures", "heads", "learners", "checkpoints"]
-    ] = "all"
+    what: tyro.conf.Positional[Literal["all", "tasks", "architectures", "heads", "learners", "checkpoints"]] = "all"
     """One list, or all of them."""

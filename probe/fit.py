@@ -58,9 +58,7 @@ class Subject:
         """Returns what the model's own decoder makes of a stream, on the CPU."""
         return self.model.decode(stream).cpu()
 
-    def batches(
-        self, config: FitConfig, purpose: Purpose, count: int
-    ) -> Iterator[tuple[range, Prompts, Captured]]:
+    def batches(self, config: FitConfig, purpose: Purpose, count: int) -> Iterator[tuple[range, Prompts, Captured]]:
         """Draws prompts by number and captures the stream at the chosen contexts' query tokens."""
         longest = int(self.contexts.max())
         for first in range(0, count, config.batch):
@@ -96,9 +94,7 @@ def prepare(config: FitConfig) -> list[Subject]:
     """Loads the checkpoints and refuses, before any work, what does not fit together."""
     names = [checkpoint.find(name).stem for name in config.ckpt]
     if len(set(names)) < len(names):
-        raise ProbeError(
-            f"The checkpoints {', '.join(names)} share a name. Rename one, or drop the repeated one."
-        )
+        raise ProbeError(f"The checkpoints {', '.join(names)} share a name. Rename one, or drop the repeated one.")
     if not config.head:
         raise ProbeError("No head was given, but at least one is needed. Add --head linear.")
     for flag, number in (("--prompts", config.prompts), ("--batch", config.batch)):
@@ -225,9 +221,7 @@ def _target(config: FitConfig, prompts: Prompts, contexts: Tensor) -> Tensor:
     return drawn[config.target][:, None].expand(-1, len(contexts), -1)
 
 
-def _score(
-    subject: Subject, config: FitConfig, linear: _Fitted | None, report: Report
-) -> list[dict[str, Any]]:
+def _score(subject: Subject, config: FitConfig, linear: _Fitted | None, report: Report) -> list[dict[str, Any]]:
     everywhere = range(subject.layers)
     scores = {"model": subject.errors("y", [subject.layers - 1], config)}
     if linear is not None:
@@ -272,12 +266,12 @@ def _calibrated(subject: Subject, config: FitConfig, report: Report) -> list[dic
         prompts = subject.task.draw(source, examples + protocol.appended - 1)
         predicted, target = _calibration_predictions(subject, prompts, protocol, examples)
         fitted = target[:, : protocol.fitted], target[:, protocol.fitted :]
-        split = predicted.split([protocol.fitted, protocol.tested], dim=-1)
+        split = torch.split(predicted, [protocol.fitted, protocol.tested], dim=-1)
         found = calibrate(split[0], fitted[0], split[1], fitted[1])
         lens.add(numbers, found.squared.T[..., None], found.zero[:, None, None])
         scales.update(numbers, found.scale.T)
         shifts.update(numbers, found.shift.T)
-        random = _independent(config, numbers, protocol).split([protocol.fitted, protocol.tested], dim=-1)
+        random = torch.split(_independent(config, numbers, protocol), [protocol.fitted, protocol.tested], dim=-1)
         blind = calibrate(random[0], fitted[0], random[1], fitted[1])
         chance.add(numbers, blind.squared.T[..., None], blind.zero[:, None, None])
         report(f"calibrate {name}", numbers.stop, protocol.prompts)
@@ -298,7 +292,7 @@ def _calibration_predictions(
     batch, asked = targets.shape
     last = torch.tensor([sequences.shape[2] - 1], device=subject.device)
     alone = capture(subject.model, sequences.flatten(0, 1).to(subject.device), last)
-    predicted = subject.decode(alone.stream)[:, :, 0, 0].unflatten(1, (batch, asked))
+    predicted = subject.decode(alone.stream)[:, :, 0, 0].reshape(subject.layers, batch, asked)
     if not protocol.in_context:
         return predicted, targets
     inside = prompts.queries[examples - protocol.fitted : examples].to(subject.device)

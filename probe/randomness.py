@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ def generator(*parts: object) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key(*parts)))
 
 
+@runtime_checkable
 class Source(Protocol):
     """Hands out random draws for a batch of prompts; each call continues where the last one stopped."""
 
@@ -62,12 +63,15 @@ class PromptSource:
 
     @property
     def prompts(self) -> int:
+        """The number of prompts in the batch."""
         return len(self._numbers)
 
     def normal(self, *shape: int) -> Tensor:
+        """Returns standard normal draws, float32 ``[prompts, *shape]``."""
         return _stacked(self._generators, lambda g: g.standard_normal(shape, dtype=np.float32))
 
     def grouped(self, size: int) -> Source:
+        """Returns a source whose draws are shared by the prompts of a group, number // size."""
         groups = [number // size for number in self._numbers]
         distinct = sorted(set(groups))
         generators = [generator(*self._identity, "group", size, group) for group in distinct]
@@ -75,6 +79,7 @@ class PromptSource:
         return _GroupedSource(generators, member)
 
     def completed(self, size: int) -> tuple[Source, Tensor]:
+        """Returns a source over every member of the groups touched, and where this batch's prompts stand in it."""
         groups = sorted({number // size for number in self._numbers})
         everyone = [group * size + offset for group in groups for offset in range(size)]
         place = {number: index for index, number in enumerate(everyone)}
@@ -121,15 +126,19 @@ class BatchSource:
 
     @property
     def prompts(self) -> int:
+        """The number of prompts in the batch."""
         return self._prompts
 
     def normal(self, *shape: int) -> Tensor:
+        """Returns standard normal draws, float32 ``[prompts, *shape]``."""
         return torch.randn(self._prompts, *shape, generator=self._generator, device=self._device)
 
     def grouped(self, size: int) -> Source:
+        """Returns a source whose draws are shared by the prompts of a group, number // size."""
         return _GroupedBatchSource(self, size)
 
     def completed(self, size: int) -> tuple[Source, Tensor]:
+        """Returns a source over every member of the groups touched, and where this batch's prompts stand in it."""
         return self, torch.arange(self._prompts, device=self._device)
 
     def shared(self, size: int, *shape: int) -> Tensor:
@@ -160,7 +169,5 @@ class _GroupedBatchSource:
         return self._batch, torch.arange(self.prompts)
 
 
-def _stacked(
-    generators: list[np.random.Generator], draw: Callable[[np.random.Generator], np.ndarray]
-) -> Tensor:
+def _stacked(generators: list[np.random.Generator], draw: Callable[[np.random.Generator], np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack([draw(g) for g in generators]))

@@ -97,9 +97,7 @@ def load(path: str | Path) -> Record:
     csv, json_path = record_paths(path)
     if not csv.is_file():
         known = sorted(str(other) for other in csv.parent.glob("*.csv")) if csv.parent.is_dir() else []
-        raise ProbeError(
-            f"No record lies at {csv}. {suggest(str(csv), known)}Give the .csv a probe command wrote."
-        )
+        raise ProbeError(f"No record lies at {csv}. {suggest(str(csv), known)}Give the .csv a probe command wrote.")
     if not json_path.is_file():
         raise ProbeError(
             f"{csv} lacks the provenance that belongs beside it. "
@@ -170,9 +168,7 @@ def _destination(path: str | Path) -> Path:
         raise ProbeError(f"{path} is a folder, but a file is to be written there. Add a file name.")
     if not stat.S_ISREG(mode):
         # Moving a file onto /dev/null would replace the device.
-        raise ProbeError(
-            f"{path} is not an ordinary file and cannot be replaced by one. Choose another name."
-        )
+        raise ProbeError(f"{path} is not an ordinary file and cannot be replaced by one. Choose another name.")
     return destination
 
 
@@ -206,9 +202,7 @@ def _read_table(path: Path) -> pd.DataFrame:
         return pd.DataFrame({name: _typed(str(name), text[name]) for name in text.columns})
     except (OSError, ValueError, TypeError, OverflowError) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise ProbeError(
-            f"{path} cannot be read as a record ({reason}). Give a .csv a probe command wrote."
-        ) from error
+        raise ProbeError(f"{path} cannot be read as a record ({reason}). Give a .csv a probe command wrote.") from error
 
 
 def _typed(name: str, text: pd.Series[str]) -> Any:
@@ -239,16 +233,13 @@ def _check(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) -> No
     if missing:
         whose = f"probe {kind}" if kind else "probe"
         raise ProbeError(
-            f"{path} lacks {', '.join(missing)}, which a record of {whose} has. "
-            "Give one as the command wrote it."
+            f"{path} lacks {', '.join(missing)}, which a record of {whose} has. Give one as the command wrote it."
         )
     if "model" in table.columns and bool(table["model"].isna().any()):
         raise ProbeError(f"{path} has a row without a model. Give a record as the command wrote it.")
     for name, column in table.select_dtypes("number").items():
         if bool(np.isinf(column.to_numpy(dtype="float64", na_value=np.nan)).any()):
-            raise ProbeError(
-                f"{path} has an infinite {name}, where finite or empty is needed. Leave such cells empty."
-            )
+            raise ProbeError(f"{path} has an infinite {name}, where finite or empty is needed. Leave such cells empty.")
 
 
 def _plain(value: Any) -> Any:
@@ -265,9 +256,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [
-            _plain(item) for item in (value if isinstance(value, list | tuple) else sorted(value, key=str))
-        ]
+        return [_plain(item) for item in (value if isinstance(value, list | tuple) else sorted(value, key=str))]
     if isinstance(value, np.generic | np.ndarray):
         return _plain(value.tolist())
     return None if value is pd.NA else str(value)

@@ -86,11 +86,10 @@ class _Run:
     seconds: float
     rows: list[dict[str, Any]]
     sums: list[float]
+    command: str
 
 
-def train_model(
-    config: TrainConfig, command: str = "", progress: Callable[[Progress], None] | None = None
-) -> Record:
+def train_model(config: TrainConfig, command: str = "", progress: Callable[[Progress], None] | None = None) -> Record:
     """Trains, writes FILE.pt, FILE.pt.state and the loss log FILE-training.csv/.json, and returns the log.
 
     Raises:
@@ -103,7 +102,7 @@ def train_model(
     plan = _resumed_plan(config) if config.resume else make_plan(config)
     task = make(plan.task, plan.model.dim)
     device = device_named(config.device)
-    run = _start(plan, device)
+    run = _start(plan, device, command)
     if config.resume:
         _restore(run, checkpoint.load_state(_state_path(out)))
     run.model.use_kernel(config.kernel)
@@ -115,12 +114,12 @@ def train_model(
             if run.step % LOG_EVERY == 0 or run.step == plan.steps:
                 _log(run, plan, began, progress)
             if time.monotonic() - saved > config.save_seconds:
-                _save(run, plan, out, command)
+                _save(run, plan, out)
                 saved = time.monotonic()
     except KeyboardInterrupt:
-        _save(run, plan, out, command)
+        _save(run, plan, out)
         raise
-    return _save(run, plan, out, command, _final_errors(run.model, task, plan, device))
+    return _save(run, plan, out, _final_errors(run.model, task, plan, device))
 
 
 def make_plan(config: TrainConfig) -> TrainPlan:
@@ -133,18 +132,19 @@ def make_plan(config: TrainConfig) -> TrainPlan:
         raise ProbeError("No task was given, but a training needs one. Add --task linear, for example.")
     preset = PRESETS[config.preset]
     model, arch = _model_config(config, preset)
+    recipe = preset.recipe(arch)
     plan = TrainPlan(
         model=model,
         task=config.task,
         arch=arch,
         context=_given(config.context, preset.context),
-        steps=_given(config.steps, preset.steps),
+        steps=_given(config.steps, recipe.steps),
         batch=_given(config.batch, preset.batch),
-        lr=_given(config.lr, preset.lr.get(arch, min(preset.lr.values()))),
+        lr=_given(config.lr, recipe.lr),
         schedule=_given(config.schedule, preset.schedule),
         warmup=_given(config.warmup, preset.warmup),
         clip=_given(config.clip, preset.clip),
-        curriculum=_given(config.curriculum, preset.curriculum),
+        curriculum=_given(config.curriculum, recipe.curriculum),
         preset=config.preset,
         seed=config.seed,
     )
@@ -203,7 +203,7 @@ def _model_config(config: TrainConfig, preset: Preset) -> tuple[ModelConfig, str
 
 def _named_layout(arch: str, config: TrainConfig, preset: Preset) -> tuple[str, str, str]:
     family = ARCHITECTURES[arch]
-    blocks = _given(config.blocks, preset.blocks.get(arch, min(preset.blocks.values())))
+    blocks = _given(config.blocks, preset.recipe(arch).blocks)
     if blocks < 1 or blocks % family.blocks_per_repeat:
         raise ProbeError(
             f"--blocks {blocks} was given, but {arch} needs a positive multiple of {family.blocks_per_repeat}. "
@@ -233,12 +233,12 @@ def _state_path(out: Path) -> Path:
     return out.with_name(out.name + ".state")
 
 
-def _start(plan: TrainPlan, device: torch.device) -> _Run:
+def _start(plan: TrainPlan, device: torch.device, command: str) -> _Run:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(plan.seed, "weights") % 2**63)
         model = ResidualModel(plan.model).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=plan.lr, fused=True)
-    return _Run(model, optimiser, 0, 0.0, [], [0.0] * 4)
+    return _Run(model, optimiser, 0, 0.0, [], [0.0] * 4, command)
 
 
 def _restore(run: _Run, state: dict[str, Any]) -> None:
@@ -246,7 +246,7 @@ def _restore(run: _Run, state: dict[str, Any]) -> None:
     run.optimiser.load_state_dict(state["optimiser"])
     torch.set_rng_state(state["random"])
     run.step, run.seconds = int(state["step"]), float(state["seconds"])
-    run.rows, run.sums = list(state["rows"]), list(state["sums"])
+    run.rows, run.sums, run.command = list(state["rows"]), list(state["sums"]), str(state["command"])
 
 
 def _step(run: _Run, plan: TrainPlan, task: Task, device: torch.device, began: float) -> None:
@@ -302,7 +302,7 @@ def _final_errors(model: ResidualModel, task: Task, plan: TrainPlan, device: tor
     return [float(error) for error in squared / zero]
 
 
-def _save(run: _Run, plan: TrainPlan, out: Path, command: str, errors: list[float] | None = None) -> Record:
+def _save(run: _Run, plan: TrainPlan, out: Path, errors: list[float] | None = None) -> Record:
     description: dict[str, Any] = {
         "task": plan.task,
         "arch": plan.arch,
@@ -312,7 +312,7 @@ def _save(run: _Run, plan: TrainPlan, out: Path, command: str, errors: list[floa
         "seconds": round(run.seconds, 1),
         "training_flops": training_flops(run.model, plan, run.step),
         "plan": asdict(plan),
-        "command": command,
+        "command": run.command,
         "versions": versions(),
     }
     if errors is not None:
@@ -325,6 +325,7 @@ def _save(run: _Run, plan: TrainPlan, out: Path, command: str, errors: list[floa
         "step": run.step,
         "seconds": run.seconds,
         "rows": run.rows,
+        "command": run.command,
         "sums": run.sums,
     }
     checkpoint.save_state(_state_path(out), state)

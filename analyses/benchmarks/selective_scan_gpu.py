@@ -45,12 +45,8 @@ Inputs = dict[str, Tensor]
 
 def main() -> int:
     """Runs the check and the benchmark; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--dtype", choices=["float32", "bfloat16"], default="float32", help="of the activations"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="of the activations")
     parser.add_argument("--repeats", type=int, default=50, help="timed calls a median is taken over")
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
@@ -81,9 +77,7 @@ def available(names: list[str]) -> dict[str, Callable[..., Tensor]]:
     return kernels
 
 
-def print_table(
-    kernels: dict[str, Callable[..., Tensor]], dtype: torch.dtype, bandwidth: float, repeats: int
-) -> None:
+def print_table(kernels: dict[str, Callable[..., Tensor]], dtype: torch.dtype, bandwidth: float, repeats: int) -> None:
     """Prints one row a shape, pass and kernel."""
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for shape in SHAPES:
@@ -134,9 +128,7 @@ def forward(scan: Callable[..., Tensor], inputs: Inputs) -> Callable[[], object]
 
 def forward_and_backward(scan: Callable[..., Tensor], inputs: Inputs) -> Callable[[], dict[str, Tensor]]:
     """Returns a call that gives y and the gradient of sum(weights * y) by every tensor."""
-    arguments = {
-        name: tensor.detach().requires_grad_() for name, tensor in inputs.items() if name != "weights"
-    }
+    arguments = {name: tensor.detach().requires_grad_() for name, tensor in inputs.items() if name != "weights"}
 
     def call() -> dict[str, Tensor]:
         y = scan(**arguments)
@@ -150,12 +142,8 @@ def disagreement(scan: Callable[..., Tensor], dtype: torch.dtype) -> tuple[float
     """Returns the largest error of y and all gradients, over the tensor's largest number, and which it is."""
     inputs = draw(CHECKED, dtype, time_last=False)
     got = forward_and_backward(scan, inputs)()
-    want = forward_and_backward(
-        load("reference"), {name: tensor.double() for name, tensor in inputs.items()}
-    )()
-    errors = {
-        name: float((got[name].double() - want[name]).abs().max() / want[name].abs().max()) for name in want
-    }
+    want = forward_and_backward(load("reference"), {name: tensor.double() for name, tensor in inputs.items()})()
+    errors = {name: float((got[name].double() - want[name]).abs().max() / want[name].abs().max()) for name in want}
     # NaN first: it compares as larger than nothing
     worst = max(errors, key=lambda name: float("inf") if errors[name] != errors[name] else errors[name])
     return errors[worst], worst

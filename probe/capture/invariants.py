@@ -52,9 +52,7 @@ def _equals_plain_hooks(model: StreamModel, inputs: Tensor, stream: Tensor) -> F
         with watching([place], lambda _, tensor, seen=seen: seen.append(tensor.clone())), torch.no_grad():  # type: ignore[misc]
             model.run(inputs)
         gaps.append((seen[0] - stream[layer]).abs().max().item())
-    return Finding(
-        "capture equals a plain hook bit for bit", max(gaps) == 0, f"largest difference {max(gaps):.1e}"
-    )
+    return Finding("capture equals a plain hook bit for bit", max(gaps) == 0, f"largest difference {max(gaps):.1e}")
 
 
 def _passes_on(model: StreamModel, inputs: Tensor, stream: Tensor) -> Finding:
@@ -64,9 +62,7 @@ def _passes_on(model: StreamModel, inputs: Tensor, stream: Tensor) -> Finding:
     with watching(entrances, lambda _, tensor: entering.append(tensor.clone())), torch.no_grad():
         model.run(inputs)
     gap = max((seen - stream[layer]).abs().max().item() for layer, seen in enumerate(entering))
-    return Finding(
-        "what enters a block is what left the one before", gap == 0, f"largest difference {gap:.1e}"
-    )
+    return Finding("what enters a block is what left the one before", gap == 0, f"largest difference {gap:.1e}")
 
 
 def _is_copied(stream: Tensor) -> Finding:
@@ -80,13 +76,13 @@ def _is_copied(stream: Tensor) -> Finding:
 
 def _leaves_no_hook(model: StreamModel, inputs: Tensor) -> Finding:
     def fail(layer: int, tensor: Tensor) -> None:
-        raise _Interrupted
+        raise _InterruptedError
 
     before = _hooks(model.places)
     try:
         with watching(model.places, fail), torch.no_grad():
             model.run(inputs)
-    except _Interrupted:
+    except _InterruptedError:
         pass
     after = _hooks(model.places)
     return Finding("no hook survives an exception", before == after, f"{after - before} hooks left")
@@ -107,5 +103,5 @@ def _hooks(places: Sequence[Place]) -> int:
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in modules)
 
 
-class _Interrupted(Exception):
+class _InterruptedError(Exception):
     """Stands for whatever may go wrong inside a forward pass."""

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     Unchecked = Annotated[T, "left alone by runtime checks"]
 else:
 
-    class Unchecked:  # by scikit-learn's contract any value may be set or given, and fit does the refusing
+    class Unchecked:
+        """Stands for any value: by scikit-learn's contract all may be set or given, and fit does the refusing."""
+
         def __class_getitem__(cls, hint):
             return Any
 
@@ -105,14 +107,10 @@ class StreamingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: 
         self, X: Unchecked[ArrayLike], y: Unchecked[ArrayLike], reset: bool
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if self.alpha is None and self.folds < 2:
-            raise ValueError(
-                f"folds={self.folds} was given, but cross-validation needs at least 2. Or give alpha."
-            )
+            raise ValueError(f"folds={self.folds} was given, but cross-validation needs at least 2. Or give alpha.")
         if any(penalty < 0 for penalty in self._penalties() or []):
             raise ValueError("A negative penalty was given, but it must be 0 or more. Give another.")
-        rows, targets = validate_data(
-            self, X, y, reset=reset, dtype=np.float64, multi_output=True, y_numeric=True
-        )
+        rows, targets = validate_data(self, X, y, reset=reset, dtype=np.float64, multi_output=True, y_numeric=True)
         return rows, np.asarray(targets, dtype=np.float64)
 
     def _penalties(self) -> list[float] | None:
@@ -125,9 +123,7 @@ class StreamingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: 
         shape = ((1, 1), rows.shape[1], 1 if self._flat else targets.shape[1])
         self._moments = [Moments(*shape) for _ in range(1 if self.alpha is not None else self.folds)]
         self._seed = (
-            None
-            if self.random_state is None
-            else int(check_random_state(self.random_state).randint(2**31 - 1))
+            None if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
         )
         self._rows_seen = 0
         self._take(rows, targets)
@@ -136,9 +132,7 @@ class StreamingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: 
         targets = targets.reshape(len(rows), -1)
         width = self._moments[0].targets
         if targets.shape[1] != width:
-            raise ValueError(
-                f"y has {targets.shape[1]} targets, but it was fitted on {width} targets before."
-            )
+            raise ValueError(f"y has {targets.shape[1]} targets, but it was fitted on {width} targets before.")
         for start in range(0, len(rows), ROWS):
             chunk = slice(start, min(start + ROWS, len(rows)))
             fold = self._fold_of(np.arange(chunk.start, chunk.stop) + self._rows_seen)
@@ -176,9 +170,7 @@ class StreamingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: 
         index = torch.zeros(1, 1, dtype=torch.long)
         if len(path.penalties) > 1:
             if total.count < 2:
-                raise ValueError(
-                    "n_samples=1 row was given, but cross-validation needs at least 2. Or give alpha."
-                )
+                raise ValueError("n_samples=1 row was given, but cross-validation needs at least 2. Or give alpha.")
             errors = fold_errors(self._moments, penalties, intercept=self.fit_intercept, absolute=absolute)
             index = best_penalty(errors)
         heads = path.choose(index)

@@ -36,9 +36,7 @@ class Moments:
         device: where the moments live; it must know float64.
     """
 
-    def __init__(
-        self, grid: tuple[int, int], width: int, targets: int, device: torch.device | str = "cpu"
-    ) -> None:
+    def __init__(self, grid: tuple[int, int], width: int, targets: int, device: torch.device | str = "cpu") -> None:
         self.grid, self.width, self.targets = grid, width, targets
         self.count = 0
         self._centred_at = 0
@@ -49,9 +47,7 @@ class Moments:
         self._origin_x = torch.zeros(layers, contexts, width, dtype=torch.float64, device=device)
         self._origin_y = torch.zeros(contexts, targets, dtype=torch.float64, device=device)
         self._products = torch.zeros(layers, contexts, width, columns, dtype=torch.float64, device=device)
-        self._target_products = torch.zeros(
-            contexts, targets, targets + 1, dtype=torch.float64, device=device
-        )
+        self._target_products = torch.zeros(contexts, targets, targets + 1, dtype=torch.float64, device=device)
 
     @torch.no_grad()
     def update(
@@ -61,9 +57,7 @@ class Moments:
     ) -> None:
         """Adds a batch of prompts; neither tensor is kept."""
         (layers, contexts), batch = self.grid, stream.shape[1]
-        assert stream.shape == (layers, batch, contexts, self.width), (
-            "a stream of another grid would broadcast"
-        )
+        assert stream.shape == (layers, batch, contexts, self.width), "a stream of another grid would broadcast"
         assert target.shape == (batch, contexts, self.targets), "targets of another grid would broadcast"
         if batch == 0:
             return
@@ -78,9 +72,7 @@ class Moments:
         for layer in range(layers):  # one layer's rows at a time stay in the cache
             features.copy_(stream[layer].transpose(0, 1)).sub_(self._origin_x[layer][:, None])
             self._products[layer].baddbmm_(features.mT, rows)
-        self._target_products.baddbmm_(
-            rows[..., self.width : end].mT, rows[..., self.width : self._used].contiguous()
-        )
+        self._target_products.baddbmm_(rows[..., self.width : end].mT, rows[..., self.width : self._used].contiguous())
         self.count += batch
         if self.count >= RECENTRE * max(self._centred_at, 1):
             self._recentre()

@@ -64,21 +64,13 @@ class LinearHeads:
             about = json.loads(Path(f"{stem}.json").read_bytes())
             tensors = load(file.read_bytes())
         except OSError as error:
-            raise ProbeError(
-                f"{error.filename} cannot be read: {error.strerror}. Save the heads again."
-            ) from None
+            raise ProbeError(f"{error.filename} cannot be read: {error.strerror}. Save the heads again.") from None
         except (ValueError, SafetensorError):
-            raise ProbeError(
-                f"{stem} holds no heads that can be read. Give the stem of saved heads."
-            ) from None
+            raise ProbeError(f"{stem} holds no heads that can be read. Give the stem of saved heads.") from None
         if set(tensors) != {"weight", "intercept", "penalty"}:
-            raise ProbeError(
-                f"{file} holds other tensors than linear heads have. Give the stem of saved heads."
-            )
+            raise ProbeError(f"{file} holds other tensors than linear heads have. Give the stem of saved heads.")
         if about != _about(tensors):
-            raise ProbeError(
-                f"{file} is not what {stem}.json describes: one is damaged. Save the heads again."
-            )
+            raise ProbeError(f"{file} is not what {stem}.json describes: one is damaged. Save the heads again.")
         return cls(**tensors)
 
 
@@ -227,9 +219,7 @@ def solve_path(
     mean_x, mean_y, xx, xy = moments.mean_x.clone(), moments.mean_y.clone(), moments.xx, moments.xy
     _refuse_not_finite("stream", mean_x.sum(-1) + xx.sum((-1, -2)))
     if not (mean_y.isfinite().all() and xy.isfinite().all()):
-        raise ProbeError(
-            "The targets hold NaN or infinite values, but heads need finite ones. Check the task."
-        )
+        raise ProbeError("The targets hold NaN or infinite values, but heads need finite ones. Check the task.")
     if not intercept:
         xx = xx + moments.count * mean_x[..., :, None] * mean_x[..., None, :]
         xy = xy + moments.count * mean_x[..., :, None] * mean_y[..., None, :]
@@ -257,9 +247,7 @@ def fold_errors(
     """
     filled = [fold for fold in folds if fold.count]
     if len(filled) < 2:
-        raise ProbeError(
-            f"Cross-validation was given {len(filled)} folds with prompts, but it needs two. Give more."
-        )
+        raise ProbeError(f"Cross-validation was given {len(filled)} folds with prompts, but it needs two. Give more.")
     errors = []
     for held in filled:
         rest = reduce(Moments.merge, [fold for fold in filled if fold is not held])

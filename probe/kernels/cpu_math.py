@@ -20,10 +20,10 @@ _f = np.float32
 
 
 @intrinsic
-def _power_of_two(typingctx, whole):  # type: ignore[no-untyped-def]
+def _power_of_two(typingctx, whole):
     """Returns 2**whole by writing the exponent's bits; in 32-bit integers, which numba's own arithmetic widens."""
 
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):
         integer = ir.IntType(32)
         exponent = builder.add(builder.fptosi(arguments[0], integer), integer(127))
         return builder.bitcast(builder.shl(exponent, integer(23)), ir.FloatType())
@@ -32,8 +32,8 @@ def _power_of_two(typingctx, whole):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def _nearest(typingctx, x):  # type: ignore[no-untyped-def]
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+def _nearest(typingctx, x):
+    def codegen(context, builder, signature, arguments):
         rint = builder.module.declare_intrinsic("llvm.rint", [ir.FloatType()])
         return builder.call(rint, [arguments[0]])
 
@@ -41,7 +41,7 @@ def _nearest(typingctx, x):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always", fastmath=FASTMATH)
-def exp2(x):  # type: ignore[no-untyped-def]
+def exp2(x):
     """Returns 2**x for x in [-126, 127]; outside, the value at the nearer end. Keeps NaN."""
     x = min(max(x, _f(-126.0)), _f(127.0))
     whole = _nearest(x)
@@ -58,13 +58,13 @@ def exp2(x):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(inline="always", fastmath=FASTMATH)
-def sigmoid(x):  # type: ignore[no-untyped-def]
+def sigmoid(x):
     """Returns 1 / (1 + exp(-x))."""
     return _f(1.0) / (_f(1.0) + exp2(-x * LOG2_E))
 
 
 @numba.njit(inline="always", fastmath=FASTMATH)
-def softplus(x):  # type: ignore[no-untyped-def]
+def softplus(x):
     """Returns log(1 + exp(x)) with full relative precision also where it is tiny."""
     v = exp2(-abs(x) * LOG2_E)
     # log(1 + v) = 2 artanh(s), s = v / (2 + v) <= 1/3: the odd series converges fast and never cancels

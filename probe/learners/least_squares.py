@@ -20,5 +20,5 @@ def least_squares(
     if x.shape[1] == 0:
         return torch.zeros_like(y[:, :0].sum(1))
     solution = torch.linalg.lstsq(x.double().cpu(), y.double().cpu().unsqueeze(-1), driver="gelsd").solution
-    predicted = (query.double().cpu().unsqueeze(1) @ solution)[:, 0, 0]
+    predicted: Tensor = (query.double().cpu().unsqueeze(1) @ solution)[:, 0, 0]
     return predicted.to(y.device, y.dtype)

@@ -32,6 +32,7 @@ class Attention(nn.Module):
         nn.init.zeros_(self.c_proj.bias)
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+        """Returns what the block writes to the stream."""
         batch, time, width = hidden.shape
         split = self.c_attn(hidden).view(batch, time, 3, self.heads, width // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)

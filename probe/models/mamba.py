@@ -50,6 +50,7 @@ class Mamba(nn.Module):
         self.out_proj.weight.div_(math.sqrt(blocks))
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+        """Returns what the block writes to the stream."""
         # x and z come from the two halves of in_proj apart, so that both are contiguous without a copy
         in_x, in_z = self.in_proj.weight.chunk(2)
         x = causal_conv1d(

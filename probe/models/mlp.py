@@ -24,6 +24,7 @@ class MLP(nn.Module):
         nn.init.zeros_(self.c_proj.bias)
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+        """Returns what the block writes to the stream."""
         result: Tensor = self.c_proj(F.gelu(self.c_fc(hidden), approximate="tanh"))
         return result
 

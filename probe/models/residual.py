@@ -25,6 +25,7 @@ class Block(nn.Module):
         self.mixer = mixer
 
     def forward(self, stream: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+        """Returns the stream after the block."""
         result: Tensor = stream + self.mixer(self.norm(stream))
         return result
 
@@ -44,9 +45,7 @@ class ResidualModel(nn.Module):
         self.letters = "".join(letter.letter for letter in letters)
         self.read_in = nn.Linear(config.dim, config.width)
         self.positions = _positions(config)
-        self.blocks = nn.ModuleList(
-            Block(_norm(config), _mixer(letter, config, len(letters))) for letter in letters
-        )
+        self.blocks = nn.ModuleList(Block(_norm(config), _mixer(letter, config, len(letters))) for letter in letters)
         self.norm_f = _norm(config)
         self.read_out = nn.Linear(config.width, config.outputs)
 
@@ -75,6 +74,7 @@ class ResidualModel(nn.Module):
         return result
 
     def forward(self, inputs: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time outputs"]:
+        """Returns the predictions at every token."""
         stream = self.embed(inputs)
         for block in self.blocks:
             stream = block(stream)
@@ -138,6 +138,4 @@ def _mixer(letter: Letter, config: ModelConfig, blocks: int) -> nn.Module:
     if letter.letter == "F":
         return MLP(config.width, blocks)
     names = ", ".join(f"{key} {name}" for key, name in LETTERS.items())
-    raise ProbeError(
-        f"No mixer has the letter {letter.letter!r} of the layout {config.layout!r}. Letters: {names}."
-    )
+    raise ProbeError(f"No mixer has the letter {letter.letter!r} of the layout {config.layout!r}. Letters: {names}.")

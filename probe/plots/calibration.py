@@ -28,9 +28,7 @@ def calibration_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
     series = style.read_series(records, "fit", "a calibration curve", view.target)
     for one in series:
         if not set(NEUTRAL) <= set(one.table.columns) or one.rows("calibrated").empty:
-            raise ProbeError(
-                f"The record of {one.label} lacks scale and shift. Fit it with --head calibrated."
-            )
+            raise ProbeError(f"The record of {one.label} lacks scale and shift. Fit it with --head calibrated.")
     context = style.choose_context(series, ["calibrated"], view.context)
     x = style.choose_x(series, view.x)
     columns = view.columns or 2

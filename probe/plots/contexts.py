@@ -49,9 +49,7 @@ def context_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
         for i, one in enumerate(series):
             _draw(axes, curves[i], one.colour, one.marker, f"{one.label} model")
             for layer, each in heads.items():
-                _draw(
-                    axes, each[i], _shade(one.colour, layer, layers), "", f"{one.label} {head} {layer}", "--"
-                )
+                _draw(axes, each[i], _shade(one.colour, layer, layers), "", f"{one.label} {head} {layer}", "--")
         _lay_contexts(axes, pd.concat([*curves, *(curve for each in heads.values() for curve in each)]))
         axes.set_xlabel("examples in context")
         axes.set_ylabel(style.ERROR_LABEL)
@@ -116,9 +114,7 @@ def _draw_least_squares(
         drawn.append(curve)
         colour = "black" if alone else one.colour
         shown = np.maximum(curve["error"], bottom * 1e-2)
-        axes.plot(
-            curve["context"], shown, color=colour, linestyle=DASHES, linewidth=1.0, label="least_squares"
-        )
+        axes.plot(curve["context"], shown, color=colour, linestyle=DASHES, linewidth=1.0, label="least_squares")
         exact = curve.loc[curve["error"] < EXACT, "context"]
         note = f" (0 from {int(exact.min())})" if len(exact) else ""
         whose = "" if alone else f", {one.label}"
@@ -129,8 +125,7 @@ def _draw_least_squares(
 def _rounded(curve: pd.DataFrame) -> tuple[float, ...]:
     """Returns contexts and errors to two digits, by which two records' learners are told apart."""
     return tuple(
-        float(f"{value:.1e}") if value > EXACT else 0.0
-        for value in curve[["context", "error"]].to_numpy().flat
+        float(f"{value:.1e}") if value > EXACT else 0.0 for value in curve[["context", "error"]].to_numpy().flat
     )
 
 

@@ -158,8 +158,7 @@ def _positive(column: pd.Series[float]) -> list[float]:
 def _key(series: Sequence[Series], heads: Sequence[str], banded: bool) -> list[Artist]:
     """Returns the legend of colours and lines, with each model's number of blocks."""
     handles: list[Artist] = [style.key_model(one) for one in series]
-    for head in heads:
-        handles.append(style.key_line(style.name(head), line=style.HEAD_LINES.get(head, style.OTHER_LINE)))
+    handles += [style.key_line(style.name(head), line=style.HEAD_LINES.get(head, style.OTHER_LINE)) for head in heads]
     if any(one.table["head"].eq("model").any() for one in series):
         handles.append(style.key_line("model's own error", line="", marker="<"))
     return [*handles, style.key_band()] if banded else handles

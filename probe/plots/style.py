@@ -139,9 +139,7 @@ class Series:
             return at / (self.blocks if x == "depth" else 1)
         total = self.about.get(f"cumulative_{x}")
         if not total or len(total) <= at.max(initial=0):
-            raise ProbeError(
-                f"The record of {self.label} counts no {x} by layer. Draw it against depth instead."
-            )
+            raise ProbeError(f"The record of {self.label} counts no {x} by layer. Draw it against depth instead.")
         return np.asarray(total, dtype=np.float64)[at] / float(total[-1])
 
 
@@ -152,36 +150,26 @@ def check_view(view: View, picture: str, *used: str) -> None:
         if ignored and getattr(view, field.name) != field.default:
             raise ProbeError(f"{field.name} was given, but {picture} has no use of it. Leave it out.")
     if view.x is not None and view.x not in X_LABELS:
-        raise ProbeError(
-            f"No axis is called {view.x!r}. {suggest(view.x, list(X_LABELS))}Axes: {', '.join(X_LABELS)}."
-        )
+        raise ProbeError(f"No axis is called {view.x!r}. {suggest(view.x, list(X_LABELS))}Axes: {', '.join(X_LABELS)}.")
 
 
-def read_series(
-    records: Sequence[Record], kind: str, picture: str, target: str | None = None
-) -> list[Series]:
+def read_series(records: Sequence[Record], kind: str, picture: str, target: str | None = None) -> list[Series]:
     """Returns every model of every record, each under a label of its own.
 
     Args:
         kind: the kind of record the picture is drawn from, "fit" or "train".
     """
     if not records:
-        raise ProbeError(
-            f"No record was given, but {picture} needs one at least. Give the .csv of probe {kind}."
-        )
+        raise ProbeError(f"No record was given, but {picture} needs one at least. Give the .csv of probe {kind}.")
     found: list[tuple[str, Record, pd.DataFrame]] = []
     for record in records:
         if not NEEDED[kind] <= set(record.table.columns) or record.table.empty:
             given = record.provenance.get("kind", "another kind")
-            raise ProbeError(
-                f"A record of {given} was given, but {picture} needs one of {kind}. Give its .csv."
-            )
+            raise ProbeError(f"A record of {given} was given, but {picture} needs one of {kind}. Give its .csv.")
         for model, table in tidy(record.table).groupby("model", sort=False):
             rows = _one_target(table, target) if kind == "fit" else table
             if kind == "fit" and rows.duplicated(["layer", "context", "head"]).any():
-                raise ProbeError(
-                    f"{model} has several errors at one layer, context and head. Keep one of each."
-                )
+                raise ProbeError(f"{model} has several errors at one layer, context and head. Keep one of each.")
             found.append((str(model), record, rows))
     labels = _labels([(model, record) for model, record, _ in found])
     return [

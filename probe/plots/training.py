@@ -91,9 +91,7 @@ def _draw_changes(axes: Axes, series: Sequence[Series], changes: dict[str, list[
 
 def _key(series: Sequence[Series], staged: bool, measured: bool) -> list[Artist]:
     marked = {one.label: one.marker if measured else "" for one in series}
-    handles: list[Artist] = [
-        style.key_line(one.label, one.colour, marker=marked[one.label]) for one in series
-    ]
+    handles: list[Artist] = [style.key_line(one.label, one.colour, marker=marked[one.label]) for one in series]
     if staged:
         handles.append(style.key_line("curriculum moves on", line=":"))
     return [*handles, style.key_line("predicting zero", "black")] if measured else handles

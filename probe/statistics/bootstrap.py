@@ -36,9 +36,7 @@ def _poisson_table() -> NDArray[np.float32]:
 _TABLE = _poisson_table()
 
 
-def weights(
-    seed: int, numbers: Sequence[int], resamples: int = RESAMPLES
-) -> Float32[Tensor, "resample batch"]:
+def weights(seed: int, numbers: Sequence[int], resamples: int = RESAMPLES) -> Float32[Tensor, "resample batch"]:
     """Returns how often each prompt is drawn in each resample: Poisson(1), its mean and variance to 1e-4.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
 
 from probe.errors import ProbeError, suggest
 from probe.randomness import Source
@@ -15,6 +15,7 @@ from probe.tasks.skewed_linear import SkewedLinear
 __all__ = ["TASKS", "Linear", "NoisyLinear", "Prompts", "SkewedLinear", "Task", "make"]
 
 
+@runtime_checkable
 class Task(Protocol):
     """Draws prompts of one function class; its fields are its options."""
 
@@ -51,13 +52,9 @@ def make(text: str, dim: int) -> Task:
     """
     name, _, rest = text.partition(":")
     if name not in TASKS:
-        raise ProbeError(
-            f"No task is called {name!r}. {suggest(name, list(TASKS))}Tasks: {', '.join(TASKS)}."
-        )
+        raise ProbeError(f"No task is called {name!r}. {suggest(name, list(TASKS))}Tasks: {', '.join(TASKS)}.")
     if dim < 1:
-        raise ProbeError(
-            f"The dimension {dim} was given, but inputs need at least 1. Give --dim a positive number."
-        )
+        raise ProbeError(f"The dimension {dim} was given, but inputs need at least 1. Give --dim a positive number.")
     kind = TASKS[name]
     types = get_type_hints(kind)
     known = [field.name for field in fields(kind) if field.name != "dim"]
@@ -92,6 +89,4 @@ def _parse(option: _Option, kind: Any) -> Any:
 
 
 def _unfit(option: _Option, needed: str) -> ProbeError:
-    return ProbeError(
-        f"The option {option.name} was given {option.text!r}, but it needs {needed}. Correct the value."
-    )
+    return ProbeError(f"The option {option.name} was given {option.text!r}, but it needs {needed}. Correct the value.")

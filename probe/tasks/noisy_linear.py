@@ -58,7 +58,7 @@ class NoisyLinear:
     def _factor(self, y: Float[Tensor, "batch context"]) -> Float[Tensor, "batch 1"]:
         if not self.renormalise:
             return torch.ones_like(y[:, :1])
-        groups = y.split(self.group_size)
+        groups = torch.split(y, self.group_size)
         return torch.cat([(self.dim**0.5 / group.std()).expand(len(group), 1) for group in groups])
 
     @property

@@ -64,11 +64,6 @@ def append_each(
 
     The context never grows, so that no query sees another (Grazzi et al., 2024, section 3.2).
     """
-    dim = prompts.x.shape[-1]
-    context = interleave(prompts.x[:, :examples], prompts.y[:, :examples])
-    last_y = torch.zeros_like(prompts.x[:, :1])
-    last_y[..., 0] = prompts.y[:, examples - 1, None]
-    later = prompts.x[:, examples:]
-    prefix = torch.cat([context, last_y], dim=1)
-    repeated = prefix[:, None].expand(-1, later.shape[1], -1, dim)
-    return torch.cat([repeated, later[:, :, None]], dim=2), prompts.targets[:, examples:]
+    later, dim = prompts.x[:, examples:], prompts.x.shape[-1]
+    prefix = prompts.inputs[:, None, : 2 * examples].expand(-1, later.shape[1], -1, dim)
+    return torch.cat([prefix, later[:, :, None]], dim=2), prompts.targets[:, examples:]

@@ -11,9 +11,7 @@ from probe.heads.estimator import StreamingRidge
 ALPHAS = [1e-3, 1.0, 100.0, 1e3, 3e3, 1e4, 1e5, 1e7]
 
 
-@parametrize_with_checks(
-    [StreamingRidge(), StreamingRidge(alpha=1.0), StreamingRidge(alphas=ALPHAS, random_state=1)]
-)
+@parametrize_with_checks([StreamingRidge(), StreamingRidge(alpha=1.0), StreamingRidge(alphas=ALPHAS, random_state=1)])
 def test_it_keeps_scikit_learns_contract(estimator, check):
     check(estimator)
 

@@ -63,9 +63,7 @@ def test_every_penalty_of_every_cell_is_sklearns_ridge(intercept, absolute):
         for layer, context in np.ndindex(3, 2):
             model = sklearn_cell(stream, target, layer, context, float(strengths[layer, context]), intercept)
             np.testing.assert_allclose(heads.weight[layer, context].T, model.coef_, rtol=1e-7, atol=1e-9)
-            np.testing.assert_allclose(
-                heads.intercept[layer, context], model.intercept_, rtol=1e-7, atol=1e-8
-            )
+            np.testing.assert_allclose(heads.intercept[layer, context], model.intercept_, rtol=1e-7, atol=1e-8)
 
 
 def test_penalties_are_relative_to_the_mean_eigenvalue_unless_absolute():
@@ -131,9 +129,7 @@ def test_errors_from_moments_are_those_from_predictions():
         path = solve_path(gather(stream, target), PENALTIES, intercept=intercept)
         direct = SelectionErrors(path)
         direct.update(held, wanted)
-        torch.testing.assert_close(
-            path.squared_errors(gather(held, wanted)), direct.errors, rtol=1e-9, atol=1e-9
-        )
+        torch.testing.assert_close(path.squared_errors(gather(held, wanted)), direct.errors, rtol=1e-9, atol=1e-9)
 
 
 def test_cross_validation_over_fold_accumulators_is_cross_validation():

@@ -23,9 +23,7 @@ def record(contexts: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6), trained: int = 6) 
         for layer, head, error in errors:
             row = {"model": "mamba", "layer": layer, "context": context, "target": "y", "head": head}
             rows.append(row | {"error": error, "low": error / 2, "high": error * 2})
-    return Record(
-        tidy(pd.DataFrame(rows)), {"kind": "fit", "models": {"mamba": {"blocks": 2, "context": trained}}}
-    )
+    return Record(tidy(pd.DataFrame(rows)), {"kind": "fit", "models": {"mamba": {"blocks": 2, "context": trained}}})
 
 
 def lines(figure: Figure) -> dict[str, Any]:
@@ -54,9 +52,7 @@ def test_exact_least_squares_leaves_the_axis_and_is_told() -> None:
 
 def test_models_that_saw_the_same_prompts_share_a_line_of_least_squares() -> None:
     other = Record(record().table.assign(model="transformer"), {"kind": "fit"})
-    assert [name for name in key(context_curve([record(), other])) if "least" in name] == [
-        "least squares (0 from 4)"
-    ]
+    assert [name for name in key(context_curve([record(), other])) if "least" in name] == ["least squares (0 from 4)"]
 
 
 def test_a_head_is_drawn_at_chosen_layers_paler_the_earlier() -> None:

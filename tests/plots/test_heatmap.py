@@ -68,11 +68,7 @@ def test_more_models_than_fit_in_a_row_make_a_second() -> None:
 def test_ticks_are_even_and_end_at_the_last() -> None:
     for count in range(1, 200):
         ticks = _ticks(count, 7)
-        assert (
-            ticks[-1] == count - 1
-            and len(set(ticks)) == len(ticks) <= 8
-            and len(set(np.diff(ticks[:-1]))) <= 1
-        )
+        assert ticks[-1] == count - 1 and len(set(ticks)) == len(ticks) <= 8 and len(set(np.diff(ticks[:-1]))) <= 1
 
 
 @pytest.mark.parametrize(

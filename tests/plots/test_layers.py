@@ -37,9 +37,7 @@ def record(
             "target": "y",
             "head": head,
         }
-        rows.append(
-            row | {"mse": error, "error": error, "low": error * 0.9, "high": error * 1.1, "prompts": 64}
-        )
+        rows.append(row | {"mse": error, "error": error, "low": error * 0.9, "high": error * 1.1, "prompts": 64})
 
     for context in contexts:
         for layer in range(blocks + 1):
@@ -50,9 +48,7 @@ def record(
         add(None, context, "least_squares", squares)
     shares = [float(n) for n in np.cumsum(np.arange(1, blocks + 2))]
     about = {"blocks": blocks, "cumulative_parameters": shares, "cumulative_flops": shares}
-    return Record(
-        tidy(pd.DataFrame(rows)), {"kind": "fit", "config": {"task": "linear"}, "models": {model: about}}
-    )
+    return Record(tidy(pd.DataFrame(rows)), {"kind": "fit", "config": {"task": "linear"}, "models": {model: about}})
 
 
 def axes_of(figure: Figure) -> Axes:
@@ -88,9 +84,7 @@ def test_error_is_on_a_log_axis_with_the_zero_line_and_its_bands() -> None:
     assert line(figure, "zero")[1] == [1.0, 1.0]
     assert len(axes.collections) == 2  # a band a head
     outline = axes.collections[0].get_paths()[0].vertices
-    assert np.isclose(np.asarray(outline)[:, 1].max(), 1.1) and np.isclose(
-        np.asarray(outline)[:, 1].min(), 0.009
-    )
+    assert np.isclose(np.asarray(outline)[:, 1].max(), 1.1) and np.isclose(np.asarray(outline)[:, 1].min(), 0.009)
     low, high = axes.get_ylim()
     assert low < 0.009 and high > 2.2
 
@@ -154,9 +148,7 @@ def test_one_model_on_two_tasks_is_two_curves() -> None:
     skewed.provenance["config"] = SimpleNamespace(task="skewed_linear")
     figure = layer_curve([record(), skewed])
     assert {"mamba, linear linear", "mamba, skewed_linear linear"} <= set(labels(figure))
-    assert {"mamba, linear linear", "mamba, linear [2] linear"} <= set(
-        labels(layer_curve([record(), record()]))
-    )
+    assert {"mamba, linear linear", "mamba, linear [2] linear"} <= set(labels(layer_curve([record(), record()])))
 
 
 def test_empty_errors_and_missing_bands_are_left_out() -> None:

@@ -63,9 +63,7 @@ def test_long_runs_are_drawn_faintly_under_their_running_median() -> None:
 
 def test_a_record_that_is_not_of_training_is_refused() -> None:
     fitted = Record(pd.DataFrame({"model": ["m"], "head": ["linear"]}), {"kind": "fit"})
-    with pytest.raises(
-        ProbeError, match="A record of fit was given, but a training curve needs one of train"
-    ):
+    with pytest.raises(ProbeError, match="A record of fit was given, but a training curve needs one of train"):
         training_curve([fitted])
     with pytest.raises(ProbeError, match="no positive loss"):
         training_curve([Record(record().table.assign(loss=np.nan), {"kind": "train"})])

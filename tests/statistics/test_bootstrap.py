@@ -70,9 +70,7 @@ def test_denominators_may_be_shared_by_cells_and_zero_gives_nan():
     made = ratio(above, shared)
     torch.testing.assert_close(made.estimate()[:, 0], above[..., 0].sum(0) / shared[..., 0].sum(0))
     low, high = made.interval()
-    assert all(
-        value[:, 1].isnan().all() and value[:, 0].isfinite().all() for value in (made.estimate(), low, high)
-    )
+    assert all(value[:, 1].isnan().all() and value[:, 0].isfinite().all() for value in (made.estimate(), low, high))
     low, high = made.simultaneous()
     assert low[:, 1].isnan().all()
     assert low[:, 0].isfinite().all()

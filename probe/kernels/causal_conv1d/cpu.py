@@ -15,7 +15,7 @@ from probe.kernels.threads import run_in_threads
 
 def causal_conv1d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Runs the fused kernel in float32; see `probe.kernels.causal_conv1d` for the arguments."""
-    result: Tensor = _CausalConv1d.apply(x.float(), weight.float(), bias.float())  # type: ignore[no-untyped-call]
+    result: Tensor = _CausalConv1d.apply(x.float(), weight.float(), bias.float())
     return result.to(x.dtype)
 
 
@@ -44,7 +44,7 @@ class _CausalConv1d(torch.autograd.Function):
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _mix(x, t, weight, bias, mixed):  # type: ignore[no-untyped-def]
+def _mix(x, t, weight, bias, mixed):
     """Fills mixed [e] = bias + sum_k weight_k x_{t-K+1+k} for one prompt x [t, e]."""
     mixed[:] = bias
     taps = weight.shape[0]
@@ -55,7 +55,7 @@ def _mix(x, t, weight, bias, mixed):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _forward(first, last, x, weight, bias, out):  # type: ignore[no-untyped-def]
+def _forward(first, last, x, weight, bias, out):
     mixed = np.empty(len(bias), np.float32)
     for b in range(first, last):
         for t in range(x.shape[1]):
@@ -66,7 +66,7 @@ def _forward(first, last, x, weight, bias, out):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _backward(first, last, d_out, x, weight, bias, d_x, d_weight, d_bias):  # type: ignore[no-untyped-def]
+def _backward(first, last, d_out, x, weight, bias, d_x, d_weight, d_bias):
     taps = weight.shape[0]
     mixed = np.empty(len(bias), np.float32)
     d_mixed = np.empty(len(bias), np.float32)

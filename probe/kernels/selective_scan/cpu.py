@@ -48,7 +48,7 @@ def selective_scan(
     bias = torch.zeros_like(D) if delta_bias is None else delta_bias
     gate = u.new_empty(0) if z is None else z
     tensors = (u, delta, A, B, C, D, gate, bias)
-    result: Tensor = _SelectiveScan.apply(*(tensor.float() for tensor in tensors))  # type: ignore[no-untyped-call]
+    result: Tensor = _SelectiveScan.apply(*(tensor.float() for tensor in tensors))
     return result.to(u.dtype)
 
 
@@ -62,9 +62,7 @@ class _SelectiveScan(torch.autograd.Function):
         starts = u.new_empty(batch, -(-time // SEGMENT) if wanted else 0, states, channels)
         out = torch.empty_like(u)
         decay = (A.T * LOG2_E.item()).contiguous()
-        arrays = [
-            t.numpy() for t in (u, delta, decay, B, C, D, z.reshape(-1, time, channels), bias, out, starts)
-        ]
+        arrays = [t.numpy() for t in (u, delta, decay, B, C, D, z.reshape(-1, time, channels), bias, out, starts)]
         run_in_threads(lambda first, last: _forward(first, last, *arrays), batch * -(-channels // BLOCK))
         if wanted:
             ctx.save_for_backward(u, delta, A, B, C, D, z, bias, starts)
@@ -95,7 +93,7 @@ class _SelectiveScan(torch.autograd.Function):
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _steps(u, delta, bias, D, step, drive, y):  # type: ignore[no-untyped-def]
+def _steps(u, delta, bias, D, step, drive, y):
     """Fills one row's step = softplus(delta + bias), drive = step u and y = D u."""
     for e in range(len(u)):
         step[e] = softplus(delta[e] + bias[e])
@@ -105,7 +103,7 @@ def _steps(u, delta, bias, D, step, drive, y):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _forward(first, last, u, delta, decay, B, C, D, z, bias, out, starts):  # type: ignore[no-untyped-def]
+def _forward(first, last, u, delta, decay, B, C, D, z, bias, out, starts):
     time, channels = u.shape[1], u.shape[2]
     n_states, gated, keep = decay.shape[0], z.shape[0] > 0, starts.shape[1] > 0
     blocks = (channels + BLOCK - 1) // BLOCK
@@ -140,7 +138,7 @@ def _forward(first, last, u, delta, decay, B, C, D, z, bias, out, starts):  # ty
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _recompute(b_t, c_t, width, rates, h, h_next, a, step, drive, y):  # type: ignore[no-untyped-def]
+def _recompute(b_t, c_t, width, rates, h, h_next, a, step, drive, y):
     """Goes one time step forward: fills decays a and states h_next [n, e], adds C h to y."""
     for n in range(rates.shape[0]):
         b_n, c_n = b_t[n], c_t[n]
@@ -153,7 +151,7 @@ def _recompute(b_t, c_t, width, rates, h, h_next, a, step, drive, y):  # type: i
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _through_gate(d_out, z, y, d_z, d_y):  # type: ignore[no-untyped-def]
+def _through_gate(d_out, z, y, d_z, d_y):
     """Fills one row's d_y and d_z from d_out, for out = y silu(z)."""
     for e in range(len(z)):
         d_y[e] = d_out[e] * z[e] * sigmoid(z[e])
@@ -163,7 +161,7 @@ def _through_gate(d_out, z, y, d_z, d_y):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _step_back(b_t, c_t, width, h, h_next, a, rates, step, drive, d_y, carry, d_step, d_drive, d_A, d_b, d_c):  # type: ignore[no-untyped-def]
+def _step_back(b_t, c_t, width, h, h_next, a, rates, step, drive, d_y, carry, d_step, d_drive, d_A, d_b, d_c):
     """Goes one time step back: from carry = a_{t+1} dL/dh_{t+1} to a_t dL/dh_t, adding up the gradients."""
     d_h = np.empty(BLOCK, np.float32)
     d_exponent = np.empty(BLOCK, np.float32)
@@ -187,7 +185,7 @@ def _step_back(b_t, c_t, width, h, h_next, a, rates, step, drive, d_y, carry, d_
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _row_gradients(u, delta, bias, D, step, d_y, d_step, d_drive, d_u, d_delta, d_bias, d_D):  # type: ignore[no-untyped-def]
+def _row_gradients(u, delta, bias, D, step, d_y, d_step, d_drive, d_u, d_delta, d_bias, d_D):
     """Fills one row's d_u and d_delta and adds to d_bias and d_D."""
     for e in range(len(u)):
         # the decay rates were multiplied by log2(e) for exp2
@@ -224,7 +222,7 @@ def _backward(
     d_D,
     d_z,
     d_bias,
-):  # type: ignore[no-untyped-def]
+):
     time, channels = u.shape[1], u.shape[2]
     n_states, gated = decay.shape[0], z.shape[0] > 0
     blocks, segments = (channels + BLOCK - 1) // BLOCK, (time + SEGMENT - 1) // SEGMENT

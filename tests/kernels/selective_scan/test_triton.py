@@ -76,8 +76,7 @@ def draw(case: Case, device: str) -> dict[str, Tensor]:
     tensors = {
         "u": activation(case.channels),
         "delta": activation(case.channels),
-        "A": -torch.arange(1.0, case.states + 1).repeat(case.channels, 1)
-        * (1 + 0.1 * normal(case.channels, 1)),
+        "A": -torch.arange(1.0, case.states + 1).repeat(case.channels, 1) * (1 + 0.1 * normal(case.channels, 1)),
         "B": activation(case.states),
         "C": activation(case.states),
         "D": normal(case.channels),
@@ -104,9 +103,7 @@ def errors(case: Case, device: str, monkeypatch: pytest.MonkeyPatch) -> dict[str
     monkeypatch.setattr(fused, "ENOUGH_PROGRAMS", case.programs)
     monkeypatch.setattr(fused, "SEGMENT", case.segment)
     tensors = draw(case, device)
-    weights = torch.randn(tensors["u"].shape, generator=torch.Generator().manual_seed(1)).to(
-        device, case.dtype
-    )
+    weights = torch.randn(tensors["u"].shape, generator=torch.Generator().manual_seed(1)).to(device, case.dtype)
     exact = {name: tensor.detach().double().requires_grad_() for name, tensor in tensors.items()}
     got, want = run(fused.selective_scan, tensors, weights), run(reference, exact, weights.double())
     with torch.no_grad():
@@ -127,14 +124,12 @@ def errors(case: Case, device: str, monkeypatch: pytest.MonkeyPatch) -> dict[str
 
 @needs_triton
 def test_interpreted_kernel_and_all_its_gradients_are_the_references() -> None:
-    """y and its eight gradients, over several segments, odd shapes, strides and dtypes."""
+    """The output and its eight gradients, over several segments, odd shapes, strides and dtypes."""
     environment = os.environ | {
         "TRITON_INTERPRET": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
-    done = subprocess.run(
-        [sys.executable, __file__], env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, __file__], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert set(found) == set(CASES)
@@ -145,13 +140,9 @@ def test_interpreted_kernel_and_all_its_gradients_are_the_references() -> None:
 @needs_triton
 @needs_gpu
 @pytest.mark.parametrize("name", CASES)
-def test_kernel_and_all_its_gradients_are_the_references_on_a_gpu(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kernel_and_all_its_gradients_are_the_references_on_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same cases, compiled; repeated runs agree bit for bit."""
-    wrong = {
-        tensor: error for tensor, error in errors(CASES[name], "cuda", monkeypatch).items() if not error < 1
-    }
+    wrong = {tensor: error for tensor, error in errors(CASES[name], "cuda", monkeypatch).items() if not error < 1}
     assert not wrong
 
 
