@@ -140,14 +140,16 @@ def device_named(name: str) -> torch.device:
 
 def _read(path: Path) -> Any:
     try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ProbeError(f"{path} cannot be read ({error.strerror}). Check the file and its permissions.") from error
+    try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ProbeError(
             f"{path} holds something other than plain weights (it may be damaged, or try to run code) and was not "
             "loaded. Give a checkpoint written by probe train."
         ) from error
-    except OSError as error:
-        raise ProbeError(f"{path} cannot be read ({error.strerror or error}). Check the file.") from error
     except Exception as error:  # torch.load lets many kinds of error escape from a damaged file
         raise ProbeError(
             f"{path} is not a checkpoint, or is damaged or truncated. Give a checkpoint written by probe train."

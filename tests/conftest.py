@@ -1,7 +1,10 @@
 """Checks shapes and types at run time in every room of tensors, and keeps every test process to one thread."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # compiled kernels are left out: numba must see the functions themselves
@@ -9,6 +12,9 @@ CHECKED = ["tasks", "models", "heads", "capture", "learners", "statistics", "ran
 
 install_import_hook([f"probe.{room}" for room in CHECKED], "beartype.beartype")
 torch.set_num_threads(1)
+# the same examples on every machine, however busy it is, and no files left behind
+settings.register_profile("probe", deadline=None, derandomize=True, database=None)
+settings.load_profile("probe")
 
 
 class Planted:
@@ -34,3 +40,18 @@ class Planted:
 def planted() -> type[Planted]:
     """The class `Planted`: ``planted(w, x, ...)`` is a source."""
     return Planted
+
+
+@pytest.fixture(scope="session")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two checkpoints trained for a few steps: m.pt (M2) and t.pt ((AF)1, learned positions)."""
+    from probe.config import TrainConfig
+    from probe.train import train_model
+
+    folder = tmp_path_factory.mktemp("toys")
+    for name, layout in (("m", "M2"), ("t", "(AF)1")):
+        config = TrainConfig(
+            out=str(folder / f"{name}.pt"), task="linear", layout=layout, dim=2, width=8, context=4, steps=20, lr=1e-3
+        )
+        train_model(config, command=f"probe train --layout {layout}")
+    return folder

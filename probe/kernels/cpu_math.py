@@ -1,7 +1,8 @@
 """Elementary float32 functions for numba loops, written so that LLVM vectorises them.
 
 A library call to exp stops vectorisation; a polynomial and an addition to the exponent's bits do not. Relative
-errors are below 3e-7 over the whole range, measured against float64 in the tests.
+errors, measured against float64 in the tests: exp2 1e-7 over its whole range; sigmoid and softplus 3e-7, and
+8e-8 |x| more for negative x, where the exponent x log2(e) is itself rounded (4e-6 at -87, where both are 1e-38).
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def sigmoid(x):
 
 @numba.njit(inline="always", fastmath=FASTMATH)
 def softplus(x):
-    """Returns log(1 + exp(x)) with full relative precision also where it is tiny."""
+    """Returns log(1 + exp(x)), as precise as exp itself where it is tiny; ends at 1e-38."""
     v = exp2(-abs(x) * LOG2_E)
     # log(1 + v) = 2 artanh(s), s = v / (2 + v) <= 1/3: the odd series converges fast and never cancels
     s = v / (_f(2.0) + v)

@@ -19,9 +19,9 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int, blocks: int) -> None:
         super().__init__()
-        if width % heads:
+        if heads < 1 or width % heads:
             raise ProbeError(
-                f"A width of {width} cannot be split into {heads} attention heads. Choose a width that is a multiple."
+                f"A width of {width} cannot be split into {heads} attention heads. Give a number that divides it."
             )
         self.heads = heads
         self.c_attn = nn.Linear(width, 3 * width)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from probe.errors import ProbeError
 
 MAX_BLOCKS = 1024
-_TOKEN = re.compile(r"\s*(?:([A-Za-z])(?:\[([^\]]*)\])?|(\()|(\)))(\d*)")
+_TOKEN = re.compile(r"\s*(?:([A-Za-z])(?:\[([^\]]*)\])?|(\()|(\)))([0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ def parse_layout(text: str) -> tuple[Letter, ...]:
 
 
 def _extend(text: str, blocks: list[Letter], group: list[Letter], count: str) -> None:
-    repeats = int(count[:6]) if count else 1
+    # six digits are more than enough to be refused, and int() takes no more than 4,300
+    repeats = int(count.lstrip("0")[:6] or 0) if count else 1
     if len(blocks) + repeats * len(group) > MAX_BLOCKS:
         raise _malformed(text, f"asks for more than {MAX_BLOCKS} blocks")
     blocks.extend(group * repeats)

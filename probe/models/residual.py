@@ -123,6 +123,11 @@ def _norm(config: ModelConfig) -> nn.Module:
 
 
 def _mixer(letter: Letter, config: ModelConfig, blocks: int) -> nn.Module:
+    if letter.letter not in LETTERS:
+        names = ", ".join(f"{key} {name}" for key, name in LETTERS.items())
+        raise ProbeError(
+            f"No mixer has the letter {letter.letter!r} of the layout {config.layout!r}. Letters: {names}."
+        )
     settings = dict(letter.settings)
     known = ["heads"] if letter.letter == "A" else []
     unknown = [name for name in settings if name not in known]
@@ -134,8 +139,14 @@ def _mixer(letter: Letter, config: ModelConfig, blocks: int) -> nn.Module:
     if letter.letter == "M":
         return Mamba(config.width, blocks)
     if letter.letter == "A":
-        return Attention(config.width, int(settings.get("heads", config.attention_heads)), blocks)
-    if letter.letter == "F":
-        return MLP(config.width, blocks)
-    names = ", ".join(f"{key} {name}" for key, name in LETTERS.items())
-    raise ProbeError(f"No mixer has the letter {letter.letter!r} of the layout {config.layout!r}. Letters: {names}.")
+        return Attention(config.width, _heads(settings, config), blocks)
+    return MLP(config.width, blocks)
+
+
+def _heads(settings: dict[str, str], config: ModelConfig) -> int:
+    try:
+        return int(settings.get("heads", config.attention_heads))
+    except ValueError as error:
+        raise ProbeError(
+            f"The layout setting heads={settings['heads']} was given, but it needs a whole number. Write A[heads=4]."
+        ) from error

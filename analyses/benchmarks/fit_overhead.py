@@ -1,0 +1,255 @@
+"""Measures what capturing and fitting cost beyond the bare forward passes over the same prompts.
+
+    python analyses/benchmarks/fit_overhead.py [--layouts M12 "(AF)6"] [--dim 20] [--prompts 8192] [--repeats 3]
+
+Takes an untrained model of width 128 with 12 blocks, all 21 contexts, and the linear head alone. A full run is what
+`probe fit` does between loading and scoring: it draws the prompts, captures the stream at every block, adds up the
+moments (of the chance line, too), solves for every penalty and chooses one on a quarter as many prompts again. A
+bare run passes all these prompts, drawn beforehand, through the model and nothing else. Both are warmed up, then take
+turns; the ratio is of medians. Before that, captured outputs must equal the bare ones bit for bit.
+
+A second table says where the time of full runs goes, from clocks around the functions that a run calls; these runs
+are not the ones that the ratio is taken from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+from unittest import mock
+
+import torch
+from torch import Tensor
+
+from probe import FitConfig, ModelConfig, ResidualModel, checkpoint, fit
+from probe.capture import NativeModel, capture, hooks
+from probe.config import ARCHITECTURES
+from probe.heads import Moments, RidgePath, SelectionErrors
+from probe.randomness import PromptSource
+
+TARGET = 1.25
+PARTS = ("forward", "prompts", "copies", "chance", "moments", "solving", "selection")
+WARM_UP = 1024  # prompts
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def main() -> int:
+    """Checks, times and prints; returns the exit code."""
+    arguments = parse()
+    torch.set_num_threads(arguments.threads)
+    ratios, parts = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for layout in arguments.layouts:
+            config = FitConfig(
+                ckpt=(str(untrained(layout, Path(folder), arguments)),),
+                task="linear",
+                head=("linear",),
+                prompts=arguments.prompts,
+                batch=arguments.batch,
+                device="cpu",
+            )
+            subject = fit.prepare(config)[0]
+            if not same_outputs(subject, config):
+                print(f"At {layout} captured outputs differ from bare ones; nothing was timed.", file=sys.stderr)
+                return 1
+            ratios.append(compare(subject, config, arguments.repeats))
+            parts.append(break_down(subject, config, arguments.repeats))
+    titles = ["full / bare", "target", "layout", "full s", "bare s", "full runs s", "bare runs s"]
+    shares = [*(f"{part} %" for part in PARTS), "rest %", "layout", "full s"]
+    sizes = f"width {arguments.width}, dim {arguments.dim}, {arguments.context + 1} contexts, "
+    sizes += f"{arguments.prompts} + {-(-arguments.prompts // 4)} prompts in batches of {arguments.batch}"
+    text = f"{machine()}; {sizes}\n\n{markdown(titles, ratios)}\n"
+    text += f"\nWhere the time of a full run goes\n\n{markdown(shares, parts)}\n"
+    print(text)
+    if arguments.out:
+        arguments.out.write_text(text)
+    return 0
+
+
+def parse() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    parser.add_argument("--layouts", nargs="+", default=["M12", "(AF)6"], help="blocks as text")
+    parser.add_argument("--width", type=int, default=128, help="of the stream")
+    parser.add_argument("--dim", type=int, default=20, help="dimension of the inputs")
+    parser.add_argument("--context", type=int, default=20, help="the largest; all up to it are fitted")
+    parser.add_argument("--prompts", type=int, default=8192, help="to fit on; a quarter as many again select")
+    parser.add_argument("--batch", type=int, default=256, help="prompts a forward pass")
+    parser.add_argument("--repeats", type=int, default=3, help="runs a median is taken over")
+    parser.add_argument("--out", type=Path, help="also write the tables to this file")
+    return parser.parse_args()
+
+
+def untrained(layout: str, folder: Path, arguments: argparse.Namespace) -> Path:
+    """Writes a checkpoint of a model as it is drawn and returns its file."""
+    family = ARCHITECTURES["mamba" if "M" in layout else "transformer"]
+    config = ModelConfig(
+        layout=layout,
+        dim=arguments.dim,
+        width=arguments.width,
+        norm=family.norm,
+        positions=family.positions,
+        slots=2 * arguments.context + 1 if family.positions == "learned" else 0,
+    )
+    torch.manual_seed(0)
+    path = folder / f"untrained-{len(list(folder.iterdir()))}.pt"
+    about = {"task": "linear", "context": arguments.context, "seed": 0, "step": 0, "command": ""}
+    checkpoint.save(path, ResidualModel(config), about)
+    return path
+
+
+def inputs_of(subject: fit.Subject, config: FitConfig) -> list[Tensor]:
+    """Draws every batch that a full run draws."""
+    longest = int(subject.contexts.max())
+    counts = {"fit": config.prompts, "select": -(-config.prompts // 4)}
+    return [
+        subject.task.draw(PromptSource(config.seed, purpose, numbers), longest).inputs
+        for purpose, count in counts.items()
+        for numbers in batches(count, config.batch)
+    ]
+
+
+def batches(count: int, batch: int) -> Iterator[range]:
+    """Yields the prompts' numbers a batch at a time."""
+    for first in range(0, count, batch):
+        yield range(first, min(first + batch, count))
+
+
+def same_outputs(subject: fit.Subject, config: FitConfig) -> bool:
+    """Says whether a captured pass predicts what a bare one does, bit for bit."""
+    _, prompts, captured = next(subject.batches(config, "fit", config.batch))
+    with torch.no_grad():
+        bare = subject.model.run(prompts.inputs)[:, prompts.queries[subject.contexts]]
+    return torch.equal(captured.output, bare)
+
+
+def compare(subject: fit.Subject, config: FitConfig, repeats: int) -> list[str]:
+    """Times full and bare runs in turns and returns a row of the first table."""
+    inputs = inputs_of(subject, config)
+    full_run(subject, FitConfig(**{**vars(config), "prompts": min(WARM_UP, config.prompts)}))
+    bare_run(subject, inputs[:2])
+    full, bare = [], []
+    for _ in range(repeats):
+        bare.append(seconds(lambda: bare_run(subject, inputs)))
+        full.append(seconds(lambda: full_run(subject, config)))
+    ratio = statistics.median(full) / statistics.median(bare)
+    runs = [", ".join(f"{run:.2f}" for run in series) for series in (full, bare)]
+    medians = [f"{statistics.median(series):.2f}" for series in (full, bare)]
+    return [f"{ratio:.3f}", f"{TARGET}", subject.checkpoint.model.config.layout, *medians, *runs]
+
+
+def full_run(subject: fit.Subject, config: FitConfig) -> None:
+    """Captures, fits and selects."""
+    fit._fit_linear(subject, config, lambda stage, done, total: None)
+
+
+@torch.no_grad()
+def bare_run(subject: fit.Subject, inputs: Sequence[Tensor]) -> None:
+    """Passes every batch through the model."""
+    for batch in inputs:
+        subject.model.run(batch)
+
+
+def seconds(call: Callable[[], None]) -> float:
+    """Returns how long a call takes."""
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+class Clock:
+    """Adds up the seconds spent in each part; what an inner part takes is not counted to the outer one."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+        self._inner = [0.0]
+
+    def around(self, part: str, function: Callable[P, T]) -> Callable[P, T]:
+        """Returns the function with its time counted to a part."""
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            began = time.perf_counter()
+            self._inner.append(0.0)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                spent = time.perf_counter() - began
+                self.seconds[part] += spent - self._inner.pop()
+                self._inner[-1] += spent
+
+        return call
+
+
+def break_down(subject: fit.Subject, config: FitConfig, repeats: int) -> list[str]:
+    """Runs with clocks around the parts and returns a row of the second table, of medians."""
+    shares, totals = [], []
+    for _ in range(repeats):
+        clock = Clock()
+        with clocks(clock, type(subject.task)):
+            total = seconds(lambda: full_run(subject, config))
+        spent = [clock.seconds[part] for part in PARTS]
+        shares.append([100 * part / total for part in (*spent, total - sum(spent))])
+        totals.append(total)
+    cells = [f"{statistics.median(column):.1f}" for column in zip(*shares, strict=True)]
+    return [*cells, subject.checkpoint.model.config.layout, f"{statistics.median(totals):.2f}"]
+
+
+@contextmanager
+def clocks(clock: Clock, task: type) -> Iterator[None]:
+    """Puts clocks around everything that a run calls while the body runs."""
+    watching, update = hooks.watching, Moments.update
+
+    def watch(places: Sequence[hooks.Place], see: Callable[[int, Tensor], None]) -> object:
+        return watching(places, clock.around("copies", see))
+
+    def add(moments: Moments, stream: Tensor, target: Tensor) -> None:
+        part = "chance" if moments.grid[0] == 1 else "moments"  # the chance line's stream has one layer
+        clock.around(part, update)(moments, stream, target)
+
+    places: list[tuple[object, str, object]] = [
+        (NativeModel, "run", clock.around("forward", NativeModel.run)),
+        (hooks, "watching", watch),
+        (task, "draw", clock.around("prompts", task.draw)),
+        (fit, "PromptSource", clock.around("prompts", PromptSource)),
+        (fit, "capture", clock.around("copies", capture)),
+        (fit, "_noise", clock.around("chance", fit._noise)),
+        (Moments, "update", add),
+        (fit, "solve_path", clock.around("solving", fit.solve_path)),
+        (SelectionErrors, "update", clock.around("selection", SelectionErrors.update)),
+        (RidgePath, "choose", clock.around("selection", RidgePath.choose)),
+    ]
+    with ExitStack() as stack:
+        for owner, name, replacement in places:
+            stack.enter_context(mock.patch.object(owner, name, replacement))
+        yield
+
+
+def machine() -> str:
+    """Says what the numbers were taken on."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    cpu = names[0] if names else platform.processor()
+    return f"{cpu}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""Claims: the invariants hold for our models, and each planted fault of a wrapper breaks the one that is about it."""
+
+import pytest
+import torch
+from torch import nn
+
+from probe.capture import NativeModel, Place, check_invariants
+from probe.config import ModelConfig
+from probe.models import ResidualModel
+
+DECODES = "the last layer decodes to the model's output"
+PLAIN = "capture equals a plain hook bit for bit"
+PASSES_ON = "what enters a block is what left the one before"
+CHANGES = "every block changes the stream"
+LEAVES = "no hook survives an exception"
+CAUSAL = "no token sees a later one"
+
+
+def native(layout="M3", **options):
+    torch.manual_seed(0)
+    return NativeModel(ResidualModel(ModelConfig(layout=layout, dim=3, width=16, attention_heads=2, **options)).eval())
+
+
+def broken(model):
+    """The claims that do not hold."""
+    findings = check_invariants(model, torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(1)))
+    assert [finding.claim for finding in findings] == [DECODES, PLAIN, PASSES_ON, CHANGES, LEAVES, CAUSAL]
+    return {finding.claim for finding in findings if not finding.held}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"layout": "M3"},
+        {"layout": "(AF)2", "norm": "layer", "positions": "learned", "slots": 9},
+        {"layout": "M(AM)1F", "outputs": 2},
+    ],
+    ids=["mamba", "transformer", "hybrid"],
+)
+def test_they_hold_for_our_models(options):
+    assert broken(native(**options)) == set()
+
+
+def test_they_hold_where_blocks_add_in_place():
+    class AddsInPlace(nn.Module):
+        def __init__(self, block):
+            super().__init__()
+            self.block = block
+
+        def forward(self, stream):
+            return stream.copy_(self.block(stream))
+
+    model = native().model
+    model.blocks = nn.ModuleList(AddsInPlace(block) for block in model.blocks)
+    assert broken(NativeModel(model)) == set()
+
+
+def test_every_layer_one_too_late_is_found():
+    """Layer 0 after the first block, the last after the final norm, as `output_hidden_states` has it for Mamba."""
+    model = native()
+    final = Place("norm_f", model.model.norm_f, "output", lambda stream: stream)
+    model.places = [*model.places[1:], final]
+    assert {DECODES, PASSES_ON} <= broken(model)
+
+
+def test_every_layer_one_too_early_is_found():
+    """The read-in twice and no last block: every layer of the curve is the one before."""
+    model = native()
+    again = Place("blocks.0 (again)", model.model.blocks[0], "input", lambda stream: stream)
+    model.places = [model.places[0], again, *model.places[1:-1]]
+    assert {DECODES, CHANGES} <= broken(model)
+
+
+def test_the_output_of_the_wrong_block_is_found():
+    model = native()
+    entry, first, second, third = model.places
+    model.places = [entry, second, first, third]
+    assert broken(model) == {PASSES_ON}
+
+
+def test_a_block_that_is_read_twice_is_found():
+    model = native()
+    entry, first, _, third = model.places
+    model.places = [entry, first, first, third]
+    assert broken(model) == {PASSES_ON, CHANGES}
+
+
+def test_reading_what_a_mixer_wrote_instead_of_the_stream_is_found():
+    model = native()
+    mixers = [
+        Place(f"blocks.{i}.mixer", block.mixer, "output", place.read)
+        for i, (block, place) in enumerate(zip(model.model.blocks, model.places[1:], strict=True))
+    ]
+    model.places = [model.places[0], *mixers]
+    assert {DECODES, PASSES_ON} <= broken(model)
+
+
+def test_a_decoder_without_the_final_norm_is_found():
+    model = native()
+    model.decode = model.model.read_out
+    assert broken(model) == {DECODES}
+
+
+def test_a_model_that_sees_later_tokens_is_found():
+    model = native()
+
+    def looking_ahead(hidden):
+        return hidden.mean(1, keepdim=True).expand_as(hidden)
+
+    model.model.blocks[1].mixer.forward = looking_ahead
+    assert broken(model) == {CAUSAL}
+
+
+def test_a_model_that_is_not_the_same_twice_is_found():
+    """As with dropout left on."""
+    model = native()
+    model.model.blocks[1].mixer = nn.Sequential(model.model.blocks[1].mixer, nn.Dropout(0.5)).train()
+    assert {PLAIN, PASSES_ON, CAUSAL} <= broken(model)
+
+
+def test_a_run_that_leaves_hooks_behind_is_found():
+    model = native()
+    run = model.run
+
+    def leaving(inputs):
+        model.model.blocks[0].register_forward_hook(lambda *_: None)
+        return run(inputs)
+
+    model.run = leaving
+    assert broken(model) == {LEAVES}
+
+
+def test_a_model_of_nan_is_found():
+    model = native()
+    with torch.no_grad():
+        model.model.blocks[1].mixer.out_proj.weight[0, 0] = float("nan")
+    assert DECODES in broken(model)

@@ -1,0 +1,137 @@
+"""What is saved is what is loaded, and nothing else is."""
+
+import os
+import pickle
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from probe import checkpoint
+from probe.config import ModelConfig
+from probe.errors import ProbeError
+from probe.models import ResidualModel
+
+DESCRIPTION = {"task": "linear", "context": 4, "seed": 0, "step": 1, "command": "probe train"}
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "model.pt"
+    checkpoint.save(path, ResidualModel(ModelConfig("M2AF", 3, 16)), DESCRIPTION)
+    return path
+
+
+def test_a_checkpoint_comes_back_bit_for_bit(saved: Path) -> None:
+    model = ResidualModel(ModelConfig("M2AF", 3, 16))
+    digest = checkpoint.save(saved, model, DESCRIPTION)
+    found = checkpoint.load(str(saved))
+    assert found.digest == digest
+    assert found.name == "model"
+    assert (found.task, found.context) == ("linear", 4)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(found.model.state_dict()[name], tensor)
+
+
+def test_one_flipped_bit_in_the_weights_is_found(saved: Path) -> None:
+    """Flips a bit in every tenth byte that holds a weight."""
+    model = checkpoint.load(str(saved)).model
+    whole = saved.read_bytes()
+    for tensor in model.state_dict().values():
+        raw = tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+        place = whole.find(raw)
+        assert place >= 0
+        damaged = bytearray(whole)
+        damaged[place + len(raw) // 2] ^= 1
+        saved.write_bytes(damaged)
+        with pytest.raises(ProbeError, match="damaged"):
+            checkpoint.load(str(saved))
+
+
+def test_no_flipped_bit_anywhere_changes_what_is_loaded(saved: Path) -> None:
+    """A flip is refused, or it lies in padding and the model is the same to the bit."""
+    whole = saved.read_bytes()
+    digest = checkpoint.load(str(saved)).digest
+    for place in random.Random(0).sample(range(len(whole)), 50):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << (place % 8)
+        saved.write_bytes(damaged)
+        try:
+            found = checkpoint.load(str(saved))
+        except ProbeError:
+            continue
+        assert found.digest == digest
+        assert checkpoint.save(saved.with_name("again.pt"), found.model, {**found.description}) is not None
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])
+def test_a_truncated_file_is_refused(saved: Path, kept: float) -> None:
+    whole = saved.read_bytes()
+    saved.write_bytes(whole[: int(kept if kept >= 1 else kept * len(whole))])
+    with pytest.raises(ProbeError, match=r"damaged or truncated|was not loaded"):
+        checkpoint.load(str(saved))
+
+
+class _Malicious:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.target}",)
+
+
+@pytest.mark.parametrize("writer", ["pickle", "torch"])
+def test_code_in_a_file_is_not_run(tmp_path: Path, writer: str) -> None:
+    path, proof = tmp_path / "evil.pt", tmp_path / "it-ran"
+    if writer == "pickle":
+        path.write_bytes(pickle.dumps(_Malicious(proof)))
+    else:
+        torch.save({"probe": 1, "weights": _Malicious(proof)}, path)
+    with pytest.raises(ProbeError, match="was not loaded"):
+        checkpoint.load(str(path))
+    assert not proof.exists()
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    model = ResidualModel(ModelConfig("M1", 3, 16))
+    with torch.no_grad():
+        model.blocks[0].mixer.D[3] = float("nan")
+    checkpoint.save(tmp_path / "nan.pt", model, DESCRIPTION)
+    with pytest.raises(ProbeError, match=r"not finite \(blocks.0.mixer.D\)"):
+        checkpoint.load(str(tmp_path / "nan.pt"))
+
+
+def test_a_foreign_file_is_named_as_such(tmp_path: Path) -> None:
+    torch.save({"model_state_dict": {}}, tmp_path / "foreign.pt")
+    with pytest.raises(ProbeError, match="not written by probe train"):
+        checkpoint.load(str(tmp_path / "foreign.pt"))
+
+
+def test_a_description_that_does_not_fit_the_weights_is_refused(tmp_path: Path) -> None:
+    model = ResidualModel(ModelConfig("M1", 3, 16))
+    object.__setattr__(model.config, "width", 32)
+    checkpoint.save(tmp_path / "odd.pt", model, DESCRIPTION)
+    with pytest.raises(ProbeError, match="weights do not fit"):
+        checkpoint.load(str(tmp_path / "odd.pt"))
+
+
+def test_a_bare_name_is_sought_in_checkpoints(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    shutil.move(saved, tmp_path / "checkpoints" / "kept.pt")
+    monkeypatch.chdir(tmp_path)
+    for name in ("kept", "kept.pt", "checkpoints/kept", "checkpoints/kept.pt"):
+        assert checkpoint.find(name).name == "kept.pt"
+    with pytest.raises(ProbeError, match="There is no checkpoint other"):
+        checkpoint.find("other")
+    with pytest.raises(ProbeError, match="is a folder"):
+        checkpoint.find("checkpoints")
+
+
+def test_an_unknown_device_is_refused() -> None:
+    assert checkpoint.device_named("cpu") == torch.device("cpu")
+    with pytest.raises(ProbeError, match="no such device"):
+        checkpoint.device_named("abacus")

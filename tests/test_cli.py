@@ -1,0 +1,179 @@
+"""Every command runs through main, writes whole files or none, and answers bad input with a sentence and exit 2."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from probe.cli import main
+from probe.records import COLUMNS
+
+QUICK = ["--prompts", "64", "--score", "32", "--batch", "32"]
+TRAIN = "train --layout M1 --task linear --dim 2 --width 8 --context 3 --batch 8 --steps 5".split()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toys: Path) -> Path:
+    """An empty working folder whose checkpoints/ holds the toys."""
+    (tmp_path / "checkpoints").mkdir()
+    for file in toys.glob("*.pt"):
+        shutil.copy(file, tmp_path / "checkpoints")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_fit_writes_the_record_and_the_picture_under_their_default_names(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "--ckpt", "m.pt", "t.pt", "--task", "linear:x_scale=2", *QUICK]) == 0
+    stem = "fit-m-t-linear-x_scale-2"
+    assert sorted(path.name for path in (here / "figures").iterdir()) == [f"{stem}.{end}" for end in ("csv", "json", "png")]
+    assert list(pd.read_csv(here / "figures" / f"{stem}.csv").columns) == COLUMNS
+    about = json.loads((here / "figures" / f"{stem}.json").read_text())
+    assert about["command"].startswith("probe fit --ckpt m.pt t.pt")
+    assert about["models"]["m"]["digest"]
+    assert "least_squares" in capsys.readouterr().out
+
+
+def test_fit_prints_a_summary_as_json_for_scripts(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "--ckpt", "m", "--task", "linear", "--json", "--out", "out/a", *QUICK]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["context"] == 4
+    assert set(summary["error"]["m"]["linear"]) == {"0", "1", "2"}
+
+
+def test_a_saved_record_redraws_its_figure_bit_for_bit(here: Path) -> None:
+    assert main(["fit", "--ckpt", "m", "--task", "linear", "--out", "a", *QUICK]) == 0
+    assert main(["plot", "a.csv", "--out", "again.png"]) == 0
+    assert (here / "a.png").read_bytes() == (here / "again.png").read_bytes()
+
+
+def test_every_kind_of_picture_is_drawn_in_every_format(here: Path) -> None:
+    heads = ["--head", "linear", "lens", "calibrated"]
+    assert main(["fit", "--ckpt", "m", "t", "--task", "linear", *heads, "--out", "a", *QUICK]) == 0
+    assert main([*TRAIN, "--out", "new.pt"]) == 0
+    for kind in ("layers", "contexts", "heatmap", "calibration", "training"):
+        record = "new-training.csv" if kind == "training" else "a.csv"
+        for ending in ("png", "pdf", "svg"):
+            assert main(["plot", record, "--kind", kind, "--out", f"{kind}.{ending}"]) == 0
+            assert (here / f"{kind}.{ending}").stat().st_size > 1000
+    assert main(["plot", "a.csv", "--depth", "flops", "--context", "2", "--out", "flops.svg"]) == 0
+
+
+def test_train_writes_checkpoint_state_and_log_and_resumes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*TRAIN, "--out", "new.pt"]) == 0
+    assert sorted(path.name for path in here.glob("new*")) == [
+        "new-training.csv", "new-training.json", "new.pt", "new.pt.state",
+    ]  # fmt: skip
+    assert main(["train", "--out", "new.pt", "--resume", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["step"] == 5
+    assert main(["fit", "--ckpt", "new.pt", "--task", "linear", *QUICK]) == 0
+
+
+def test_list_names_tasks_architectures_heads_learners_and_checkpoints(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["list"]) == 0
+    printed = capsys.readouterr().out
+    for word in ("skewed_linear", "transformer", "calibrated", "least_squares", "m.pt"):
+        assert word in printed
+    assert main(["list", "tasks"]) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fit", "--ckpt", "nowhere.pt", "--task", "linear"],
+        ["fit", "--ckpt", "m", "--task", "linaer"],
+        ["fit", "--ckpt", "m", "--task", "linear", "--dim", "20"],
+        ["fit", "--ckpt", "t", "--task", "linear", "--context", "50"],
+        ["fit", "--ckpt", "m", "--task", "linear", "--prompts", "9"],
+        ["fit", "--ckpt", "truncated.pt", "--task", "linear"],
+        ["fit", "--ckpt", "text.pt", "--task", "linear"],
+        ["fit", "--ckpt", "m", "--task", "linear", "--out", "text.pt/below", *QUICK],
+        ["fit", "--ckpt", "m", "--task", "linear", "--out", "folder", *QUICK],
+        [*TRAIN, "--out", "text.pt/below.pt"],
+        [*TRAIN, "--out", "folder"],
+        [*TRAIN, "--out", "a.pt", "--arch", "mamba"],
+        ["train", "--out", "a.pt", "--resume"],
+        ["plot", "nothing.csv", "--out", "a.png"],
+        ["plot", "text.pt", "--out", "a.png"],
+        ["check", "--ckpt", "text.pt"],
+    ],
+)
+def test_bad_input_gets_one_sentence_and_exit_2(
+    here: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (here / "checkpoints" / "m.pt").read_bytes()
+    (here / "truncated.pt").write_bytes(whole[: len(whole) // 2])
+    (here / "text.pt").write_text("not a checkpoint")
+    (here / "folder.csv").mkdir()
+    (here / "folder").mkdir()
+    before = sorted(here.rglob("*"))
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("probe: ")
+    assert len(printed.err.strip().splitlines()) == 1
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+    assert sorted(here.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["fit"], ["fit", "--ckpt", "m", "--task", "linear", "--prompts", "many"], ["sing"], ["fit", "--ckp", "m"]]
+)
+def test_flags_that_cannot_be_read_exit_2(here: Path, arguments: list[str]) -> None:
+    assert main(arguments) == 2
+
+
+def test_help_exits_0_and_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    for command in ("train", "fit", "plot", "check", "list"):
+        assert command in printed
+    assert main(["fit", "--help"]) == 0
+
+
+def test_an_interrupt_exits_130_and_leaves_whole_files(here: Path) -> None:
+    command = [sys.executable, "-m", "probe", *TRAIN[:-1], "100000", "--save-seconds", "0.05", "--out", "long.pt"]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (here / "long.pt").exists() and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert errors.strip() == "probe: interrupted"
+    assert main(["fit", "--ckpt", "long.pt", "--task", "linear", *QUICK]) == 0
+    assert not [path for path in here.iterdir() if path.name.startswith(".")]
+
+
+def test_help_and_import_load_no_torch_and_no_optional_library() -> None:
+    heavy = "torch numpy pandas matplotlib sklearn numba triton transformers transformer_lens nnsight xgboost".split()
+    script = (
+        "import sys, probe, probe.cli\n"
+        "try: probe.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        f"loaded = [name for name in {heavy} if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+    )
+    environment = {**os.environ, "COLUMNS": "80"}
+    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL, env=environment)
+
+
+def test_the_core_loads_no_optional_library(here: Path) -> None:
+    heavy = "triton transformers transformer_lens nnsight xgboost mamba_ssm".split()
+    script = (
+        "import sys, probe.cli\n"
+        f"code = probe.cli.main(['fit', '--ckpt', 'm', '--task', 'linear', *{QUICK}])\n"
+        f"loaded = [name for name in {heavy} if name in sys.modules]\n"
+        "assert code == 0 and not loaded, loaded\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,153 @@
+"""Training learns, resumes as if it had never stopped, and refuses what cannot be trained."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from probe import checkpoint, records
+from probe.config import TrainConfig
+from probe.errors import ProbeError
+from probe.train import Progress, make_plan, train_model, training_flops
+
+TOY = TrainConfig(out="", task="linear", layout="M1AF", dim=2, width=8, context=3, batch=16, steps=60, warmup=5)
+
+
+def _weights(path: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.load(str(path)).model.state_dict()
+
+
+def _same(one: Path, other: Path) -> bool:
+    return all(torch.equal(tensor, _weights(other)[name]) for name, tensor in _weights(one).items())
+
+
+def test_a_small_model_learns_in_context(tmp_path: Path) -> None:
+    """One dimension, eight examples: far better than predicting zero after a few hundred steps."""
+    config = replace(TOY, out=str(tmp_path / "a.pt"), layout="M2", dim=1, width=16, context=8, steps=400, lr=5e-3)
+    record = train_model(config)
+    assert record.provenance["errors"][8] < 0.3
+    assert record.provenance["errors"][0] > 0.9
+
+
+def test_resuming_after_an_interrupt_gives_exactly_the_weights_of_an_unstopped_run(tmp_path: Path) -> None:
+    """With a curriculum, a warm-up and a cosine under way."""
+    whole = replace(TOY, out=str(tmp_path / "whole.pt"), curriculum=True)
+    train_model(whole)
+
+    def stop(now: Progress) -> None:
+        raise KeyboardInterrupt
+
+    parted = replace(whole, out=str(tmp_path / "parted.pt"))
+    with pytest.raises(KeyboardInterrupt):
+        train_model(parted, progress=stop)
+    assert checkpoint.load(parted.out).description["step"] == 50
+    resumed = train_model(TrainConfig(out=parted.out, resume=True))
+    assert _same(Path(whole.out), Path(parted.out))
+    unstopped = records.load(tmp_path / "whole-training")
+    assert resumed.table["loss"].tolist() == unstopped.table["loss"].tolist()
+
+
+def test_resuming_after_kill_9_gives_exactly_the_weights_of_an_unstopped_run(tmp_path: Path) -> None:
+    flags = "--layout M1AF --task linear --dim 2 --width 8 --context 3 --batch 16 --steps 600 --threads 1".split()
+    command = [sys.executable, "-m", "probe", "train", *flags, "--save-seconds", "0.01", "--out"]
+    running = subprocess.Popen([*command, str(tmp_path / "killed.pt")])
+    state = tmp_path / "killed.pt.state"
+    deadline = time.monotonic() + 120
+    while not state.exists() and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    stopped_at = checkpoint.load_state(state)["step"]
+    assert 0 < stopped_at < 600
+    resume = [sys.executable, "-m", "probe", "train", "--resume", "--threads", "1", "--out"]
+    subprocess.run([*resume, str(tmp_path / "killed.pt")], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*command, str(tmp_path / "whole.pt")], check=True, stdout=subprocess.DEVNULL)
+    assert _same(tmp_path / "killed.pt", tmp_path / "whole.pt")
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_the_seed_decides_weights_and_batches(tmp_path: Path) -> None:
+    first, again, other = (tmp_path / name for name in ("first.pt", "again.pt", "other.pt"))
+    for path, seed in ((first, 0), (again, 0), (other, 1)):
+        train_model(replace(TOY, out=str(path), steps=5, seed=seed))
+    assert _same(first, again)
+    assert not _same(first, other)
+
+
+def test_training_leaves_the_global_generators_as_they_were(tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    train_model(replace(TOY, out=str(tmp_path / "a.pt"), steps=3))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_rate_rises_over_the_warm_up_and_follows_a_half_cosine_to_zero() -> None:
+    plan = make_plan(replace(TOY, out="x", lr=1.0, warmup=10, steps=110, schedule="cosine"))
+    assert plan.rate(0) == pytest.approx(0.1)
+    assert plan.rate(9) == pytest.approx(1.0)
+    assert plan.rate(60) == pytest.approx(0.5)
+    assert plan.rate(109) < 1e-3
+    assert make_plan(replace(TOY, out="x", lr=1.0, warmup=0, schedule="constant")).rate(59) == 1.0
+
+
+def test_the_paper_preset_is_the_published_recipe() -> None:
+    plan = make_plan(TrainConfig(out="x", task="skewed_linear", arch="mamba", preset="paper"))
+    assert (plan.model.layout, plan.model.width, plan.model.dim) == ("M24", 256, 20)
+    assert (plan.lr, plan.batch, plan.steps, plan.clip, plan.schedule) == (1e-4, 64, 500_001, 0.0, "cosine")
+    assert plan.stage(0) == (5, 10)
+    assert plan.stage(1999) == (5, 10)
+    assert plan.stage(2000) == (6, 12)
+    assert plan.stage(30_000) == (20, 40)
+    assert make_plan(TrainConfig(out="x", task="linear", arch="transformer", preset="paper")).model.layout == "(AF)12"
+
+
+def test_training_flops_count_three_forward_passes_over_the_curriculum() -> None:
+    from probe.models import ResidualModel
+
+    plan = make_plan(replace(TOY, out="x", curriculum=False, steps=10))
+    model = ResidualModel(plan.model)
+    assert training_flops(model, plan, 10) == 10 * 3 * 16 * model.cumulative_flops(7)[-1]
+    grown = make_plan(replace(TOY, out="x", curriculum=True, context=15, steps=3000))
+    steps = sum(model.cumulative_flops(2 * grown.stage(step)[1] + 1)[-1] for step in range(0, 3000))
+    assert training_flops(model, grown, 3000) == 3 * 16 * steps
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"task": None}, "No task was given"),
+        ({"task": "linaer"}, "Did you mean linear"),
+        ({"layout": None}, "either --arch or --layout"),
+        ({"arch": "mamba"}, "either --arch or --layout"),
+        ({"layout": None, "arch": "mambo"}, "Did you mean mamba"),
+        ({"layout": None, "arch": "transformer", "blocks": 3}, "multiple of 2"),
+        ({"layout": "M("}, "The layout"),
+        ({"steps": 0}, "--steps 0"),
+        ({"lr": -1.0}, "--lr -1.0"),
+        ({"width": 0}, "--width 0"),
+        ({"width": 9, "attention_heads": 4}, "cannot be split"),
+        ({"device": "abacus"}, "no such device"),
+        ({"lr": 1e30, "clip": 0.0, "warmup": 0}, "not finite"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_a_sentence(tmp_path: Path, change: dict, sentence: str) -> None:
+    with pytest.raises(ProbeError, match=sentence):
+        train_model(replace(TOY, out=str(tmp_path / "a.pt"), **change))
+    assert not (tmp_path / "a.pt").exists()
+
+
+def test_resuming_with_a_contradicting_flag_or_without_a_state_is_refused(tmp_path: Path) -> None:
+    out = str(tmp_path / "a.pt")
+    with pytest.raises(ProbeError, match="to resume from"):
+        train_model(TrainConfig(out=out, resume=True))
+    train_model(replace(TOY, out=out, steps=3))
+    with pytest.raises(ProbeError, match="--lr"):
+        train_model(TrainConfig(out=out, resume=True, lr=0.5))
+    (tmp_path / "a.pt.state").write_bytes(b"nothing")
+    with pytest.raises(ProbeError, match="damaged or truncated|was not loaded"):
+        train_model(TrainConfig(out=out, resume=True))
