@@ -43,13 +43,20 @@ class _CausalConv1d(torch.autograd.Function):
         return d_x, d_weight.sum(0).T, d_bias.sum(0)
 
 
+# Besides the habits of `selective_scan.cpu`: numba copies a slice (``mixed[:] = bias``) one number at a time, which
+# costs as much as a sigmoid, so rows are written in loops.
+
+
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
 def _mix(x, t, weight, bias, mixed):
     """Fills mixed [e] = bias + sum_k weight_k x_{t-K+1+k} for one prompt x [t, e]."""
-    mixed[:] = bias
-    taps = weight.shape[0]
-    for k in range(max(0, taps - 1 - t), taps):
-        x_k, w_k = x[t - taps + 1 + k], weight[k]
+    newest = weight.shape[0] - 1
+    oldest = max(0, newest - t)
+    x_k, w_k = x[t - newest + oldest], weight[oldest]
+    for e in range(len(bias)):
+        mixed[e] = bias[e] + w_k[e] * x_k[e]
+    for k in range(oldest + 1, newest + 1):
+        x_k, w_k = x[t - newest + k], weight[k]
         for e in range(len(bias)):
             mixed[e] += w_k[e] * x_k[e]
 
@@ -67,11 +74,10 @@ def _forward(first, last, x, weight, bias, out):
 
 @numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
 def _backward(first, last, d_out, x, weight, bias, d_x, d_weight, d_bias):
-    taps = weight.shape[0]
+    newest = weight.shape[0] - 1
     mixed = np.empty(len(bias), np.float32)
     d_mixed = np.empty(len(bias), np.float32)
     for b in range(first, last):
-        d_x[b, :, :] = np.float32(0)
         d_bias_b = d_bias[b]
         for t in range(x.shape[1]):
             _mix(x[b], t, weight, bias, mixed)
@@ -79,12 +85,15 @@ def _backward(first, last, d_out, x, weight, bias, d_x, d_weight, d_bias):
             for e in range(len(bias)):
                 opened = sigmoid(mixed[e])
                 d_mixed[e] = d_out_t[e] * opened * (np.float32(1) + mixed[e] * (np.float32(1) - opened))
-            for e in range(len(bias)):
                 d_bias_b[e] += d_mixed[e]
-            for k in range(max(0, taps - 1 - t), taps):
-                source = t - taps + 1 + k
+            # no earlier step reaches d_x[b, t]: it is set here and added to by the steps after
+            x_k, w_k, d_x_k, d_w_k = x[b, t], weight[newest], d_x[b, t], d_weight[b, newest]
+            for e in range(len(bias)):
+                d_x_k[e] = w_k[e] * d_mixed[e]
+                d_w_k[e] += x_k[e] * d_mixed[e]
+            for k in range(max(0, newest - t), newest):
+                source = t - newest + k
                 x_k, w_k, d_x_k, d_w_k = x[b, source], weight[k], d_x[b, source], d_weight[b, k]
                 for e in range(len(bias)):
                     d_x_k[e] += w_k[e] * d_mixed[e]
-                for e in range(len(bias)):
                     d_w_k[e] += x_k[e] * d_mixed[e]
