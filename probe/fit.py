@@ -243,7 +243,12 @@ def _score(subject: Subject, config: FitConfig, linear: _Fitted | None, report: 
         for name, learner in LEARNERS.items():
             scores[name].update(numbers, _learned(learner, prompts, subject.contexts), y)
         report(f"score {subject.checkpoint.name}", numbers.stop, config.score)
-    return [row for head, errors in scores.items() for row in errors.rows(subject.checkpoint.name, head)]
+    rows = [row for head, errors in scores.items() for row in errors.rows(subject.checkpoint.name, head)]
+    if linear is not None:
+        chosen = [row for row in rows if row["head"] == "linear"]
+        for row, penalty in zip(chosen, linear.heads.penalty.flatten().tolist(), strict=True):
+            row["penalty"] = penalty
+    return rows
 
 
 def _learned(learner: Learner, prompts: Prompts, contexts: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ TEXT = ("model", "target", "head", "prompting", "site", "metric")
 INTEGERS = ("layer", "context", "prompts", "step", "dim")
 NUMBERS = (
     "depth", "mse", "error", "low", "high", "loss", "rate", "seconds", "value",
-    "scale", "scale_low", "scale_high", "shift", "shift_low", "shift_high",
+    "scale", "scale_low", "scale_high", "shift", "shift_low", "shift_high", "penalty",
 )  # fmt: skip
 
 Write = Callable[[BinaryIO], object]

@@ -1,5 +1,6 @@
 """Checks shapes and types at run time in every room of tensors, and keeps every test process to one thread."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from jaxtyping import install_import_hook
 # compiled kernels are left out: numba must see the functions themselves
 CHECKED = ["tasks", "models", "heads", "capture", "learners", "statistics", "randomness"]
 
+# for the processes that tests start; two busy neighbours with two threads each are many times slower
+os.environ["OMP_NUM_THREADS"] = "1"
 install_import_hook([f"probe.{room}" for room in CHECKED], "beartype.beartype")
 torch.set_num_threads(1)
 # the same examples on every machine, however busy it is, and no files left behind

@@ -35,7 +35,7 @@ def test_fit_writes_the_record_and_the_picture_under_their_default_names(
     assert main(["fit", "--ckpt", "m.pt", "t.pt", "--task", "linear:x_scale=2", *QUICK]) == 0
     stem = "fit-m-t-linear-x_scale-2"
     assert sorted(path.name for path in (here / "figures").iterdir()) == [f"{stem}.{end}" for end in ("csv", "json", "png")]
-    assert list(pd.read_csv(here / "figures" / f"{stem}.csv").columns) == COLUMNS
+    assert list(pd.read_csv(here / "figures" / f"{stem}.csv").columns) == [*COLUMNS, "penalty"]
     about = json.loads((here / "figures" / f"{stem}.json").read_text())
     assert about["command"].startswith("probe fit --ckpt m.pt t.pt")
     assert about["models"]["m"]["digest"]

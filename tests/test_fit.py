@@ -38,6 +38,7 @@ def test_the_record_has_a_row_for_every_model_layer_context_and_head(record: Rec
         assert rows[rows["head"] == "model"]["layer"].unique().tolist() == [blocks]
         for reference in ("least_squares", "chance", "chance_calibrated"):
             assert rows[rows["head"] == reference]["layer"].isna().all()
+    assert table[table["head"] == "linear"]["penalty"].gt(0).all()
     assert (table["low"] <= table["error"]).all()
     assert (table["error"] <= table["high"]).all()
     assert record.provenance["models"]["t"]["letters"] == "AF"

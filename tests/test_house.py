@@ -1,0 +1,79 @@
+"""The house is in order: format, lint, types, import contracts, layout, and the README says what is there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = Path(sys.executable).parent
+ROOMS = {"analyses", "checkpoints", "figures", "probe", "tests", "README.md", "pyproject.toml"}
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / line for line in listed.splitlines() if (ROOT / line).exists()]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-m", "ruff", "format", "--check", "."],
+        [sys.executable, "-m", "ruff", "check", "."],
+        [sys.executable, "-m", "mypy"],
+        [str(SCRIPTS / "lint-imports"), "--no-cache"],
+    ],
+    ids=["format", "lint", "types", "imports"],
+)
+def test_the_code_passes(command: list[str]) -> None:
+    _run(*command)
+
+
+def test_the_top_level_is_the_agreed_one() -> None:
+    top = {path.relative_to(ROOT).parts[0] for path in _tracked()}
+    assert {name for name in top if not name.startswith(".")} == ROOMS
+
+
+def test_no_module_is_longer_than_400_lines() -> None:
+    long = {p.name: n for p in _tracked() if p.suffix == ".py" and (n := len(p.read_text().splitlines())) > 400}
+    assert not long
+
+
+def test_the_readme_names_every_room_and_only_those_that_exist() -> None:
+    tree = re.search(r"<!-- tree -->\n```text\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert tree is not None
+    named = set(re.findall(r"^\s+([a-z_]+/|[a-z_]+\.py)(?=\s)", tree.group(1), re.MULTILINE))
+    rooms = {f"{path.name}/" for path in (ROOT / "probe").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    modules = {path.name for path in (ROOT / "probe").glob("[a-z]*.py")}
+    assert named >= rooms | modules, (rooms | modules) - named
+    for name in named:
+        assert (ROOT / "probe" / name).exists() or (ROOT / name).exists(), name
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    block = re.search(r"<!-- test -->\n```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    assert "pytest" in block.group(1)
+    assert "README.md" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_checkpoint_stands_in_the_index_with_its_digest() -> None:
+    import tomllib
+
+    from probe import checkpoint
+
+    index = tomllib.loads((ROOT / "checkpoints" / "index.toml").read_text())
+    shipped = {path.stem: path for path in (ROOT / "checkpoints").glob("*.pt")}
+    assert set(index) == set(shipped)
+    for name, path in shipped.items():
+        entry = index[name]
+        assert checkpoint.load(str(path)).digest == entry["digest"]
+        assert path.stat().st_size <= 8 * 2**20
+        assert {"command", "seed", "steps", "seconds", "training_flops", "error"} <= set(entry)
