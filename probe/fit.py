@@ -19,7 +19,7 @@ from probe.errors import ProbeError
 from probe.heads import LinearHeads, Moments, SelectionErrors, solve_path
 from probe.heads.calibrated import PROTOCOLS, Protocol, calibrate
 from probe.learners import LEARNERS, Learner
-from probe.randomness import PromptSource, Purpose, generator
+from probe.randomness import KeyedGenerator, PromptSource, Purpose, key
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import LayerErrors, MeanBootstrap
 from probe.tasks import Prompts, Task
@@ -205,8 +205,8 @@ def _fit_linear(subject: Subject, config: FitConfig, report: Report) -> _Fitted:
 
 def _noise(config: FitConfig, purpose: Purpose, numbers: range, contexts: int, width: int) -> Tensor:
     """Returns an independent random stream, the same at every context: [1, batch, context, width]."""
-    drawn = [generator(config.seed, "chance", purpose, number).standard_normal(width) for number in numbers]
-    return torch.from_numpy(np.stack(drawn)).float()[None, :, None].expand(1, -1, contexts, -1)
+    drawn = _independent((config.seed, "chance", purpose), numbers, width)
+    return drawn[None, :, None].expand(1, -1, contexts, -1)
 
 
 def _target(config: FitConfig, prompts: Prompts, contexts: Tensor) -> Tensor:
@@ -276,7 +276,8 @@ def _calibrated(subject: Subject, config: FitConfig, report: Report) -> list[dic
         lens.add(numbers, found.squared.T[..., None], found.zero[:, None, None])
         scales.update(numbers, found.scale.T)
         shifts.update(numbers, found.shift.T)
-        random = torch.split(_independent(config, numbers, protocol), [protocol.fitted, protocol.tested], dim=-1)
+        unknowing = _independent((config.seed, "chance", "calibrated"), numbers, protocol.fitted + protocol.tested)
+        random = torch.split(unknowing[None], [protocol.fitted, protocol.tested], dim=-1)
         blind = calibrate(random[0], fitted[0], random[1], fitted[1])
         chance.add(numbers, blind.squared.T[..., None], blind.zero[:, None, None])
         report(f"calibrate {name}", numbers.stop, protocol.prompts)
@@ -307,11 +308,12 @@ def _calibration_predictions(
     return torch.cat([earlier, predicted], dim=-1), torch.cat([there, targets], dim=-1)
 
 
-def _independent(config: FitConfig, numbers: range, protocol: Protocol) -> Tensor:
-    """Returns random predictions that know nothing, [1, batch, fitted + tested]."""
-    count = protocol.fitted + protocol.tested
-    drawn = [generator(config.seed, "chance", "calibrated", n).standard_normal(count) for n in numbers]
-    return torch.from_numpy(np.stack(drawn))[None]
+def _independent(parts: tuple[object, ...], numbers: range, count: int) -> Tensor:
+    """Returns standard normal draws that know nothing of the prompts, float32 [batch, count]."""
+    drawn, keyed = np.empty((len(numbers), count), dtype=np.float32), KeyedGenerator()
+    for row, number in zip(drawn, numbers, strict=True):
+        keyed.at(key(*parts, number)).standard_normal(out=row, dtype=np.float32)
+    return torch.from_numpy(drawn)
 
 
 def describe(subject: Subject) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def test_code_in_a_file_is_not_run(tmp_path: Path, writer: str) -> None:
         path.write_bytes(pickle.dumps(_Malicious(proof)))
     else:
         torch.save({"probe": 1, "weights": _Malicious(proof)}, path)
-    with pytest.raises(ProbeError, match="was not loaded|is not a checkpoint"):
+    with pytest.raises(ProbeError, match=r"was not loaded|is not a checkpoint"):
         checkpoint.load(str(path))
     assert not proof.exists()
 
@@ -117,9 +117,7 @@ def test_a_description_that_does_not_fit_the_weights_is_refused(tmp_path: Path) 
         checkpoint.load(str(tmp_path / "odd.pt"))
 
 
-def test_a_bare_name_is_sought_in_checkpoints(
-    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bare_name_is_sought_in_checkpoints(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "checkpoints").mkdir()
     shutil.move(saved, tmp_path / "checkpoints" / "kept.pt")
     monkeypatch.chdir(tmp_path)

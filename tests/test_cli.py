@@ -34,7 +34,9 @@ def test_fit_writes_the_record_and_the_picture_under_their_default_names(
 ) -> None:
     assert main(["fit", "--ckpt", "m.pt", "t.pt", "--task", "linear:x_scale=2", *QUICK]) == 0
     stem = "fit-m-t-linear-x_scale-2"
-    assert sorted(path.name for path in (here / "figures").iterdir()) == [f"{stem}.{end}" for end in ("csv", "json", "png")]
+    assert sorted(path.name for path in (here / "figures").iterdir()) == [
+        f"{stem}.{end}" for end in ("csv", "json", "png")
+    ]
     assert list(pd.read_csv(here / "figures" / f"{stem}.csv").columns) == [*COLUMNS, "penalty"]
     about = json.loads((here / "figures" / f"{stem}.json").read_text())
     assert about["command"].startswith("probe fit --ckpt m.pt t.pt")
@@ -127,7 +129,8 @@ def test_bad_input_gets_one_sentence_and_exit_2(
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["fit"], ["fit", "--ckpt", "m", "--task", "linear", "--prompts", "many"], ["sing"], ["fit", "--ckp", "m"]]
+    "arguments",
+    [[], ["fit"], ["fit", "--ckpt", "m", "--task", "linear", "--prompts", "many"], ["sing"], ["fit", "--ckp", "m"]],
 )
 def test_flags_that_cannot_be_read_exit_2(here: Path, arguments: list[str]) -> None:
     assert main(arguments) == 2

@@ -63,9 +63,7 @@ def test_the_models_error_is_what_a_plain_loop_computes(config: FitConfig) -> No
     error = (predicted - prompts.targets).double().square().sum(0) / prompts.targets.double().square().sum(0)
     own = table[table["head"] == "model"].sort_values("context")
     assert own["error"].tolist() == pytest.approx(error.tolist(), rel=1e-5)
-    assert own["mse"].tolist() == pytest.approx(
-        (predicted - prompts.targets).square().mean(0).tolist(), rel=1e-5
-    )
+    assert own["mse"].tolist() == pytest.approx((predicted - prompts.targets).square().mean(0).tolist(), rel=1e-5)
 
 
 def test_no_number_depends_on_the_batch(config: FitConfig) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from probe.randomness import BatchSource, PromptSource, generator, key
+from probe.randomness import BatchSource, KeyedGenerator, PromptSource, generator, key
 
 
 def drawn(seed=0, purpose="fit", numbers=range(6)):
@@ -19,10 +19,12 @@ def test_prompt_n_is_the_same_whatever_the_batch():
     torch.testing.assert_close(drawn(numbers=[9, 0, 9]), together[[9, 0, 9]], rtol=0, atol=0)
 
 
-def test_each_call_continues_where_the_last_one_stopped():
-    source = PromptSource(0, "fit", range(3))
-    first, second = source.normal(2), source.normal(2)
-    torch.testing.assert_close(torch.cat([first, second], 1), PromptSource(0, "fit", range(3)).normal(4))
+def test_successive_draws_differ_and_do_not_depend_on_the_sizes_of_those_before():
+    source, other = PromptSource(0, "fit", range(3)), PromptSource(0, "fit", range(3))
+    first, second = source.normal(4), source.normal(4)
+    assert not torch.isclose(first, second).any()
+    other.normal(9, 2)
+    assert torch.equal(other.normal(4), second)
 
 
 def test_draws_are_standard_normal_and_independent_between_prompts():
@@ -52,6 +54,16 @@ def test_a_key_depends_on_every_part_and_on_their_order():
     assert len({key(*given) for given in parts}) == len(parts)
     assert all(0 <= key(*given) < 2**128 for given in parts)
     assert generator("a", 1).random() == generator("a", 1).random()
+
+
+def test_a_keyed_generator_draws_what_a_new_one_draws():
+    """Whatever it was put to before; a key's streams have nothing in common."""
+    keyed = KeyedGenerator()
+    for parts in (("a", 1), ("b", 2**70), ("a", 1)):
+        expected = generator(*parts).standard_normal(5, dtype=np.float32)
+        assert (keyed.at(key(*parts)).standard_normal(5, dtype=np.float32) == expected).all()
+    streams = [keyed.at(key("a", 1), draw).standard_normal() for draw in range(50)]
+    assert len(set(streams)) == 50
 
 
 @pytest.mark.parametrize("size", [1, 3, 64])

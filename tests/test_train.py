@@ -112,7 +112,7 @@ def test_training_flops_count_three_forward_passes_over_the_curriculum() -> None
     model = ResidualModel(plan.model)
     assert training_flops(model, plan, 10) == 10 * 3 * 16 * model.cumulative_flops(7)[-1]
     grown = make_plan(replace(TOY, out="x", curriculum=True, context=15, steps=3000))
-    steps = sum(model.cumulative_flops(2 * grown.stage(step)[1] + 1)[-1] for step in range(0, 3000))
+    steps = sum(model.cumulative_flops(2 * grown.stage(step)[1] + 1)[-1] for step in range(3000))
     assert training_flops(model, grown, 3000) == 3 * 16 * steps
 
 
@@ -148,5 +148,5 @@ def test_resuming_with_a_contradicting_flag_or_without_a_state_is_refused(tmp_pa
     with pytest.raises(ProbeError, match="--lr"):
         train_model(TrainConfig(out=out, resume=True, lr=0.5))
     (tmp_path / "a.pt.state").write_bytes(b"nothing")
-    with pytest.raises(ProbeError, match="damaged or truncated|was not loaded"):
+    with pytest.raises(ProbeError, match=r"damaged or truncated|was not loaded"):
         train_model(TrainConfig(out=out, resume=True))

@@ -20,7 +20,7 @@ from jaxtyping import Float, Float32, Float64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from probe.randomness import generator
+from probe.randomness import KeyedGenerator, key
 
 RESAMPLES = 1000
 
@@ -52,8 +52,9 @@ def weights(seed: int, numbers: Sequence[int], resamples: int = RESAMPLES) -> Fl
 def _weights(seed: int, numbers: tuple[int, ...], resamples: int) -> Tensor:
     words = -(-resamples // 4)
     draws = np.empty((len(numbers), words), dtype="<u8")
+    keyed = KeyedGenerator()
     for row, number in enumerate(numbers):
-        draws[row] = generator(seed, "bootstrap", number).bit_generator.random_raw(words)
+        draws[row] = keyed.at(key(seed, "bootstrap", number)).bit_generator.random_raw(words)
     return torch.from_numpy(_TABLE[draws.view("<u2")[:, :resamples]]).T
 
 

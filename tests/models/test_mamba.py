@@ -97,6 +97,13 @@ def test_step_sizes_start_log_uniform_between_a_thousandth_and_a_tenth(fresh):
     assert abs(place.std().item() - 12**-0.5) < 5 * 12**-0.5 / len(place) ** 0.5
 
 
+@pytest.mark.parametrize(("drawn", "step"), [(0.0, 1e-3), (0.5, 1e-2), (1.0, 1e-1)])
+def test_the_bias_is_the_inverse_softplus_of_the_drawn_step(drawn, step, monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda count: torch.full((count,), drawn))
+    found = F.softplus(Mamba(16, 1).dt_proj.bias.detach().double())
+    assert found.numpy() == pytest.approx(step, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("name", "bound"),
     [
