@@ -217,7 +217,7 @@ class FitConfig:
     dim: int | None = None
     """Dimension of the inputs x; the checkpoint's, and an error if it differs."""
     batch: int = 256
-    """Prompts a forward pass; no result depends on it."""
+    """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
     """cpu, cuda, or auto: a GPU where there is one."""
     kernel: Kernel = "auto"

@@ -19,7 +19,7 @@ Purpose = Literal["select", "fit", "score"]
 
 
 def key(*parts: object) -> int:
-    """Returns a 128-bit integer that depends on every part and on their order."""
+    """Returns a 128-bit integer that depends on every part and on their order; parts hold no slash."""
     text = "/".join(map(str, parts)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
+from probe import checkpoint
 from probe.cli import main
 from probe.records import COLUMNS
 
@@ -99,6 +101,9 @@ def test_list_names_tasks_architectures_heads_learners_and_checkpoints(
         ["fit", "--ckpt", "m", "--task", "linear", "--prompts", "9"],
         ["fit", "--ckpt", "truncated.pt", "--task", "linear"],
         ["fit", "--ckpt", "text.pt", "--task", "linear"],
+        ["fit", "--ckpt", "flipped.pt", "--task", "linear"],
+        ["fit", "--ckpt", "nan.pt", "--task", "linear"],
+        ["fit", "--ckpt", "malicious.pt", "--task", "linear"],
         ["fit", "--ckpt", "m", "--task", "linear", "--out", "text.pt/below", *QUICK],
         ["fit", "--ckpt", "m", "--task", "linear", "--out", "folder", *QUICK],
         [*TRAIN, "--out", "text.pt/below.pt"],
@@ -115,6 +120,7 @@ def test_bad_input_gets_one_sentence_and_exit_2(
 ) -> None:
     whole = (here / "checkpoints" / "m.pt").read_bytes()
     (here / "truncated.pt").write_bytes(whole[: len(whole) // 2])
+    _write_spoilt(here, whole)
     (here / "text.pt").write_text("not a checkpoint")
     (here / "folder.csv").mkdir()
     (here / "folder").mkdir()
@@ -125,7 +131,24 @@ def test_bad_input_gets_one_sentence_and_exit_2(
     assert len(printed.err.strip().splitlines()) == 1
     assert "Traceback" not in printed.err
     assert printed.out == ""
-    assert sorted(here.rglob("*")) == before
+    assert sorted(here.rglob("*")) == before  # nothing half-written, and the malicious file's code was not run
+
+
+class _Malicious:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch it-ran",)
+
+
+def _write_spoilt(folder: Path, whole: bytes) -> None:
+    """Writes a checkpoint with one flipped bit in a weight, one with a NaN, and a pickle that would run a command."""
+    found = checkpoint.load(str(folder / "checkpoints" / "m.pt"))
+    weight = found.model.read_out.weight.numpy().tobytes()
+    flipped = bytearray(whole)
+    flipped[whole.find(weight) + 1] ^= 4
+    (folder / "flipped.pt").write_bytes(flipped)
+    found.model.read_out.weight[0, 0] = float("nan")
+    checkpoint.save(folder / "nan.pt", found.model, found.description)
+    torch.save({"probe": 1, "weights": _Malicious()}, folder / "malicious.pt")
 
 
 @pytest.mark.parametrize(

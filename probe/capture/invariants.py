@@ -51,8 +51,9 @@ def _equals_plain_hooks(model: StreamModel, inputs: Tensor, stream: Tensor) -> F
         seen: list[Tensor] = []
         with watching([place], lambda _, tensor, seen=seen: seen.append(tensor.clone())), torch.no_grad():  # type: ignore[misc]
             model.run(inputs)
-        gaps.append((seen[0] - stream[layer]).abs().max().item())
-    return Finding("capture equals a plain hook bit for bit", max(gaps) == 0, f"largest difference {max(gaps):.1e}")
+        gaps.append((seen[0] - stream[layer]).abs().max())
+    gap = torch.stack(gaps).max().item()  # unlike max(), it keeps a NaN
+    return Finding("capture equals a plain hook bit for bit", gap == 0, f"largest difference {gap:.1e}")
 
 
 def _passes_on(model: StreamModel, inputs: Tensor, stream: Tensor) -> Finding:
@@ -61,7 +62,8 @@ def _passes_on(model: StreamModel, inputs: Tensor, stream: Tensor) -> Finding:
     entrances = [Place(f"{p.name} (input)", p.module, "input", p.read) for p in blocks]
     with watching(entrances, lambda _, tensor: entering.append(tensor.clone())), torch.no_grad():
         model.run(inputs)
-    gap = max((seen - stream[layer]).abs().max().item() for layer, seen in enumerate(entering))
+    gaps = [(seen - stream[layer]).abs().max() for layer, seen in enumerate(entering)]
+    gap = torch.stack(gaps).max().item()
     return Finding("what enters a block is what left the one before", gap == 0, f"largest difference {gap:.1e}")
 
 

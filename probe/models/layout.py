@@ -31,7 +31,7 @@ def parse_layout(text: str) -> tuple[Letter, ...]:
     """
     stack: list[list[Letter]] = [[]]
     position = 0
-    while position < len(text):
+    while position < len(text.rstrip()):
         match = _TOKEN.match(text, position)
         if match is None:
             raise _malformed(text, f"cannot be read at {text[position:]!r}")

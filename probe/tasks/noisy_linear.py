@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from probe.errors import ProbeError
 from probe.randomness import Source
 from probe.tasks.prompts import Prompts, interleave, queries, truncate
 
@@ -59,6 +60,11 @@ class NoisyLinear:
         if not self.renormalise:
             return torch.ones_like(y[:, :1])
         groups = torch.split(y, self.group_size)
+        if any(group.numel() < 2 for group in groups):
+            raise ProbeError(
+                "renormalise was asked for a single y, which has no standard deviation. "
+                "Ask for a larger context or group_size."
+            )
         return torch.cat([(self.dim**0.5 / group.std()).expand(len(group), 1) for group in groups])
 
     @property
