@@ -11,7 +11,7 @@ from typing import Literal
 import tyro
 
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
-HeadName = Literal["linear", "lens", "calibrated"]
+HeadName = Literal["linear", "normed", "lens", "calibrated"]
 
 
 @dataclass(frozen=True)
@@ -202,8 +202,8 @@ class FitConfig:
     task: str
     """The task with its options; it may differ from the one the checkpoint was trained on."""
     head: tuple[HeadName, ...] = ("linear", "lens")
-    """linear: ridge from the stream to the target. lens: the model's own decoder applied early. calibrated: the lens
-    with a scale and a shift per prompt."""
+    """linear: ridge from the stream to the target. normed: the same after the model's own final norm. lens: the
+    model's own decoder applied early. calibrated: the lens with a scale and a shift per prompt."""
     target: str = "y"
     """What the linear head is asked for: y, or a drawn parameter such as w."""
     context: str = "all"
@@ -216,7 +216,7 @@ class FitConfig:
     """Seed of every prompt."""
     dim: int | None = None
     """Dimension of the inputs x; the checkpoint's, and an error if it differs."""
-    batch: int = 256
+    batch: int = 128
     """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
     """cpu, cuda, or auto: a GPU where there is one."""

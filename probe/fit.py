@@ -30,6 +30,8 @@ FEW = 8
 FEWEST_SCORED = 32
 CALIBRATED_BATCH = 8  # prompts, each with up to 50 queries appended alone
 
+RIDGES = frozenset({"linear", "normed"})
+Features = dict[str, Tensor]
 Report = Callable[[str, int, int], None]
 """Called with the stage, the prompts done and all of them."""
 
@@ -117,7 +119,7 @@ def _subject(found: Checkpoint, config: FitConfig, device: torch.device) -> Subj
         )
     task = tasks.make(config.task, settings.dim)
     contexts = choose_contexts(config.context, found.context, settings.width)
-    if "linear" in config.head and config.prompts < 2 * (settings.width + 1):
+    if RIDGES & set(config.head) and config.prompts < 2 * (settings.width + 1):
         raise ProbeError(
             f"--prompts {config.prompts} was given, but a linear head on a stream {settings.width} wide needs at "
             f"least {2 * (settings.width + 1)}. Give more prompts."
@@ -165,42 +167,42 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 
 def _probe(subject: Subject, config: FitConfig, report: Report) -> list[dict[str, Any]]:
-    linear = _fit_linear(subject, config, report) if "linear" in config.head else None
-    rows = _score(subject, config, linear, report)
+    ridges = [name for name in config.head if name in RIDGES]
+    fitted = _fit_linear(subject, config, report) if ridges else {}
+    rows = _score(subject, config, fitted, report)
     if "calibrated" in config.head:
         rows += _calibrated(subject, config, report)
     return rows
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """The linear heads, and those fitted alike on a stream that knows nothing."""
+def _features(subject: Subject, config: FitConfig, purpose: Purpose, numbers: range, stream: Tensor) -> Features:
+    """Returns what every asked-for ridge head reads, and an independent random stream for the chance line."""
+    found: Features = {"linear": stream} if "linear" in config.head else {}
+    if "normed" in config.head:
+        with torch.no_grad():
+            found["normed"] = subject.model.normalise(stream)
+    return found | {"chance": _noise(config, purpose, numbers, len(subject.contexts), subject.model.width)}
 
-    heads: LinearHeads
-    chance: LinearHeads
 
-
-def _fit_linear(subject: Subject, config: FitConfig, report: Report) -> _Fitted:
-    contexts, width = len(subject.contexts), subject.model.width
-    moments, chance = None, None
+def _fit_linear(subject: Subject, config: FitConfig, report: Report) -> dict[str, LinearHeads]:
+    """Fits every ridge head, and chance beside them, in one pass, and chooses their penalties in a second."""
+    name, moments = subject.checkpoint.name, dict[str, Moments]()
     for numbers, prompts, captured in subject.batches(config, "fit", config.prompts):
-        target = _target(config, prompts, subject.contexts).to(subject.device)
-        if moments is None or chance is None:
-            moments = Moments((subject.layers, contexts), width, target.shape[-1], subject.device)
-            chance = Moments((1, contexts), width, target.shape[-1])
-        moments.update(captured.stream, target)
-        chance.update(_noise(config, "fit", numbers, contexts, width), target.cpu())
-        report(f"fit {subject.checkpoint.name}", numbers.stop, config.prompts)
-    assert moments is not None and chance is not None, "at least one prompt was asked for"
-    errors = SelectionErrors(solve_path(moments)), SelectionErrors(solve_path(chance))
+        target = _target(config, prompts, subject.contexts)
+        for head, features in _features(subject, config, "fit", numbers, captured.stream).items():
+            if head not in moments:
+                grid = len(features), len(subject.contexts)
+                moments[head] = Moments(grid, subject.model.width, target.shape[-1], features.device)
+            moments[head].update(features, target.to(features.device))
+        report(f"fit {name}", numbers.stop, config.prompts)
+    errors = {head: SelectionErrors(solve_path(found)) for head, found in moments.items()}
     count = -(-config.prompts // 4)
     for numbers, prompts, captured in subject.batches(config, "select", count):
-        target = _target(config, prompts, subject.contexts).to(subject.device)
-        errors[0].update(captured.stream, target)
-        errors[1].update(_noise(config, "select", numbers, contexts, width), target.cpu())
-        report(f"select {subject.checkpoint.name}", numbers.stop, count)
-    chosen = [error.path.choose(error.best()) for error in errors]
-    return _Fitted(*chosen)
+        target = _target(config, prompts, subject.contexts)
+        for head, features in _features(subject, config, "select", numbers, captured.stream).items():
+            errors[head].update(features, target.to(features.device))
+        report(f"select {name}", numbers.stop, count)
+    return {head: error.path.choose(error.best()) for head, error in errors.items()}
 
 
 def _noise(config: FitConfig, purpose: Purpose, numbers: range, contexts: int, width: int) -> Tensor:
@@ -221,32 +223,30 @@ def _target(config: FitConfig, prompts: Prompts, contexts: Tensor) -> Tensor:
     return drawn[config.target][:, None].expand(-1, len(contexts), -1)
 
 
-def _score(subject: Subject, config: FitConfig, linear: _Fitted | None, report: Report) -> list[dict[str, Any]]:
-    everywhere = range(subject.layers)
+def _score(subject: Subject, config: FitConfig, fitted: dict[str, LinearHeads], report: Report) -> list[dict[str, Any]]:
+    everywhere, name = range(subject.layers), subject.checkpoint.name
     scores = {"model": subject.errors("y", [subject.layers - 1], config)}
-    if linear is not None:
-        scores["linear"] = subject.errors(config.target, everywhere, config)
-        scores["chance"] = subject.errors(config.target, None, config)
+    for head in fitted:
+        scores[head] = subject.errors(config.target, None if head == "chance" else everywhere, config)
     if "lens" in config.head:
         scores["lens"] = subject.errors("y", everywhere, config)
-    scores.update({name: subject.errors("y", None, config) for name in LEARNERS})
+    scores.update({learner: subject.errors("y", None, config) for learner in LEARNERS})
     for numbers, prompts, captured in subject.batches(config, "score", config.score):
         y = prompts.targets[:, subject.contexts, None]
+        target = _target(config, prompts, subject.contexts)
         scores["model"].update(numbers, captured.output.cpu()[None], y)
-        if linear is not None:
-            target = _target(config, prompts, subject.contexts)
-            noise = _noise(config, "score", numbers, len(subject.contexts), subject.model.width)
-            scores["linear"].update(numbers, linear.heads(captured.stream).cpu(), target)
-            scores["chance"].update(numbers, linear.chance(noise), target)
+        if fitted:
+            for head, features in _features(subject, config, "score", numbers, captured.stream).items():
+                scores[head].update(numbers, fitted[head](features).cpu(), target)
         if "lens" in scores:
             scores["lens"].update(numbers, subject.decode(captured.stream), y)
-        for name, learner in LEARNERS.items():
-            scores[name].update(numbers, _learned(learner, prompts, subject.contexts), y)
-        report(f"score {subject.checkpoint.name}", numbers.stop, config.score)
-    rows = [row for head, errors in scores.items() for row in errors.rows(subject.checkpoint.name, head)]
-    if linear is not None:
-        chosen = [row for row in rows if row["head"] == "linear"]
-        for row, penalty in zip(chosen, linear.heads.penalty.flatten().tolist(), strict=True):
+        for learner, function in LEARNERS.items():
+            scores[learner].update(numbers, _learned(function, prompts, subject.contexts), y)
+        report(f"score {name}", numbers.stop, config.score)
+    rows = [row for head, errors in scores.items() for row in errors.rows(name, head)]
+    for head, heads in fitted.items():
+        chosen = [row for row in rows if row["head"] == head]
+        for row, penalty in zip(chosen, heads.penalty.flatten().tolist(), strict=True):
             row["penalty"] = penalty
     return rows
 

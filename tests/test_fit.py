@@ -97,6 +97,25 @@ def test_a_linear_head_reads_what_stands_in_the_stream(toys: Path, monkeypatch: 
     assert (table[table["head"] == "chance"]["error"] > 0.9).all()
 
 
+def test_a_head_after_the_norm_is_the_models_own_read_out(
+    config: FitConfig, toys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for the model's own prediction, it errs by rounding at the last layer; a head before the norm cannot."""
+    from probe import fit
+
+    model = checkpoint.load(str(toys / "t.pt")).model
+
+    @torch.no_grad()
+    def own_prediction(config: FitConfig, prompts: object, contexts: torch.Tensor) -> torch.Tensor:
+        return model(prompts.inputs)[:, ::2][:, contexts]  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(fit, "_target", own_prediction)
+    asked = replace(config, ckpt=(str(toys / "t.pt"),), head=("linear", "normed"), prompts=512)
+    last = fit_heads(asked).table.query("layer == 2 and context == 4").set_index("head")["error"]
+    assert last["normed"] < 1e-6
+    assert last["linear"] > 1e-4
+
+
 def test_heads_can_be_asked_for_the_drawn_parameters(config: FitConfig) -> None:
     table = fit_heads(replace(config, target="w", head=("linear",))).table
     assert set(table[table["head"] == "linear"]["target"]) == {"w"}

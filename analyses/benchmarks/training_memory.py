@@ -5,7 +5,7 @@
 Each number comes from a process of its own, the kernels taking turns: it trains a tiny model for a step, so that
 libraries are loaded and kernels compiled, notes the memory it holds, trains the model in question for one step
 (forward, backward, clipping, Adam) and reports how far its peak rose. Losses and gradient norms of both kernels must
-agree, or nothing is printed.
+agree, parameter by parameter, or nothing is printed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 
 KERNELS = ("cpu", "reference")
 TARGET = 0.25
-TOLERANCE = 1e-4  # relative, of losses and gradient norms
+TOLERANCE = 1e-4  # relative, of losses and each parameter's gradient norm
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,9 @@ class Size:
 
 @dataclass(frozen=True)
 class Step:
-    """What one step did: its loss, its gradient norm, and the bytes its peak rose."""
+    """What one step did: its loss and each parameter's gradient norm, and the bytes its peak rose."""
 
-    loss: float
-    norm: float
+    results: list[float]
     growth: int
 
 
@@ -66,10 +65,10 @@ def main() -> int:
         for _ in range(arguments.repeats):
             for kernel in KERNELS:
                 steps[kernel].append(in_a_process(text, kernel, arguments))
-        ours, loop = steps["cpu"][0], steps["reference"][0]
-        off = max(abs(ours.loss / loop.loss - 1), abs(ours.norm / loop.norm - 1))
+        pairs = zip(steps["cpu"][0].results, steps["reference"][0].results, strict=True)
+        off = max(abs(ours / loop - 1) for ours, loop in pairs)
         if not off < TOLERANCE:
-            print(f"At {text} the kernels disagree: {ours} and {loop}.", file=sys.stderr)
+            print(f"At {text} the kernels disagree by {off:.0e}.", file=sys.stderr)
             return 1
         rows.append(row(steps, Size.read(text, arguments.batch), off))
     titles = ["cpu / reference", "target", "layout", "width", "tokens", "batch", "cpu MiB", "reference MiB"]
@@ -108,12 +107,12 @@ def measure(size: Size, arguments: argparse.Namespace) -> Step:
     torch.set_num_threads(arguments.threads)
     train_step(Size(size.layout, 16, 5, 2), arguments.child)
     before = held()
-    loss, norm = train_step(size, arguments.child)
-    return Step(loss, norm, peak() - before)
+    results = train_step(size, arguments.child)
+    return Step(results, peak() - before)
 
 
-def train_step(size: Size, kernel: str) -> tuple[float, float]:
-    """Builds a model, trains it for one step and returns the loss and the gradient norm."""
+def train_step(size: Size, kernel: str) -> list[float]:
+    """Builds a model, trains it for one step and returns the loss and each parameter's gradient norm."""
     import torch
 
     from probe import ModelConfig, ResidualModel
@@ -125,9 +124,10 @@ def train_step(size: Size, kernel: str) -> tuple[float, float]:
     inputs = torch.randn(size.batch, size.tokens, 5)
     loss = (model(inputs)[..., 0] - inputs.sum(-1)).square().mean()
     loss.backward()
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimiser.step()
-    return loss.item(), norm.item()
+    norms = [parameter.grad.double().norm() for parameter in model.parameters()]
+    return [value.item() for value in (loss, *norms)]
 
 
 def held() -> int:

@@ -43,6 +43,9 @@ class StreamModel(Protocol):
     def run(self, inputs: Tensor) -> Tensor:
         """Returns the model's predictions at every token, ``[batch, time, outputs]``."""
 
+    def normalise(self, stream: Tensor) -> Tensor:
+        """Returns the stream after the model's final norm, ``[..., width]``."""
+
     def decode(self, stream: Tensor) -> Tensor:
         """Returns what the final norm and the read-out make of a stream, ``[..., width] -> [..., outputs]``."""
 

@@ -25,6 +25,10 @@ class NativeModel:
         output: Tensor = self.model(inputs)
         return output
 
+    def normalise(self, stream: Tensor) -> Tensor:
+        """Returns the stream after the model's final norm."""
+        return self.model.normalise(stream)
+
     def decode(self, stream: Tensor) -> Tensor:
         """Returns what the final norm and the read-out make of a stream."""
         return self.model.decode(stream)

@@ -18,6 +18,7 @@ from probe.heads.ridge import (
 
 HEADS = {
     "linear": "ridge regression from the stream to the target, fitted for every layer and context",
+    "normed": "ridge regression from the stream after the model's own final norm",
     "lens": "the model's own final norm and read-out, applied early",
     "calibrated": "the lens with a scale and a shift fitted on each prompt's validation queries",
 }

@@ -70,7 +70,12 @@ class ResidualModel(nn.Module):
 
     def decode(self, stream: Float[Tensor, "*place width"]) -> Float[Tensor, "*place outputs"]:
         """Returns what the model would read out of a stream: final norm, then read-out."""
-        result: Tensor = self.read_out(self.norm_f(stream))
+        result: Tensor = self.read_out(self.normalise(stream))
+        return result
+
+    def normalise(self, stream: Float[Tensor, "*place width"]) -> Float[Tensor, "*place width"]:
+        """Returns the stream after the final norm."""
+        result: Tensor = self.norm_f(stream)
         return result
 
     def forward(self, inputs: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time outputs"]:

@@ -29,9 +29,14 @@ Line = Literal["-", "--", "-.", ":", ""] | tuple[float, tuple[float, ...]]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 GREY = "#777777"
-HEAD_LINES: dict[str, Line] = {"linear": "-", "lens": "--", "calibrated": ":"}
+HEAD_LINES: dict[str, Line] = {"linear": "-", "normed": "-.", "lens": "--", "calibrated": ":"}
 OTHER_LINE: Line = "-."
-NAMES = {"linear": "linear head", "calibrated": "calibrated lens", "chance_calibrated": "chance, calibrated"}
+NAMES = {
+    "linear": "linear head",
+    "normed": "linear head after the norm",
+    "calibrated": "calibrated lens",
+    "chance_calibrated": "chance, calibrated",
+}
 
 ERROR_LABEL = "normalised error (1 = predicting zero)"
 X_LABELS = {
