@@ -12,14 +12,14 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
+
+from report import machine, markdown
 
 TARGET = 1.15
 
@@ -98,20 +98,6 @@ def model_errors(stem: Path) -> tuple[str, ...]:
     """Returns the model's own errors as they stand in the record."""
     with stem.with_suffix(".csv").open() as file:
         return tuple(row["error"] for row in csv.DictReader(file) if row["head"] == "model")
-
-
-def machine() -> str:
-    """Says what the numbers were taken on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cpu = names[0] if names else platform.processor()
-    return f"{cpu}, {os.cpu_count()} cores, torch {version('torch')}"
-
-
-def markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows))
 
 
 if __name__ == "__main__":

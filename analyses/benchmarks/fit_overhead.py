@@ -15,8 +15,6 @@ are not the ones that the ratio is taken from.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -29,6 +27,7 @@ from typing import ParamSpec, TypeVar
 from unittest import mock
 
 import torch
+from report import machine, markdown
 from torch import Tensor
 
 from probe import FitConfig, ModelConfig, ResidualModel, checkpoint, fit
@@ -70,7 +69,7 @@ def main() -> int:
     shares = [*(f"{part} %" for part in PARTS), "rest %", "layout", "full s"]
     sizes = f"width {arguments.width}, dim {arguments.dim}, {arguments.context + 1} contexts, "
     sizes += f"{arguments.prompts} + {-(-arguments.prompts // 4)} prompts in batches of {arguments.batch}"
-    text = f"{machine()}; {sizes}\n\n{markdown(titles, ratios)}\n"
+    text = f"{machine(torch.get_num_threads())}; {sizes}\n\n{markdown(titles, ratios)}\n"
     text += f"\nWhere the time of a full run goes\n\n{markdown(shares, parts)}\n"
     print(text)
     if arguments.out:
@@ -235,20 +234,6 @@ def clocks(clock: Clock, task: type) -> Iterator[None]:
         for owner, name, replacement in places:
             stack.enter_context(mock.patch.object(owner, name, replacement))
         yield
-
-
-def machine() -> str:
-    """Says what the numbers were taken on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cpu = names[0] if names else platform.processor()
-    return f"{cpu}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"
-
-
-def markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,6 @@ tensor is used twice, the calls themselves, and what a part is slower within a b
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import time
@@ -29,6 +27,7 @@ from unittest import mock
 
 import torch
 import torch.nn.functional as F
+from report import machine, markdown
 from torch import Tensor, nn
 
 from probe import ModelConfig, ResidualModel
@@ -86,7 +85,7 @@ def main() -> int:
     titles = ["ours / floor", "target", "reference / ours", "Hugging Face / ours", "width", "tokens", "pass"]
     titles += ["ours ms", "floor ms", "reference ms", "Hugging Face ms"]
     shares = ["products %", "scan %", "convolution %", "norm %", "rest %", "width", "tokens", "pass", "ours ms"]
-    text = f"{machine()}, float32, batch {arguments.batch}\n\n{markdown(titles, ratios)}\n"
+    text = f"{machine(torch.get_num_threads())}, float32, batch {arguments.batch}\n\n{markdown(titles, ratios)}\n"
     text += f"\nWhere our time goes\n\n{markdown(shares, parts)}\n"
     print(f"\n{text}")
     if arguments.out:
@@ -250,20 +249,6 @@ def in_turns(calls: dict[str, tuple[Call, int]]) -> dict[str, float]:
                 call()
                 spent[name].append(time.perf_counter() - began)
     return {name: statistics.median(seconds) for name, seconds in spent.items()}
-
-
-def machine() -> str:
-    """Says what the numbers were taken on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cpu = names[0] if names else platform.processor()
-    return f"{cpu}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}"
-
-
-def markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows))
 
 
 if __name__ == "__main__":

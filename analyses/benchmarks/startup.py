@@ -9,15 +9,15 @@ succeed, `import probe` must not import torch, and the help must name the verbs.
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
+
+from report import machine, markdown
 
 TARGET = 0.5  # seconds more than starting Python
 COMMANDS = {
@@ -66,20 +66,6 @@ def in_turns(repeats: int) -> dict[str, float]:
 def run(command: Sequence[str]) -> str:
     """Runs a command that must succeed and returns what it printed."""
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
-def machine() -> str:
-    """Says what the numbers were taken on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cpu = names[0] if names else platform.processor()
-    return f"{cpu}, {os.cpu_count()} cores, torch {version('torch')}"
-
-
-def markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows))
 
 
 if __name__ == "__main__":

@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
+
+from report import machine, markdown
 
 KERNELS = ("cpu", "reference")
 TARGET = 0.25
@@ -149,20 +147,6 @@ def row(steps: dict[str, list[Step]], size: Size, off: float) -> list[str]:
     ours, loop = (statistics.median(step.growth for step in steps[kernel]) for kernel in KERNELS)
     cells = [f"{ours / loop:.3f}", f"{TARGET}", size.layout, *map(str, (size.width, size.tokens, size.batch))]
     return [*cells, f"{ours / 2**20:.0f}", f"{loop / 2**20:.0f}", f"{off:.0e}"]
-
-
-def machine(threads: int) -> str:
-    """Says what the numbers were taken on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cpu = names[0] if names else platform.processor()
-    return f"{cpu}, {os.cpu_count()} cores, {threads} threads, torch {version('torch')}"
-
-
-def markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (titles, ["---"] * len(titles), *rows))
 
 
 if __name__ == "__main__":
