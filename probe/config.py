@@ -157,6 +157,10 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
+    # Tried on linear, errors at 15 examples. Mamba, 600 steps: 0.162 at rate 1e-3, 0.106 at 2e-3; at 2e-3 it was at
+    # 0.029 after 1,750 of 8,000 steps, 0.009 after 4,500 and 0.005 at the end. Transformer, 1,600 steps with the
+    # curriculum: 0.587 at 1e-3, 0.642 at 2e-3; without the curriculum it had not left 1.000 after 500 steps (2e-3),
+    # with it (1e-3) it was at 0.67 by then. At 1e-3, 2,500 steps in all gave 0.158, and 16,000 gave 0.001.
     "laptop": Preset(
         dim=5,
         width=64,
