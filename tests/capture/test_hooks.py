@@ -55,6 +55,9 @@ class Toy(nn.Module):
             stream = block(stream)
         return self.decode(stream)
 
+    def normalise(self, stream):
+        return stream
+
     def decode(self, stream):
         return self.read_out(stream)[..., :1]
 
