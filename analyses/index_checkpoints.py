@@ -14,13 +14,6 @@ from probe import Checkpoint, FitConfig, fit_heads, load_checkpoint
 
 FOLDER = Path("checkpoints")
 PROMPTS = 4096
-REMARKS = {
-    "mamba": "Steps 1 to 1,979 were run through train_model, not the command line; the command was "
-    " written into the state by hand and the run continued by probe train --resume. "
-    "Rerun, the command gave the same loss log "
-    "to the bit for the first 100 steps; the rest was not rerun.",
-}
-"""What a checkpoint's own description does not say of how it came about."""
 
 
 def own_error(path: Path, task: str, context: int) -> float:
@@ -55,8 +48,6 @@ def entry(path: Path) -> str:
         f"error_isotropic = {isotropic:.6f}",
         f'digest = "{found.digest}"',
     ]
-    if path.stem in REMARKS:
-        lines.append(f'remark = "{REMARKS[path.stem]}"')
     return "\n".join(lines) + "\n"
 
 
