@@ -168,8 +168,11 @@ def test_help_exits_0_and_names_every_command(capsys: pytest.CaptureFixture[str]
 
 
 def test_an_interrupt_exits_130_and_leaves_whole_files(here: Path) -> None:
-    command = [sys.executable, "-m", "probe", *TRAIN[:-1], "100000", "--save-seconds", "0.05", "--out", "long.pt"]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    arguments = [*TRAIN[:-1], "100000", "--save-seconds", "0.05", "--out", "long.pt"]
+    # a shell lets what it starts in the background ignore interrupts, and the tests may have been started so
+    heeding = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heeding}; from probe.cli import main; sys.exit(main({arguments!r}))"
+    running = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not (here / "long.pt").exists() and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
