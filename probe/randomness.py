@@ -8,7 +8,7 @@ whatever batch, device or process it is drawn in; `BatchSource` draws a training
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -59,6 +59,9 @@ class Source(Protocol):
     def normal(self, *shape: int) -> Tensor:
         """Returns standard normal draws, float32 ``[prompts, *shape]``."""
 
+    def uniform(self, *shape: int) -> Tensor:
+        """Returns draws from [0, 1), float32 ``[prompts, *shape]``."""
+
     def grouped(self, size: int) -> Source:
         """Returns a source whose draws are shared by the prompts of a group, number // size."""
 
@@ -79,6 +82,14 @@ class _Streams:
         drawn = np.empty((len(self._keys), *shape), dtype=np.float32)
         for row, each in zip(drawn, self._keys, strict=True):
             self._keyed.at(each, self._draws).standard_normal(out=row, dtype=np.float32)
+        self._draws += 1
+        return torch.from_numpy(drawn)
+
+    def uniform(self, shape: tuple[int, ...]) -> Tensor:
+        """Returns draws from [0, 1), float32 ``[keys, *shape]``."""
+        drawn = np.empty((len(self._keys), *shape), dtype=np.float32)
+        for row, each in zip(drawn, self._keys, strict=True):
+            self._keyed.at(each, self._draws).random(out=row, dtype=np.float32)
         self._draws += 1
         return torch.from_numpy(drawn)
 
@@ -105,6 +116,10 @@ class PromptSource:
     def normal(self, *shape: int) -> Tensor:
         """Returns standard normal draws, float32 ``[prompts, *shape]``."""
         return self._stream.normal(shape)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Returns draws from [0, 1), float32 ``[prompts, *shape]``."""
+        return self._stream.uniform(shape)
 
     def grouped(self, size: int) -> Source:
         """Returns a source whose draws are shared by the prompts of a group, number // size."""
@@ -138,6 +153,9 @@ class _GroupedSource:
     def normal(self, *shape: int) -> Tensor:
         return self._streams.normal(shape)[self._member]
 
+    def uniform(self, *shape: int) -> Tensor:
+        return self._streams.uniform(shape)[self._member]
+
     def grouped(self, size: int) -> Source:
         raise AssertionError("a source is grouped once, from the prompts' own source")
 
@@ -169,6 +187,10 @@ class BatchSource:
         """Returns standard normal draws, float32 ``[prompts, *shape]``."""
         return torch.randn(self._prompts, *shape, generator=self._generator, device=self._device)
 
+    def uniform(self, *shape: int) -> Tensor:
+        """Returns draws from [0, 1), float32 ``[prompts, *shape]``."""
+        return torch.rand(self._prompts, *shape, generator=self._generator, device=self._device)
+
     def grouped(self, size: int) -> Source:
         """Returns a source whose draws are shared by the prompts of a group, number // size."""
         return _GroupedBatchSource(self, size)
@@ -177,11 +199,10 @@ class BatchSource:
         """Returns a source over every member of the groups touched, and where this batch's prompts stand in it."""
         return self, torch.arange(self._prompts, device=self._device)
 
-    def shared(self, size: int, *shape: int) -> Tensor:
-        """Returns normal draws made once per group of ``size`` prompts, repeated for its members."""
-        groups = -(-self._prompts // size)
-        drawn = torch.randn(groups, *shape, generator=self._generator, device=self._device)
-        return drawn.repeat_interleave(size, dim=0)[: self._prompts]
+    def drawn_for(self, size: int, shape: tuple[int, ...], law: Callable[..., Tensor]) -> Tensor:
+        """Returns draws made once per group of ``size`` prompts, repeated for its members."""
+        drawn = law(-(-self._prompts // size), *shape, generator=self._generator, device=self._device)
+        return drawn.repeat_interleave(min(size, self._prompts), dim=0)[: self._prompts]
 
 
 class _GroupedBatchSource:
@@ -196,7 +217,10 @@ class _GroupedBatchSource:
         return self._batch.prompts
 
     def normal(self, *shape: int) -> Tensor:
-        return self._batch.shared(self._size, *shape)
+        return self._batch.drawn_for(self._size, shape, torch.randn)
+
+    def uniform(self, *shape: int) -> Tensor:
+        return self._batch.drawn_for(self._size, shape, torch.rand)
 
     def grouped(self, size: int) -> Source:
         raise AssertionError("a source is grouped once, from the batch's own source")

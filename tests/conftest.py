@@ -32,6 +32,9 @@ class Planted:
         assert draw.shape == (self.prompts, *shape)
         return draw
 
+    def uniform(self, *shape: int) -> torch.Tensor:
+        return self.normal(*shape)
+
     def grouped(self, size: int) -> "Planted":
         return self
 

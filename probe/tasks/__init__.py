@@ -2,46 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
-
-from probe.errors import ProbeError, suggest
-from probe.randomness import Source
+from probe.errors import ProbeError
+from probe.named import build
+from probe.tasks.chain_of_thought import ChainOfThought
+from probe.tasks.cubic import Cubic
+from probe.tasks.decision_tree import DecisionTree
+from probe.tasks.induction import Induction
 from probe.tasks.linear import Linear
+from probe.tasks.linear_classification import LinearClassification
+from probe.tasks.many_outlier import ManyOutlier
 from probe.tasks.noisy_linear import NoisyLinear
+from probe.tasks.orthogonal_outlier import OrthogonalOutlier
 from probe.tasks.prompts import Prompts
+from probe.tasks.quadratic import Quadratic
+from probe.tasks.regular_language import RegularLanguage
+from probe.tasks.relu_network import ReluNetwork
 from probe.tasks.skewed_linear import SkewedLinear
+from probe.tasks.sparse_linear import SparseLinear
+from probe.tasks.sparse_parity import SparseParity
+from probe.tasks.task import Shape, Task
+from probe.tasks.token_mqar import TokenMqar
+from probe.tasks.vector_mqar import VectorMqar
+from probe.tasks.vector_retrieval import VectorRetrieval
 
-__all__ = ["TASKS", "Linear", "NoisyLinear", "Prompts", "SkewedLinear", "Task", "make"]
+__all__ = [
+    "TASKS",
+    "ChainOfThought",
+    "Cubic",
+    "DecisionTree",
+    "Induction",
+    "Linear",
+    "LinearClassification",
+    "ManyOutlier",
+    "NoisyLinear",
+    "OrthogonalOutlier",
+    "Prompts",
+    "Quadratic",
+    "RegularLanguage",
+    "ReluNetwork",
+    "Shape",
+    "SkewedLinear",
+    "SparseLinear",
+    "SparseParity",
+    "Task",
+    "TokenMqar",
+    "VectorMqar",
+    "VectorRetrieval",
+    "make",
+]
 
-
-@runtime_checkable
-class Task(Protocol):
-    """Draws prompts of one function class; its fields are its options."""
-
-    @property
-    def dim(self) -> int:
-        """Dimension of the inputs x."""
-
-    @property
-    def variance(self) -> float:
-        """The target's expected square: the mean squared error of predicting zero."""
-
-    def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
-        """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0."""
-
-
-TASKS: dict[str, type[Linear] | type[SkewedLinear] | type[NoisyLinear]] = {
+TASKS: dict[str, type[Task]] = {
+    "chain_of_thought": ChainOfThought,
+    "cubic": Cubic,
+    "decision_tree": DecisionTree,
+    "induction": Induction,
     "linear": Linear,
+    "linear_classification": LinearClassification,
+    "many_outlier": ManyOutlier,
     "noisy_linear": NoisyLinear,
+    "orthogonal_outlier": OrthogonalOutlier,
+    "quadratic": Quadratic,
+    "regular_language": RegularLanguage,
+    "relu_network": ReluNetwork,
     "skewed_linear": SkewedLinear,
+    "sparse_linear": SparseLinear,
+    "sparse_parity": SparseParity,
+    "token_mqar": TokenMqar,
+    "vector_mqar": VectorMqar,
+    "vector_retrieval": VectorRetrieval,
 }
-
-
-@dataclass(frozen=True)
-class _Option:
-    name: str
-    text: str
 
 
 def make(text: str, dim: int) -> Task:
@@ -50,43 +79,6 @@ def make(text: str, dim: int) -> Task:
     Raises:
         ProbeError: if the name, an option or a value is not the task's.
     """
-    name, _, rest = text.partition(":")
-    if name not in TASKS:
-        raise ProbeError(f"No task is called {name!r}. {suggest(name, list(TASKS))}Tasks: {', '.join(TASKS)}.")
     if dim < 1:
         raise ProbeError(f"The dimension {dim} was given, but inputs need at least 1. Give --dim a positive number.")
-    kind = TASKS[name]
-    types = get_type_hints(kind)
-    known = [field.name for field in fields(kind) if field.name != "dim"]
-    values: dict[str, Any] = {}
-    for part in filter(None, rest.split(",")):
-        option, separator, value = part.partition("=")
-        if option not in known or not separator:
-            raise ProbeError(
-                f"The task {name} has no option {part!r}. {suggest(option, known)}Options: {', '.join(known)}."
-            )
-        values[option] = _parse(_Option(f"{name}:{option}", value), types[option])
-    return kind(dim=dim, **values)
-
-
-def _parse(option: _Option, kind: Any) -> Any:
-    if get_origin(kind) is Literal:
-        if option.text in get_args(kind):
-            return option.text
-        raise _unfit(option, f"one of {', '.join(get_args(kind))}")
-    if kind is bool:
-        flags = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-        if option.text.lower() in flags:
-            return flags[option.text.lower()]
-        raise _unfit(option, "true or false")
-    try:
-        number = kind(option.text)
-    except ValueError as error:
-        raise _unfit(option, "a whole number" if kind is int else "a number") from error
-    if number != number or abs(number) == float("inf") or (kind is int and number < 1):
-        raise _unfit(option, "a positive whole number" if kind is int else "a finite number")
-    return number
-
-
-def _unfit(option: _Option, needed: str) -> ProbeError:
-    return ProbeError(f"The option {option.name} was given {option.text!r}, but it needs {needed}. Correct the value.")
+    return build(TASKS, "task", text, {"dim": dim})

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from probe.randomness import Source
-from probe.tasks.prompts import Prompts, interleave, queries, truncate
+from probe.tasks.prompts import Prompts, paired, truncate
+from probe.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class Linear:
+class Linear(Task):
     """Draws w ~ N(0, I) and x ~ N(0, I) per prompt and asks for y = w.x (Garg et al., 2022, arXiv:2208.01066).
 
     With w = (1, -2) and x = (3, 1), y = 1. The target's variance is dim * x_scale² * y_scale².
@@ -22,6 +24,9 @@ class Linear:
         y_scale: factor on y.
     """
 
+    linear: ClassVar[bool] = True
+    references: ClassVar[tuple[str, ...]] = ("least_squares", "averaging", "knn")
+
     dim: int = 20
     x_scale: float = 1.0
     y_scale: float = 1.0
@@ -31,7 +36,7 @@ class Linear:
         w = source.normal(self.dim)
         x = truncate(source.normal(context + 1, self.dim) * self.x_scale, active)
         y = self.y_scale * torch.einsum("bcd,bd->bc", x, w)
-        return Prompts(interleave(x, y), y, queries(context + 1, x.device), x, y, {"w": self.y_scale * w})
+        return paired(x, y, {"w": self.y_scale * w})
 
     @property
     def variance(self) -> float:

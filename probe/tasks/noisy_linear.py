@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -11,11 +11,12 @@ from torch import Tensor
 
 from probe.errors import ProbeError
 from probe.randomness import Source
-from probe.tasks.prompts import Prompts, interleave, queries, truncate
+from probe.tasks.prompts import Prompts, paired, truncate
+from probe.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class NoisyLinear:
+class NoisyLinear(Task):
     """Draws y = w.x + noise * e with w, x, e standard normal (Grazzi et al., 2024, arXiv:2402.03170, A.1.3).
 
     With w = (1, -2), x = (3, 1), noise 0.5 and e = -1, y = 0.5; a clean target is 1, a noisy one 0.5. The target's
@@ -31,6 +32,9 @@ class NoisyLinear:
         x_scale: factor on x.
         y_scale: factor on w.x, before the noise.
     """
+
+    linear: ClassVar[bool] = True
+    references: ClassVar[tuple[str, ...]] = ("least_squares", "ridge", "averaging", "knn")
 
     dim: int = 20
     noise: float = 1.0
@@ -48,24 +52,13 @@ class NoisyLinear:
         x = truncate(wide.normal(context + 1, self.dim) * self.x_scale, active)
         clean = self.y_scale * torch.einsum("bcd,bd->bc", x, w)
         y = clean + self.noise * wide.normal(context + 1)
-        factor = self._factor(y)
+        factor = renormalising(y, self.dim, self.group_size) if self.renormalise else torch.ones_like(y[:, :1])
         y, clean, w = y * factor, clean * factor, self.y_scale * w * factor
         if chosen is not None:
             x, y, clean, w, factor = x[chosen], y[chosen], clean[chosen], w[chosen], factor[chosen]
         target = y if self.target == "noisy" else clean
         drawn = {"w": w, "noise": self.noise * factor.squeeze(1)}
-        return Prompts(interleave(x, y), target, queries(context + 1, x.device), x, y, drawn)
-
-    def _factor(self, y: Float[Tensor, "batch context"]) -> Float[Tensor, "batch 1"]:
-        if not self.renormalise:
-            return torch.ones_like(y[:, :1])
-        groups = torch.split(y, self.group_size)
-        if any(group.numel() < 2 for group in groups):
-            raise ProbeError(
-                "renormalise was asked for a single y, which has no standard deviation. "
-                "Ask for a larger context or group_size."
-            )
-        return torch.cat([(self.dim**0.5 / group.std()).expand(len(group), 1) for group in groups])
+        return paired(x, y, drawn, targets=target)
 
     @property
     def variance(self) -> float:
@@ -74,3 +67,18 @@ class NoisyLinear:
         if self.renormalise:
             return self.dim * (1.0 if self.target == "noisy" else clean / (clean + noise))
         return clean + (noise if self.target == "noisy" else 0.0)
+
+
+def renormalising(y: Float[Tensor, "batch context"], dim: int, group_size: int) -> Float[Tensor, "batch 1"]:
+    """Returns, for each prompt, what brings its whole group's y to the standard deviation sqrt(dim).
+
+    Raises:
+        ProbeError: if a group holds a single y.
+    """
+    groups = torch.split(y, group_size)
+    if any(group.numel() < 2 for group in groups):
+        raise ProbeError(
+            "renormalise was asked for a single y, which has no standard deviation. "
+            "Ask for a larger context or group_size."
+        )
+    return torch.cat([(dim**0.5 / group.std()).expand(len(group), 1) for group in groups])

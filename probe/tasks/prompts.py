@@ -2,32 +2,74 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """A batch of prompts x1 y1 x2 y2 ... xk yk x(k+1), each of one drawn function.
+    """A batch of prompts x1 y1 x2 y2 ... xk yk x(k+1), each of one drawn function, or of symbols.
 
     Attributes:
-        inputs: the tokens; y stands in the first coordinate of its token.
-        targets: what the model should predict at each x token, by context (the number of examples before it).
-        queries: where the x tokens stand in the sequence.
+        inputs: the tokens, vectors or the numbers of symbols; a scalar y stands in the first coordinate of its token.
+        targets: what the model should predict at each query; the number of a symbol where the objective is one.
+        queries: where the queries stand in the sequence.
+        contexts: the number of examples before each query.
+        counted: whether a query enters loss and error; an outlier does not.
         x: the function's inputs.
         y: the function's values as the model sees them.
-        parameters: what was drawn for each prompt: ``w`` and, by task, ``covariance_root``, ``noise``.
+        parameters: what was drawn for each prompt, by task: ``w``, ``subset``, ``clean``, ...
     """
 
-    inputs: Float[Tensor, "batch time dim"]
-    targets: Float[Tensor, "batch context"]
-    queries: Int[Tensor, " context"]
-    x: Float[Tensor, "batch context dim"]
-    y: Float[Tensor, "batch context"]
+    inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"]
+    targets: Shaped[Tensor, "batch query target"]
+    queries: Int[Tensor, " query"]
+    contexts: tuple[int, ...]
+    counted: Bool[Tensor, "batch query"]
+    x: Shaped[Tensor, "batch point *each"]
+    y: Shaped[Tensor, "batch point *value"]
     parameters: dict[str, Tensor]
+
+
+def paired(
+    x: Float[Tensor, "batch point dim"],
+    y: Float[Tensor, "batch point"],
+    parameters: dict[str, Tensor],
+    *,
+    targets: Float[Tensor, "batch point"] | None = None,
+    counted: Bool[Tensor, "batch point"] | None = None,
+) -> Prompts:
+    """Returns prompts of interleaved pairs, with a query at every x.
+
+    Args:
+        targets: what should be predicted, where that is not y.
+        counted: whether a point enters loss and error; all do unless given.
+    """
+    points = y.shape[1]
+    return Prompts(
+        inputs=interleave(x, y),
+        targets=(y if targets is None else targets)[..., None],
+        queries=queries(points, x.device),
+        contexts=tuple(range(points)),
+        counted=torch.ones_like(y, dtype=torch.bool) if counted is None else counted,
+        x=x,
+        y=y,
+        parameters=parameters,
+    )
+
+
+def only(prompts: Prompts, chosen: Int[Tensor, " chosen"]) -> Prompts:
+    """Returns the same prompts with some of their queries, given by their places among them."""
+    return replace(
+        prompts,
+        targets=prompts.targets[:, chosen],
+        queries=prompts.queries[chosen],
+        contexts=tuple(prompts.contexts[place] for place in chosen.tolist()),
+        counted=prompts.counted[:, chosen],
+    )
 
 
 def interleave(
@@ -37,10 +79,10 @@ def interleave(
 
     The last y is left out: no prediction may depend on it.
     """
-    padded = torch.zeros_like(x)
-    padded[..., 0] = y
-    tokens = torch.stack([x, padded], dim=2).flatten(1, 2)
-    return tokens[:, :-1]
+    tokens = x.new_zeros(*y.shape, 2, x.shape[-1])
+    tokens[:, :, 0] = x
+    tokens[:, :, 1, 0] = y
+    return tokens.flatten(1, 2)[:, :-1]
 
 
 def queries(points: int, device: torch.device) -> Int[Tensor, " context"]:
@@ -66,4 +108,4 @@ def append_each(
     """
     later, dim = prompts.x[:, examples:], prompts.x.shape[-1]
     prefix = prompts.inputs[:, None, : 2 * examples].expand(-1, later.shape[1], -1, dim)
-    return torch.cat([prefix, later[:, :, None]], dim=2), prompts.targets[:, examples:]
+    return torch.cat([prefix, later[:, :, None]], dim=2), prompts.targets[:, examples:, 0]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from probe.randomness import Source
-from probe.tasks.prompts import Prompts, interleave, queries, truncate
+from probe.tasks.prompts import Prompts, paired, truncate
+from probe.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class SkewedLinear:
+class SkewedLinear(Task):
     """Draws y = w.x with x ~ N(0, B B'), where B has eigenvalues proportional to i^-power in a random basis.
 
     Grazzi et al. (2024), arXiv:2402.03170, section 3.1: with power 1 the covariance's i-th eigenvalue is
@@ -29,6 +31,9 @@ class SkewedLinear:
         y_scale: factor on y.
     """
 
+    linear: ClassVar[bool] = True
+    references: ClassVar[tuple[str, ...]] = ("least_squares", "averaging", "knn")
+
     dim: int = 20
     power: float = 1.0
     group_size: int = 1
@@ -40,23 +45,25 @@ class SkewedLinear:
 
         They are set to 0 after the rotation, as in the released code: a truncated x is not normalised.
         """
-        root = self._covariance_root(source)
+        root = skewed_root(source.grouped(self.group_size), self.dim, self.power)
         w = source.normal(self.dim)
         x = torch.einsum("bcd,bde->bce", source.normal(context + 1, self.dim), root) * self.x_scale
         x = truncate(x, active)
         y = self.y_scale * torch.einsum("bcd,bd->bc", x, w)
         drawn = {"w": self.y_scale * w, "covariance_root": root * self.x_scale}
-        return Prompts(interleave(x, y), y, queries(context + 1, x.device), x, y, drawn)
-
-    def _covariance_root(self, source: Source) -> Float[Tensor, "batch dim dim"]:
-        # the left singular vectors of a Gaussian matrix are uniform (Haar) up to signs, which cancel in U S U';
-        # so is the Q of its QR decomposition, which is ten times as fast
-        basis = torch.linalg.qr(source.grouped(self.group_size).normal(self.dim, self.dim)).Q
-        eigenvalues = torch.arange(1.0, self.dim + 1, device=basis.device) ** -self.power
-        eigenvalues = eigenvalues * (self.dim / eigenvalues.square().sum()).sqrt()
-        return torch.einsum("bij,j,bkj->bik", basis, eigenvalues, basis)
+        return paired(x, y, drawn)
 
     @property
     def variance(self) -> float:
         """The target's expected square: the mean squared error of predicting zero."""
         return self.dim * self.x_scale**2 * self.y_scale**2
+
+
+def skewed_root(source: Source, dim: int, power: float) -> Float[Tensor, "batch {dim} {dim}"]:
+    """Returns symmetric roots, with eigenvalues proportional to i^-power, of covariances of trace `dim`."""
+    # the left singular vectors of a Gaussian matrix are uniform (Haar) up to signs, which cancel in U S U';
+    # so is the Q of its QR decomposition, which is ten times as fast
+    basis = torch.linalg.qr(source.normal(dim, dim)).Q
+    eigenvalues = torch.arange(1.0, dim + 1, device=basis.device) ** -power
+    eigenvalues = eigenvalues * (dim / eigenvalues.square().sum()).sqrt()
+    return torch.einsum("bij,j,bkj->bik", basis, eigenvalues, basis)

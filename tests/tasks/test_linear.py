@@ -22,7 +22,7 @@ def test_the_drawn_w_explains_every_target():
     prompts = Linear(5, x_scale=3.0, y_scale=0.5).draw(PromptSource(0, "fit", range(20)), 7)
     expected = torch.einsum("bcd,bd->bc", prompts.x.double(), prompts.parameters["w"].double())
     torch.testing.assert_close(prompts.y.double(), expected, rtol=1e-5, atol=1e-5)
-    assert torch.equal(prompts.targets, prompts.y)
+    assert torch.equal(prompts.targets[..., 0], prompts.y)
 
 
 @pytest.mark.parametrize(("dim", "x_scale", "y_scale"), [(1, 1.0, 1.0), (5, 3.0, 1.0), (5, 1.0, 0.5), (20, 0.5, 2.0)])
@@ -30,7 +30,7 @@ def test_the_targets_variance_is_the_stated_one(dim, x_scale, y_scale):
     """Within five standard errors over 4,000 prompts, the prompt being the unit."""
     task = Linear(dim, x_scale, y_scale)
     assert task.variance == dim * x_scale**2 * y_scale**2
-    squares = task.draw(BatchSource(1, 0, 4000), 9).targets.double().square().mean(1)
+    squares = task.draw(BatchSource(1, 0, 4000), 9).targets[..., 0].double().square().mean(1)
     assert abs(squares.mean() - task.variance) < 5 * squares.std() / 4000**0.5
 
 

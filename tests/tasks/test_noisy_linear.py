@@ -18,18 +18,18 @@ def test_the_worked_example(planted):
         prompts = task.draw(planted([[1, -2]], [[[3, 1], [3, 1]]], [[-1, -1]]), 1)
         assert prompts.y.tolist() == [[0.5, 0.5]]
         assert prompts.inputs[0, 1].tolist() == [0.5, 0]
-        assert prompts.targets.tolist() == [[expected, expected]]
+        assert prompts.targets.tolist() == [[[expected], [expected]]]
 
 
 def test_the_noise_is_the_difference_and_the_same_for_both_targets():
     """Its standard deviation is `noise`, within five standard errors; y_scale does not touch it."""
     clean, noisy = (draw(NoisyLinear(3, 0.7, target, y_scale=5.0), range(500), 19) for target in ("clean", "noisy"))
     assert torch.equal(clean.inputs, noisy.inputs)
-    assert torch.equal(noisy.targets, noisy.y)
-    noise = (noisy.targets - clean.targets).double()
+    assert torch.equal(noisy.targets[..., 0], noisy.y)
+    noise = (noisy.targets - clean.targets)[..., 0].double()
     assert abs(noise.std() - 0.7) < 5 * 0.7 / (2 * noise.numel()) ** 0.5
     expected = torch.einsum("bcd,bd->bc", clean.x.double(), clean.parameters["w"].double())
-    torch.testing.assert_close(clean.targets.double(), expected, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(clean.targets[..., 0].double(), expected, rtol=1e-5, atol=1e-4)
 
 
 def test_without_noise_the_task_is_linear():
@@ -48,7 +48,7 @@ def test_the_targets_variance_is_the_stated_one(target, options, renormalise):
     clean = 5 * scale**2
     expected = clean + (noise**2 if target == "noisy" else 0)
     assert task.variance == pytest.approx(5 * expected / (clean + noise**2) if renormalise else expected)
-    squares = task.draw(BatchSource(1, 0, 6400), 19).targets.double().square().mean(1)
+    squares = task.draw(BatchSource(1, 0, 6400), 19).targets[..., 0].double().square().mean(1)
     assert abs(squares.mean() - task.variance) < 5 * squares.std() / 6400**0.5
 
 
@@ -65,7 +65,7 @@ def test_a_clean_target_and_the_parameters_are_renormalised_alike():
     prompts = draw(task)
     w, noise = prompts.parameters["w"].double(), prompts.parameters["noise"].double()
     torch.testing.assert_close(
-        prompts.targets.double(), torch.einsum("bcd,bd->bc", prompts.x.double(), w), rtol=1e-5, atol=1e-5
+        prompts.targets[..., 0].double(), torch.einsum("bcd,bd->bc", prompts.x.double(), w), rtol=1e-5, atol=1e-5
     )
     plain = draw(NoisyLinear(3, 0.5, "clean", y_scale=2.0))
     factor = (noise / 0.5)[:, None]

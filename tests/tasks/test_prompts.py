@@ -59,7 +59,7 @@ def test_append_each_is_the_prompt_with_its_query_replaced(name, examples):
     prompts = make(name, 4).draw(PromptSource(0, "score", range(3)), examples + 5 - 1)
     sequences, targets = append_each(prompts, examples)
     assert sequences.shape == (3, 5, 2 * examples + 1, 4)
-    assert torch.equal(targets, prompts.targets[:, examples:])
+    assert torch.equal(targets, prompts.targets[:, examples:, 0])
     for query in range(5):
         expected = prompts.inputs[:, : 2 * examples + 1].clone()
         expected[:, -1] = prompts.x[:, examples + query]

@@ -1,0 +1,40 @@
+"""Regression on the cubes of x."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from probe.randomness import Source
+from probe.tasks.prompts import Prompts, paired, truncate
+from probe.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Cubic(Task):
+    """Draws y = w.x³ / sqrt(15) with w, x ~ N(0, I) and x³ coordinate by coordinate, in analogy to `quadratic`.
+
+    With w = (1, -2) and x = (3, 1), y = 25 / sqrt(15). The target's variance is dim, as a normal number's sixth moment
+    is 15. A least-squares w explains 3/5 of it: x³ / sqrt(15) correlates with x by 3 / sqrt(15).
+
+    Args:
+        dim: dimension of x.
+    """
+
+    references: ClassVar[tuple[str, ...]] = ("knn", "network")
+
+    dim: int = 20
+
+    def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
+        """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0."""
+        w = source.normal(self.dim)
+        x = truncate(source.normal(context + 1, self.dim), active)
+        y = torch.einsum("bcd,bd->bc", x**3, w) / 15**0.5
+        return paired(x, y, {"w": w})
+
+    @property
+    def variance(self) -> float:
+        """The target's expected square: the mean squared error of predicting zero."""
+        return float(self.dim)

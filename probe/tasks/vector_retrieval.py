@@ -1,0 +1,100 @@
+"""Retrieval of a vector by its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from probe.errors import ProbeError
+from probe.randomness import Source
+from probe.tasks.choices import whole
+from probe.tasks.prompts import Prompts
+from probe.tasks.recall import of_norm, take_turns
+from probe.tasks.task import Axis, Shape, Task
+
+
+@dataclass(frozen=True)
+class VectorRetrieval(Task):
+    """Shows pairs of random vectors, a key and a value, then one key again, and asks for its value.
+
+    The released code of Park et al. (2024), arXiv:2402.04248, with 64 pairs. Keys and values are uniform on a sphere;
+    the prompt is k1 v1 ... kN vN q with N = `context`. With the pairs (a, b), (c, d) and the query c the target is d.
+    The target's variance is dim, 1 a coordinate, or 1 where the norm is 1.
+
+    Args:
+        dim: dimension of keys and values.
+        norm: norm of keys and values, sqrt(dim) as released or 1.
+        query_noise: standard deviation of the noise on each coordinate of the query, where the norm is sqrt(dim),
+            and in proportion where it is 1; the sum is brought back to the norm.
+        released: whether, as in the released code, one query in N + 1 is a key that was never shown; its target is
+            the value of the key that is most like it.
+    """
+
+    grows: ClassVar[tuple[Axis, ...]] = ()
+    appendable: ClassVar[bool] = False
+
+    dim: int = 20
+    norm: Literal["sqrt_dim", "unit"] = "sqrt_dim"
+    query_noise: float = 0.0
+    released: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """What a model must read and predict."""
+        return Shape(self.dim, self.dim)
+
+    def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
+        """Draws prompts of `context` pairs and a query; all coordinates are active.
+
+        Raises:
+            ProbeError: if there is no pair to ask for.
+        """
+        if context < 1:
+            raise ProbeError(f"A context of {context} was given, but a query needs a pair. Give at least 1.")
+        keys, values = (self._normed(source.normal(context, self.dim)) for _ in range(2))
+        query, queried = self._query(source, keys)
+        place = queried[..., None].expand(-1, -1, self.dim)
+        target = values.gather(1, place)
+        return Prompts(
+            inputs=torch.cat([take_turns(keys, values), query], dim=1),
+            targets=target,
+            queries=torch.tensor([2 * context], device=query.device),
+            contexts=(context,),
+            counted=torch.ones_like(queried, dtype=torch.bool),
+            x=torch.cat([keys, query], dim=1),
+            y=torch.cat([values, target], dim=1),
+            parameters={"values": values, "queried": queried},
+        )
+
+    def _query(
+        self, source: Source, keys: Float[Tensor, "batch pair dim"]
+    ) -> tuple[Float[Tensor, "batch 1 dim"], Int[Tensor, "batch 1"]]:
+        """Returns the query and the number of the pair whose value it asks for."""
+        if self.released:
+            stranger = self._normed(source.normal(1, self.dim))
+            choices = torch.cat([keys, stranger], dim=1)
+        else:
+            choices = keys
+        chosen = whole(source, choices.shape[1], 1)
+        query = choices.gather(1, chosen[..., None].expand(-1, -1, self.dim))
+        likest = torch.einsum("bpd,bqd->bqp", keys, query).argmax(-1)
+        queried = torch.where(chosen < keys.shape[1], chosen, likest)
+        if self.query_noise:
+            scale = self.query_noise * self._length() / self.dim**0.5
+            query = self._normed(query + scale * source.normal(1, self.dim))
+        return query, queried
+
+    def _normed(self, vectors: Float[Tensor, "*place dim"]) -> Float[Tensor, "*place dim"]:
+        return of_norm(vectors, self._length())
+
+    def _length(self) -> float:
+        return self.dim**0.5 if self.norm == "sqrt_dim" else 1.0
+
+    @property
+    def variance(self) -> float:
+        """The target's expected square: the squared error of predicting zero, summed over coordinates."""
+        return self._length() ** 2
