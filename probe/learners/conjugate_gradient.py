@@ -1,0 +1,64 @@
+"""Conjugate gradients on the normal equations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float64
+from torch import Tensor
+
+from probe.learners.examples import Examples
+from probe.learners.learner import IterativeLearner
+
+ROUNDING = 1e-15
+
+
+@dataclass(frozen=True)
+class ConjugateGradient(IterativeLearner):
+    """Predicts after steps of conjugate gradients on X'Xw = X'y, from w = 0.
+
+    No method whose steps are combinations of gradients has smaller squares after as many steps; it is at the
+    least-norm least-squares solution after as many as X has distinct singular values (Hestenes & Stiefel, 1952).
+
+    Args:
+        steps: how many.
+    """
+
+    steps: int = 24
+
+    def iterates(self, examples: Examples) -> Float64[Tensor, "step batch dim"]:
+        """Returns the weights before the first step, which are 0, and after every step."""
+        x, residual = examples.x.double(), examples.y.double()
+        gradient = torch.einsum("bnd,bn->bd", x, residual)
+        direction, squared = gradient, gradient.square().sum(-1, keepdim=True)
+        found = [torch.zeros_like(gradient)]
+        unsolved = squared > 0
+        for _ in range(self.steps):
+            image = torch.einsum("bnd,bd->bn", x, direction)
+            length = torch.where(unsolved, squared / image.square().sum(-1, keepdim=True), 0.0)
+            found.append(found[-1] + length * direction)
+            residual = residual - length * image
+            gradient = torch.einsum("bnd,bn->bd", x, residual)
+            before, squared = squared, gradient.square().sum(-1, keepdim=True)
+            direction = torch.where(unsolved, gradient + squared / before * direction, 0.0)
+            unsolved = unsolved & ~_solved(examples, found[-1], residual, squared.sqrt())
+        return torch.stack(found)
+
+
+def _solved(
+    examples: Examples,
+    weights: Float64[Tensor, "batch dim"],
+    residual: Float64[Tensor, "batch examples"],
+    steepness: Float64[Tensor, "batch 1"],
+) -> Bool[Tensor, "batch 1"]:
+    """Tells where what is left is rounding, from which further steps would only lead away.
+
+    The two tests of Paige & Saunders (1982), LSQR: a residual, or a gradient X'r of length `steepness`, no larger than
+    that of a solution to inputs perturbed by rounding.
+    """
+    size = examples.x.double().flatten(1).norm(dim=-1, keepdim=True)
+    left, known = residual.norm(dim=-1, keepdim=True), examples.y.double().norm(dim=-1, keepdim=True)
+    reached = left <= ROUNDING * (size * weights.norm(dim=-1, keepdim=True) + known)
+    level = steepness <= ROUNDING * size * left
+    return torch.logical_or(reached, level)

@@ -1,0 +1,39 @@
+"""Gradient descent on the squares of the examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from probe.learners.examples import Examples
+from probe.learners.learner import IterativeLearner
+from probe.learners.step_size import Rate, check_rate, step_size
+
+
+@dataclass(frozen=True)
+class GradientDescent(IterativeLearner):
+    """Predicts after steps of w <- w - rate X'(Xw - y) / n, from w = 0 (Grazzi et al., 2024, section 3.2).
+
+    Args:
+        steps: how many.
+        rate: ``optimal``, as in the paper, ``inverse_lipschitz`` or a number, by the Hessian X'X / n of each prompt.
+    """
+
+    steps: int = 24
+    rate: Rate = "optimal"
+
+    def __post_init__(self) -> None:
+        check_rate("gd", self.rate)
+
+    def iterates(self, examples: Examples) -> Float64[Tensor, "step batch dim"]:
+        """Returns the weights before the first step, which are 0, and after every step."""
+        hessian, correlation = examples.second_moments()
+        rate = step_size(hessian, self.rate)
+        found = [torch.zeros_like(correlation)]
+        for _ in range(self.steps):
+            gradient = torch.einsum("bij,bj->bi", hessian, found[-1]) - correlation
+            found.append(found[-1] - rate * gradient)
+        return torch.stack(found)

@@ -1,0 +1,39 @@
+"""The step sizes of gradient descent on least squares."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from probe.errors import ProbeError
+
+Rate = Literal["optimal", "inverse_lipschitz"] | float
+"""By each prompt's Hessian, with L and mu its largest and smallest eigenvalue: 2 / (L + mu), the best constant
+step, or 1 / L, under which every component shrinks monotonically. Else the step itself."""
+
+
+def check_rate(learner: str, rate: Rate) -> None:
+    """Refuses a step that is not positive.
+
+    Raises:
+        ProbeError: if it is not.
+    """
+    if not isinstance(rate, str) and rate <= 0:
+        raise ProbeError(f"{learner} was given the rate {rate}, but it needs a positive one. Give one.")
+
+
+def step_size(hessian: Float64[Tensor, "batch dim dim"], rate: Rate) -> Float64[Tensor, "batch 1"]:
+    """Returns the step of each prompt, 0 where the Hessian is 0.
+
+    With fewer examples than dimensions mu is 0 and the optimal step 2 / L: the component of the largest eigenvalue
+    then changes its sign at every step and never shrinks.
+    """
+    if not isinstance(rate, str):
+        return hessian.new_full((len(hessian), 1), rate)
+    eigenvalues = torch.linalg.eigvalsh(hessian)
+    smallest, largest = eigenvalues[:, :1].clamp(min=0), eigenvalues[:, -1:]
+    step = 2 / (largest + smallest) if rate == "optimal" else 1 / largest
+    return torch.where(largest > 0, step, 0.0)
