@@ -32,8 +32,8 @@ from torch import Tensor
 
 from probe import FitConfig, ModelConfig, ResidualModel, checkpoint, fit
 from probe.capture import NativeModel, capture, hooks
-from probe.config import ARCHITECTURES
 from probe.heads import Moments, RidgePath, SelectionErrors
+from probe.presets import ARCHITECTURES
 from probe.randomness import PromptSource
 
 TARGET = 1.25

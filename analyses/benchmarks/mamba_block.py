@@ -31,7 +31,7 @@ from report import machine, markdown
 from torch import Tensor, nn
 
 from probe import ModelConfig, ResidualModel
-from probe.models import mamba
+from probe.models import mamba, short_convolution
 
 TOLERANCE = 1e-4  # of a tensor's largest number; gradients are float32 sums over thousands of tokens
 TARGETS = {("forward", 256): 3.5, ("forward + backward", 256): 4.0}
@@ -216,9 +216,10 @@ def parts_of(block: nn.Module, stream: Tensor) -> dict[str, Peer]:
     """Returns the scan, the convolution and the norm, each on what the block gives it."""
     block.mixer.backend = "cpu"
     parts = {}
-    for part, name in (("scan", "selective_scan"), ("convolution", "causal_conv1d")):
-        kernel = getattr(mamba, name)
-        with mock.patch.object(mamba, name, wraps=kernel) as spy:
+    places = {"scan": (mamba, "selective_scan"), "convolution": (short_convolution, "causal_conv1d")}
+    for part, (module, name) in places.items():
+        kernel = getattr(module, name)
+        with mock.patch.object(module, name, wraps=kernel) as spy:
             block(stream)
         given = [tensor.detach().requires_grad_() for tensor in spy.call_args.args]
         parts[part] = Peer(bound(kernel, given), given, 0)

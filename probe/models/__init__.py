@@ -1,5 +1,6 @@
 """Sequence models on one residual skeleton; an architecture is a layout with its norm and positions."""
 
-from probe.models.residual import LETTERS, Block, ResidualModel
+from probe.models.mixers import LETTERS, Mixer
+from probe.models.residual import Block, ResidualModel
 
-__all__ = ["LETTERS", "Block", "ResidualModel"]
+__all__ = ["LETTERS", "Block", "Mixer", "ResidualModel"]

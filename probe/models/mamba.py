@@ -1,24 +1,39 @@
-"""The Mamba-1 mixer, with the official package's parameter names and initialisation."""
+"""The Mamba-1 mixer, with the official package's parameter names and initialisation, and its ablations."""
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from probe.kernels.causal_conv1d import causal_conv1d
 from probe.kernels.selective_scan import selective_scan
+from probe.kernels.selective_scan.reference import selective_scan_step
+from probe.models.short_convolution import NoConvolution, ShortConvolution
+
+Source = Literal["selective", "constant"]
+Switch = Literal["on", "off"]
 
 
 class Mamba(nn.Module):
     """Mixes tokens by a short convolution and a selective scan (Gu and Dao, 2023, arXiv:2312.00752, section 3.4).
 
+    What is selective depends on the token; what is constant is learned but the same at every token, and the rest of
+    the mixer stays as it is: B and C are still shared by all channels, unlike in S4, and the step size is still one a
+    channel. With all three constant the scan is linear and time-invariant.
+
     Args:
         width: the stream's width; the inner width is twice that, the step size's rank a sixteenth.
         blocks: the model's number of blocks, by whose square root the output weights are divided.
+        delta: whether the step size depends on the token; a constant one is its bias alone, which starts as ever.
+        B: whether what is written to the state depends on the token; a constant B starts at 1, as in S4D (Gu et al.,
+            2022, arXiv:2206.11893).
+        C: whether what is read from the state depends on the token; a constant C starts from N(0, 1), as in S4D.
+        conv: whether there is a short convolution; without it the SiLU behind it stays.
+        gate: whether the output is multiplied by a SiLU of the input; without it `in_proj` is half as large.
     """
 
     STATE = 16
@@ -27,57 +42,101 @@ class Mamba(nn.Module):
     STEP_RANGE = (1e-3, 1e-1)
     STEP_FLOOR = 1e-4
 
-    def __init__(self, width: int, blocks: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        blocks: int,
+        delta: Source = "selective",
+        B: Source = "selective",
+        C: Source = "selective",
+        conv: Switch = "on",
+        gate: Switch = "on",
+    ) -> None:
         super().__init__()
         inner, self.rank = self.EXPAND * width, math.ceil(width / 16)
         self.backend = "auto"
-        self.in_proj = nn.Linear(width, 2 * inner, bias=False)
-        self.conv1d = nn.Conv1d(inner, inner, self.TAPS, groups=inner, padding=self.TAPS - 1)
-        self.x_proj = nn.Linear(inner, self.rank + 2 * self.STATE, bias=False)
-        self.dt_proj = nn.Linear(self.rank, inner)
+        self.gated = gate == "on"
+        self.in_proj = nn.Linear(width, (1 + self.gated) * inner, bias=False)
+        self.conv1d = ShortConvolution(inner, self.TAPS, bias=True) if conv == "on" else NoConvolution(inner)
+        # what x_proj gives for delta, B and C, nothing for what is constant
+        self.parts = [size * (source == "selective") for size, source in self._sizes(delta, B, C)]
+        self.x_proj = nn.Linear(inner, sum(self.parts), bias=False) if any(self.parts) else None
+        self.dt_proj = nn.Linear(self.rank, inner) if delta == "selective" else None
+        self.dt_bias = nn.Parameter(torch.empty(inner)) if delta == "constant" else None
         self.A_log = nn.Parameter(torch.log(torch.arange(1.0, self.STATE + 1)).repeat(inner, 1))
         self.D = nn.Parameter(torch.ones(inner))
         self.out_proj = nn.Linear(inner, width, bias=False)
         self._initialise(blocks)
+        self.B = nn.Parameter(torch.ones(self.STATE)) if B == "constant" else None
+        self.C = nn.Parameter(torch.randn(self.STATE)) if C == "constant" else None
+
+    def _sizes(self, delta: Source, B: Source, C: Source) -> list[tuple[int, Source]]:
+        return [(self.rank, delta), (self.STATE, B), (self.STATE, C)]
 
     @torch.no_grad()
     def _initialise(self, blocks: int) -> None:
-        nn.init.uniform_(self.dt_proj.weight, -(self.rank**-0.5), self.rank**-0.5)
+        if self.dt_proj is not None:
+            nn.init.uniform_(self.dt_proj.weight, -(self.rank**-0.5), self.rank**-0.5)
         low, high = map(math.log, self.STEP_RANGE)
         step = torch.exp(low + torch.rand(len(self.D)) * (high - low)).clamp(min=self.STEP_FLOOR)
         # the inverse of softplus, so that the first step sizes are log-uniform in STEP_RANGE
-        self.dt_proj.bias.copy_(step + torch.log(-torch.expm1(-step)))
+        self._step_bias().copy_(step + torch.log(-torch.expm1(-step)))
         self.out_proj.weight.div_(math.sqrt(blocks))
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """Returns what the block writes to the stream."""
-        # x and z come from the two halves of in_proj apart, so that both are contiguous without a copy
-        in_x, in_z = self.in_proj.weight.chunk(2)
-        x = causal_conv1d(
-            F.linear(hidden, in_x), self.conv1d.weight.squeeze(1), self._conv_bias(), backend=self.backend
-        )
-        step, b, c = self.x_proj(x).split([self.rank, self.STATE, self.STATE], dim=-1)
-        y = selective_scan(
-            x,
-            F.linear(step, self.dt_proj.weight),
-            -torch.exp(self.A_log.float()),
-            b,
-            c,
-            self.D,
-            F.linear(hidden, in_z),
-            self.dt_proj.bias,
-            backend=self.backend,
-        )
+        x, z = self._inputs(hidden)
+        x = self.conv1d(x, backend=self.backend)
+        delta, b, c = self._selected(x)
+        y = selective_scan(x, delta, self._rates(), b, c, self.D, z, self._step_bias(), backend=self.backend)
         result: Tensor = self.out_proj(y)
         return result
 
-    def _conv_bias(self) -> Tensor:
-        assert self.conv1d.bias is not None, "the short convolution has a bias in Mamba-1"
-        return self.conv1d.bias
+    def start(self, batch: int) -> tuple[Tensor, ...]:
+        """Returns the state before the first token: the convolution's past and the scan's state, zeros."""
+        state = self.D.new_zeros(batch, len(self.D), self.STATE)
+        return self.conv1d.start(batch, state), state
+
+    def step(
+        self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "batch width"], tuple[Tensor, ...]]:
+        """Returns what the block writes to the stream at one token, and the state after it."""
+        recent, h = state
+        x, z = self._inputs(hidden)
+        x, recent = self.conv1d.step(x, recent)
+        delta, b, c = self._selected(x)
+        y, h = selective_scan_step(x, F.softplus(delta + self._step_bias()), self._rates(), b, c, self.D, h)
+        result: Tensor = self.out_proj(y if z is None else y * F.silu(z))
+        return result, (recent, h)
+
+    def _inputs(self, hidden: Float[Tensor, "*place width"]) -> tuple[Tensor, Tensor | None]:
+        if not self.gated:
+            return self.in_proj(hidden), None
+        # x and z come from the two halves of in_proj apart, so that both are contiguous without a copy
+        in_x, in_z = self.in_proj.weight.chunk(2)
+        return F.linear(hidden, in_x), F.linear(hidden, in_z)
+
+    def _selected(self, x: Float[Tensor, "*place inner"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns the step size before its bias, B and C at every token."""
+        sources = x[..., :0] if self.x_proj is None else self.x_proj(x)
+        step, b, c = sources.split(self.parts, dim=-1)
+        states = (*x.shape[:-1], self.STATE)
+        return (
+            torch.zeros_like(x) if self.dt_proj is None else F.linear(step, self.dt_proj.weight),
+            b if self.B is None else self.B.expand(states),
+            c if self.C is None else self.C.expand(states),
+        )
+
+    def _rates(self) -> Float[Tensor, "inner state"]:
+        return -torch.exp(self.A_log.float())
+
+    def _step_bias(self) -> Tensor:
+        return self.dt_bias if self.dt_proj is None else self.dt_proj.bias  # type: ignore[return-value]  # one is there
 
     def flops(self, time: int) -> int:
         """Returns the forward floating-point operations for one sequence (a multiply-add is two, an exp one)."""
         inner = self.out_proj.in_features
-        linear = sum(m.weight.numel() for m in (self.in_proj, self.x_proj, self.dt_proj, self.out_proj))
+        projections = (self.in_proj, self.x_proj, self.dt_proj, self.out_proj)
+        linear = sum(projection.weight.numel() for projection in projections if projection is not None)
         # a state update: product and exp for the decay, two multiply-adds, a product for B u, a multiply-add for y
-        return time * (2 * linear + 2 * inner * self.TAPS + 9 * inner * self.STATE)
+        return time * (2 * linear + 9 * inner * self.STATE) + self.conv1d.flops(time)

@@ -6,27 +6,32 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from probe.config import Init
+
 
 class MLP(nn.Module):
     """Maps every token by itself, through four times the width (Radford et al., 2019, GPT-2).
 
     Weights are drawn from N(0, 0.02²), the output's from N(0, 0.02² / blocks), biases are 0: with one attention and
-    one feed-forward block a layer, `blocks` is GPT-2's 2 * n_layer.
+    one feed-forward block a layer, `blocks` is GPT-2's 2 * n_layer. `dropout` falls on what is written, in training;
+    with `init` torch the first weights are those of `torch.nn.Linear`.
     """
 
-    def __init__(self, width: int, blocks: int) -> None:
+    def __init__(self, width: int, blocks: int, dropout: float = 0.0, init: Init = "own") -> None:
         super().__init__()
+        self.dropout = dropout
         self.c_fc = nn.Linear(width, 4 * width)
         self.c_proj = nn.Linear(4 * width, width)
-        nn.init.normal_(self.c_fc.weight, std=0.02)
-        nn.init.normal_(self.c_proj.weight, std=0.02 / blocks**0.5)
-        nn.init.zeros_(self.c_fc.bias)
-        nn.init.zeros_(self.c_proj.bias)
+        if init == "own":
+            nn.init.normal_(self.c_fc.weight, std=0.02)
+            nn.init.normal_(self.c_proj.weight, std=0.02 / blocks**0.5)
+            nn.init.zeros_(self.c_fc.bias)
+            nn.init.zeros_(self.c_proj.bias)
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """Returns what the block writes to the stream."""
         result: Tensor = self.c_proj(F.gelu(self.c_fc(hidden), approximate="tanh"))
-        return result
+        return F.dropout(result, self.dropout, self.training)
 
     def flops(self, time: int) -> int:
         """Returns the forward floating-point operations for one sequence (a multiply-add is two)."""

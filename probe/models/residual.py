@@ -8,26 +8,34 @@ from torch import Tensor, nn
 
 from probe.config import ModelConfig
 from probe.errors import ProbeError
-from probe.models.attention import Attention
-from probe.models.layout import Letter, parse_layout
+from probe.models.layout import parse_layout
 from probe.models.mamba import Mamba
-from probe.models.mlp import MLP
-
-LETTERS = {"M": "Mamba", "A": "causal attention", "F": "feed-forward"}
+from probe.models.mixers import Residual, make_mixer, residual_of
+from probe.models.sinusoids import Sinusoids
 
 
 class Block(nn.Module):
-    """Adds to the stream what its mixer writes after reading the normed stream (pre-norm)."""
+    """Reads the stream and returns the next one.
 
-    def __init__(self, norm: nn.Module, mixer: nn.Module) -> None:
+    Args:
+        residual: ``pre`` adds what the mixer writes after reading the normed stream, ``post`` norms the sum of the
+            stream and what the mixer writes after reading it, ``none`` norms what it writes and drops the stream.
+    """
+
+    def __init__(self, norm: nn.Module, mixer: nn.Module, residual: Residual) -> None:
         super().__init__()
         self.norm = norm
         self.mixer = mixer
+        self.residual = residual
 
     def forward(self, stream: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """Returns the stream after the block."""
-        result: Tensor = stream + self.mixer(self.norm(stream))
-        return result
+        if self.residual == "pre":
+            added: Tensor = stream + self.mixer(self.norm(stream))
+            return added
+        written = self.mixer(stream)
+        normed: Tensor = self.norm(stream + written if self.residual == "post" else written)
+        return normed
 
 
 class ResidualModel(nn.Module):
@@ -43,13 +51,23 @@ class ResidualModel(nn.Module):
         letters = parse_layout(config.layout)
         self.config = config
         self.letters = "".join(letter.letter for letter in letters)
-        self.read_in = nn.Linear(config.dim, config.width)
+        self.residuals = [residual_of(letter, config.layout) for letter in letters]
+        self.read_in: nn.Module = (
+            nn.Embedding(config.symbols, config.width) if config.symbols else nn.Linear(config.dim, config.width)
+        )
         self.positions = _positions(config)
-        self.blocks = nn.ModuleList(Block(_norm(config), _mixer(letter, config, len(letters))) for letter in letters)
-        self.norm_f = _norm(config)
+        blocks = enumerate(zip(letters, self.residuals, strict=True))
+        self.blocks = nn.ModuleList(
+            Block(_norm(config), make_mixer(letter, config, len(letters), place), residual)
+            for place, (letter, residual) in blocks
+        )
+        # a last block that norms what it returns needs no further norm
+        self.norm_f = _norm(config) if self.residuals[-1] == "pre" else nn.Identity()
         self.read_out = nn.Linear(config.width, config.outputs)
 
-    def embed(self, inputs: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time width"]:
+    def embed(
+        self, inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"]
+    ) -> Float[Tensor, "batch time width"]:
         """Returns the stream at layer 0: the read-in, with positions where the model has them.
 
         Raises:
@@ -58,11 +76,11 @@ class ResidualModel(nn.Module):
         stream: Tensor = self.read_in(inputs)
         if self.positions is None:
             return stream
-        time, slots = inputs.shape[1], self.positions.num_embeddings
-        if time > slots:
+        time = inputs.shape[1]
+        if isinstance(self.positions, nn.Embedding) and time > self.positions.num_embeddings:
             raise ProbeError(
-                f"A prompt of {time} tokens was given, but the model has learned positions for {slots} tokens "
-                f"({(slots - 1) // 2} examples). Ask for a shorter context or train with a longer one."
+                f"A prompt of {time} tokens was given, but the model has learned positions for "
+                f"{self.positions.num_embeddings} tokens. Ask for a shorter context or train with a longer one."
             )
         place: Int[Tensor, " time"] = torch.arange(time, device=inputs.device)
         embedded: Tensor = stream + self.positions(place)
@@ -78,7 +96,9 @@ class ResidualModel(nn.Module):
         result: Tensor = self.norm_f(stream)
         return result
 
-    def forward(self, inputs: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time outputs"]:
+    def forward(
+        self, inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"]
+    ) -> Float[Tensor, "batch time outputs"]:
         """Returns the predictions at every token."""
         stream = self.embed(inputs)
         for block in self.blocks:
@@ -86,10 +106,13 @@ class ResidualModel(nn.Module):
         return self.decode(stream)
 
     def use_kernel(self, backend: str) -> None:
-        """Makes every Mamba block run its scan on the named backend (``auto`` chooses)."""
+        """Makes every mixer that has kernels run on the named backend (``auto`` chooses).
+
+        All have a ``reference``; the other names are those of the selective scan, and leave other kernels as they are.
+        """
         for module in self.modules():
-            if isinstance(module, Mamba):
-                module.backend = backend
+            if hasattr(module, "backend") and (backend in ("auto", "reference") or isinstance(module, Mamba)):
+                module.backend = backend  # type: ignore[assignment]
 
     def cumulative_parameters(self) -> list[int]:
         """Returns the number of parameters used up to each layer, [blocks + 1] (without the decoder)."""
@@ -98,7 +121,7 @@ class ResidualModel(nn.Module):
 
     def cumulative_flops(self, time: int) -> list[int]:
         """Returns the forward floating-point operations for one sequence up to each layer, [blocks + 1]."""
-        read_in = 2 * time * self.read_in.weight.numel()
+        read_in = 2 * time * self.read_in.weight.numel() if isinstance(self.read_in, nn.Linear) else 0
         return _running(read_in, [block.mixer.flops(time) for block in self.blocks])  # type: ignore[operator,union-attr]
 
 
@@ -113,11 +136,14 @@ def _running(start: int, additions: list[int]) -> list[int]:
     return totals
 
 
-def _positions(config: ModelConfig) -> nn.Embedding | None:
+def _positions(config: ModelConfig) -> nn.Module | None:
     if config.positions == "none":
         return None
+    if config.positions == "sinusoidal":
+        return Sinusoids(config.width)
     positions = nn.Embedding(config.slots, config.width)
-    nn.init.normal_(positions.weight, std=0.02)
+    if config.init == "own":
+        nn.init.normal_(positions.weight, std=0.02)
     return positions
 
 
@@ -125,33 +151,3 @@ def _norm(config: ModelConfig) -> nn.Module:
     if config.norm == "rms":
         return nn.RMSNorm(config.width, eps=1e-5)
     return nn.LayerNorm(config.width, eps=1e-5)
-
-
-def _mixer(letter: Letter, config: ModelConfig, blocks: int) -> nn.Module:
-    if letter.letter not in LETTERS:
-        names = ", ".join(f"{key} {name}" for key, name in LETTERS.items())
-        raise ProbeError(
-            f"No mixer has the letter {letter.letter!r} of the layout {config.layout!r}. Letters: {names}."
-        )
-    settings = dict(letter.settings)
-    known = ["heads"] if letter.letter == "A" else []
-    unknown = [name for name in settings if name not in known]
-    if unknown:
-        raise ProbeError(
-            f"The layout letter {letter.letter} was given the setting {unknown[0]!r}, which it does not have. "
-            f"Its settings: {', '.join(known) or 'none'}."
-        )
-    if letter.letter == "M":
-        return Mamba(config.width, blocks)
-    if letter.letter == "A":
-        return Attention(config.width, _heads(settings, config), blocks)
-    return MLP(config.width, blocks)
-
-
-def _heads(settings: dict[str, str], config: ModelConfig) -> int:
-    try:
-        return int(settings.get("heads", config.attention_heads))
-    except ValueError as error:
-        raise ProbeError(
-            f"The layout setting heads={settings['heads']} was given, but it needs a whole number. Write A[heads=4]."
-        ) from error

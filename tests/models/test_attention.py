@@ -91,7 +91,7 @@ def close(found, expected):
 @pytest.mark.parametrize("heads", [5, 64, 0, -2])
 def test_heads_that_do_not_divide_the_width_are_refused(heads):
     with pytest.raises(ProbeError) as raised:
-        Attention(32, heads, 2)
+        Attention(32, 2, heads)
     expected = f"A width of 32 cannot be split into {heads} attention heads. Give a number that divides it."
     assert str(raised.value) == expected
 
@@ -99,7 +99,7 @@ def test_heads_that_do_not_divide_the_width_are_refused(heads):
 def test_weights_start_as_gpt_2s_do():
     """N(0, 0.02²), the output's over sqrt(blocks), within five standard errors; biases 0."""
     torch.manual_seed(0)
-    attention = Attention(128, 4, blocks=16)
+    attention = Attention(128, 16, heads=4)
     for layer, spread in ((attention.c_attn, 0.02), (attention.c_proj, 0.005)):
         weight = layer.weight.detach()
         assert weight.std().item() == pytest.approx(spread, rel=5 * (2 * weight.numel()) ** -0.5)

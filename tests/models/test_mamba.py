@@ -1,6 +1,10 @@
-"""Claims: the Mamba mixer is the Hugging Face one on shared weights, and starts as the official package's does."""
+"""Claims: the Mamba mixer is the Hugging Face one on shared weights, and starts as the official package's does.
+
+Each ablation switches off what it names and nothing else.
+"""
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -132,3 +136,151 @@ def test_the_projections_have_no_bias_but_the_convolution_and_the_step_have(fres
 @pytest.mark.parametrize(("width", "rank"), [(16, 1), (40, 3), (256, 16)])
 def test_the_steps_rank_is_a_sixteenth_of_the_width_rounded_up(width, rank):
     assert Mamba(width, 1).rank == rank
+
+
+SOURCES, SWITCHES = ("selective", "constant"), ("on", "off")
+CONSTANT = {"delta": "constant", "B": "constant", "C": "constant"}
+
+
+def ablated(**settings):
+    """A mixer in float64 with uneven weights, as after training."""
+    torch.manual_seed(4)
+    mixer = Mamba(WIDTH, BLOCKS, **settings).double()
+    with torch.no_grad():
+        for parameter in mixer.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return mixer
+
+
+def by_hand(mixer, hidden, delta, B, C, conv, gate):
+    """The mixer's equations one token after another, on its weights."""
+    weights = {name: value.detach() for name, value in mixer.named_parameters()}
+    x, *z = (hidden @ weights["in_proj.weight"].T).split(2 * WIDTH, dim=-1)
+    if conv == "on":
+        taps, past = weights["conv1d.weight"].squeeze(1).T, torch.zeros(len(x), 3, 2 * WIDTH)
+        padded = torch.cat([past, x], dim=1)
+        x = weights["conv1d.bias"] + sum(taps[k] * padded[:, k : k + x.shape[1]] for k in range(4))
+    x = x * torch.sigmoid(x)
+    sources = x @ weights["x_proj.weight"].T if "selective" in (delta, B, C) else None
+    taken = 0
+    step, b, c = weights.get("dt_bias"), weights.get("B"), weights.get("C")
+    if delta == "selective":
+        step, taken = sources[..., :2] @ weights["dt_proj.weight"].T + weights["dt_proj.bias"], 2
+    if B == "selective":
+        b, taken = sources[..., taken : taken + 16], taken + 16
+    if C == "selective":
+        c, taken = sources[..., taken : taken + 16], taken + 16
+    assert sources is None or taken == sources.shape[-1]
+    step = torch.log1p(step.exp()).expand_as(x)
+    b, c = (tensor.expand(*x.shape[:2], 16) for tensor in (b, c))
+    # the mixer's decay rates are float32 whatever its dtype, as in the official package
+    rates = -torch.exp(weights["A_log"].float())
+    h, written = torch.zeros(len(x), 2 * WIDTH, 16), []
+    for t in range(x.shape[1]):
+        h = torch.exp(step[:, t, :, None] * rates) * h + (step * x)[:, t, :, None] * b[:, t, None, :]
+        written.append((h * c[:, t, None, :]).sum(-1) + weights["D"] * x[:, t])
+    y = torch.stack(written, dim=1)
+    if gate == "on":
+        y = y * z[0] * torch.sigmoid(z[0])
+    return y @ weights["out_proj.weight"].T
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(zip(("delta", "B", "C", "conv", "gate"), chosen, strict=True))
+        for chosen in product(SOURCES, SOURCES, SOURCES, SWITCHES, SWITCHES)
+    ],
+    ids=lambda settings: " ".join(settings.values()),
+)
+def test_every_combination_of_ablations_is_its_written_out_equations(settings):
+    mixer = ablated(**settings)
+    hidden = torch.randn(2, 7, WIDTH, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    torch.testing.assert_close(mixer(hidden), by_hand(mixer, hidden, **settings), rtol=1e-10, atol=1e-12)
+
+
+def test_the_whole_mixer_is_the_one_without_settings():
+    """Written out or left out, the settings draw the same weights."""
+    drawn = []
+    for settings in ({}, {"delta": "selective", "B": "selective", "C": "selective", "conv": "on", "gate": "on"}):
+        torch.manual_seed(0)
+        drawn.append(Mamba(WIDTH, BLOCKS, **settings).state_dict())
+    assert list(drawn[0]) == list(drawn[1])
+    assert all(torch.equal(drawn[0][name], drawn[1][name]) for name in drawn[0])
+
+
+def test_an_entirely_constant_scan_is_one_long_convolution():
+    """y_t = sum_s K_s u_{t-s} with K_s = sum_n C_n exp(s delta A_n) delta B_n, and D u_t: linear, time-invariant."""
+    mixer = ablated(**CONSTANT, conv="off", gate="off")
+    hidden = torch.randn(1, 6, WIDTH, dtype=torch.float64)
+    u = F.silu(hidden @ mixer.in_proj.weight.T)
+    step = F.softplus(mixer.dt_bias)[:, None]
+    powers = torch.exp(torch.arange(6.0)[:, None, None] * step * -mixer.A_log.float().exp())
+    kernel = (mixer.C * powers * step * mixer.B).sum(-1)
+    y = torch.stack([sum(kernel[s] * u[:, t - s] for s in range(t + 1)) for t in range(6)], dim=1) + mixer.D * u
+    torch.testing.assert_close(mixer(hidden), y @ mixer.out_proj.weight.T, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "gone", "new"),
+    [
+        ({"delta": "constant"}, {"dt_proj.weight", "dt_proj.bias"}, {"dt_bias": (64,)}),
+        ({"B": "constant"}, set(), {"B": (16,)}),
+        ({"C": "constant"}, set(), {"C": (16,)}),
+        (CONSTANT, {"dt_proj.weight", "dt_proj.bias", "x_proj.weight"}, {"dt_bias": (64,), "B": (16,), "C": (16,)}),
+        ({"conv": "off"}, {"conv1d.weight", "conv1d.bias"}, {}),
+        ({"gate": "off"}, set(), {}),
+    ],
+)
+def test_an_ablation_takes_its_parameters_with_it(settings, gone, new):
+    whole, left = (
+        {name: tuple(p.shape) for name, p in Mamba(WIDTH, 1, **s).named_parameters()} for s in ({}, settings)
+    )
+    assert set(whole) - set(left) == gone
+    assert {name: left[name] for name in set(left) - set(whole)} == new
+
+
+def test_projections_shrink_by_what_is_constant_or_off():
+    rank = 2
+    for settings, rows in (({"delta": "constant"}, 32), ({"B": "constant"}, rank + 16), ({"C": "constant"}, rank + 16)):
+        assert len(Mamba(WIDTH, 1, **settings).x_proj.weight) == rows
+    assert len(Mamba(WIDTH, 1, gate="off").in_proj.weight) == 2 * WIDTH
+
+
+def test_a_constant_step_starts_as_the_selective_ones_bias_does():
+    torch.manual_seed(0)
+    steps = F.softplus(Mamba(256, 1, delta="constant").dt_bias.detach().double())
+    place = (steps.log() - math.log(1e-3)) / math.log(100)
+    assert abs(place.mean().item() - 0.5) < 5 / (12 * len(place)) ** 0.5
+    assert place.min() >= -1e-4
+    assert place.max() <= 1 + 1e-4
+
+
+def test_a_constant_b_starts_at_one_and_a_constant_c_normal():
+    torch.manual_seed(0)
+    drawn = torch.stack([Mamba(1, 1, **CONSTANT).C.detach() for _ in range(60)])
+    assert torch.equal(Mamba(WIDTH, 1, B="constant").B, torch.ones(16))
+    assert abs(drawn.mean().item()) < 5 / drawn.numel() ** 0.5
+    assert drawn.std().item() == pytest.approx(1, rel=5 / (2 * drawn.numel()) ** 0.5)
+
+
+@pytest.mark.parametrize("settings", [CONSTANT, {"delta": "constant"}, {"conv": "off", "gate": "off"}])
+def test_backends_agree_on_ablations_with_their_gradients(settings):
+    """Within 1e-5 of the largest number of each tensor."""
+    hidden, results = torch.randn(2, 9, WIDTH), []
+    mixer = ablated(**settings).float()
+    for backend in ("reference", "cpu"):
+        mixer.backend = backend
+        output = mixer(hidden)
+        results.append([output, *torch.autograd.grad(output.square().sum(), list(mixer.parameters()))])
+    assert all(close(found, expected) for found, expected in zip(results[1], results[0], strict=True))
+
+
+def test_operations_are_counted_part_by_part():
+    """Width 32, one token: 2 a weight of a linear map or of the convolution, 9 a state of the scan."""
+    whole = Mamba(WIDTH, 1).flops(1)
+    assert whole == 2 * (32 * 128 + 64 * 34 + 2 * 64 + 64 * 32) + 2 * 64 * 4 + 9 * 64 * 16
+    assert Mamba(WIDTH, 1, gate="off").flops(1) == whole - 2 * 32 * 64
+    assert Mamba(WIDTH, 1, conv="off").flops(1) == whole - 2 * 64 * 4
+    assert Mamba(WIDTH, 1, B="constant").flops(1) == whole - 2 * 64 * 16
+    assert Mamba(WIDTH, 1, delta="constant").flops(1) == whole - 2 * (64 * 2 + 2 * 64)

@@ -111,7 +111,7 @@ def test_learned_positions_refuse_a_longer_prompt():
     with pytest.raises(ProbeError) as raised:
         model(draw(1, 11, 3))
     assert str(raised.value) == (
-        "A prompt of 11 tokens was given, but the model has learned positions for 9 tokens (4 examples). "
+        "A prompt of 11 tokens was given, but the model has learned positions for 9 tokens. "
         "Ask for a shorter context or train with a longer one."
     )
 
@@ -166,7 +166,7 @@ def test_one_kernel_is_used_everywhere():
         model(inputs)
 
 
-LETTERS_SENTENCE = "Letters: M Mamba, A causal attention, F feed-forward."
+LETTERS_SENTENCE = f"Letters: {', '.join(f'{letter} {mixer.name}' for letter, mixer in LETTERS.items())}."
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,21 @@ LETTERS_SENTENCE = "Letters: M Mamba, A causal attention, F feed-forward."
     [
         ("MXM", f"No mixer has the letter 'X' of the layout 'MXM'. {LETTERS_SENTENCE}"),
         ("X[a=1]", f"No mixer has the letter 'X' of the layout 'X[a=1]'. {LETTERS_SENTENCE}"),
-        ("M[k=2]", "The layout letter M was given the setting 'k', which it does not have. Its settings: none."),
-        ("A[k=2]", "The layout letter A was given the setting 'k', which it does not have. Its settings: heads."),
-        ("A[heads=two]", "The layout setting heads=two was given, but it needs a whole number. Write A[heads=4]."),
+        (
+            "M[k=2]",
+            "The layout letter M was given the setting 'k', which it does not have. "
+            "Its settings: delta, B, C, conv, gate, residual.",
+        ),
+        (
+            "F[residual=gone]",
+            "The layout setting residual=gone was given, but it needs pre, post, none. Write F[residual=post].",
+        ),
+        (
+            "A[k=2]",
+            "The layout letter A was given the setting 'k', which it does not have. "
+            "Its settings: heads, dropout, init, residual.",
+        ),
+        ("A[heads=two]", "The option A[heads] was given 'two', but it needs a whole number. Correct the value."),
     ],
 )
 def test_a_block_that_cannot_be_built_is_named(layout, sentence):
@@ -186,7 +198,54 @@ def test_a_block_that_cannot_be_built_is_named(layout, sentence):
 
 
 def test_every_letter_has_a_mixer():
-    assert build(replace(MAMBA, layout="".join(LETTERS))).letters == "MAF"
+    assert build(replace(MAMBA, layout="".join(LETTERS))).letters == "".join(LETTERS)
+
+
+@pytest.mark.parametrize(
+    ("residual", "expected"),
+    [
+        ("pre", lambda block, x: x + block.mixer(block.norm(x))),
+        ("post", lambda block, x: block.norm(x + block.mixer(x))),
+        ("none", lambda block, x: block.norm(block.mixer(x))),
+    ],
+)
+def test_a_block_treats_the_stream_as_its_layout_says(residual, expected):
+    """Where the last block norms what it returns, nothing norms it again."""
+    model = build(replace(MAMBA, layout=f"F[residual={residual}]2"))
+    stream = draw(2, 3, MAMBA.width)
+    assert torch.equal(model.blocks[0](stream), expected(model.blocks[0], stream))
+    assert model.residuals == [residual] * 2
+    assert torch.equal(model.normalise(stream), stream) == (residual != "pre")
+
+
+def test_recurrent_layers_have_no_residual_unless_asked_for():
+    assert build(replace(MAMBA, layout="UN")).residuals == ["none", "none"]
+    assert build(replace(MAMBA, layout="U[residual=pre]")).residuals == ["pre"]
+
+
+def test_symbols_are_embedded_and_fixed_positions_know_no_longest_prompt():
+    model = build(replace(MAMBA, symbols=7, outputs=7, positions="sinusoidal"))
+    tokens = torch.randint(0, 7, (2, 50))
+    assert model(tokens).shape == (2, 50, 7)
+    moved = model.embed(tokens)[:, 1:] - model.embed(tokens.roll(-1, 1))[:, :-1]
+    assert moved.abs().max() > 0.1, "the same symbol looks different at another place"
+
+
+def test_dropout_falls_on_training_alone():
+    model = build(replace(TRANSFORMER, dropout=0.5))
+    inputs = draw(2, 5, 3)
+    assert not torch.equal(model.train()(inputs), model(inputs))
+    assert torch.equal(model.eval()(inputs), model(inputs))
+    assert not torch.equal(model(inputs), model.train()(inputs))
+
+
+def test_torchs_own_first_weights_are_larger_than_gpt_2s():
+    for layout, weight in (("A", "c_attn.weight"), ("F", "c_fc.weight")):
+        first, second = (
+            build(replace(TRANSFORMER, layout=layout, init=init)).blocks[0].mixer.get_parameter(weight).std()
+            for init in ("own", "torch")
+        )
+        assert second > 2 * first
 
 
 def test_weights_depend_on_the_seed_alone():

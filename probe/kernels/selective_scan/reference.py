@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -54,3 +55,22 @@ def selective_scan_states(
     h = torch.stack(states, dim=1)
     y = torch.einsum("btcs,bts->btc", h, C) + D * u
     return (y if z is None else y * F.silu(z)), h
+
+
+def selective_scan_step(
+    u: Float[Tensor, "batch channels"],
+    step: Float[Tensor, "batch channels"],
+    A: Float[Tensor, "channels state"],
+    B: Float[Tensor, "batch state"],
+    C: Float[Tensor, "batch state"],
+    D: Float[Tensor, " channels"],
+    h: Float[Tensor, "batch channels state"],
+) -> tuple[Float[Tensor, "batch channels"], Float[Tensor, "batch channels state"]]:
+    """Goes one time step: returns y_t, ungated, and h_t.
+
+    Args:
+        step: the step size delta', after bias and softplus.
+        h: the state h_{t-1}.
+    """
+    h = torch.exp(step.unsqueeze(-1) * A) * h + (step * u).unsqueeze(-1) * B.unsqueeze(-2)
+    return torch.einsum("bcs,bs->bc", h, C) + D * u, h

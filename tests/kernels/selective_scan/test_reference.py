@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from probe.kernels.selective_scan.reference import selective_scan, selective_scan_states
+from probe.kernels.selective_scan.reference import selective_scan, selective_scan_states, selective_scan_step
 
 
 def draw(batch=2, time=5, channels=3, states=4, dtype=torch.float64):
@@ -78,3 +78,16 @@ def test_no_output_depends_on_a_later_token():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_any_float_dtype_is_taken_and_kept(dtype):
     assert selective_scan(**draw(dtype=dtype)).dtype == dtype
+
+
+def test_one_step_after_another_gives_the_scan_and_its_states():
+    given = draw()
+    del given["z"], given["delta_bias"]
+    y, h = selective_scan_states(**given)
+    state = torch.zeros_like(h[:, 0])
+    for t in range(y.shape[1]):
+        steps = torch.nn.functional.softplus(given["delta"][:, t])
+        b, c = given["B"][:, t], given["C"][:, t]
+        found, state = selective_scan_step(given["u"][:, t], steps, given["A"], b, c, given["D"], state)
+        torch.testing.assert_close(found, y[:, t], rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(state, h[:, t], rtol=1e-12, atol=1e-14)

@@ -1,0 +1,60 @@
+"""The time-invariant diagonal state space as a causal convolution: one signature, several backends.
+
+    y = diagonal_convolution(u, step, A, C, D)
+
+computes, for each channel and complex mode, h_t = A_bar h_{t-1} + B_bar u_t and y_t = 2 Re sum(C h_t) + D u_t, with
+A_bar = exp(step A) and B_bar = (A_bar - 1) / A (Gu et al., 2022, "On the Parameterization and Initialization of
+Diagonal State Space Models", arXiv:2206.11893, section 3: zero-order hold, B = 1, conjugate pairs as one mode).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from probe.errors import ProbeError, suggest
+
+BACKENDS = {
+    "reference": "the recurrence in plain torch, one time step after another",
+    "toeplitz": "the convolution by one matrix a channel, for short sequences, causal to the last bit",
+    "fft": "the convolution by fast Fourier transforms, for long sequences, causal within rounding",
+}
+# up to 128 examples and a query the matrices are faster and small, 257² numbers a channel
+LONGEST_TOEPLITZ = 257
+
+
+def diagonal_convolution(
+    u: Float[Tensor, "batch time channels"],
+    step: Float[Tensor, " channels"],
+    A: Complex[Tensor, "channels modes"],
+    C: Complex[Tensor, "channels modes"],
+    D: Float[Tensor, " channels"],
+    *,
+    backend: str = "auto",
+) -> Float[Tensor, "batch time channels"]:
+    """Runs the state space over time and returns y; differentiable in every tensor.
+
+    Args:
+        step: the step sizes, positive.
+        A: the continuous modes, one of each conjugate pair, with negative real parts.
+        backend: one of `BACKENDS`, or ``auto``: ``toeplitz`` up to 257 tokens, then ``fft``.
+
+    Raises:
+        ProbeError: if the backend is unknown.
+    """
+    name = ("toeplitz" if u.shape[1] <= LONGEST_TOEPLITZ else "fft") if backend == "auto" else backend
+    return load(name)(u, step, A, C, D)
+
+
+def load(backend: str) -> Callable[..., Tensor]:
+    """Returns a backend's function."""
+    if backend not in BACKENDS:
+        raise ProbeError(
+            f"No kernel of the diagonal convolution is called {backend!r}. {suggest(backend, list(BACKENDS))}"
+            f"Kernels: auto, {', '.join(BACKENDS)}."
+        )
+    convolution: Callable[..., Tensor] = import_module(f"{__name__}.{backend}").diagonal_convolution
+    return convolution

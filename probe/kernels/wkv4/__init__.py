@@ -1,0 +1,67 @@
+"""The WKV operation of RWKV-4: one signature, several backends.
+
+    y = wkv4(key, value, decay, first)
+
+computes, for each channel, the mean of the values so far under weights that fall with age: exp(k_t + first) for the
+value of the token itself, exp(k_i - (t - 1 - i) exp(decay)) for an earlier one (Peng et al., 2023,
+"RWKV: Reinventing RNNs for the Transformer Era", arXiv:2305.13048, eq. 16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from probe.errors import ProbeError, suggest
+
+BACKENDS = {
+    "reference": "the stable recurrence in plain torch, one time step after another",
+    "cpu": "fused numba kernel, float32 on the CPU",
+    "parallel": "all of time at once, by one matrix a channel; the recurrence where keys are too large for it",
+}
+# the matrices hold time² numbers a channel
+LONGEST_PARALLEL = 257
+
+
+def wkv4(
+    key: Float[Tensor, "batch time channels"],
+    value: Float[Tensor, "batch time channels"],
+    decay: Float[Tensor, " channels"],
+    first: Float[Tensor, " channels"],
+    *,
+    backend: str = "auto",
+) -> Float[Tensor, "batch time channels"]:
+    """Runs the operation over time; differentiable in every tensor.
+
+    Args:
+        decay: the logarithm of how much a weight's logarithm falls a token.
+        first: what is added to the key of the token itself.
+        backend: one of `BACKENDS`, or ``auto`` (see `choose`).
+
+    Raises:
+        ProbeError: if the backend is unknown.
+    """
+    name = choose(key.device.type, key.dtype, key.shape[1]) if backend == "auto" else backend
+    return load(name)(key, value, decay, first)
+
+
+def choose(device: str, dtype: torch.dtype, time: int) -> str:
+    """Returns the fastest backend for a device type, a dtype and a length of sequence."""
+    if device == "cpu" and dtype == torch.float32:
+        return "cpu"
+    return "parallel" if time <= LONGEST_PARALLEL else "reference"
+
+
+def load(backend: str) -> Callable[..., Tensor]:
+    """Returns a backend's function."""
+    if backend not in BACKENDS:
+        raise ProbeError(
+            f"No kernel of WKV is called {backend!r}. {suggest(backend, list(BACKENDS))}"
+            f"Kernels: auto, {', '.join(BACKENDS)}."
+        )
+    operation: Callable[..., Tensor] = import_module(f"{__name__}.{backend}").wkv4
+    return operation

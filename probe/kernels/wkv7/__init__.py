@@ -1,0 +1,58 @@
+"""The state update of RWKV-7, a generalised delta rule: one signature, several backends.
+
+    y = wkv7(receptance, log_decay, key, value, removal, rate)
+
+computes, for each attention head, S_t = S_{t-1} (diag(w_t) - removal_t^T (rate_t * removal_t)) + value_t^T key_t and
+y_t = S_t receptance_t with w_t = exp(log_decay_t) and row vectors (Peng et al., 2025, "RWKV-7 Goose with Expressive
+Dynamic State Evolution", arXiv:2503.14456, section 4.1). S_t is [value, key].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from jaxtyping import Float
+from torch import Tensor
+
+from probe.errors import ProbeError, suggest
+
+BACKENDS = {
+    "reference": "the recurrence in plain torch, one time step after another",
+    "chunked": "sixteen tokens at once, by a triangular system; decays must not be much stronger than RWKV-7's",
+}
+
+
+def wkv7(
+    receptance: Float[Tensor, "batch time heads size"],
+    log_decay: Float[Tensor, "batch time heads size"],
+    key: Float[Tensor, "batch time heads size"],
+    value: Float[Tensor, "batch time heads size"],
+    removal: Float[Tensor, "batch time heads size"],
+    rate: Float[Tensor, "batch time heads size"],
+    *,
+    backend: str = "auto",
+) -> Float[Tensor, "batch time heads size"]:
+    """Runs the state over time from zero; differentiable in every tensor.
+
+    Args:
+        log_decay: the logarithm of the decay, in RWKV-7 from -exp(-1/2) to 0.
+        removal: the direction whose stored value is removed, of length 1.
+        rate: the share of it that is removed, from 0 to 1.
+        backend: one of `BACKENDS`, or ``auto``, which is ``chunked``.
+
+    Raises:
+        ProbeError: if the backend is unknown.
+    """
+    return load("chunked" if backend == "auto" else backend)(receptance, log_decay, key, value, removal, rate)
+
+
+def load(backend: str) -> Callable[..., Tensor]:
+    """Returns a backend's function."""
+    if backend not in BACKENDS:
+        raise ProbeError(
+            f"No kernel of WKV-7 is called {backend!r}. {suggest(backend, list(BACKENDS))}"
+            f"Kernels: auto, {', '.join(BACKENDS)}."
+        )
+    operation: Callable[..., Tensor] = import_module(f"{__name__}.{backend}").wkv7
+    return operation

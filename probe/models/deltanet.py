@@ -1,0 +1,34 @@
+"""DeltaNet: a matrix in which every token's value replaces part of what stood under its key."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from probe.models.fast_weights import FastWeights, Switch
+
+
+class DeltaNet(FastWeights):
+    """Mixes tokens by the delta rule (Schlag et al., 2021, arXiv:2102.11174; Yang et al., 2024, arXiv:2406.06484).
+
+    S_t = S_{t-1} + beta_t (v_t - S_{t-1} k_t) k_t^T with a step beta_t in 0..1 that the token gives each head: one
+    step of stochastic gradient descent on linear regression from keys to values.
+
+    Args:
+        blocks: the model's number of blocks, by whose square root the output weights are divided.
+        heads: the number of heads; it must divide the width.
+        conv: whether there is a short convolution of four tokens; without it the SiLU behind it stays.
+    """
+
+    # a multiply-add each for predicting, for writing and for reading
+    OPERATIONS: ClassVar[int] = 6
+
+    def __init__(self, width: int, blocks: int, heads: int = 4, conv: Switch = "on") -> None:
+        super().__init__(width, blocks, heads, conv)
+        self.b_proj = nn.Linear(width, heads, bias=False)
+
+    def _beta(self, hidden: Float[Tensor, "*place width"]) -> Float[Tensor, "*place head"]:
+        return torch.sigmoid(self.b_proj(hidden))

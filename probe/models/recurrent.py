@@ -1,0 +1,71 @@
+"""Recurrent layers as baselines: the LSTM and the ReLU RNN of torch, as wide as the stream.
+
+One layer a block, with torch's names and initialisation, which does not depend on the number of blocks.
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class LSTM(nn.Module):
+    """Mixes tokens by long short-term memory (Hochreiter and Schmidhuber, 1997), as `torch.nn.LSTM` has it."""
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(width, width, batch_first=True)
+
+    def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+        """Returns the hidden state after every token."""
+        result: Tensor = self.lstm(hidden)[0]
+        return result
+
+    def start(self, batch: int) -> tuple[Tensor, ...]:
+        """Returns the state before the first token: the hidden state and the cell, zeros."""
+        state = next(self.lstm.parameters()).new_zeros(1, batch, self.lstm.hidden_size)
+        return state, state.clone()
+
+    def step(
+        self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "batch width"], tuple[Tensor, ...]]:
+        """Returns the hidden state after one token, and hidden state and cell."""
+        output, after = self.lstm(hidden.unsqueeze(1), state)
+        return output.squeeze(1), after
+
+    def flops(self, time: int) -> int:
+        """Returns the forward floating-point operations for one sequence (a multiply-add is two)."""
+        # beside the four gates' matrices: the cell's product and multiply-add, and the output's product
+        return time * (2 * _weights(self.lstm) + 4 * self.lstm.hidden_size)
+
+
+class RNN(nn.Module):
+    """Mixes tokens by h_t = relu(W x_t + U h_{t-1} + b), as `torch.nn.RNN` has it."""
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__()
+        self.rnn = nn.RNN(width, width, nonlinearity="relu", batch_first=True)
+
+    def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+        """Returns the hidden state after every token."""
+        result: Tensor = self.rnn(hidden)[0]
+        return result
+
+    def start(self, batch: int) -> tuple[Tensor, ...]:
+        """Returns the hidden state before the first token: zeros."""
+        return (next(self.rnn.parameters()).new_zeros(1, batch, self.rnn.hidden_size),)
+
+    def step(
+        self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]
+    ) -> tuple[Float[Tensor, "batch width"], tuple[Tensor, ...]]:
+        """Returns the hidden state after one token, as the output and as the state."""
+        output, after = self.rnn(hidden.unsqueeze(1), *state)
+        return output.squeeze(1), (after,)
+
+    def flops(self, time: int) -> int:
+        """Returns the forward floating-point operations for one sequence (a multiply-add is two)."""
+        return 2 * time * _weights(self.rnn)
+
+
+def _weights(layer: nn.RNNBase) -> int:
+    return sum(weight.numel() for weight in layer.parameters() if weight.ndim == 2)
