@@ -18,6 +18,6 @@ def check_checkpoint(config: CheckConfig) -> list[Finding]:
     """
     found = checkpoint.load(config.ckpt)
     found.model.use_kernel(config.kernel)
-    task = tasks.make(found.task, found.model.config.dim)
+    task = tasks.make(found.task, found.dim)
     prompts = task.draw(PromptSource(config.seed, "score", range(PROMPTS)), found.context)
     return check_invariants(NativeModel(found.model), prompts.inputs)

@@ -32,6 +32,7 @@ class Checkpoint:
     Attributes:
         model: the model in evaluation mode, float32 on the CPU.
         task: the task it was trained on, as text.
+        dim: dimension of that task's inputs x.
         context: the largest number of examples it was trained with.
         description: everything else the file says: seed, step, command, versions, settings, errors.
         digest: SHA-256 of tensors and description, hexadecimal.
@@ -40,6 +41,7 @@ class Checkpoint:
     name: str
     model: ResidualModel
     task: str
+    dim: int
     context: int
     description: dict[str, Any]
     digest: str
@@ -97,7 +99,13 @@ def load(name: str) -> Checkpoint:
     description = json.loads(text)
     model = _build(path, description, weights)
     return Checkpoint(
-        path.stem, model, description["task"], int(description["context"]), description, content["digest"]
+        path.stem,
+        model,
+        description["task"],
+        int(description.get("dim", model.config.dim)),
+        int(description["context"]),
+        description,
+        content["digest"],
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 import tyro
 
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
+Init = Literal["own", "torch"]
 HeadName = Literal["linear", "normed", "lens", "calibrated"]
 
 
@@ -28,29 +29,18 @@ class ModelConfig:
     """Dimension of the predictions."""
     norm: Literal["rms", "layer"] = "rms"
     """RMSNorm or LayerNorm, before every block and at the end."""
-    positions: Literal["none", "learned"] = "none"
-    """Learned absolute positions, or none."""
+    positions: Literal["none", "learned", "sinusoidal"] = "none"
+    """Learned absolute positions, fixed sinusoidal ones, or none."""
     slots: int = 0
     """Number of learned positions, in tokens."""
     attention_heads: int = 8
     """Attention heads of every attention block."""
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """A named family: its layout for a number of blocks, and what goes with it."""
-
-    layout: str
-    """Layout text with {n} for the number of repeats."""
-    blocks_per_repeat: int
-    norm: Literal["rms", "layer"]
-    positions: Literal["none", "learned"]
-
-
-ARCHITECTURES: dict[str, Architecture] = {
-    "mamba": Architecture("M{n}", 1, "rms", "none"),
-    "transformer": Architecture("(AF){n}", 2, "layer", "learned"),
-}
+    symbols: int = 0
+    """Size of the vocabulary, where tokens are symbols; 0 where they are vectors."""
+    dropout: float = 0.0
+    """Dropout of every mixer that has one, in training."""
+    init: Init = "own"
+    """First weights of attention, feed-forward blocks and learned positions: GPT-2's, or torch's defaults."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +65,13 @@ class TrainConfig:
     """Number of blocks of a named architecture (a transformer layer is two)."""
     norm: Literal["rms", "layer"] | None = None
     """RMSNorm or LayerNorm."""
-    positions: Literal["none", "learned"] | None = None
-    """Learned absolute positions, or none."""
+    positions: Literal["none", "learned", "sinusoidal"] | None = None
+    """Learned absolute positions, fixed sinusoidal ones (Vaswani et al., 2017), or none."""
+    dropout: float | None = None
+    """Dropout in training, of every block that has one; none unless given."""
+    init: Init | None = None
+    """First weights of attention, feed-forward blocks and learned positions: GPT-2's (own), or torch's defaults, as
+    in the hybrids of Park et al. (2024)."""
     attention_heads: int | None = None
     """Attention heads of every attention block."""
     context: int | None = None
@@ -109,94 +104,6 @@ class TrainConfig:
     """Print a summary of the training as JSON on stdout."""
     resume: bool = False
     """Continue from FILE.pt.state, with the settings that stand in it."""
-
-
-@dataclass(frozen=True)
-class Curriculum:
-    """A number that grows from `start` by `increment` every `every` steps until it reaches its final value."""
-
-    start: int
-    increment: int
-    every: int
-
-    def at(self, step: int, final: int) -> int:
-        """Returns the value at a step, counted from 0."""
-        return min(final, self.start + self.increment * (step // self.every))
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What suits one architecture within a preset."""
-
-    blocks: int
-    steps: int
-    lr: float
-    curriculum: bool
-
-
-@dataclass(frozen=True)
-class Preset:
-    """What `probe train` does where no flag says otherwise."""
-
-    dim: int
-    width: int
-    context: int
-    batch: int
-    schedule: Literal["constant", "cosine"]
-    warmup: int
-    clip: float
-    attention_heads: int
-    dims: Curriculum
-    points: Curriculum
-    recipes: dict[str, Recipe]
-    """By architecture; a layout text takes the first."""
-
-    def recipe(self, arch: str) -> Recipe:
-        """Returns the recipe of an architecture, or the first for one without its own."""
-        return self.recipes.get(arch, next(iter(self.recipes.values())))
-
-
-PRESETS: dict[str, Preset] = {
-    # Tried on linear, errors at 15 examples after short runs of the whole schedule. Mamba, 600 steps: 0.162 at rate
-    # 1e-3, 0.106 at 2e-3, 0.067 at 4e-3; at 2e-3 width 48 gave 0.137 and width 96, twice as long a step, 0.090. Over
-    # all 8,000 steps 2e-3 gave 0.0047 and 4e-3 0.0032; the latter was at 0.022 after 1,900 and 0.007 after 5,200.
-    # Transformer, 1,600 steps with the curriculum: 0.605 at 5e-4, 0.587 at 1e-3, 0.642 at 2e-3, 0.835 at 4e-3, and
-    # 0.607 at 1e-3 and width 96; without the curriculum it had not left 1.000 after 500 steps (2e-3), with it (1e-3)
-    # it was at 0.67 by then. At 1e-3, 2,500 steps in all gave 0.158, and 16,000 gave 0.001.
-    "laptop": Preset(
-        dim=5,
-        width=64,
-        context=15,
-        batch=64,
-        schedule="cosine",
-        warmup=400,
-        clip=1.0,
-        attention_heads=4,
-        dims=Curriculum(2, 1, 300),
-        points=Curriculum(6, 2, 300),
-        recipes={
-            "mamba": Recipe(blocks=8, steps=8_000, lr=4e-3, curriculum=False),
-            "transformer": Recipe(blocks=12, steps=16_000, lr=1e-3, curriculum=True),
-        },
-    ),
-    # Grazzi et al. (2024), A.1 and configurations; the optimiser is Adam without weight decay or clipping
-    "paper": Preset(
-        dim=20,
-        width=256,
-        context=40,
-        batch=64,
-        schedule="cosine",
-        warmup=0,
-        clip=0.0,
-        attention_heads=8,
-        dims=Curriculum(5, 1, 2000),
-        points=Curriculum(11, 2, 2000),
-        recipes={
-            "mamba": Recipe(blocks=24, steps=500_001, lr=1e-4, curriculum=True),
-            "transformer": Recipe(blocks=24, steps=500_001, lr=1e-4, curriculum=True),
-        },
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -237,6 +144,78 @@ class FitConfig:
 
 
 @dataclass(frozen=True)
+class EvaluateConfig:
+    """Measures error against the number of examples, for models and for learners on the same prompts."""
+
+    ckpt: tuple[str, ...]
+    """Checkpoints; a bare name that is not found here is sought in checkpoints/."""
+    task: str
+    """The task with its options; it may differ from the one a checkpoint was trained on."""
+    prompting: tuple[str, ...] = ("standard",)
+    """How prompts are drawn: standard (as the task has it), isotropic, or shifted between examples and query as in
+    Garg et al. (2022); see probe list prompting."""
+    learner: tuple[str, ...] = ("usual",)
+    """Learners run on the same prompts, with options, e.g. ridge:penalty=0.1 gd:steps=24; usual: those that suit the
+    task; none."""
+    context: int | None = None
+    """The largest number of examples, which may lie far beyond training; by default the longest trained one."""
+    index: str = "auto"
+    """Where a pass or a fit is needed for every number of examples: all, auto (all up to 40, then spaced
+    geometrically), or N,N,..."""
+    prompts: int = 1280
+    """Prompts the errors are measured on."""
+    seed: int = 0
+    """Seed of every prompt."""
+    dim: int | None = None
+    """Dimension of the inputs x; the checkpoints', and an error if it differs."""
+    batch: int = 64
+    """Prompts a forward pass; results depend on it by rounding alone."""
+    device: str = "auto"
+    """cpu, cuda, or auto: a GPU where there is one."""
+    kernel: Kernel = "auto"
+    """Backend of the models' kernels."""
+    out: str | None = None
+    """Stem of the files written: STEM.csv, STEM.json, STEM.png. Default figures/evaluate-CHECKPOINT-TASK."""
+    json: bool = False
+    """Print a summary of the record as JSON on stdout instead of a table."""
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Compares checkpoints on the same prompts, layer by layer and context by context, by paired differences."""
+
+    ckpt: tuple[str, ...]
+    """Two checkpoints or more; a bare name that is not found here is sought in checkpoints/."""
+    task: str
+    """The task with its options."""
+    head: Literal["linear", "normed", "lens"] = "linear"
+    """What reads the stream, as for probe fit."""
+    depth: Literal["blocks", "parameters", "flops"] = "blocks"
+    """What is counted up to a layer: the share of blocks (a transformer layer is two), of parameters or of FLOPs."""
+    context: int | None = None
+    """The number of examples that layers are compared at; by default the largest that every checkpoint was trained
+    with."""
+    prompts: int = 8192
+    """Prompts the heads are fitted on; a quarter as many again choose the penalty."""
+    score: int = 2048
+    """Prompts the errors are measured on."""
+    seed: int = 0
+    """Seed of every prompt."""
+    dim: int | None = None
+    """Dimension of the inputs x; the checkpoints', and an error if it differs."""
+    batch: int = 128
+    """Prompts a forward pass; results depend on it by rounding alone."""
+    device: str = "auto"
+    """cpu, cuda, or auto: a GPU where there is one."""
+    kernel: Kernel = "auto"
+    """Backend of the models' kernels."""
+    out: str | None = None
+    """Stem of the files written: STEM.csv, STEM.json, STEM.png. Default figures/compare-CHECKPOINTS-TASK."""
+    json: bool = False
+    """Print a summary of the record as JSON on stdout instead of sentences."""
+
+
+@dataclass(frozen=True)
 class PlotConfig:
     """Draws a figure from saved records, without the models."""
 
@@ -244,8 +223,9 @@ class PlotConfig:
     """RECORD.csv files; several are laid over one another."""
     out: str
     """The figure, FILE.png, FILE.pdf or FILE.svg."""
-    kind: Literal["layers", "contexts", "heatmap", "calibration", "training"] = "layers"
-    """Error by layer, error by examples, both as a map, scale and shift by layer, or the training curve."""
+    kind: Literal["layers", "contexts", "heatmap", "calibration", "training", "prompting", "comparison"] = "layers"
+    """Error by layer, error by examples, both as a map, scale and shift by layer, the training curve, what probe
+    evaluate or what probe compare measured."""
     depth: Literal["auto", "layer", "depth", "parameters", "flops"] = "auto"
     """The axis of a layer curve."""
     context: int | None = None
@@ -268,5 +248,7 @@ class CheckConfig:
 class ListConfig:
     """Lists what can be named."""
 
-    what: tyro.conf.Positional[Literal["all", "tasks", "architectures", "heads", "learners", "checkpoints"]] = "all"
+    what: tyro.conf.Positional[
+        Literal["all", "tasks", "architectures", "heads", "learners", "prompting", "checkpoints"]
+    ] = "all"
     """One list, or all of them."""

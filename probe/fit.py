@@ -11,23 +11,25 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from probe import checkpoint, tasks
+from probe import learners
 from probe.capture import Captured, NativeModel, capture
 from probe.checkpoint import Checkpoint, device_named
 from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.heads import LinearHeads, Moments, SelectionErrors, solve_path
 from probe.heads.calibrated import PROTOCOLS, Protocol, calibrate
-from probe.learners import LEARNERS, Learner
+from probe.learners import Learner
 from probe.randomness import KeyedGenerator, PromptSource, Purpose, key
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import LayerErrors, MeanBootstrap
+from probe.subject import check_length, describe, load_all, task_for
 from probe.tasks import Prompts, Task
-from probe.tasks.prompts import append_each
+from probe.tasks.prompts import append_each, only
 
 WIDE = 128  # above this width, contexts default to FEW
 FEW = 8
 FEWEST_SCORED = 32
+MOST_SYMBOLS = 512
 CALIBRATED_BATCH = 8  # prompts, each with up to 50 queries appended alone
 
 RIDGES = frozenset({"linear", "normed"})
@@ -38,12 +40,20 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Subject:
-    """A checkpoint ready to be probed, with the task and contexts it is probed on."""
+    """A checkpoint ready to be probed, with the task and contexts it is probed on.
+
+    Attributes:
+        longest: the number of examples before the last query of the prompts that are drawn.
+        contexts: the numbers of examples before the queries that are probed.
+        chosen: which of a prompt's queries these are.
+    """
 
     checkpoint: Checkpoint
     model: NativeModel
     task: Task
-    contexts: Tensor
+    longest: int
+    contexts: list[int]
+    chosen: Tensor
     device: torch.device
 
     @property
@@ -53,21 +63,19 @@ class Subject:
 
     def errors(self, target: str, layers: Sequence[int] | None, config: FitConfig) -> LayerErrors:
         """Returns an empty table of errors at this subject's contexts."""
-        return LayerErrors(target, layers, self.layers - 1, self.contexts.tolist(), config.seed)
+        return LayerErrors(target, layers, self.layers - 1, self.contexts, config.seed)
 
     @torch.no_grad()
     def decode(self, stream: Tensor) -> Tensor:
         """Returns what the model's own decoder makes of a stream, on the CPU."""
-        return self.model.decode(stream).cpu()
+        return self.task.answer(self.model.decode(stream)).cpu()
 
     def batches(self, config: FitConfig, purpose: Purpose, count: int) -> Iterator[tuple[range, Prompts, Captured]]:
-        """Draws prompts by number and captures the stream at the chosen contexts' query tokens."""
-        longest = int(self.contexts.max())
+        """Draws prompts by number, keeps the chosen queries and captures the stream there."""
         for first in range(0, count, config.batch):
             numbers = range(first, min(first + config.batch, count))
-            prompts = self.task.draw(PromptSource(config.seed, purpose, numbers), longest)
-            positions = prompts.queries[self.contexts].to(self.device)
-            yield numbers, prompts, capture(self.model, prompts.inputs.to(self.device), positions)
+            prompts = only(self.task.draw(PromptSource(config.seed, purpose, numbers), self.longest), self.chosen)
+            yield numbers, prompts, capture(self.model, prompts.inputs.to(self.device), prompts.queries.to(self.device))
 
 
 def fit_heads(config: FitConfig, command: str = "", report: Report | None = None) -> Record:
@@ -87,16 +95,15 @@ def fit_heads(config: FitConfig, command: str = "", report: Report | None = None
         "command": command,
         "config": asdict(config),
         "versions": versions(),
-        "models": {subject.checkpoint.name: describe(subject) for subject in subjects},
+        "models": {
+            subject.checkpoint.name: describe(subject.checkpoint, subject.task, subject.longest) for subject in subjects
+        },
     }
     return Record(table[[*COLUMNS, *further]], provenance)
 
 
 def prepare(config: FitConfig) -> list[Subject]:
     """Loads the checkpoints and refuses, before any work, what does not fit together."""
-    names = [checkpoint.find(name).stem for name in config.ckpt]
-    if len(set(names)) < len(names):
-        raise ProbeError(f"The checkpoints {', '.join(names)} share a name. Rename one, or drop the repeated one.")
     if not config.head:
         raise ProbeError("No head was given, but at least one is needed. Add --head linear.")
     for flag, number in (("--prompts", config.prompts), ("--batch", config.batch)):
@@ -107,50 +114,71 @@ def prepare(config: FitConfig) -> list[Subject]:
             f"--score {config.score} was given, but bands need at least {FEWEST_SCORED} prompts. Give more."
         )
     device = device_named(config.device)
-    return [_subject(checkpoint.load(name), config, device) for name in config.ckpt]
+    return [_subject(found, config, device) for found in load_all(config.ckpt)]
 
 
 def _subject(found: Checkpoint, config: FitConfig, device: torch.device) -> Subject:
-    settings = found.model.config
-    if config.dim is not None and config.dim != settings.dim:
-        raise ProbeError(
-            f"{found.name} reads {settings.dim}-dimensional inputs, but --dim {config.dim} was given. "
-            "Drop --dim to use the checkpoint's."
-        )
-    task = tasks.make(config.task, settings.dim)
-    contexts = choose_contexts(config.context, found.context, settings.width)
+    settings, task = found.model.config, task_for(found, config.task, config.dim)
+    asked = parse_contexts(config.context)
+    longest = found.context if asked is None else max(asked)
+    sample = task.draw(PromptSource(config.seed, "fit", [0]), longest)
+    contexts = choose_contexts(asked, sample.contexts, settings.width)
     if RIDGES & set(config.head) and config.prompts < 2 * (settings.width + 1):
         raise ProbeError(
             f"--prompts {config.prompts} was given, but a linear head on a stream {settings.width} wide needs at "
             f"least {2 * (settings.width + 1)}. Give more prompts."
         )
-    if settings.positions == "learned" and 2 * max(contexts) + 1 > settings.slots:
+    if RIDGES & set(config.head) and task.objective == "symbol" and task.shape.outputs > MOST_SYMBOLS:
         raise ProbeError(
-            f"A context of {max(contexts)} was given, but {found.name} has learned positions for "
-            f"{(settings.slots - 1) // 2} examples. Ask for a shorter context or train with a longer one."
+            f"A linear head was asked for {task.shape.outputs} symbols, but it suits at most {MOST_SYMBOLS}, one "
+            "target each. Use --head lens."
+        )
+    check_length(found, task, longest)
+    if "calibrated" in config.head and not (task.appendable and task.objective == "squared"):
+        raise ProbeError(
+            f"The calibrated head was asked for, but it suits tasks of pairs with a number to predict, and not "
+            f"{config.task}. Use --head linear lens."
         )
     fewest = PROTOCOLS[config.protocol].fitted if PROTOCOLS[config.protocol].in_context else 1
-    if "calibrated" in config.head and max(contexts) < fewest:
+    if "calibrated" in config.head and longest < fewest:
         raise ProbeError(
-            f"A largest context of {max(contexts)} was given, but the calibrated head by the {config.protocol} "
+            f"A largest context of {longest} was given, but the calibrated head by the {config.protocol} "
             f"protocol needs at least {fewest} examples. Give a larger --context."
         )
-    if config.target != "y":
-        _target(config, task.draw(PromptSource(config.seed, "fit", [0]), 1), torch.tensor([0]))
+    _target(config, sample, task)
     found.model.to(device).use_kernel(config.kernel)
-    return Subject(found, NativeModel(found.model), task, torch.tensor(contexts), device)
+    chosen = torch.tensor([sample.contexts.index(context) for context in contexts])
+    return Subject(found, NativeModel(found.model), task, longest, contexts, chosen, device)
 
 
-def choose_contexts(text: str, trained: int, width: int) -> list[int]:
-    """Returns the numbers of examples to probe at: those named, or all, or eight spaced geometrically if wide.
+def choose_contexts(asked: list[int] | None, available: Sequence[int], width: int) -> list[int]:
+    """Returns the numbers of examples to probe at: those asked for, or all, or eight spaced geometrically if wide.
+
+    Raises:
+        ProbeError: if the task has no query after so many examples.
+    """
+    if asked is None:
+        if width <= WIDE:
+            return list(available)
+        last = len(available)
+        return [available[place] for place in sorted({round(last ** (i / (FEW - 1))) - 1 for i in range(FEW)})]
+    missing = [context for context in asked if context not in available]
+    if missing:
+        raise ProbeError(
+            f"A context of {missing[0]} was given, but in prompts of {available[-1]} examples the task has queries "
+            f"after {available[0]} to {available[-1]}. Choose among them."
+        )
+    return asked
+
+
+def parse_contexts(text: str) -> list[int] | None:
+    """Returns the numbers of examples that a text names, or None for ``all``.
 
     Raises:
         ProbeError: if the text is neither ``all`` nor whole numbers with commas between.
     """
     if text == "all":
-        if width <= WIDE:
-            return list(range(trained + 1))
-        return sorted({round((trained + 1) ** (i / (FEW - 1))) - 1 for i in range(FEW)})
+        return None
     try:
         contexts = sorted({int(part) for part in text.split(",")})
     except ValueError as error:
@@ -167,12 +195,24 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 
 def _probe(subject: Subject, config: FitConfig, report: Report) -> list[dict[str, Any]]:
-    ridges = [name for name in config.head if name in RIDGES]
-    fitted = _fit_linear(subject, config, report) if ridges else {}
-    rows = _score(subject, config, fitted, report)
+    fitted, scores = measure(subject, config, report)
+    rows = [row for head, errors in scores.items() for row in errors.rows(subject.checkpoint.name, head)]
+    for head, heads in fitted.items():
+        chosen = [row for row in rows if row["head"] == head]
+        for row, penalty in zip(chosen, heads.penalty.flatten().tolist(), strict=True):
+            row["penalty"] = penalty
     if "calibrated" in config.head:
         rows += _calibrated(subject, config, report)
     return rows
+
+
+def measure(
+    subject: Subject, config: FitConfig, report: Report
+) -> tuple[dict[str, LinearHeads], dict[str, LayerErrors]]:
+    """Returns the fitted heads, and the errors of every head but the calibrated on the score prompts."""
+    ridges = [name for name in config.head if name in RIDGES]
+    fitted = _fit_linear(subject, config, report) if ridges else {}
+    return fitted, _score(subject, config, fitted, report)
 
 
 def _features(subject: Subject, config: FitConfig, purpose: Purpose, numbers: range, stream: Tensor) -> Features:
@@ -188,19 +228,19 @@ def _fit_linear(subject: Subject, config: FitConfig, report: Report) -> dict[str
     """Fits every ridge head, and chance beside them, in one pass, and chooses their penalties in a second."""
     name, moments = subject.checkpoint.name, dict[str, Moments]()
     for numbers, prompts, captured in subject.batches(config, "fit", config.prompts):
-        target = _target(config, prompts, subject.contexts)
+        target, counted = _target(config, prompts, subject.task), _counted(config, prompts)
         for head, features in _features(subject, config, "fit", numbers, captured.stream).items():
             if head not in moments:
                 grid = len(features), len(subject.contexts)
                 moments[head] = Moments(grid, subject.model.width, target.shape[-1], features.device)
-            moments[head].update(features, target.to(features.device))
+            moments[head].update(features, target.to(features.device), counted)
         report(f"fit {name}", numbers.stop, config.prompts)
     errors = {head: SelectionErrors(solve_path(found)) for head, found in moments.items()}
     count = -(-config.prompts // 4)
     for numbers, prompts, captured in subject.batches(config, "select", count):
-        target = _target(config, prompts, subject.contexts)
+        target, counted = _target(config, prompts, subject.task), _counted(config, prompts)
         for head, features in _features(subject, config, "select", numbers, captured.stream).items():
-            errors[head].update(features, target.to(features.device))
+            errors[head].update(features, target.to(features.device), counted)
         report(f"select {name}", numbers.stop, count)
     return {head: error.path.choose(error.best()) for head, error in errors.items()}
 
@@ -211,56 +251,63 @@ def _noise(config: FitConfig, purpose: Purpose, numbers: range, contexts: int, w
     return drawn[None, :, None].expand(1, -1, contexts, -1)
 
 
-def _target(config: FitConfig, prompts: Prompts, contexts: Tensor) -> Tensor:
+def _counted(config: FitConfig, prompts: Prompts) -> Tensor | None:
+    """Returns at which contexts a prompt counts, or None for all: a drawn parameter can be asked for anywhere."""
+    return None if config.target != "y" or bool(prompts.counted.all()) else prompts.counted
+
+
+def _target(config: FitConfig, prompts: Prompts, task: Task) -> Tensor:
     """Returns what the head is asked for, [batch, context, target]."""
     if config.target == "y":
-        return prompts.targets[:, contexts, None]
+        return task.encoded(prompts)
     drawn = {name: value for name, value in prompts.parameters.items() if value.ndim == 2}
     if config.target not in drawn:
         raise ProbeError(
             f"No target of {config.task} is called {config.target!r}. Targets: {', '.join(['y', *drawn])}."
         )
-    return drawn[config.target][:, None].expand(-1, len(contexts), -1)
+    return drawn[config.target][:, None].expand(-1, len(prompts.contexts), -1).float()
 
 
-def _score(subject: Subject, config: FitConfig, fitted: dict[str, LinearHeads], report: Report) -> list[dict[str, Any]]:
-    everywhere, name = range(subject.layers), subject.checkpoint.name
+def _score(
+    subject: Subject, config: FitConfig, fitted: dict[str, LinearHeads], report: Report
+) -> dict[str, LayerErrors]:
+    everywhere = range(subject.layers)
     scores = {"model": subject.errors("y", [subject.layers - 1], config)}
     for head in fitted:
         scores[head] = subject.errors(config.target, None if head == "chance" else everywhere, config)
     if "lens" in config.head:
         scores["lens"] = subject.errors("y", everywhere, config)
-    scores.update({learner: subject.errors("y", None, config) for learner in LEARNERS})
+    references = {name: learners.make(name) for name in subject.task.references[:1]}
+    scores.update({learner: subject.errors("y", None, config) for learner in references})
     for numbers, prompts, captured in subject.batches(config, "score", config.score):
-        y = prompts.targets[:, subject.contexts, None]
-        target = _target(config, prompts, subject.contexts)
-        scores["model"].update(numbers, captured.output.cpu()[None], y)
+        answers = {"model": subject.task.answer(captured.output.cpu())[None]}
         if fitted:
             for head, features in _features(subject, config, "score", numbers, captured.stream).items():
-                scores[head].update(numbers, fitted[head](features).cpu(), target)
+                predicted = fitted[head](features).cpu()
+                if config.target == "y":
+                    answers[head] = predicted
+                else:
+                    scores[head].update(numbers, predicted, _target(config, prompts, subject.task))
         if "lens" in scores:
-            scores["lens"].update(numbers, subject.decode(captured.stream), y)
-        for learner, function in LEARNERS.items():
-            scores[learner].update(numbers, _learned(function, prompts, subject.contexts), y)
-        report(f"score {name}", numbers.stop, config.score)
-    rows = [row for head, errors in scores.items() for row in errors.rows(name, head)]
-    for head, heads in fitted.items():
-        chosen = [row for row in rows if row["head"] == head]
-        for row, penalty in zip(chosen, heads.penalty.flatten().tolist(), strict=True):
-            row["penalty"] = penalty
-    return rows
+            answers["lens"] = subject.decode(captured.stream)
+        for learner, reference in references.items():
+            answers[learner] = learned(reference, prompts)
+        guess = subject.task.guess(prompts)
+        for head, answer in answers.items():
+            scores[head].add(numbers, subject.task.cost(answer, prompts), guess, prompts.counted)
+        report(f"score {subject.checkpoint.name}", numbers.stop, config.score)
+    return scores
 
 
-def _learned(learner: Learner, prompts: Prompts, contexts: Tensor) -> Tensor:
+def learned(learner: Learner, prompts: Prompts) -> Tensor:
     """Returns a learner's predictions at every context, [1, batch, context, 1]."""
-    x, y = prompts.x, prompts.y
-    predicted = [learner(x[:, :i], y[:, :i], x[:, i]) for i in contexts.tolist()]
-    return torch.stack(predicted, dim=1)[None, :, :, None]
+    noise, clean = prompts.parameters.get("noise"), prompts.parameters.get("clean")
+    return learners.run(learner, prompts.x, prompts.y, prompts.contexts, noise, clean)[None, :, :, None]
 
 
 def _calibrated(subject: Subject, config: FitConfig, report: Report) -> list[dict[str, Any]]:
     """Runs a protocol of Grazzi et al. (2024) with the largest chosen context as its k."""
-    protocol, examples = PROTOCOLS[config.protocol], int(subject.contexts.max())
+    protocol, examples = PROTOCOLS[config.protocol], subject.longest
     layers, blocks, name = range(subject.layers), subject.layers - 1, subject.checkpoint.name
     lens = LayerErrors("y", layers, blocks, [examples], config.seed)
     chance = LayerErrors("y", None, blocks, [examples], config.seed)
@@ -273,13 +320,14 @@ def _calibrated(subject: Subject, config: FitConfig, report: Report) -> list[dic
         fitted = target[:, : protocol.fitted], target[:, protocol.fitted :]
         split = torch.split(predicted, [protocol.fitted, protocol.tested], dim=-1)
         found = calibrate(split[0], fitted[0], split[1], fitted[1])
-        lens.add(numbers, found.squared.T[..., None], found.zero[:, None, None])
+        zero = found.zero[:, None]
+        lens.add(numbers, found.squared[..., None], zero, torch.ones_like(zero, dtype=torch.bool))
         scales.update(numbers, found.scale.T)
         shifts.update(numbers, found.shift.T)
         unknowing = _independent((config.seed, "chance", "calibrated"), numbers, protocol.fitted + protocol.tested)
         random = torch.split(unknowing[None], [protocol.fitted, protocol.tested], dim=-1)
         blind = calibrate(random[0], fitted[0], random[1], fitted[1])
-        chance.add(numbers, blind.squared.T[..., None], blind.zero[:, None, None])
+        chance.add(numbers, blind.squared[..., None], zero, torch.ones_like(zero, dtype=torch.bool))
         report(f"calibrate {name}", numbers.stop, protocol.prompts)
     rows = list(lens.rows(name, "calibrated"))
     for quantity, found_means in (("scale", scales), ("shift", shifts)):
@@ -304,7 +352,7 @@ def _calibration_predictions(
     inside = prompts.queries[examples - protocol.fitted : examples].to(subject.device)
     within = capture(subject.model, sequences[:, 0].to(subject.device), inside)
     earlier = subject.decode(within.stream)[..., 0]
-    there = prompts.targets[:, examples - protocol.fitted : examples]
+    there = prompts.targets[:, examples - protocol.fitted : examples, 0]
     return torch.cat([earlier, predicted], dim=-1), torch.cat([there, targets], dim=-1)
 
 
@@ -314,24 +362,3 @@ def _independent(parts: tuple[object, ...], numbers: range, count: int) -> Tenso
     for row, number in zip(drawn, numbers, strict=True):
         keyed.at(key(*parts, number)).standard_normal(out=row, dtype=np.float32)
     return torch.from_numpy(drawn)
-
-
-def describe(subject: Subject) -> dict[str, Any]:
-    """Returns what a figure needs to know of a model: its blocks, and parameters and FLOPs up to each layer."""
-    found, time = subject.checkpoint, 2 * int(subject.contexts.max()) + 1
-    return {
-        "arch": found.description.get("arch", found.model.config.layout),
-        "layout": found.model.config.layout,
-        "letters": found.model.letters,
-        "blocks": subject.layers - 1,
-        "block": "pre-norm",
-        "width": found.model.config.width,
-        "dim": found.model.config.dim,
-        "context": found.context,
-        "task": found.task,
-        "seed": found.description.get("seed"),
-        "step": found.description.get("step"),
-        "digest": found.digest,
-        "cumulative_parameters": found.model.cumulative_parameters(),
-        "cumulative_flops": found.model.cumulative_flops(time),
-    }

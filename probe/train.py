@@ -15,17 +15,19 @@ from torch import Tensor
 
 from probe import checkpoint, records
 from probe.checkpoint import device_named
-from probe.config import ARCHITECTURES, PRESETS, ModelConfig, Preset, TrainConfig
+from probe.config import ModelConfig, TrainConfig
 from probe.errors import ProbeError, suggest
 from probe.models import ResidualModel
 from probe.models.layout import parse_layout
+from probe.presets import ARCHITECTURES, PRESETS, Preset, architecture
 from probe.randomness import BatchSource, PromptSource, key
 from probe.records import Record, versions
-from probe.tasks import Task, make
+from probe.tasks import TASKS, Prompts, Shape, Task, make
 
 T = TypeVar("T")
 LOG_EVERY = 50
 FINAL_PROMPTS = 4096
+FINAL_BATCH = 256
 # what may change between a run and its continuation without changing what is trained
 FREE_ON_RESUME = ("out", "device", "kernel", "threads", "save_seconds", "json", "resume")
 
@@ -57,6 +59,7 @@ class TrainPlan:
     curriculum: bool
     preset: str
     seed: int
+    dim: int
 
     def rate(self, step: int) -> float:
         """Returns the learning rate of a step, counted from 0."""
@@ -70,10 +73,11 @@ class TrainPlan:
     def stage(self, step: int) -> tuple[int, int]:
         """Returns a step's active dimensions and examples before the last query."""
         if not self.curriculum:
-            return self.model.dim, self.context
-        preset = PRESETS[self.preset]
-        points = preset.points.at(step, self.context + 1)
-        return preset.dims.at(step, self.model.dim), points - 1
+            return self.dim, self.context
+        preset, grows = PRESETS[self.preset], TASKS[self.task.partition(":")[0]].grows
+        dims, points = preset.task(self.task).dims or preset.dims, preset.task(self.task).points or preset.points
+        active = dims.at(step, self.dim) if "dims" in grows else self.dim
+        return active, points.at(step, self.context + 1) - 1 if "points" in grows else self.context
 
 
 @dataclass
@@ -100,7 +104,7 @@ def train_model(config: TrainConfig, command: str = "", progress: Callable[[Prog
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     plan = _resumed_plan(config) if config.resume else make_plan(config)
-    task = make(plan.task, plan.model.dim)
+    task = make(plan.task, plan.dim)
     device = device_named(config.device)
     run = _start(plan, device, command)
     if config.resume:
@@ -110,7 +114,7 @@ def train_model(config: TrainConfig, command: str = "", progress: Callable[[Prog
     began = saved - run.seconds
     try:
         while run.step < plan.steps:
-            _step(run, plan, task, device, began)
+            _step(run, plan, task, device)
             if run.step % LOG_EVERY == 0 or run.step == plan.steps:
                 _log(run, plan, began, progress)
             if time.monotonic() - saved > config.save_seconds:
@@ -131,24 +135,31 @@ def make_plan(config: TrainConfig) -> TrainPlan:
     if config.task is None:
         raise ProbeError("No task was given, but a training needs one. Add --task linear, for example.")
     preset = PRESETS[config.preset]
-    model, arch = _model_config(config, preset)
+    special = preset.task(config.task)
+    dim = _given(config.dim, _given(special.dim, preset.dim))
+    context = _given(config.context, _given(special.context, preset.context))
+    task = make(config.task, dim)
+    if context < 1:
+        raise ProbeError(f"--context {context} was given, but at least 1 is needed. Give a larger number.")
+    model, arch = _model_config(config, preset, task.shape, task.length(context))
     recipe = preset.recipe(arch)
     plan = TrainPlan(
         model=model,
         task=config.task,
         arch=arch,
-        context=_given(config.context, preset.context),
-        steps=_given(config.steps, recipe.steps),
+        context=context,
+        steps=_given(config.steps, _given(special.steps, recipe.steps)),
         batch=_given(config.batch, preset.batch),
-        lr=_given(config.lr, recipe.lr),
+        lr=_given(config.lr, _given(special.lr, recipe.lr)),
         schedule=_given(config.schedule, preset.schedule),
         warmup=_given(config.warmup, preset.warmup),
         clip=_given(config.clip, preset.clip),
         curriculum=_given(config.curriculum, recipe.curriculum),
         preset=config.preset,
         seed=config.seed,
+        dim=dim,
     )
-    for name, lowest in (("context", 1), ("steps", 1), ("batch", 1), ("warmup", 0)):
+    for name, lowest in (("steps", 1), ("batch", 1), ("warmup", 0)):
         if getattr(plan, name) < lowest:
             raise ProbeError(
                 f"--{name} {getattr(plan, name)} was given, but at least {lowest} is needed. Give a larger number."
@@ -165,38 +176,42 @@ def _given(flag: T | None, default: T) -> T:
     return default if flag is None else flag
 
 
-def _model_config(config: TrainConfig, preset: Preset) -> tuple[ModelConfig, str]:
+def _model_config(config: TrainConfig, preset: Preset, shape: Shape, length: int) -> tuple[ModelConfig, str]:
     if (config.arch is None) == (config.layout is None):
         raise ProbeError(
             "A training needs either --arch or --layout. "
             f"Give one of them: --arch {' or '.join(ARCHITECTURES)}, or --layout M12."
         )
-    context, width = _given(config.context, preset.context), _given(config.width, preset.width)
-    if min(width, context) < 1:
-        raise ProbeError(
-            f"--width {width} and --context {context} were given, but both must be positive. Correct them."
-        )
+    recipe = preset.recipe(config.arch and architecture(config.arch))
+    width = _given(config.width, recipe.width)
+    if width < 1:
+        raise ProbeError(f"--width {width} was given, but it must be positive. Give a larger number.")
     if config.layout is not None:
         letters = "".join(letter.letter for letter in parse_layout(config.layout))
         layout, arch = config.layout, config.layout
         norm, positions = ("rms", "none") if "M" in letters else ("layer", "learned")
     else:
-        arch = str(config.arch)
-        if arch not in ARCHITECTURES:
+        found = architecture(str(config.arch))
+        if found is None:
             raise ProbeError(
-                f"No architecture is called {arch!r}. {suggest(arch, list(ARCHITECTURES))}"
+                f"No architecture is called {config.arch!r}. {suggest(str(config.arch), list(ARCHITECTURES))}"
                 f"Architectures: {', '.join(ARCHITECTURES)}."
             )
+        arch = found
         layout, norm, positions = _named_layout(arch, config, preset)
     chosen = _given(config.positions, positions)
     model = ModelConfig(
         layout=layout,
-        dim=_given(config.dim, preset.dim),
+        dim=shape.inputs,
         width=width,
+        outputs=shape.outputs,
         norm=_given(config.norm, norm),  # type: ignore[arg-type]
         positions=chosen,  # type: ignore[arg-type]
-        slots=2 * context + 1 if chosen == "learned" else 0,
+        slots=length if chosen == "learned" else 0,
         attention_heads=_given(config.attention_heads, preset.attention_heads),
+        symbols=shape.symbols,
+        dropout=_given(config.dropout, 0.0),
+        init=_given(config.init, "own"),
     )
     return model, arch
 
@@ -204,18 +219,22 @@ def _model_config(config: TrainConfig, preset: Preset) -> tuple[ModelConfig, str
 def _named_layout(arch: str, config: TrainConfig, preset: Preset) -> tuple[str, str, str]:
     family = ARCHITECTURES[arch]
     blocks = _given(config.blocks, preset.recipe(arch).blocks)
-    if blocks < 1 or blocks % family.blocks_per_repeat:
+    layout = family.named(blocks)
+    if layout is None:
+        before = f"{family.blocks_before} and " if family.blocks_before else ""
         raise ProbeError(
-            f"--blocks {blocks} was given, but {arch} needs a positive multiple of {family.blocks_per_repeat}. "
-            "Give such a number."
+            f"--blocks {blocks} was given, but {arch} needs {before}a positive multiple of "
+            f"{family.blocks_per_repeat}. Give such a number."
         )
-    return family.layout.format(n=blocks // family.blocks_per_repeat), family.norm, family.positions
+    return layout, family.norm, family.positions
 
 
 def _resumed_plan(config: TrainConfig) -> TrainPlan:
     state = checkpoint.load_state(_state_path(Path(config.out)))
     settings = dict(state["plan"])
-    plan = TrainPlan(**{**settings, "model": ModelConfig(**settings["model"])})
+    model = ModelConfig(**settings["model"])
+    # a state written before tasks had a shape of their own lacks the dimension, which was the model's
+    plan = TrainPlan(**{"dim": model.dim, **settings, "model": model})
     known = {**asdict(plan.model), **settings, "arch": plan.arch, "layout": plan.model.layout}
     for name, given in asdict(config).items():
         default = TrainConfig.__dataclass_fields__[name].default
@@ -244,30 +263,29 @@ def _start(plan: TrainPlan, device: torch.device, command: str) -> _Run:
 def _restore(run: _Run, state: dict[str, Any]) -> None:
     run.model.load_state_dict(state["weights"])
     run.optimiser.load_state_dict(state["optimiser"])
-    torch.set_rng_state(state["random"])
     run.step, run.seconds = int(state["step"]), float(state["seconds"])
     run.rows, run.sums, run.command = list(state["rows"]), list(state["sums"]), str(state["command"])
 
 
-def _step(run: _Run, plan: TrainPlan, task: Task, device: torch.device, began: float) -> None:
+def _step(run: _Run, plan: TrainPlan, task: Task, device: torch.device) -> None:
     active, context = plan.stage(run.step)
     prompts = task.draw(BatchSource(plan.seed, run.step, plan.batch, device), context, active)
-    residual = run.model(prompts.inputs)[:, prompts.queries, 0] - prompts.targets
-    loss = residual.square().mean()
+    outputs = _forward(run.model, prompts.inputs, plan, run.step)
+    loss = task.loss(outputs, prompts)
     if not bool(torch.isfinite(loss)):
         raise ProbeError(
             f"The loss is not finite at step {run.step}, so the training has diverged. "
             "Use a smaller --lr or a --clip; the last saved state is kept."
         )
     run.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     if plan.clip > 0:
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), plan.clip)
     for group in run.optimiser.param_groups:
         group["lr"] = plan.rate(run.step)
     run.optimiser.step()
     run.step += 1
-    last = residual.detach()[:, -1].square().sum().item(), prompts.targets[:, -1].square().sum().item()
+    last = _last_error(task, outputs.detach(), prompts)
     run.sums = [total + new for total, new in zip(run.sums, (loss.item(), 1.0, *last), strict=True)]
 
 
@@ -278,7 +296,7 @@ def _log(run: _Run, plan: TrainPlan, began: float, progress: Callable[[Progress]
     row = {
         "step": run.step,
         "loss": total / steps,
-        "error": squared / zero,
+        "error": squared / zero if zero else math.nan,
         "rate": plan.rate(run.step - 1),
         "seconds": round(run.seconds, 1),
         "dim": active,
@@ -290,22 +308,44 @@ def _log(run: _Run, plan: TrainPlan, began: float, progress: Callable[[Progress]
         progress(Progress(run.step, plan.steps, row["loss"], row["error"]))
 
 
+def _forward(model: ResidualModel, inputs: Tensor, plan: TrainPlan, step: int) -> Tensor:
+    """Runs the model in training; where anything is dropped, what is dropped depends on the step alone."""
+    devices = [inputs.device] if inputs.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(key(plan.seed, "dropout", step) % 2**63)
+        outputs: Tensor = model(inputs)
+    return outputs
+
+
+def _last_error(task: Task, outputs: Tensor, prompts: Prompts) -> tuple[float, float]:
+    """Returns the cost of the last query, and that of knowing nothing, summed over the batch."""
+    answers = task.answer(outputs.index_select(1, prompts.queries))
+    return task.cost(answers, prompts)[:, -1].sum().item(), task.guess(prompts)[:, -1].sum().item()
+
+
 @torch.no_grad()
-def _final_errors(model: ResidualModel, task: Task, plan: TrainPlan, device: torch.device) -> list[float]:
-    """Returns the normalised error on fresh prompts by context, [context + 1]."""
-    squared, zero = torch.zeros(2, plan.context + 1, dtype=torch.float64).unbind(0)
-    for first in range(0, FINAL_PROMPTS, 256):
-        prompts = task.draw(PromptSource(plan.seed, "score", range(first, first + 256)), plan.context)
-        predicted: Tensor = model(prompts.inputs.to(device))[:, prompts.queries.to(device), 0].cpu()
-        squared += (predicted - prompts.targets).double().square().sum(0)
-        zero += prompts.targets.double().square().sum(0)
-    return [float(error) for error in squared / zero]
+def _final_errors(model: ResidualModel, task: Task, plan: TrainPlan, device: torch.device) -> dict[str, Any]:
+    """Returns the normalised error on fresh prompts by query, and the examples before each."""
+    model.eval()
+    costs: list[Tensor] = []
+    guesses: list[Tensor] = []
+    for first in range(0, FINAL_PROMPTS, FINAL_BATCH):
+        prompts = task.draw(
+            PromptSource(plan.seed, "score", range(first, min(first + FINAL_BATCH, FINAL_PROMPTS))), plan.context
+        )
+        outputs = model(prompts.inputs.to(device)).cpu()
+        costs.append(task.cost(task.answer(outputs.index_select(1, prompts.queries)), prompts).sum(0))
+        guesses.append(task.guess(prompts).sum(0))
+    errors = torch.stack(costs).sum(0) / torch.stack(guesses).sum(0)
+    model.train()
+    return {"errors": [float(error) for error in errors], "contexts": list(prompts.contexts)}
 
 
-def _save(run: _Run, plan: TrainPlan, out: Path, errors: list[float] | None = None) -> Record:
+def _save(run: _Run, plan: TrainPlan, out: Path, errors: dict[str, Any] | None = None) -> Record:
     description: dict[str, Any] = {
         "task": plan.task,
         "arch": plan.arch,
+        "dim": plan.dim,
         "context": plan.context,
         "seed": plan.seed,
         "step": run.step,
@@ -314,14 +354,12 @@ def _save(run: _Run, plan: TrainPlan, out: Path, errors: list[float] | None = No
         "plan": asdict(plan),
         "command": run.command,
         "versions": versions(),
+        **(errors or {}),
     }
-    if errors is not None:
-        description["errors"] = errors
     state = {
         "plan": asdict(plan),
         "weights": run.model.state_dict(),
         "optimiser": run.optimiser.state_dict(),
-        "random": torch.get_rng_state(),
         "step": run.step,
         "seconds": run.seconds,
         "rows": run.rows,
@@ -339,11 +377,11 @@ def _save(run: _Run, plan: TrainPlan, out: Path, errors: list[float] | None = No
 
 def training_flops(model: ResidualModel, plan: TrainPlan, steps: int) -> int:
     """Returns the floating-point operations of a training: three forward passes a step, over the curriculum."""
-    total, step = 0, 0
+    total, step, length = 0, 0, make(plan.task, plan.dim).length
     while step < steps:
         stage, first = plan.stage(step), step
         while step < steps and plan.stage(step) == stage:
             step += 1 if plan.curriculum else steps - first
-        forward = model.cumulative_flops(2 * stage[1] + 1)[-1]
+        forward = model.cumulative_flops(length(stage[1]))[-1]
         total += 3 * forward * plan.batch * (step - first)
     return total

@@ -9,7 +9,7 @@ import torch
 from probe import checkpoint
 from probe.config import FitConfig
 from probe.errors import ProbeError
-from probe.fit import choose_contexts, fit_heads, prepare
+from probe.fit import choose_contexts, fit_heads, parse_contexts, prepare
 from probe.randomness import PromptSource
 from probe.records import COLUMNS, Record
 
@@ -59,11 +59,11 @@ def test_the_models_error_is_what_a_plain_loop_computes(config: FitConfig) -> No
 
     prompts = make("linear", 2).draw(PromptSource(0, "score", range(64)), 4)
     with torch.no_grad():
-        predicted = found.model(prompts.inputs)[:, ::2, 0]
-    error = (predicted - prompts.targets).double().square().sum(0) / prompts.targets.double().square().sum(0)
+        predicted = found.model(prompts.inputs)[:, ::2]
+    error = ((predicted - prompts.targets).double().square().sum(0) / prompts.targets.double().square().sum(0))[:, 0]
     own = table[table["head"] == "model"].sort_values("context")
     assert own["error"].tolist() == pytest.approx(error.tolist(), rel=1e-5)
-    assert own["mse"].tolist() == pytest.approx((predicted - prompts.targets).square().mean(0).tolist(), rel=1e-5)
+    assert own["mse"].tolist() == pytest.approx((predicted - prompts.targets).square().mean((0, 2)).tolist(), rel=1e-5)
 
 
 def test_no_number_depends_on_the_batch(config: FitConfig) -> None:
@@ -87,11 +87,11 @@ def test_a_linear_head_reads_what_stands_in_the_stream(toys: Path, monkeypatch: 
     """Asked for the query's own x, which the read-in writes linearly into the stream, the error is 0 at layer 0."""
     from probe import fit
 
-    def the_query(config: FitConfig, prompts: object, contexts: torch.Tensor) -> torch.Tensor:
-        return prompts.x[:, contexts]  # type: ignore[attr-defined]
+    def the_query(config: FitConfig, prompts: object, task: object) -> torch.Tensor:
+        return prompts.x[:, list(prompts.contexts)]  # type: ignore[attr-defined]
 
     monkeypatch.setattr(fit, "_target", the_query)
-    table = fit_heads(FitConfig(ckpt=(str(toys / "m.pt"),), task="linear", prompts=512, score=128)).table
+    table = fit_heads(FitConfig(ckpt=(str(toys / "m.pt"),), task="linear", target="x", prompts=512, score=128)).table
     linear = table[(table["head"] == "linear") & (table["layer"] == 0)]
     assert (linear["error"] < 1e-8).all()
     assert (table[table["head"] == "chance"]["error"] > 0.9).all()
@@ -106,11 +106,11 @@ def test_a_head_after_the_norm_is_the_models_own_read_out(
     model = checkpoint.load(str(toys / "t.pt")).model
 
     @torch.no_grad()
-    def own_prediction(config: FitConfig, prompts: object, contexts: torch.Tensor) -> torch.Tensor:
-        return model(prompts.inputs)[:, ::2][:, contexts]  # type: ignore[attr-defined]
+    def own_prediction(config: FitConfig, prompts: object, task: object) -> torch.Tensor:
+        return model(prompts.inputs)[:, prompts.queries]  # type: ignore[attr-defined]
 
     monkeypatch.setattr(fit, "_target", own_prediction)
-    asked = replace(config, ckpt=(str(toys / "t.pt"),), head=("linear", "normed"), prompts=512)
+    asked = replace(config, ckpt=(str(toys / "t.pt"),), head=("linear", "normed"), target="own", prompts=512)
     last = fit_heads(asked).table.query("layer == 2 and context == 4").set_index("head")["error"]
     assert last["normed"] < 1e-6
     assert last["linear"] > 1e-4
@@ -158,11 +158,11 @@ def test_the_calibrated_protocol_is_what_a_plain_loop_computes(config: FitConfig
 
 
 def test_contexts_default_to_all_when_narrow_and_to_eight_when_wide() -> None:
-    assert choose_contexts("all", 15, 64) == list(range(16))
-    wide = choose_contexts("all", 40, 256)
+    assert choose_contexts(None, range(16), 64) == list(range(16))
+    wide = choose_contexts(None, range(41), 256)
     assert len(wide) <= 8
     assert (wide[0], wide[-1]) == (0, 40)
-    assert choose_contexts("5,1,5", 15, 64) == [1, 5]
+    assert choose_contexts(parse_contexts("5,1,5"), range(16), 64) == [1, 5]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(config: FitConfig, change: d
 def test_a_context_beyond_learned_positions_is_refused_and_beyond_a_mambas_training_is_not(
     config: FitConfig, toys: Path
 ) -> None:
-    with pytest.raises(ProbeError, match="learned positions for 4 examples"):
+    with pytest.raises(ProbeError, match="learned positions for 9 tokens"):
         fit_heads(replace(config, ckpt=(str(toys / "t.pt"),), context="5"))
     assert fit_heads(replace(config, context="9")).table["context"].max() == 9
 

@@ -150,3 +150,24 @@ def test_resuming_with_a_contradicting_flag_or_without_a_state_is_refused(tmp_pa
     (tmp_path / "a.pt.state").write_bytes(b"nothing")
     with pytest.raises(ProbeError, match=r"damaged or truncated|was not loaded"):
         train_model(TrainConfig(out=out, resume=True))
+
+
+def test_what_is_dropped_depends_on_the_seed_and_the_step_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run with dropout, stopped and resumed under another state of torch's generator, ends at the same weights."""
+    dropping = replace(TOY, dropout=0.3, steps=20)
+    train_model(replace(dropping, out=str(tmp_path / "whole.pt")))
+    stopped = replace(dropping, out=str(tmp_path / "stopped.pt"), save_seconds=0.0)
+
+    def interrupt(progress: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("probe.train.LOG_EVERY", 7)
+    with pytest.raises(KeyboardInterrupt):
+        train_model(stopped, progress=interrupt)
+    torch.rand(5)
+    train_model(replace(stopped, resume=True))
+    assert _same(tmp_path / "whole.pt", tmp_path / "stopped.pt")
+    train_model(replace(dropping, dropout=None, out=str(tmp_path / "kept.pt")))
+    assert not _same(tmp_path / "whole.pt", tmp_path / "kept.pt")

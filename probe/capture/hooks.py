@@ -60,7 +60,9 @@ class Captured:
 
 @torch.no_grad()
 def capture(
-    model: StreamModel, inputs: Float[Tensor, "batch time dim"], positions: Int[Tensor, " context"]
+    model: StreamModel,
+    inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"],
+    positions: Int[Tensor, " context"],
 ) -> Captured:
     """Runs the model and copies the stream at the given tokens, at the read-in and after every block.
 
@@ -74,10 +76,13 @@ def capture(
         AssertionError: if a place saw no call, or more than one, during the pass.
     """
     shape = (len(model.places), len(inputs), len(positions), model.width)
-    parameter = inputs.new_empty(0)
-    stream = torch.empty(shape, dtype=parameter.dtype, device=inputs.device)
+    stream = torch.empty(0)
 
     def keep(layer: int, seen: Tensor) -> None:
+        nonlocal stream
+        if layer == 0:
+            # symbols do not say of what type the stream is
+            stream = seen.new_empty(shape)
         torch.index_select(seen, 1, positions, out=stream[layer])
 
     with watching(model.places, keep):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from probe.capture.hooks import Place, StreamModel, capture, watching
@@ -21,11 +21,13 @@ class Finding:
     seen: str
 
 
-def check_invariants(model: StreamModel, inputs: Float[Tensor, "batch time dim"]) -> list[Finding]:
+def check_invariants(
+    model: StreamModel, inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"]
+) -> list[Finding]:
     """Checks a wrapped model on a batch of inputs.
 
     Args:
-        inputs: a batch of at least two tokens.
+        inputs: a batch of at least two different prompts of at least two tokens.
     """
     everywhere = torch.arange(inputs.shape[1], device=inputs.device)
     captured = capture(model, inputs, everywhere)
@@ -91,9 +93,8 @@ def _leaves_no_hook(model: StreamModel, inputs: Tensor) -> Finding:
 
 
 def _is_causal(model: StreamModel, inputs: Tensor, output: Tensor) -> Finding:
-    changed = inputs.clone()
-    middle = inputs.shape[1] // 2
-    changed[:, middle:] += 1.0
+    changed, middle = inputs.clone(), inputs.shape[1] // 2
+    changed[:, middle:] = inputs.roll(1, 0)[:, middle:]  # symbols can be exchanged, but not shifted
     with torch.no_grad():
         gap = (model.run(changed)[:, :middle] - output[:, :middle]).abs().max().item()
     # kernels may group sums by length of sequence, not by its content: the same length must give the same bits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 RECENTRE = 8  # a growth of the count by this factor moves the origin: at most one digit is ever cancelled
@@ -13,8 +13,8 @@ ALIGN = 16  # doubles in two cache lines; matrix products of unaligned width are
 class Moments:
     """Keeps count, means and centred second moments of a stream and its targets, in float64, cell by cell.
 
-    A cell is one layer at one context; all cells see the same prompts, so they share one count, and all
-    layers share the targets. Memory depends on the grid and the width alone.
+    A cell is one layer at one context; all layers share the targets, and the prompts that count at a context.
+    Memory depends on the grid and the width alone.
 
     Products are taken around an origin inside the data, in one float64 matrix product a layer that yields
     the second moments, the cross moments and the sums together. By the pairwise identity of Chan, Golub &
@@ -40,6 +40,8 @@ class Moments:
         self.grid, self.width, self.targets = grid, width, targets
         self.count = 0
         self._centred_at = 0
+        self.counts = torch.zeros(grid[1], dtype=torch.float64, device=device)
+        """How many prompts counted, by context."""
         layers, contexts = grid
         # Columns: stream, targets, a one (whose products are sums), zeros up to an aligned number.
         self._used = width + targets + 1
@@ -54,26 +56,40 @@ class Moments:
         self,
         stream: Float[Tensor, "layer batch context width"],
         target: Float[Tensor, "batch context target"],
+        counted: Bool[Tensor, "batch context"] | None = None,
     ) -> None:
-        """Adds a batch of prompts; neither tensor is kept."""
+        """Adds a batch of prompts; no tensor is kept.
+
+        Args:
+            counted: at which contexts a prompt counts; at all of them unless given.
+        """
         (layers, contexts), batch = self.grid, stream.shape[1]
         assert stream.shape == (layers, batch, contexts, self.width), "a stream of another grid would broadcast"
         assert target.shape == (batch, contexts, self.targets), "targets of another grid would broadcast"
         if batch == 0:
             return
         if self.count == 0:
-            self._origin_x.copy_(stream[:, 0])
-            self._origin_y.copy_(target[0])
+            # a row that counts: others may lie anywhere
+            first = torch.zeros(contexts, dtype=torch.long) if counted is None else counted.cpu().int().argmax(0)
+            everywhere = torch.arange(contexts)
+            self._origin_x.copy_(stream[:, first, everywhere])
+            self._origin_y.copy_(target[first, everywhere])
         end = self.width + self.targets
         rows = self._products.new_zeros(contexts, batch, self._products.shape[-1])
         rows[..., self.width : end].copy_(target.transpose(0, 1)).sub_(self._origin_y[:, None])
         rows[..., end] = 1
+        weight = None if counted is None else counted.T[..., None].to(rows)
+        if weight is not None:
+            rows.mul_(weight)
         features = rows[..., : self.width]
         for layer in range(layers):  # one layer's rows at a time stay in the cache
             features.copy_(stream[layer].transpose(0, 1)).sub_(self._origin_x[layer][:, None])
+            if weight is not None:
+                features.mul_(weight)
             self._products[layer].baddbmm_(features.mT, rows)
         self._target_products.baddbmm_(rows[..., self.width : end].mT, rows[..., self.width : self._used].contiguous())
         self.count += batch
+        self.counts += batch if weight is None else weight.sum((1, 2))
         if self.count >= RECENTRE * max(self._centred_at, 1):
             self._recentre()
 
@@ -86,8 +102,9 @@ class Moments:
         other._recentre()
         merged = Moments(self.grid, self.width, self.targets, self._products.device)
         merged.count = merged._centred_at = self.count + other.count
-        share = other.count / max(merged.count, 1)
-        weight = self.count * share
+        merged.counts.copy_(self.counts + other.counts)
+        share = (other.counts / merged.counts.clamp(min=1))[:, None]
+        weight = self.counts[:, None] * share
         step_x, step_y = other._origin_x - self._origin_x, other._origin_y - self._origin_y
         merged._origin_x.copy_(self._origin_x + share * step_x)
         merged._origin_y.copy_(self._origin_y + share * step_y)
@@ -131,8 +148,9 @@ class Moments:
         if self._centred_at == self.count:
             return
         end = self.width + self.targets
-        step_x, step_y = self._products[..., end] / self.count, self._target_products[..., -1] / self.count
-        self._add_outer(-float(self.count), step_x, step_y)
+        counts = self.counts.clamp(min=1)[:, None]
+        step_x, step_y = self._products[..., end] / counts, self._target_products[..., -1] / counts
+        self._add_outer(-counts, step_x, step_y)
         self._origin_x += step_x
         self._origin_y += step_y
         self._products[..., end] = 0
@@ -141,7 +159,7 @@ class Moments:
 
     def _add_outer(
         self,
-        weight: float,
+        weight: Float64[Tensor, "context 1"],
         step_x: Float64[Tensor, "layer context width"],
         step_y: Float64[Tensor, "context target"],
     ) -> None:
@@ -149,5 +167,5 @@ class Moments:
         steps = torch.cat([step_x, step_y.expand(len(step_x), -1, -1)], dim=-1)
         for products, step in zip(self._products, steps, strict=True):
             outer = products[..., : self.width + self.targets]
-            outer.baddbmm_(step[:, : self.width, None], step[:, None, :], alpha=weight)
-        self._target_products[..., :-1].baddbmm_(step_y[:, :, None], step_y[:, None, :], alpha=weight)
+            outer.baddbmm_((weight * step[:, : self.width])[:, :, None], step[:, None, :])
+        self._target_products[..., :-1].baddbmm_((weight * step_y)[:, :, None], step_y[:, None, :])

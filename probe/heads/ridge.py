@@ -12,7 +12,7 @@ from functools import cached_property, reduce
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from probe.errors import ProbeError
@@ -132,7 +132,7 @@ class RidgePath:
         cross = (self.coefficients * moments.xy[..., None, :]).sum(-3)
         offset = step_y[..., None, :] - torch.einsum("lcw,lcwpk->lcpk", step_x, self.coefficients)
         total = moments.yy.diagonal(dim1=-2, dim2=-1)[..., None, :]
-        errors = (total - 2 * cross + quadratic + moments.count * offset.square()).sum(-1)
+        errors = (total - 2 * cross + quadratic + moments.counts[:, None, None] * offset.square()).sum(-1)
         return errors.clamp(min=0).permute(2, 0, 1)
 
     def choose(self, index: Int64[Tensor, "layer context"]) -> LinearHeads:
@@ -170,11 +170,15 @@ class SelectionErrors:
         self,
         stream: Float[Tensor, "layer batch context width"],
         target: Float[Tensor, "batch context target"],
+        counted: Bool[Tensor, "batch context"] | None = None,
     ) -> None:
-        """Adds a batch of selection prompts."""
+        """Adds a batch of selection prompts, each at the contexts at which it counts, or at all."""
         truth = target.to(self.errors).transpose(0, 1)[:, :, None]
         for layer, predicted in enumerate(self.path.predict_layers(stream)):
-            self.errors[:, layer] += predicted.sub_(truth).square_().sum(dim=(1, 3)).T
+            squared = predicted.sub_(truth).square_()
+            if counted is not None:
+                squared.mul_(counted.T[..., None, None].to(squared))
+            self.errors[:, layer] += squared.sum(dim=(1, 3)).T
         self.count += stream.shape[1]
 
     def merge(self, other: SelectionErrors) -> SelectionErrors:
@@ -221,8 +225,9 @@ def solve_path(
     if not (mean_y.isfinite().all() and xy.isfinite().all()):
         raise ProbeError("The targets hold NaN or infinite values, but heads need finite ones. Check the task.")
     if not intercept:
-        xx = xx + moments.count * mean_x[..., :, None] * mean_x[..., None, :]
-        xy = xy + moments.count * mean_x[..., :, None] * mean_y[..., None, :]
+        counts = moments.counts[:, None, None]
+        xx = xx + counts * mean_x[..., :, None] * mean_x[..., None, :]
+        xy = xy + counts * mean_x[..., :, None] * mean_y[..., None, :]
         mean_x, mean_y = torch.zeros_like(mean_x), torch.zeros_like(mean_y)
     values, vectors = _eigh(xx)
     values = values.clamp(min=0)

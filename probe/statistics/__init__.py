@@ -1,6 +1,17 @@
 """Statistics: bands by prompt, paired differences, and the errors of heads by layer."""
 
-from probe.statistics.bootstrap import Band, MeanBootstrap, RatioBootstrap, difference, weights
+from probe.statistics.bootstrap import Band, MeanBootstrap, RatioBootstrap, difference, log_ratio, weights
 from probe.statistics.layer_errors import LayerErrors
+from probe.statistics.seeds import FEWEST, seed_band
 
-__all__ = ["Band", "LayerErrors", "MeanBootstrap", "RatioBootstrap", "difference", "weights"]
+__all__ = [
+    "FEWEST",
+    "Band",
+    "LayerErrors",
+    "MeanBootstrap",
+    "RatioBootstrap",
+    "difference",
+    "log_ratio",
+    "seed_band",
+    "weights",
+]

@@ -180,6 +180,25 @@ def difference(a: _Bootstrap, b: _Bootstrap, level: float = 0.95, simultaneous: 
     return Band(value, *ends)
 
 
+def log_ratio(
+    a: Float64[Tensor, " cell"],
+    b: Float64[Tensor, " cell"],
+    a_draws: Float64[Tensor, "resample cell"],
+    b_draws: Float64[Tensor, "resample cell"],
+    level: float = 0.95,
+    simultaneous: bool = False,
+) -> Band:
+    """Returns log(a / b) with its paired band, from estimates and their resamples over the same prompts.
+
+    Args:
+        level: probability that the band covers.
+        simultaneous: whether the band is to cover all cells at once.
+    """
+    value, replicates = a.log() - b.log(), a_draws.log() - b_draws.log()
+    ends = _max_t(value, replicates, level) if simultaneous else _percentiles(replicates, level)
+    return Band(value, *ends)
+
+
 def _weighted(
     weight: Float64[Tensor, "resample batch"], values: Float[Tensor, "batch ..."]
 ) -> Float64[Tensor, "resample ..."]:

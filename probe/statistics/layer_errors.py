@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from probe.statistics.bootstrap import RatioBootstrap
 
 
 class LayerErrors:
-    """Sums squared errors and squared targets over prompts; `error` is their ratio, with 95 % bands by prompt.
+    """Sums costs, and what knowing nothing would cost, over prompts; `error` is their ratio, with 95 % bands by prompt.
 
     Args:
         target: what the head is asked for.
@@ -31,7 +31,8 @@ class LayerErrors:
         self.blocks = blocks
         self.contexts = list(contexts)
         self.ratio = RatioBootstrap((len(self.layers), len(self.contexts)), seed=seed)
-        self._squared = torch.zeros(len(self.layers), len(self.contexts), dtype=torch.float64)
+        self._costs = torch.zeros(len(self.layers), len(self.contexts), dtype=torch.float64)
+        self._counted = torch.zeros(len(self.contexts), dtype=torch.float64)
 
     def update(
         self,
@@ -39,24 +40,31 @@ class LayerErrors:
         predicted: Float[Tensor, "layer batch context target"],
         target: Float[Tensor, "batch context target"],
     ) -> None:
-        """Adds a batch of prompts by their numbers."""
+        """Adds the squared errors of a batch of prompts by their numbers."""
         truth = target.double()
-        squared = (predicted.double() - truth).square().sum(-1).transpose(0, 1)
-        self.add(numbers, squared, truth.square().sum(-1)[:, None])
+        squared = (predicted.double() - truth).square().sum(-1)
+        self.add(numbers, squared, truth.square().sum(-1), torch.ones_like(truth[..., 0], dtype=torch.bool))
 
     def add(
         self,
         numbers: Sequence[int],
-        squared: Float[Tensor, "batch layer context"],
-        zero: Float[Tensor, "batch one context"],
+        cost: Float[Tensor, "layer batch context"],
+        guess: Float[Tensor, "batch context"],
+        counted: Bool[Tensor, "batch context"],
     ) -> None:
-        """Adds squared errors, and what predicting zero would have cost, of a batch of prompts."""
-        self._squared += squared.sum(0)
-        self.ratio.update(numbers, squared, zero)
+        """Adds the costs of a batch of prompts, and what knowing nothing would have cost.
+
+        Args:
+            counted: which of them count; the others' cost and guess must be 0.
+        """
+        self._costs += cost.double().sum(1)
+        self._counted += counted.sum(0)
+        self.ratio.update(numbers, cost.double().transpose(0, 1), guess.double()[:, None])
 
     def rows(self, model: str, head: str) -> Iterator[dict[str, Any]]:
         """Yields a record's row for every layer and context."""
         error, (low, high) = self.ratio.estimate(), self.ratio.interval()
+        counted = [int(number) for number in self._counted.tolist()]
         for i, layer in enumerate(self.layers):
             for j, context in enumerate(self.contexts):
                 yield {
@@ -66,9 +74,9 @@ class LayerErrors:
                     "context": context,
                     "target": self.target,
                     "head": head,
-                    "mse": self._squared[i, j].item() / self.ratio.prompts,
+                    "mse": self._costs[i, j].item() / max(counted[j], 1),
                     "error": error[i, j].item(),
                     "low": low[i, j].item(),
                     "high": high[i, j].item(),
-                    "prompts": self.ratio.prompts,
+                    "prompts": counted[j],
                 }

@@ -134,3 +134,21 @@ def test_a_stream_of_another_grid_is_refused():
     stream, target = draw()
     with pytest.raises(AssertionError, match="broadcast"):
         Moments((LAYERS, CONTEXTS), WIDTH, TARGETS).update(stream[:, :, :1], target[:, :1])
+
+
+def test_a_prompt_that_does_not_count_at_a_context_leaves_no_trace_there():
+    """Moments of the counted prompts alone, context by context; merging and penalties follow the same counts."""
+    stream, target = draw()
+    counted = torch.rand(400, CONTEXTS, generator=torch.Generator().manual_seed(1)) < 0.3
+    poisoned = stream.where(counted[None, :, :, None], 1e6)
+    cut = Moments((LAYERS, CONTEXTS), WIDTH, TARGETS), Moments((LAYERS, CONTEXTS), WIDTH, TARGETS)
+    for part, moments in zip((slice(0, 150), slice(150, 400)), cut, strict=True):
+        moments.update(poisoned[:, part], target[part], counted[part])
+    merged = cut[0].merge(cut[1])
+    assert merged.counts.tolist() == counted.sum(0).tolist()
+    for context in range(CONTEXTS):
+        rows = counted[:, context]
+        alone = closed_form(stream[:, rows, context : context + 1], target[rows, context : context + 1])
+        for name in FIELDS:
+            found = getattr(merged, name)[:, context : context + 1]
+            torch.testing.assert_close(found, alone[name], rtol=1e-8, atol=1e-4 if name == "xx" else 1e-6)
