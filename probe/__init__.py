@@ -17,9 +17,20 @@ if TYPE_CHECKING:
     from probe.check import check_checkpoint
     from probe.checkpoint import Checkpoint
     from probe.checkpoint import load as load_checkpoint
-    from probe.config import CheckConfig, FitConfig, ModelConfig, PlotConfig, TrainConfig
+    from probe.compare import compare_models
+    from probe.config import (
+        CheckConfig,
+        CompareConfig,
+        EvaluateConfig,
+        FitConfig,
+        ModelConfig,
+        PlotConfig,
+        TrainConfig,
+    )
     from probe.errors import ProbeError
+    from probe.evaluate import evaluate_models
     from probe.fit import fit_heads
+    from probe.learners import make as make_learner
     from probe.models import ResidualModel
     from probe.records import Record
     from probe.records import load as load_record
@@ -30,6 +41,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "CheckConfig": ("probe.config", "CheckConfig"),
     "Checkpoint": ("probe.checkpoint", "Checkpoint"),
+    "CompareConfig": ("probe.config", "CompareConfig"),
+    "EvaluateConfig": ("probe.config", "EvaluateConfig"),
     "FitConfig": ("probe.config", "FitConfig"),
     "ModelConfig": ("probe.config", "ModelConfig"),
     "NativeModel": ("probe.capture", "NativeModel"),
@@ -40,9 +53,12 @@ _HOMES = {
     "TrainConfig": ("probe.config", "TrainConfig"),
     "capture": ("probe.capture", "capture"),
     "check_checkpoint": ("probe.check", "check_checkpoint"),
+    "compare_models": ("probe.compare", "compare_models"),
+    "evaluate_models": ("probe.evaluate", "evaluate_models"),
     "fit_heads": ("probe.fit", "fit_heads"),
     "load_checkpoint": ("probe.checkpoint", "load"),
     "load_record": ("probe.records", "load"),
+    "make_learner": ("probe.learners", "make"),
     "make_task": ("probe.tasks", "make"),
     "save_record": ("probe.records", "save"),
     "train_model": ("probe.train", "train_model"),
@@ -51,6 +67,8 @@ _HOMES = {
 __all__ = [
     "CheckConfig",
     "Checkpoint",
+    "CompareConfig",
+    "EvaluateConfig",
     "FitConfig",
     "ModelConfig",
     "NativeModel",
@@ -61,9 +79,12 @@ __all__ = [
     "TrainConfig",
     "capture",
     "check_checkpoint",
+    "compare_models",
+    "evaluate_models",
     "fit_heads",
     "load_checkpoint",
     "load_record",
+    "make_learner",
     "make_task",
     "save_record",
     "train_model",

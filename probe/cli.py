@@ -16,8 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from probe.config import ARCHITECTURES, CheckConfig, FitConfig, ListConfig, PlotConfig, TrainConfig
+from probe.config import (
+    CheckConfig,
+    CompareConfig,
+    EvaluateConfig,
+    FitConfig,
+    ListConfig,
+    PlotConfig,
+    TrainConfig,
+)
 from probe.errors import ProbeError
+from probe.presets import ARCHITECTURES
 
 if TYPE_CHECKING:
     from probe.records import Record
@@ -25,6 +34,8 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, Callable[..., Any]] = {
     "train": TrainConfig,
     "fit": FitConfig,
+    "evaluate": EvaluateConfig,
+    "compare": CompareConfig,
     "plot": PlotConfig,
     "check": CheckConfig,
     "list": ListConfig,
@@ -76,7 +87,7 @@ def _fit(config: FitConfig, command: str) -> int:
     from probe.fit import fit_heads
     from probe.plots import layer_curve, save_figure
 
-    stem = Path(config.out or _default_stem([find(name).stem for name in config.ckpt], config.task))
+    stem = Path(config.out or _default_stem("fit", [find(name).stem for name in config.ckpt], config.task))
     picture = stem.with_name(f"{stem.name}.png")
     for path in (*records.record_paths(stem), picture):
         records.check_writable(path)
@@ -87,6 +98,48 @@ def _fit(config: FitConfig, command: str) -> int:
         print(json.dumps(_summary(record), indent=2))
     else:
         print(_layer_table(record))
+        print("wrote " + ", ".join(map(str, written)))
+    return 0
+
+
+def _evaluate(config: EvaluateConfig, command: str) -> int:
+    from probe import records
+    from probe.checkpoint import find
+    from probe.evaluate import evaluate_models
+    from probe.plots import prompting_curves, save_figure
+
+    stem = Path(config.out or _default_stem("evaluate", [find(name).stem for name in config.ckpt], config.task))
+    picture = stem.with_name(f"{stem.name}.png")
+    for path in (*records.record_paths(stem), picture):
+        records.check_writable(path)
+    with _bar("evaluate") as show:
+        record = evaluate_models(config, command, show)
+    written = [*records.save(record, stem), save_figure(prompting_curves([record]), picture)]
+    if config.json:
+        print(json.dumps(_prompting_summary(record), indent=2))
+    else:
+        print(_prompting_table(record))
+        print("wrote " + ", ".join(map(str, written)))
+    return 0
+
+
+def _compare(config: CompareConfig, command: str) -> int:
+    from probe import records
+    from probe.checkpoint import find
+    from probe.compare import compare_models
+    from probe.plots import comparison, save_figure
+
+    stem = Path(config.out or _default_stem("compare", [find(name).stem for name in config.ckpt], config.task))
+    picture = stem.with_name(f"{stem.name}.png")
+    for path in (*records.record_paths(stem), picture):
+        records.check_writable(path)
+    with _bar("compare") as show:
+        record = compare_models(config, command, show)
+    written = [*records.save(record, stem), save_figure(comparison([record]), picture)]
+    if config.json:
+        print(json.dumps({"verdict": record.provenance["verdict"]}, indent=2))
+    else:
+        print("\n".join(record.provenance["verdict"]))
         print("wrote " + ", ".join(map(str, written)))
     return 0
 
@@ -117,6 +170,7 @@ def _list(config: ListConfig, command: str) -> int:
         "architectures": lambda: {name: family.layout for name, family in ARCHITECTURES.items()},
         "heads": _heads,
         "learners": _learners,
+        "prompting": _styles,
         "checkpoints": _checkpoints,
     }
     chosen = list(lists) if config.what == "all" else [config.what]
@@ -148,6 +202,13 @@ def _learners() -> dict[str, str]:
     return {name: (learner.__doc__ or "").split("\n")[0] for name, learner in LEARNERS.items()}
 
 
+def _styles() -> dict[str, str]:
+    from probe.tasks.prompting import PROMPTINGS
+
+    standard = {"standard": "Draws prompts as the task has them.", "recursive": "Feeds a chain of thought back."}
+    return standard | {name: (style.__doc__ or "").split("\n")[0] for name, style in PROMPTINGS.items()}
+
+
 def _checkpoints() -> dict[str, str]:
     import tomllib
 
@@ -162,15 +223,17 @@ def _checkpoints() -> dict[str, str]:
 RUN: dict[type, Callable[[Any, str], int]] = {
     TrainConfig: _train,
     FitConfig: _fit,
+    EvaluateConfig: _evaluate,
+    CompareConfig: _compare,
     PlotConfig: _plot,
     CheckConfig: _check,
     ListConfig: _list,
 }
 
 
-def _default_stem(names: Sequence[str], task: str) -> str:
+def _default_stem(verb: str, names: Sequence[str], task: str) -> str:
     words = "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in task)
-    return f"figures/fit-{'-'.join(names)}-{words}"
+    return f"figures/{verb}-{'-'.join(names)}-{words}"
 
 
 def _summary(record: Record) -> dict[str, Any]:
@@ -183,6 +246,32 @@ def _summary(record: Record) -> dict[str, Any]:
         layer = "all" if row.layer is None or row.layer != row.layer else str(int(row.layer))
         heads.setdefault(str(row.head), {})[layer] = row.error
     return {"context": int(table["context"].max()), "error": models}
+
+
+def _prompting_summary(record: Record) -> dict[str, Any]:
+    """Returns the errors at the largest context, by prompting style, model and head."""
+    styles: dict[str, Any] = {}
+    for style, rows in record.table.groupby("prompting", sort=False):
+        at_last = rows[rows["context"] == rows["context"].max()]
+        for row in at_last.itertuples():
+            entry = styles.setdefault(str(style), {"context": int(row.context), "error": {}})
+            entry["error"].setdefault(str(row.model), {})[str(row.head)] = row.error
+    return styles
+
+
+def _prompting_table(record: Record) -> str:
+    """Returns the errors at a few contexts, by prompting style, model and learner."""
+    lines = ["error (1 = knowing nothing)"]
+    for style, rows in record.table.groupby("prompting", sort=False):
+        each = [set(group["context"]) for _, group in rows.groupby(["model", "head"])]
+        contexts = sorted(set.intersection(*each))
+        shown = sorted({contexts[round(i * (len(contexts) - 1) / 7)] for i in range(8)})
+        chosen = rows[rows["context"].isin(shown)]
+        own = chosen["head"] == "model"
+        names = chosen["model"].where(own, chosen["head"])
+        grid = chosen.assign(name=names).pivot_table(index="name", columns="context", values="error", sort=False)
+        lines += ["", str(style), grid.to_string(float_format=lambda number: f"{number:.4f}")]
+    return "\n".join(lines)
 
 
 def _layer_table(record: Record) -> str:

@@ -31,14 +31,22 @@ COLUMNS = [
 ]  # fmt: skip
 TRAINING_COLUMNS = ["model", "step", "loss", "error", "rate", "seconds", "dim", "context"]
 
-REQUIRED = {"fit": COLUMNS, "train": TRAINING_COLUMNS}
+COMPARISON_COLUMNS = ["model", "other", "quantity", "context", "depth", "error", "other_error", "ratio", "low", "high"]
+
+REQUIRED = {
+    "fit": COLUMNS,
+    "train": TRAINING_COLUMNS,
+    "evaluate": [*COLUMNS, "prompting"],
+    "compare": COMPARISON_COLUMNS,
+}
 """What the table of a kind starts with; a kind that is not named here may hold any columns."""
 
-TEXT = ("model", "target", "head", "prompting", "site", "metric")
-INTEGERS = ("layer", "context", "prompts", "step", "dim")
+TEXT = ("model", "other", "quantity", "target", "head", "prompting", "band", "site", "metric")
+INTEGERS = ("layer", "other_layer", "context", "prompts", "step", "dim")
 NUMBERS = (
     "depth", "mse", "error", "low", "high", "loss", "rate", "seconds", "value",
     "scale", "scale_low", "scale_high", "shift", "shift_low", "shift_high", "penalty",
+    "median", "ratio", "all_low", "all_high", "threshold", "difference", "other_depth", "other_error",
 )  # fmt: skip
 
 Write = Callable[[BinaryIO], object]

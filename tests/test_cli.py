@@ -53,6 +53,27 @@ def test_fit_prints_a_summary_as_json_for_scripts(here: Path, capsys: pytest.Cap
     assert set(summary["error"]["m"]["linear"]) == {"0", "1", "2"}
 
 
+def test_evaluate_and_compare_write_records_and_pictures_that_can_be_redrawn(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluated = ["evaluate", "--ckpt", "m", "t", "--task", "linear", "--prompting", "standard", "skewed"]
+    assert main([*evaluated, "--prompts", "64", "--learner", "least_squares", "gd:steps=3"]) == 0
+    printed = capsys.readouterr().out
+    assert "skewed" in printed
+    assert "gd:steps=3" in printed
+    assert main(["compare", "--ckpt", "m", "t", "--task", "linear", "--depth", "flops", *QUICK]) == 0
+    assert "The checkpoint" in capsys.readouterr().out
+    for stem, kind in (("evaluate-m-t-linear", "prompting"), ("compare-m-t-linear", "comparison")):
+        record, picture = here / "figures" / f"{stem}.csv", here / "figures" / f"{stem}.png"
+        assert main(["plot", str(record), "--kind", kind, "--out", "again.png"]) == 0
+        assert picture.read_bytes() == (here / "again.png").read_bytes()
+    capsys.readouterr()
+    assert main([*evaluated, "--prompts", "64", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["skewed"]["error"]["m"]["model"] > 0
+    assert main(["compare", "--ckpt", "m", "t", "--task", "linear", "--json", *QUICK]) == 0
+    assert len(json.loads(capsys.readouterr().out)["verdict"]) == 3
+
+
 def test_a_saved_record_redraws_its_figure_bit_for_bit(here: Path) -> None:
     assert main(["fit", "--ckpt", "m", "--task", "linear", "--out", "a", *QUICK]) == 0
     assert main(["plot", "a.csv", "--out", "again.png"]) == 0
@@ -113,6 +134,14 @@ def test_list_names_tasks_architectures_heads_learners_and_checkpoints(
         ["plot", "nothing.csv", "--out", "a.png"],
         ["plot", "text.pt", "--out", "a.png"],
         ["check", "--ckpt", "text.pt"],
+        ["evaluate", "--ckpt", "m", "--task", "linear", "--prompting", "skew"],
+        ["evaluate", "--ckpt", "m", "--task", "linear", "--learner", "guess"],
+        ["evaluate", "--ckpt", "m", "--task", "sparse_parity:size=1", "--prompting", "skewed"],
+        ["evaluate", "--ckpt", "m", "--task", "vector_mqar:queries=1"],
+        ["evaluate", "--ckpt", "t", "--task", "linear", "--context", "50"],
+        ["evaluate", "--ckpt", "m", "--task", "linear", "--out", "folder", "--prompts", "64"],
+        ["compare", "--ckpt", "m", "--task", "linear"],
+        ["compare", "--ckpt", "m", "t", "--task", "linear", "--out", "text.pt/below", *QUICK],
     ],
 )
 def test_bad_input_gets_one_sentence_and_exit_2(
@@ -162,7 +191,7 @@ def test_flags_that_cannot_be_read_exit_2(here: Path, arguments: list[str]) -> N
 def test_help_exits_0_and_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     printed = capsys.readouterr().out
-    for command in ("train", "fit", "plot", "check", "list"):
+    for command in ("train", "fit", "evaluate", "compare", "plot", "check", "list"):
         assert command in printed
     assert main(["fit", "--help"]) == 0
 

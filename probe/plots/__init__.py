@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from matplotlib.figure import Figure
 
 from probe.plots.calibration import calibration_curve
+from probe.plots.comparison import comparison
 from probe.plots.contexts import context_curve
 from probe.plots.heatmap import heat_map
 from probe.plots.layers import layer_curve
+from probe.plots.prompting import prompting_curves
 from probe.plots.style import View, save_figure
 from probe.plots.training import training_curve
 from probe.records import Record
@@ -20,15 +22,19 @@ KINDS: dict[str, Callable[[Sequence[Record], View], Figure]] = {
     "heatmap": heat_map,
     "calibration": calibration_curve,
     "training": training_curve,
+    "prompting": prompting_curves,
+    "comparison": comparison,
 }
 
 __all__ = [
     "KINDS",
     "View",
     "calibration_curve",
+    "comparison",
     "context_curve",
     "heat_map",
     "layer_curve",
+    "prompting_curves",
     "save_figure",
     "training_curve",
 ]

@@ -36,6 +36,9 @@ NAMES = {
     "normed": "linear head after the norm",
     "calibrated": "calibrated lens",
     "chance_calibrated": "chance, calibrated",
+    "knn": "nearest neighbours",
+    "gd": "gradient descent",
+    "gd_plus_plus": "GD++",
 }
 
 ERROR_LABEL = "normalised error (1 = predicting zero)"

@@ -1,0 +1,281 @@
+"""Compares checkpoints on the same prompts: paired differences by layer and by context, and what they amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from probe.config import CompareConfig, FitConfig
+from probe.errors import ProbeError
+from probe.fit import Subject, measure, prepare
+from probe.records import Record, versions
+from probe.statistics import LayerErrors, log_ratio
+from probe.subject import describe
+
+ALIKE = 1.1
+"""Errors within this factor of one another are called alike, whatever their bands."""
+REACHED = (0.5, 0.1, 0.01)
+"""Errors whose depths are compared."""
+SEEDS = 3
+"""Training seeds a side from which the text speaks of architectures."""
+
+Report = Callable[[str, int, int], None]
+"""Called with the stage, the prompts done and all of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One checkpoint's errors on the score prompts.
+
+    Attributes:
+        depths: the share of blocks, parameters or FLOPs up to each layer.
+        errors: of the head, by layer and context.
+        own: of the model itself, by context.
+    """
+
+    subject: Subject
+    depths: list[float]
+    errors: LayerErrors
+    own: LayerErrors
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return self.subject.checkpoint.name
+
+
+def compare_models(config: CompareConfig, command: str = "", report: Report | None = None) -> Record:
+    """Returns, for every pair of checkpoints, the ratios of their errors with paired bands, and a verdict.
+
+    Rows by ``quantity``: ``own`` is the models' own error by context; ``layer`` the head's error at the largest
+    context by depth, where a model's error at a depth is that of its last layer no deeper (errors are never
+    interpolated between layers); ``reach`` the depth at which the head's error first falls to ``threshold``, as a
+    difference. ``low`` and ``high`` bound one cell, ``all_low`` and ``all_high`` all cells of a quantity at once.
+
+    Raises:
+        ProbeError: if a checkpoint, the task or a number does not fit, before any work.
+    """
+    if len(config.ckpt) < 2:
+        raise ProbeError(f"{len(config.ckpt)} checkpoint was given, but a comparison needs two. Add another.")
+    subjects = prepare(_fit_config(config, "all"))
+    context = _context(subjects, config)
+    subjects = prepare(_fit_config(config, _shared(subjects, context)))
+    measured = [_measure(subject, config, report or _silent) for subject in subjects]
+    rows = [row for a, b in combinations(measured, 2) for row in _rows(a, b)]
+    provenance = {
+        "kind": "compare",
+        "command": command,
+        "config": asdict(config),
+        "versions": versions(),
+        "verdict": verdicts(pd.DataFrame(rows), measured),
+        "models": {
+            one.name: describe(one.subject.checkpoint, one.subject.task, context)
+            | {"depths": one.depths, "errors": one.errors.ratio.estimate()[:, -1].tolist()}
+            for one in measured
+        },
+    }
+    return Record(pd.DataFrame(rows), provenance)
+
+
+def _fit_config(config: CompareConfig, context: str) -> FitConfig:
+    return FitConfig(
+        ckpt=config.ckpt,
+        task=config.task,
+        head=(config.head,),
+        context=context,
+        prompts=config.prompts,
+        score=config.score,
+        seed=config.seed,
+        dim=config.dim,
+        batch=config.batch,
+        device=config.device,
+        kernel=config.kernel,
+    )
+
+
+def _context(subjects: Sequence[Subject], config: CompareConfig) -> int:
+    dims = {subject.checkpoint.dim for subject in subjects}
+    if len(dims) > 1:
+        raise ProbeError(
+            f"The checkpoints read inputs of dimensions {', '.join(map(str, sorted(dims)))}, but a comparison needs "
+            "the same prompts. Compare checkpoints of one dimension."
+        )
+    return min(subject.longest for subject in subjects) if config.context is None else config.context
+
+
+def _shared(subjects: Sequence[Subject], context: int) -> str:
+    """Returns the contexts that every checkpoint is probed at by default, up to the largest, as text."""
+    common = set.intersection(*[set(subject.contexts) for subject in subjects]) | {context}
+    return ",".join(str(one) for one in sorted(common) if one <= context)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Reports to nobody."""
+
+
+def _measure(subject: Subject, config: CompareConfig, report: Report) -> Measured:
+    fit = replace(_fit_config(config, "all"), ckpt=(subject.checkpoint.name,))
+    _, scores = measure(subject, fit, report)
+    return Measured(subject, depths_of(subject, config.depth), scores[config.head], scores["model"])
+
+
+def depths_of(subject: Subject, axis: str) -> list[float]:
+    """Returns the share of blocks, parameters or FLOPs up to each layer, [blocks + 1]."""
+    model = subject.checkpoint.model
+    if axis == "parameters":
+        counts = model.cumulative_parameters()
+    elif axis == "flops":
+        counts = model.cumulative_flops(subject.task.length(subject.longest))
+    else:
+        counts = list(range(subject.layers))
+    return [count / counts[-1] for count in counts]
+
+
+def _rows(a: Measured, b: Measured) -> list[dict[str, Any]]:
+    pair = {"model": a.name, "other": b.name}
+    rows = [pair | row for row in _own_rows(a, b)]
+    rows += [pair | row for row in _layer_rows(a, b)]
+    return rows + [pair | row for row in _reach_rows(a, b)]
+
+
+def _own_rows(a: Measured, b: Measured) -> list[dict[str, Any]]:
+    contexts = a.own.contexts
+    first, second = a.own.ratio.replicates()[:, 0], b.own.ratio.replicates()[:, 0]
+    values = a.own.ratio.estimate()[0], b.own.ratio.estimate()[0]
+    rows = _ratio_rows("own", *values, first, second)
+    return [row | {"context": context} for row, context in zip(rows, contexts, strict=True)]
+
+
+def _layer_rows(a: Measured, b: Measured) -> list[dict[str, Any]]:
+    depths = sorted({round(depth, 9) for depth in [*a.depths, *b.depths]})
+    layers = [[_layer_at(one.depths, depth) for depth in depths] for one in (a, b)]
+    values = [one.errors.ratio.estimate()[index, -1] for one, index in zip((a, b), layers, strict=True)]
+    draws = [one.errors.ratio.replicates()[:, index, -1] for one, index in zip((a, b), layers, strict=True)]
+    rows = _ratio_rows("layer", *values, *draws)
+    places = zip(rows, depths, *layers, strict=True)
+    context = a.errors.contexts[-1]
+    return [
+        row | {"context": context, "depth": depth, "layer": first, "other_layer": second}
+        for row, depth, first, second in places
+    ]
+
+
+def _layer_at(depths: Sequence[float], depth: float) -> int:
+    """Returns the last layer no deeper than a depth."""
+    return max(layer for layer, each in enumerate(depths) if layer == 0 or each <= depth + 1e-9)
+
+
+def _ratio_rows(quantity: str, a: Tensor, b: Tensor, a_draws: Tensor, b_draws: Tensor) -> list[dict[str, Any]]:
+    cell, everywhere = log_ratio(a, b, a_draws, b_draws), log_ratio(a, b, a_draws, b_draws, simultaneous=True)
+    columns = {
+        "error": a,
+        "other_error": b,
+        "ratio": cell.value.exp(),
+        "low": cell.low.exp(),
+        "high": cell.high.exp(),
+        "all_low": everywhere.low.exp(),
+        "all_high": everywhere.high.exp(),
+    }
+    lists = {name: values.tolist() for name, values in columns.items()}
+    return [
+        {"quantity": quantity} | {name: values[i] for name, values in lists.items()} for i in range(len(lists["ratio"]))
+    ]
+
+
+def _reach_rows(a: Measured, b: Measured) -> list[dict[str, Any]]:
+    rows = []
+    context = a.errors.contexts[-1]
+    for threshold in REACHED:
+        first, second = (_reached(one, one.errors.ratio.estimate()[None, :, -1], threshold) for one in (a, b))
+        draws = [_reached(one, one.errors.ratio.replicates()[:, :, -1], threshold) for one in (a, b)]
+        gap = (draws[0] - draws[1]).numpy()
+        known = gap[np.isfinite(gap)]
+        low, high = np.quantile(known, [0.025, 0.975]) if len(known) == len(gap) else (np.nan, np.nan)
+        rows.append(
+            {
+                "quantity": "reach",
+                "context": context,
+                "threshold": threshold,
+                "depth": first.item(),
+                "other_depth": second.item(),
+                "difference": (first - second).item(),
+                "low": low,
+                "high": high,
+            }
+        )
+    return rows
+
+
+def _reached(one: Measured, errors: Tensor, threshold: float) -> Tensor:
+    """Returns the depth of the first layer whose error is at most a threshold, NaN where none is, [draws]."""
+    under = errors <= threshold
+    depths = torch.tensor(one.depths, dtype=torch.float64)[under.int().argmax(1)]
+    return depths.where(under.any(1), torch.nan)
+
+
+def verdicts(table: pd.DataFrame, measured: Sequence[Measured]) -> list[str]:
+    """Returns one sentence a pair on the models' own errors, one on depth, and on architectures where seeds allow.
+
+    Errors are called different where the band of their ratio, simultaneous over contexts, lies outside 1 and the
+    ratio is beyond a factor of 1.1 either way; depths where the band of their difference excludes 0.
+    """
+    sentences = []
+    for (name, other), pair in table.groupby(["model", "other"], sort=False):
+        sentences.append(_own_sentence(str(name), str(other), pair[pair["quantity"] == "own"].iloc[-1]))
+        sentences.append(_reach_sentence(str(name), str(other), pair[pair["quantity"] == "reach"]))
+    return sentences + _architecture_sentences(measured)
+
+
+def _own_sentence(name: str, other: str, row: pd.Series[Any]) -> str:
+    band = f"ratio {row['ratio']:.2f}, simultaneous 95 % band {row['all_low']:.2f} to {row['all_high']:.2f}"
+    numbers = f"at {int(row['context'])} examples {row['error']:.4f} and {row['other_error']:.4f}; {band}"
+    apart = row["all_low"] > 1 or row["all_high"] < 1
+    if apart and max(row["ratio"], 1 / row["ratio"]) > ALIKE:
+        return f"The checkpoint {name} errs {'more' if row['ratio'] > 1 else 'less'} than {other}: {numbers}."
+    return f"The checkpoints {name} and {other} are not told apart by their own error: {numbers}."
+
+
+def _reach_sentence(name: str, other: str, rows: pd.DataFrame) -> str:
+    reached = rows[rows["difference"].notna()]
+    if reached.empty:
+        return f"No head of both {name} and {other} falls to an error of {REACHED[0]:g}, so no depths are compared."
+    row = reached.iloc[-1]
+    where = f"an error of {row['threshold']:g} at depths {row['depth']:.2f} and {row['other_depth']:.2f}"
+    if row["low"] > 0 or row["high"] < 0:
+        sooner = name if row["difference"] < 0 else other
+        return (
+            f"The heads reach {where}: {sooner} sooner (band of the difference {row['low']:.2f} to {row['high']:.2f})."
+        )
+    return f"The heads reach {where}, which the prompts do not tell apart."
+
+
+def _architecture_sentences(measured: Sequence[Measured]) -> list[str]:
+    groups: dict[str, list[float]] = {}
+    for one in measured:
+        arch = str(one.subject.checkpoint.description.get("arch", one.subject.checkpoint.model.config.layout))
+        groups.setdefault(arch, []).append(float(one.own.ratio.estimate()[0, -1].log()))
+    sides = {arch: logs for arch, logs in groups.items() if len(logs) >= SEEDS}
+    if len(sides) < 2:
+        return ["This compares these checkpoints; of architectures one can speak from three training seeds a side."]
+    return [_seeds_sentence(a, b, sides[a], sides[b]) for a, b in combinations(sides, 2)]
+
+
+def _seeds_sentence(a: str, b: str, first: Sequence[float], second: Sequence[float]) -> str:
+    """Compares the mean logarithm of errors over training seeds by Welch's test."""
+    from scipy.stats import ttest_ind
+
+    result = ttest_ind(first, second, equal_var=False)
+    low, high = np.exp(result.confidence_interval(0.95))
+    ratio = float(np.exp(np.mean(first) - np.mean(second)))
+    told = "differ" if low > 1 or high < 1 else "are not told apart"
+    return (
+        f"The architectures {a} ({len(first)} seeds) and {b} ({len(second)} seeds) {told} in their own error: ratio of "
+        f"geometric means {ratio:.2f}, 95 % band over seeds {low:.2f} to {high:.2f}."
+    )

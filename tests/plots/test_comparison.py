@@ -1,0 +1,48 @@
+"""Claims: the curves of the compared models, and every pair's ratios by depth and by context, with their bands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from probe.errors import ProbeError
+from probe.plots import comparison
+from probe.records import Record, tidy
+
+NAMES = ("a", "b", "c")
+
+
+def record(names: tuple[str, ...] = NAMES) -> Record:
+    rows: list[dict[str, Any]] = []
+    for i, model in enumerate(names):
+        for other in names[i + 1 :]:
+            pair = {"model": model, "other": other}
+            band = {"low": 0.5, "high": 2.0, "all_low": 0.4, "all_high": 2.5, "ratio": 1.1, "error": 1.1}
+            rows += [pair | band | {"quantity": "own", "context": n, "other_error": 1.0} for n in range(5)]
+            rows += [
+                pair | band | {"quantity": "layer", "context": 4, "depth": n / 2, "other_error": 1.0} for n in range(3)
+            ]
+            rows.append(pair | {"quantity": "reach", "context": 4, "threshold": 0.5, "difference": 0.1})
+    models = {name: {"blocks": 2, "depths": [0.0, 0.5, 1.0], "errors": [1.0, 0.3, None]} for name in names}
+    return Record(tidy(pd.DataFrame(rows)), {"kind": "compare", "config": {"depth": "flops"}, "models": models})
+
+
+def test_there_is_a_curve_a_model_and_a_ratio_a_pair() -> None:
+    figure = comparison([record()])
+    curves, layers, contexts = figure.axes
+    assert sum(len(line.get_xdata()) == 3 for line in curves.get_lines()) == 3
+    for axes in (layers, contexts):
+        assert len(axes.collections) == 3
+        assert axes.get_yscale() == "log"
+    assert curves.get_xlabel() == layers.get_xlabel() == "share of FLOPs up to the layer"
+    key = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert key[:6] == ["a (2 blocks)", "b (2 blocks)", "c (2 blocks)", "a / b", "a / c", "b / c"]
+
+
+def test_a_record_of_something_else_is_refused() -> None:
+    with pytest.raises(ProbeError, match="one record of probe compare"):
+        comparison([Record(pd.DataFrame({"model": ["a"]}), {"kind": "fit"})])
+    with pytest.raises(ProbeError, match="one record of probe compare"):
+        comparison([record(), record()])

@@ -1,0 +1,108 @@
+"""Claims: pairs share their prompts, a depth is answered by the last layer no deeper, the words fit the bands."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from probe.compare import _layer_at, compare_models, verdicts
+from probe.config import CompareConfig, FitConfig
+from probe.errors import ProbeError
+from probe.fit import fit_heads
+from probe.records import Record
+
+
+@pytest.fixture
+def config(toys: Path) -> CompareConfig:
+    return CompareConfig(ckpt=(str(toys / "m.pt"), str(toys / "t.pt")), task="linear", prompts=128, score=64, batch=32)
+
+
+@pytest.fixture
+def record(config: CompareConfig) -> Record:
+    return compare_models(config)
+
+
+def test_the_errors_compared_are_those_of_probe_fit(record: Record, config: CompareConfig) -> None:
+    table = record.table
+    fitted = fit_heads(FitConfig(ckpt=config.ckpt, task="linear", prompts=128, score=64, batch=32)).table
+    own = table[table["quantity"] == "own"]
+    for model, column in (("m", "error"), ("t", "other_error")):
+        expected = fitted[(fitted["model"] == model) & (fitted["head"] == "model")]["error"]
+        assert own[column].tolist() == pytest.approx(expected.tolist(), rel=1e-6)
+    heads = fitted[(fitted["head"] == "linear") & (fitted["context"] == 4)]
+    layers = table[table["quantity"] == "layer"]
+    expected = heads[heads["model"] == "m"].set_index("layer")["error"]
+    assert layers["error"].tolist() == pytest.approx([expected[layer] for layer in layers["layer"]], rel=1e-6)
+    assert (own["ratio"] - own["error"] / own["other_error"]).abs().max() < 1e-9
+
+
+def test_bands_hold_their_estimate_and_the_simultaneous_ones_are_wider(record: Record) -> None:
+    rows = record.table[record.table["quantity"].isin(["own", "layer"])]
+    varying = rows[rows["low"] < rows["high"]]
+    assert len(varying) > 5
+    assert varying["ratio"].between(varying["all_low"], varying["all_high"]).all()
+    assert ((varying["all_high"] / varying["all_low"]) > 0.95 * (varying["high"] / varying["low"])).all()
+
+
+def test_a_checkpoint_does_not_differ_from_its_copy(config: CompareConfig, tmp_path: Path, toys: Path) -> None:
+    copy = tmp_path / "copy.pt"
+    copy.write_bytes((toys / "m.pt").read_bytes())
+    record = compare_models(replace(config, ckpt=(str(toys / "m.pt"), str(copy))))
+    rows = record.table[record.table["quantity"] != "reach"]
+    assert (rows["ratio"] == 1).all()
+    assert (rows["low"] == 1).all()
+    assert "not told apart" in record.provenance["verdict"][0]
+
+
+def test_a_depth_is_answered_by_the_last_layer_no_deeper() -> None:
+    depths = [0.0, 1 / 3, 2 / 3, 1.0]
+    assert [_layer_at(depths, depth) for depth in (0, 0.3, 1 / 3, 0.5, 0.99, 1)] == [0, 0, 1, 1, 2, 3]
+    assert _layer_at([0.1, 0.5, 1.0], 0.0) == 0
+
+
+def test_every_axis_of_depth_ends_at_one(config: CompareConfig) -> None:
+    for axis in ("blocks", "parameters", "flops"):
+        about = compare_models(replace(config, depth=axis)).provenance["models"]  # type: ignore[arg-type]
+        for model in about.values():
+            assert model["depths"][-1] == 1
+            assert model["depths"] == sorted(model["depths"])
+            assert len(model["depths"]) == len(model["errors"])
+
+
+def pair(ratio: float, low: float, high: float, reach: tuple[float, float, float]) -> pd.DataFrame:
+    own = {"quantity": "own", "context": 4, "error": ratio, "other_error": 1.0, "ratio": ratio}
+    depth = {"quantity": "reach", "threshold": 0.5, "depth": 0.4, "other_depth": 0.4 - reach[0], "difference": reach[0]}
+    rows = [own | {"all_low": low, "all_high": high}, depth | {"low": reach[1], "high": reach[2]}]
+    return pd.DataFrame([{"model": "a", "other": "b"} | row for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("table", "own", "depth"),
+    [
+        (pair(2.0, 1.5, 2.5, (0.2, 0.1, 0.3)), "a errs more than b", "b sooner"),
+        (pair(0.5, 0.4, 0.6, (-0.2, -0.3, -0.1)), "a errs less than b", "a sooner"),
+        (pair(1.3, 0.9, 1.9, (0.1, -0.1, 0.3)), "not told apart", "do not tell apart"),
+        (pair(1.05, 1.02, 1.08, (0.0, 0.0, 0.0)), "not told apart", "do not tell apart"),
+        (pair(1.3, 0.9, 1.9, (float("nan"),) * 3), "not told apart", "no depths are compared"),
+    ],
+)
+def test_the_words_follow_the_bands_and_the_stated_factor(table: pd.DataFrame, own: str, depth: str) -> None:
+    sentences = verdicts(table, [])
+    assert own in sentences[0]
+    assert depth in sentences[1]
+    assert "three training seeds" in sentences[2]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"ckpt": ("m.pt",)}, "a comparison needs two"),
+        ({"task": "linaer"}, "Did you mean linear"),
+        ({"score": 4}, "--score 4"),
+        ({"context": 9}, "learned positions"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(config: CompareConfig, change: dict, sentence: str) -> None:
+    with pytest.raises(ProbeError, match=sentence):
+        compare_models(replace(config, **change))
