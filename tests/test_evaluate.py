@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from probe import checkpoint
-from probe.config import EvaluateConfig
+from probe.config import EvaluateConfig, TrainConfig
 from probe.errors import ProbeError
 from probe.evaluate import choose_indices, evaluate_models
 from probe.randomness import PromptSource
 from probe.records import COLUMNS
 from probe.tasks import make
 from probe.tasks.prompting import PROMPTINGS
+from probe.train import train_model
 
 
 @pytest.fixture
@@ -77,6 +78,29 @@ def test_indices_are_dense_then_geometric() -> None:
     assert len(indices) < 60
     assert choose_indices("all", 3) == [0, 1, 2, 3]
     assert choose_indices("3,1", 3) == [1, 3]
+
+
+def test_a_chain_of_thought_can_rest_on_the_models_own_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more pass for every context: the model's s stands where the true one stood, and nothing else changes."""
+    monkeypatch.setattr("probe.train.FINAL_PROMPTS", 64)
+    task = "chain_of_thought:hidden=2"
+    train = TrainConfig(
+        out=str(tmp_path / "c.pt"), task=task, layout="M1", dim=2, width=8, context=3, batch=8, steps=5, lr=1e-2
+    )
+    train_model(train)
+    config = EvaluateConfig(ckpt=(train.out,), task=task, prompting=("standard", "recursive"), learner=("none",))
+    table = evaluate_models(replace(config, prompts=32, batch=32)).table
+    found, chain = checkpoint.load(train.out), make(task, 2)
+    prompts = chain.draw(PromptSource(0, "score", range(32)), 3)
+    tokens = prompts.inputs[:, :5].clone()
+    with torch.no_grad():
+        tokens[:, 4, 2:4] = found.model(tokens)[:, 3, :2]
+        answer = found.model(tokens)[:, 4, -1]
+    expected = (answer - prompts.y[:, 1]).double().square().sum() / prompts.y[:, 1].double().square().sum()
+    recursive = table[(table["prompting"] == "recursive") & (table["context"] == 1)]
+    assert recursive["error"].item() == pytest.approx(expected.item(), rel=1e-5)
+    standard = table[(table["prompting"] == "standard") & (table["context"] == 1)]
+    assert standard["error"].item() != pytest.approx(expected.item(), rel=1e-3)
 
 
 @pytest.mark.parametrize(
