@@ -29,6 +29,8 @@ from probe.errors import ProbeError
 from probe.presets import ARCHITECTURES
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from probe.records import Record
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -82,64 +84,57 @@ def _train(config: TrainConfig, command: str) -> int:
 
 
 def _fit(config: FitConfig, command: str) -> int:
-    from probe import records
-    from probe.checkpoint import find
     from probe.fit import fit_heads
-    from probe.plots import layer_curve, save_figure
+    from probe.plots import layer_curve
 
-    stem = Path(config.out or _default_stem("fit", [find(name).stem for name in config.ckpt], config.task))
-    picture = stem.with_name(f"{stem.name}.png")
-    for path in (*records.record_paths(stem), picture):
-        records.check_writable(path)
-    with _bar("fit") as show:
-        record = fit_heads(config, command, show)
-    written = [*records.save(record, stem), save_figure(layer_curve([record]), picture)]
-    if config.json:
-        print(json.dumps(_summary(record), indent=2))
-    else:
-        print(_layer_table(record))
-        print("wrote " + ", ".join(map(str, written)))
-    return 0
+    def tell(record: Record) -> str:
+        return json.dumps(_summary(record), indent=2) if config.json else _layer_table(record)
+
+    return _measure("fit", config, lambda show: fit_heads(config, command, show), layer_curve, tell)
 
 
 def _evaluate(config: EvaluateConfig, command: str) -> int:
-    from probe import records
-    from probe.checkpoint import find
     from probe.evaluate import evaluate_models
-    from probe.plots import prompting_curves, save_figure
+    from probe.plots import prompting_curves
 
-    stem = Path(config.out or _default_stem("evaluate", [find(name).stem for name in config.ckpt], config.task))
-    picture = stem.with_name(f"{stem.name}.png")
-    for path in (*records.record_paths(stem), picture):
-        records.check_writable(path)
-    with _bar("evaluate") as show:
-        record = evaluate_models(config, command, show)
-    written = [*records.save(record, stem), save_figure(prompting_curves([record]), picture)]
-    if config.json:
-        print(json.dumps(_prompting_summary(record), indent=2))
-    else:
-        print(_prompting_table(record))
-        print("wrote " + ", ".join(map(str, written)))
-    return 0
+    def tell(record: Record) -> str:
+        return json.dumps(_prompting_summary(record), indent=2) if config.json else _prompting_table(record)
+
+    return _measure("evaluate", config, lambda show: evaluate_models(config, command, show), prompting_curves, tell)
 
 
 def _compare(config: CompareConfig, command: str) -> int:
+    from probe.compare import compare_models
+    from probe.plots import comparison
+
+    def tell(record: Record) -> str:
+        verdict = record.provenance["verdict"]
+        return json.dumps({"verdict": verdict}, indent=2) if config.json else "\n".join(verdict)
+
+    return _measure("compare", config, lambda show: compare_models(config, command, show), comparison, tell)
+
+
+def _measure(
+    verb: str,
+    config: FitConfig | EvaluateConfig | CompareConfig,
+    run: Callable[[Callable[[str, int, int], None]], Record],
+    draw: Callable[[Sequence[Record]], Figure],
+    tell: Callable[[Record], str],
+) -> int:
+    """Refuses what cannot be written, runs a verb, and writes its record and its picture."""
     from probe import records
     from probe.checkpoint import find
-    from probe.compare import compare_models
-    from probe.plots import comparison, save_figure
+    from probe.plots import save_figure
 
-    stem = Path(config.out or _default_stem("compare", [find(name).stem for name in config.ckpt], config.task))
+    stem = Path(config.out or _default_stem(verb, [find(name).stem for name in config.ckpt], config.task))
     picture = stem.with_name(f"{stem.name}.png")
     for path in (*records.record_paths(stem), picture):
         records.check_writable(path)
-    with _bar("compare") as show:
-        record = compare_models(config, command, show)
-    written = [*records.save(record, stem), save_figure(comparison([record]), picture)]
-    if config.json:
-        print(json.dumps({"verdict": record.provenance["verdict"]}, indent=2))
-    else:
-        print("\n".join(record.provenance["verdict"]))
+    with _bar(verb) as show:
+        record = run(show)
+    written = [*records.save(record, stem), save_figure(draw([record]), picture)]
+    print(tell(record))
+    if not config.json:
         print("wrote " + ", ".join(map(str, written)))
     return 0
 

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from probe.errors import ProbeError
-from probe.kernels.selective_scan import load
+from probe.kernels.backends import load
+from probe.kernels.selective_scan import BACKENDS
 
 # batch, tokens, channels, states: the study's model first, then longer and longer prompts
 SHAPES = (
@@ -71,7 +72,7 @@ def available(names: list[str]) -> dict[str, Callable[..., Tensor]]:
     kernels = {}
     for name in names:
         try:
-            kernels[name] = load(name)
+            kernels[name] = load("selective_scan", BACKENDS, name)
         except ProbeError as error:
             print(f"{name} is left out: {error}\n")
     return kernels
@@ -142,7 +143,9 @@ def disagreement(scan: Callable[..., Tensor], dtype: torch.dtype) -> tuple[float
     """Returns the largest error of y and all gradients, over the tensor's largest number, and which it is."""
     inputs = draw(CHECKED, dtype, time_last=False)
     got = forward_and_backward(scan, inputs)()
-    want = forward_and_backward(load("reference"), {name: tensor.double() for name, tensor in inputs.items()})()
+    want = forward_and_backward(
+        load("selective_scan", BACKENDS, "reference"), {name: tensor.double() for name, tensor in inputs.items()}
+    )()
     errors = {name: float((got[name].double() - want[name]).abs().max() / want[name].abs().max()) for name in want}
     # NaN first: it compares as larger than nothing
     worst = max(errors, key=lambda name: float("inf") if errors[name] != errors[name] else errors[name])

@@ -14,12 +14,10 @@ unnormalised linear attention (Katharopoulos et al., 2020, arXiv:2006.16236), or
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.errors import ProbeError, suggest
+from probe.kernels.backends import load
 
 BACKENDS = {
     "reference": "plain torch, one time step after another",
@@ -48,11 +46,4 @@ def delta_rule(
         ProbeError: if the backend is unknown.
     """
     name = "chunked" if backend == "auto" else backend
-    if name not in BACKENDS:
-        raise ProbeError(
-            f"No kernel of the delta rule is called {name!r}. {suggest(name, list(BACKENDS))}"
-            f"Kernels: auto, {', '.join(BACKENDS)}."
-        )
-    module = import_module(f"probe.kernels.delta_rule.{name}")
-    result: Tensor = module.delta_rule(query, key, value, beta, log_decay)
-    return result
+    return load("delta_rule", BACKENDS, name, "kernel of the delta rule")(query, key, value, beta, log_decay)

@@ -9,13 +9,10 @@ Diagonal State Space Models", arXiv:2206.11893, section 3: zero-order hold, B = 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from probe.errors import ProbeError, suggest
+from probe.kernels.backends import load
 
 BACKENDS = {
     "reference": "the recurrence in plain torch, one time step after another",
@@ -46,15 +43,4 @@ def diagonal_convolution(
         ProbeError: if the backend is unknown.
     """
     name = ("toeplitz" if u.shape[1] <= LONGEST_TOEPLITZ else "fft") if backend == "auto" else backend
-    return load(name)(u, step, A, C, D)
-
-
-def load(backend: str) -> Callable[..., Tensor]:
-    """Returns a backend's function."""
-    if backend not in BACKENDS:
-        raise ProbeError(
-            f"No kernel of the diagonal convolution is called {backend!r}. {suggest(backend, list(BACKENDS))}"
-            f"Kernels: auto, {', '.join(BACKENDS)}."
-        )
-    convolution: Callable[..., Tensor] = import_module(f"{__name__}.{backend}").diagonal_convolution
-    return convolution
+    return load("diagonal_convolution", BACKENDS, name, "kernel of the diagonal convolution")(u, step, A, C, D)

@@ -9,17 +9,13 @@ algorithm 2).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
 from importlib.util import find_spec
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.errors import ProbeError, suggest
-
-Scan = Callable[..., Tensor]
+from probe.kernels.backends import load
 
 BACKENDS = {
     "reference": "plain torch, any device and dtype",
@@ -54,7 +50,7 @@ def selective_scan(
         ProbeError: if the backend is unknown, not installed, or cannot run on these tensors.
     """
     name = choose(u.device.type, u.dtype) if backend == "auto" else backend
-    return load(name)(u, delta, A, B, C, D, z, delta_bias)
+    return load("selective_scan", BACKENDS, name)(u, delta, A, B, C, D, z, delta_bias)
 
 
 def choose(device: str, dtype: torch.dtype) -> str:
@@ -66,20 +62,3 @@ def choose(device: str, dtype: torch.dtype) -> str:
             if find_spec(name) is not None:
                 return name
     return "reference"
-
-
-def load(backend: str) -> Scan:
-    """Returns a backend's function; importing it only now keeps numba, triton and mamba_ssm out of the way."""
-    if backend not in BACKENDS:
-        raise ProbeError(
-            f"No kernel is called {backend!r}. {suggest(backend, list(BACKENDS))}Kernels: auto, {', '.join(BACKENDS)}."
-        )
-    try:
-        module = import_module(f"probe.kernels.selective_scan.{backend}")
-    except ImportError as error:
-        raise ProbeError(
-            f"The {backend} kernel was asked for, but it needs the package {error.name}, which is not installed. "
-            "Install it, or use --kernel auto."
-        ) from error
-    scan: Scan = module.selective_scan
-    return scan

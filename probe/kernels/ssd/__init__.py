@@ -9,12 +9,10 @@ all heads.
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.errors import ProbeError, suggest
+from probe.kernels.backends import load
 
 BACKENDS = {
     "reference": "plain torch, one time step after another",
@@ -44,10 +42,4 @@ def ssd(
         ProbeError: if the backend is unknown.
     """
     name = "chunked" if backend == "auto" else backend
-    if name not in BACKENDS:
-        raise ProbeError(
-            f"No kernel of Mamba-2 is called {name!r}. {suggest(name, list(BACKENDS))}"
-            f"Kernels: auto, {', '.join(BACKENDS)}."
-        )
-    result: Tensor = import_module(f"probe.kernels.ssd.{name}").ssd(x, step, A, B, C, D)
-    return result
+    return load("ssd", BACKENDS, name, "kernel of Mamba-2")(x, step, A, B, C, D)

@@ -9,14 +9,11 @@ value of the token itself, exp(k_i - (t - 1 - i) exp(decay)) for an earlier one 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.errors import ProbeError, suggest
+from probe.kernels.backends import load
 
 BACKENDS = {
     "reference": "the stable recurrence in plain torch, one time step after another",
@@ -46,7 +43,7 @@ def wkv4(
         ProbeError: if the backend is unknown.
     """
     name = choose(key.device.type, key.dtype, key.shape[1]) if backend == "auto" else backend
-    return load(name)(key, value, decay, first)
+    return load("wkv4", BACKENDS, name, "kernel of WKV")(key, value, decay, first)
 
 
 def choose(device: str, dtype: torch.dtype, time: int) -> str:
@@ -54,14 +51,3 @@ def choose(device: str, dtype: torch.dtype, time: int) -> str:
     if device == "cpu" and dtype == torch.float32:
         return "cpu"
     return "parallel" if time <= LONGEST_PARALLEL else "reference"
-
-
-def load(backend: str) -> Callable[..., Tensor]:
-    """Returns a backend's function."""
-    if backend not in BACKENDS:
-        raise ProbeError(
-            f"No kernel of WKV is called {backend!r}. {suggest(backend, list(BACKENDS))}"
-            f"Kernels: auto, {', '.join(BACKENDS)}."
-        )
-    operation: Callable[..., Tensor] = import_module(f"{__name__}.{backend}").wkv4
-    return operation

@@ -9,13 +9,10 @@ Dynamic State Evolution", arXiv:2503.14456, section 4.1). S_t is [value, key].
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.errors import ProbeError, suggest
+from probe.kernels.backends import load
 
 BACKENDS = {
     "reference": "the recurrence in plain torch, one time step after another",
@@ -44,15 +41,5 @@ def wkv7(
     Raises:
         ProbeError: if the backend is unknown.
     """
-    return load("chunked" if backend == "auto" else backend)(receptance, log_decay, key, value, removal, rate)
-
-
-def load(backend: str) -> Callable[..., Tensor]:
-    """Returns a backend's function."""
-    if backend not in BACKENDS:
-        raise ProbeError(
-            f"No kernel of WKV-7 is called {backend!r}. {suggest(backend, list(BACKENDS))}"
-            f"Kernels: auto, {', '.join(BACKENDS)}."
-        )
-    operation: Callable[..., Tensor] = import_module(f"{__name__}.{backend}").wkv7
-    return operation
+    name = "chunked" if backend == "auto" else backend
+    return load("wkv7", BACKENDS, name, "kernel of WKV-7")(receptance, log_decay, key, value, removal, rate)

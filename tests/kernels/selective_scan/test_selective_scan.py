@@ -8,7 +8,8 @@ import torch
 
 from probe.errors import ProbeError
 from probe.kernels import selective_scan as room
-from probe.kernels.selective_scan import BACKENDS, choose, load, selective_scan
+from probe.kernels.backends import load
+from probe.kernels.selective_scan import BACKENDS, choose, selective_scan
 
 
 def example(dtype=torch.float32):
@@ -46,12 +47,12 @@ def test_auto_runs_the_chosen_backend_and_a_name_overrides_it():
 
 @pytest.mark.parametrize("name", ["reference", "cpu"])
 def test_backends_that_need_nothing_load(name):
-    assert load(name).__module__ == f"probe.kernels.selective_scan.{name}"
+    assert load("selective_scan", BACKENDS, name).__module__ == f"probe.kernels.selective_scan.{name}"
 
 
 def test_an_unknown_backend_is_named_with_the_known_ones():
     with pytest.raises(ProbeError) as raised:
-        load("trition")
+        load("selective_scan", BACKENDS, "trition")
     known = "auto, reference, cpu, triton, mamba_ssm"
     assert str(raised.value) == f"No kernel is called 'trition'. Did you mean triton? Kernels: {known}."
 
@@ -69,7 +70,7 @@ def test_a_backend_that_is_not_installed_says_what_it_needs(name, monkeypatch):
         r"Install it, or use --kernel auto\."
     )
     with pytest.raises(ProbeError, match=f"^{sentence}$"):
-        load(name)
+        load("selective_scan", BACKENDS, name)
 
 
 def test_every_backend_has_its_file():
