@@ -189,7 +189,9 @@ def _model_config(config: TrainConfig, preset: Preset, shape: Shape, length: int
     if config.layout is not None:
         letters = "".join(letter.letter for letter in parse_layout(config.layout))
         layout, arch = config.layout, config.layout
-        norm, positions = ("rms", "none") if "M" in letters else ("layer", "learned")
+        # as the named architectures of the same blocks have it: attention alone cannot tell places apart
+        norm = "rms" if set("MDLEG") & set(letters) else "layer"
+        positions = "learned" if set(letters) <= set("AF") else "none"
     else:
         found = architecture(str(config.arch))
         if found is None:
@@ -239,6 +241,8 @@ def _resumed_plan(config: TrainConfig) -> TrainPlan:
     for name, given in asdict(config).items():
         default = TrainConfig.__dataclass_fields__[name].default
         if name in FREE_ON_RESUME or given == default or name not in known:
+            continue
+        if name == "arch" and architecture(str(given)) == plan.arch:
             continue
         if given != known[name]:
             raise ProbeError(

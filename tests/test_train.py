@@ -14,6 +14,7 @@ import torch
 from probe import checkpoint, records
 from probe.config import TrainConfig
 from probe.errors import ProbeError
+from probe.presets import ARCHITECTURES
 from probe.train import Progress, make_plan, train_model, training_flops
 
 TOY = TrainConfig(out="", task="linear", layout="M1AF", dim=2, width=8, context=3, batch=16, steps=60, warmup=5)
@@ -171,3 +172,11 @@ def test_what_is_dropped_depends_on_the_seed_and_the_step_alone(
     assert _same(tmp_path / "whole.pt", tmp_path / "stopped.pt")
     train_model(replace(dropping, dropout=None, out=str(tmp_path / "kept.pt")))
     assert not _same(tmp_path / "whole.pt", tmp_path / "kept.pt")
+
+
+@pytest.mark.parametrize("arch", [name for name in ARCHITECTURES if "hybrid" not in name and name != "mambaformer"])
+def test_a_layout_text_is_built_like_the_named_architecture_of_its_blocks(arch: str, tmp_path: Path) -> None:
+    """Hybrids are not: whether they have positions is what their names tell apart."""
+    named = make_plan(TrainConfig(out=str(tmp_path / "a.pt"), task="linear", arch=arch.replace("_", "-"))).model
+    written = TrainConfig(out=str(tmp_path / "b.pt"), task="linear", layout=named.layout, width=named.width)
+    assert make_plan(written).model == named
