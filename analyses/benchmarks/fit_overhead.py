@@ -112,10 +112,9 @@ def untrained(layout: str, folder: Path, arguments: argparse.Namespace) -> Path:
 
 def inputs_of(subject: fit.Subject, config: FitConfig) -> list[Tensor]:
     """Draws every batch that a full run draws."""
-    longest = int(subject.contexts.max())
     counts = {"fit": config.prompts, "select": -(-config.prompts // 4)}
     return [
-        subject.task.draw(PromptSource(config.seed, purpose, numbers), longest).inputs
+        subject.task.draw(PromptSource(config.seed, purpose, numbers), subject.longest).inputs
         for purpose, count in counts.items()
         for numbers in batches(count, config.batch)
     ]
@@ -131,7 +130,7 @@ def same_outputs(subject: fit.Subject, config: FitConfig) -> bool:
     """Says whether a captured pass predicts what a bare one does, bit for bit."""
     _, prompts, captured = next(subject.batches(config, "fit", config.batch))
     with torch.no_grad():
-        bare = subject.model.run(prompts.inputs)[:, prompts.queries[subject.contexts]]
+        bare = subject.model.run(prompts.inputs)[:, prompts.queries]
     return torch.equal(captured.output, bare)
 
 
@@ -214,9 +213,9 @@ def clocks(clock: Clock, task: type) -> Iterator[None]:
     def watch(places: Sequence[hooks.Place], see: Callable[[int, Tensor], None]) -> object:
         return watching(places, clock.around("copies", see))
 
-    def add(moments: Moments, stream: Tensor, target: Tensor) -> None:
+    def add(moments: Moments, stream: Tensor, target: Tensor, counted: Tensor | None) -> None:
         part = "chance" if moments.grid[0] == 1 else "moments"  # the chance line's stream has one layer
-        clock.around(part, update)(moments, stream, target)
+        clock.around(part, update)(moments, stream, target, counted)
 
     places: list[tuple[object, str, object]] = [
         (NativeModel, "run", clock.around("forward", NativeModel.run)),
