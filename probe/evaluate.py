@@ -20,7 +20,7 @@ from probe.randomness import PromptSource, Source
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import FEWEST as FEWEST_SEEDS
 from probe.statistics import LayerErrors, seed_band
-from probe.subject import check_length, describe, load_all, task_for
+from probe.subject import check_length, describe, learned, load_all, task_for
 from probe.tasks import ChainOfThought, Prompts, Task
 from probe.tasks.prompting import Replaced, make_prompting
 from probe.tasks.prompts import only
@@ -89,9 +89,10 @@ def prepare(config: EvaluateConfig) -> Plan:
     context = max(found.context for found in models) if config.context is None else config.context
     if context < 1:
         raise ProbeError(f"--context {context} was given, but at least 1 is needed. Give a larger number.")
+    device = device_named(config.device)
     for found in models:
         check_length(found, task, context)
-        found.model.to(device_named(config.device)).use_kernel(config.kernel)
+        found.model.to(device).use_kernel(config.kernel)
     for style in config.prompting:
         _check_style(style, task, config.task)
     known = _learners(config, task)
@@ -101,7 +102,7 @@ def prepare(config: EvaluateConfig) -> Plan:
             f"Learners were named, but they predict one number from pairs, and {config.task} has none. Drop --learner."
         )
     indices = choose_indices(config.index, context)
-    return Plan(models, task, context, indices, known, device_named(config.device))
+    return Plan(models, task, context, indices, known, device)
 
 
 def choose_indices(text: str, context: int) -> list[int]:
@@ -230,8 +231,7 @@ def _learned(learner: learners.Learner, drawn: Prompts | Replaced, plan: Plan) -
         return torch.stack(each, dim=1)[..., None], drawn.asked(plan.indices)
     places = [place for place, context in enumerate(drawn.contexts) if context in set(plan.indices)]
     asked = only(drawn, torch.tensor(places))
-    noise, clean = drawn.parameters.get("noise"), drawn.parameters.get("clean")
-    return learners.run(learner, drawn.x, drawn.y, asked.contexts, noise, clean)[..., None], asked
+    return learned(learner, asked), asked
 
 
 def _over_seeds(table: pd.DataFrame, plan: Plan) -> list[pd.DataFrame]:

@@ -18,11 +18,10 @@ from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.heads import LinearHeads, Moments, SelectionErrors, solve_path
 from probe.heads.calibrated import PROTOCOLS, Protocol, calibrate
-from probe.learners import Learner
 from probe.randomness import KeyedGenerator, PromptSource, Purpose, key
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import LayerErrors, MeanBootstrap
-from probe.subject import check_length, describe, load_all, task_for
+from probe.subject import check_length, describe, learned, load_all, task_for
 from probe.tasks import Prompts, Task
 from probe.tasks.prompts import append_each, only
 
@@ -291,18 +290,12 @@ def _score(
         if "lens" in scores:
             answers["lens"] = subject.decode(captured.stream)
         for learner, reference in references.items():
-            answers[learner] = learned(reference, prompts)
+            answers[learner] = learned(reference, prompts)[None]
         guess = subject.task.guess(prompts)
         for head, answer in answers.items():
             scores[head].add(numbers, subject.task.cost(answer, prompts), guess, prompts.counted)
         report(f"score {subject.checkpoint.name}", numbers.stop, config.score)
     return scores
-
-
-def learned(learner: Learner, prompts: Prompts) -> Tensor:
-    """Returns a learner's predictions at every context, [1, batch, context, 1]."""
-    noise, clean = prompts.parameters.get("noise"), prompts.parameters.get("clean")
-    return learners.run(learner, prompts.x, prompts.y, prompts.contexts, noise, clean)[None, :, :, None]
 
 
 def _calibrated(subject: Subject, config: FitConfig, report: Report) -> list[dict[str, Any]]:

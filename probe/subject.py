@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from jaxtyping import Float
+from torch import Tensor
+
 from probe import checkpoint, tasks
 from probe.checkpoint import Checkpoint
 from probe.errors import ProbeError
-from probe.tasks import Shape, Task
+from probe.learners import Learner, run
+from probe.tasks import Prompts, Shape, Task
 
 RESIDUALS = {"pre": "pre-norm", "post": "post-norm", "none": "recurrent, without a residual"}
 
@@ -60,6 +64,12 @@ def check_length(found: Checkpoint, task: Task, context: int) -> None:
             f"A context of {context} was given, which takes {task.length(context)} tokens, but {found.name} has "
             f"learned positions for {settings.slots} tokens. Ask for a shorter context or train with a longer one."
         )
+
+
+def learned(learner: Learner, prompts: Prompts) -> Float[Tensor, "batch query 1"]:
+    """Returns a learner's answers to the queries, from the examples before each and what the task tells of them."""
+    noise, clean = prompts.parameters.get("noise"), prompts.parameters.get("clean")
+    return run(learner, prompts.x, prompts.y, prompts.contexts, noise, clean)[..., None]
 
 
 def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:
