@@ -26,7 +26,7 @@ def own_error(path: Path, task: str, context: int) -> float:
 def entry(path: Path) -> str:
     """Returns a checkpoint's table in TOML."""
     found: Checkpoint = load_checkpoint(str(path))
-    about, settings = found.description, found.model.config
+    about, settings = found.description, found.stream.anatomy
     error = own_error(path, found.task, found.context)
     isotropic = error if found.task == "linear" else own_error(path, "linear", found.context)
     parameters = sum(p.numel() for p in found.model.parameters())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from probe import checkpoint, tasks
-from probe.capture import Finding, NativeModel, check_invariants
+from probe.capture import Finding, check_invariants
 from probe.config import CheckConfig
 from probe.randomness import PromptSource
 
@@ -17,7 +17,7 @@ def check_checkpoint(config: CheckConfig) -> list[Finding]:
         ProbeError: if the checkpoint cannot be read.
     """
     found = checkpoint.load(config.ckpt)
-    found.model.use_kernel(config.kernel)
+    found.stream.use_kernel(config.kernel)
     task = tasks.make(found.task, found.dim)
     prompts = task.draw(PromptSource(config.seed, "score", range(PROMPTS)), found.context)
-    return check_invariants(NativeModel(found.model), prompts.inputs)
+    return check_invariants(found.stream, prompts.inputs)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from probe.capture import DescribedModel, NativeModel
 from probe.config import ModelConfig
 from probe.errors import ProbeError
 from probe.models import ResidualModel
@@ -30,7 +31,7 @@ class Checkpoint:
     """A trained model and where it came from.
 
     Attributes:
-        model: the model in evaluation mode, float32 on the CPU.
+        stream: the model as every verb sees it, in evaluation mode, float32 on the CPU.
         task: the task it was trained on, as text.
         dim: dimension of that task's inputs x.
         context: the largest number of examples it was trained with.
@@ -39,12 +40,17 @@ class Checkpoint:
     """
 
     name: str
-    model: ResidualModel
+    stream: DescribedModel
     task: str
     dim: int
     context: int
     description: dict[str, Any]
     digest: str
+
+    @property
+    def model(self) -> nn.Module:
+        """The module that runs."""
+        return self.stream.model
 
 
 def find(name: str) -> Path:
@@ -100,7 +106,7 @@ def load(name: str) -> Checkpoint:
     model = _build(path, description, weights)
     return Checkpoint(
         path.stem,
-        model,
+        NativeModel(model),
         description["task"],
         int(description.get("dim", model.config.dim)),
         int(description["context"]),

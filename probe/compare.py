@@ -12,12 +12,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from probe.checkpoint import Checkpoint
 from probe.config import CompareConfig, FitConfig
 from probe.errors import ProbeError
 from probe.fit import Subject, measure, prepare
 from probe.records import Record, versions
 from probe.statistics import LayerErrors, log_ratio
-from probe.subject import describe
+from probe.subject import describe, load_all
 
 ALIKE = 1.1
 """Errors within this factor of one another are called alike, whatever their bands."""
@@ -51,7 +52,9 @@ class Measured:
         return self.subject.checkpoint.name
 
 
-def compare_models(config: CompareConfig, command: str = "", report: Report | None = None) -> Record:
+def compare_models(
+    config: CompareConfig, command: str = "", report: Report | None = None, models: Sequence[Checkpoint] = ()
+) -> Record:
     """Returns, for every pair of checkpoints, the ratios of their errors with paired bands, and a verdict.
 
     Rows by ``quantity``: ``own`` is the models' own error by context; ``layer`` the head's error at the largest
@@ -59,14 +62,21 @@ def compare_models(config: CompareConfig, command: str = "", report: Report | No
     interpolated between layers); ``reach`` the depth at which the head's error first falls to ``threshold``, as a
     difference. ``low`` and ``high`` bound one cell, ``all_low`` and ``all_high`` all cells of a quantity at once.
 
+    Args:
+        models: checkpoints at hand, taken in place of the files that the config names.
+
     Raises:
         ProbeError: if a checkpoint, the task or a number does not fit, before any work.
     """
-    if len(config.ckpt) < 2:
-        raise ProbeError(f"{len(config.ckpt)} checkpoint was given, but a comparison needs two. Add another.")
-    subjects = prepare(_fit_config(config, "all"))
+    count = len(models or config.ckpt)
+    if count < 2:
+        raise ProbeError(
+            f"{count} checkpoint{'' if count == 1 else 's'} given, but a comparison needs two. Add another."
+        )
+    models = load_all(config.ckpt, models)
+    subjects = prepare(_fit_config(config, "all"), models)
     context = _context(subjects, config)
-    subjects = prepare(_fit_config(config, _shared(subjects, context)))
+    subjects = prepare(_fit_config(config, _shared(subjects, context)), models)
     measured = [_measure(subject, config, report or _silent) for subject in subjects]
     rows = [row for a, b in combinations(measured, 2) for row in _rows(a, b)]
     provenance = {
@@ -128,11 +138,10 @@ def _measure(subject: Subject, config: CompareConfig, report: Report) -> Measure
 
 def depths_of(subject: Subject, axis: str) -> list[float]:
     """Returns the share of blocks, parameters or FLOPs up to each layer, [blocks + 1]."""
-    model = subject.checkpoint.model
     if axis == "parameters":
-        counts = model.cumulative_parameters()
+        counts = list(subject.model.anatomy.parameters)
     elif axis == "flops":
-        counts = model.cumulative_flops(subject.task.length(subject.longest))
+        counts = subject.model.flops(subject.task.length(subject.longest))
     else:
         counts = list(range(subject.layers))
     return [count / counts[-1] for count in counts]
@@ -259,7 +268,7 @@ def _reach_sentence(name: str, other: str, rows: pd.DataFrame) -> str:
 def _architecture_sentences(measured: Sequence[Measured]) -> list[str]:
     groups: dict[str, list[float]] = {}
     for one in measured:
-        arch = str(one.subject.checkpoint.description.get("arch", one.subject.checkpoint.model.config.layout))
+        arch = str(one.subject.checkpoint.description.get("arch", one.subject.model.anatomy.layout))
         groups.setdefault(arch, []).append(float(one.own.ratio.estimate()[0, -1].log()))
     sides = {arch: logs for arch, logs in groups.items() if len(logs) >= SEEDS}
     if len(sides) < 2:

@@ -45,17 +45,22 @@ class Plan:
     device: torch.device
 
 
-def evaluate_models(config: EvaluateConfig, command: str = "", report: Report | None = None) -> Record:
+def evaluate_models(
+    config: EvaluateConfig, command: str = "", report: Report | None = None, models: Sequence[Checkpoint] = ()
+) -> Record:
     """Returns one row per prompting style, model or learner, and number of examples.
 
     Every model and learner sees the same prompts. A model's rows have the head ``model``; a learner's stand under
     every model, with its name as the head and an empty layer. Ten checkpoints or more that differ in their seed alone
     have further rows, their mean with its band over seeds, where ``band`` says so.
 
+    Args:
+        models: checkpoints at hand, taken in place of the files that the config names.
+
     Raises:
         ProbeError: if a checkpoint, the task, a style, a learner or a number does not fit, before any work.
     """
-    plan = prepare(config)
+    plan = prepare(config, models)
     rows: list[dict[str, Any]] = []
     for style in config.prompting:
         rows += _evaluate(plan, style, config, report or _silent)
@@ -71,13 +76,13 @@ def evaluate_models(config: EvaluateConfig, command: str = "", report: Report | 
     return Record(table[[*COLUMNS, "prompting", "median", "band"]], provenance)
 
 
-def prepare(config: EvaluateConfig) -> Plan:
+def prepare(config: EvaluateConfig, at_hand: Sequence[Checkpoint] = ()) -> Plan:
     """Loads the checkpoints and refuses, before any work, what does not fit together."""
     if config.prompts < FEWEST:
         raise ProbeError(f"--prompts {config.prompts} was given, but bands need at least {FEWEST}. Give more.")
     if config.batch < 1:
         raise ProbeError(f"--batch {config.batch} was given, but a positive number is needed. Give one.")
-    models = load_all(config.ckpt)
+    models = load_all(config.ckpt, at_hand)
     task = task_for(models[0], config.task, config.dim)
     for found in models[1:]:
         if found.dim != models[0].dim:
@@ -92,7 +97,8 @@ def prepare(config: EvaluateConfig) -> Plan:
     device = device_named(config.device)
     for found in models:
         check_length(found, task, context)
-        found.model.to(device).use_kernel(config.kernel)
+        found.model.to(device)
+        found.stream.use_kernel(config.kernel)
     for style in config.prompting:
         _check_style(style, task, config.task)
     known = _learners(config, task)
@@ -185,7 +191,7 @@ def _evaluate(plan: Plan, style: str, config: EvaluateConfig, report: Report) ->
         numbers = range(first, min(first + config.batch, config.prompts))
         drawn = _draw(plan, style, PromptSource(config.seed, "score", numbers))
         for found in plan.models:
-            blocks = len(found.model.blocks)
+            blocks = len(found.stream.anatomy.letters)
             answers, asked = _answers(found, drawn, plan, style)
             kept = scores.setdefault((found.name, "model"), _Scores([blocks], blocks, asked.contexts, config.seed))
             kept.add(numbers, answers, plan.task, asked)
@@ -212,8 +218,7 @@ def _answers(found: Checkpoint, drawn: Prompts | Replaced, plan: Plan, style: st
     """Returns a model's answers [batch, query, answer] and the queries they answer: all in one pass where possible."""
 
     def run(tokens: Tensor) -> Tensor:
-        outputs: Tensor = found.model(tokens.to(plan.device)).cpu()
-        return outputs
+        return found.stream.run(tokens.to(plan.device)).cpu()
 
     if isinstance(drawn, Replaced):
         each = [plan.task.answer(run(drawn.tokens(index))[:, -1]) for index in plan.indices]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from probe import learners
-from probe.capture import Captured, NativeModel, capture
+from probe.capture import Captured, DescribedModel, capture
 from probe.checkpoint import Checkpoint, device_named
 from probe.config import FitConfig
 from probe.errors import ProbeError
@@ -48,7 +48,7 @@ class Subject:
     """
 
     checkpoint: Checkpoint
-    model: NativeModel
+    model: DescribedModel
     task: Task
     longest: int
     contexts: list[int]
@@ -77,13 +77,18 @@ class Subject:
             yield numbers, prompts, capture(self.model, prompts.inputs.to(self.device), prompts.queries.to(self.device))
 
 
-def fit_heads(config: FitConfig, command: str = "", report: Report | None = None) -> Record:
+def fit_heads(
+    config: FitConfig, command: str = "", report: Report | None = None, models: Sequence[Checkpoint] = ()
+) -> Record:
     """Fits the chosen heads on every checkpoint and returns one row per model, layer, context, target and head.
+
+    Args:
+        models: checkpoints at hand, taken in place of the files that the config names.
 
     Raises:
         ProbeError: if a checkpoint, the task, a context or a number of prompts does not fit, before any work.
     """
-    subjects = prepare(config)
+    subjects = prepare(config, models)
     rows: list[dict[str, Any]] = []
     for subject in subjects:
         rows += _probe(subject, config, report or _silent)
@@ -101,7 +106,7 @@ def fit_heads(config: FitConfig, command: str = "", report: Report | None = None
     return Record(table[[*COLUMNS, *further]], provenance)
 
 
-def prepare(config: FitConfig) -> list[Subject]:
+def prepare(config: FitConfig, models: Sequence[Checkpoint] = ()) -> list[Subject]:
     """Loads the checkpoints and refuses, before any work, what does not fit together."""
     if not config.head:
         raise ProbeError("No head was given, but at least one is needed. Add --head linear.")
@@ -113,19 +118,19 @@ def prepare(config: FitConfig) -> list[Subject]:
             f"--score {config.score} was given, but bands need at least {FEWEST_SCORED} prompts. Give more."
         )
     device = device_named(config.device)
-    return [_subject(found, config, device) for found in load_all(config.ckpt)]
+    return [_subject(found, config, device) for found in load_all(config.ckpt, models)]
 
 
 def _subject(found: Checkpoint, config: FitConfig, device: torch.device) -> Subject:
-    settings, task = found.model.config, task_for(found, config.task, config.dim)
+    width, task = found.stream.width, task_for(found, config.task, config.dim)
     asked = parse_contexts(config.context)
     longest = found.context if asked is None else max(asked)
     sample = task.draw(PromptSource(config.seed, "fit", [0]), longest)
-    contexts = choose_contexts(asked, sample.contexts, settings.width)
-    if RIDGES & set(config.head) and config.prompts < 2 * (settings.width + 1):
+    contexts = choose_contexts(asked, sample.contexts, width)
+    if RIDGES & set(config.head) and config.prompts < 2 * (width + 1):
         raise ProbeError(
-            f"--prompts {config.prompts} was given, but a linear head on a stream {settings.width} wide needs at "
-            f"least {2 * (settings.width + 1)}. Give more prompts."
+            f"--prompts {config.prompts} was given, but a linear head on a stream {width} wide needs at "
+            f"least {2 * (width + 1)}. Give more prompts."
         )
     if RIDGES & set(config.head) and task.objective == "symbol" and task.shape.outputs > MOST_SYMBOLS:
         raise ProbeError(
@@ -145,9 +150,10 @@ def _subject(found: Checkpoint, config: FitConfig, device: torch.device) -> Subj
             f"protocol needs at least {fewest} examples. Give a larger --context."
         )
     _target(config, sample, task)
-    found.model.to(device).use_kernel(config.kernel)
+    found.model.to(device)
+    found.stream.use_kernel(config.kernel)
     chosen = torch.tensor([sample.contexts.index(context) for context in contexts])
-    return Subject(found, NativeModel(found.model), task, longest, contexts, chosen, device)
+    return Subject(found, found.stream, task, longest, contexts, chosen, device)
 
 
 def choose_contexts(asked: list[int] | None, available: Sequence[int], width: int) -> list[int]:

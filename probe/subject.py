@@ -17,18 +17,18 @@ from probe.tasks import Prompts, Shape, Task
 RESIDUALS = {"pre": "pre-norm", "post": "post-norm", "none": "recurrent, without a residual"}
 
 
-def load_all(names: Sequence[str]) -> list[Checkpoint]:
-    """Returns checkpoints that a record can tell apart.
+def load_all(names: Sequence[str], models: Sequence[Checkpoint] = ()) -> list[Checkpoint]:
+    """Returns checkpoints that a record can tell apart: those at hand, or the files of these names.
 
     Raises:
         ProbeError: if none is given, one cannot be read, or two share a name.
     """
-    if not names:
+    if not (names or models):
         raise ProbeError("No checkpoint was given, but one is needed. Add --ckpt FILE.")
-    stems = [checkpoint.find(name).stem for name in names]
+    stems = [found.name for found in models] or [checkpoint.find(name).stem for name in names]
     if len(set(stems)) < len(stems):
         raise ProbeError(f"The checkpoints {', '.join(stems)} share a name. Rename one, or drop the repeated one.")
-    return [checkpoint.load(name) for name in names]
+    return list(models) or [checkpoint.load(name) for name in names]
 
 
 def task_for(found: Checkpoint, text: str, dim: int | None) -> Task:
@@ -40,14 +40,14 @@ def task_for(found: Checkpoint, text: str, dim: int | None) -> Task:
     Raises:
         ProbeError: if the checkpoint has another dimension, or reads and predicts something else than the task.
     """
-    settings = found.model.config
+    anatomy = found.stream.anatomy
     if dim is not None and dim != found.dim:
         raise ProbeError(
             f"{found.name} reads {found.dim}-dimensional inputs, but --dim {dim} was given. "
             "Drop --dim to use the checkpoint's."
         )
     task = tasks.make(text, found.dim)
-    shape = Shape(0 if settings.symbols else settings.dim, settings.outputs, settings.symbols)
+    shape = Shape(anatomy.inputs, anatomy.outputs, anatomy.symbols)
     if task.shape != shape:
         raise ProbeError(
             f"{found.name} {shape}, but --task {text} {task.shape}. Give a task of the checkpoint's shape, such "
@@ -58,11 +58,11 @@ def task_for(found: Checkpoint, text: str, dim: int | None) -> Task:
 
 def check_length(found: Checkpoint, task: Task, context: int) -> None:
     """Raises `ProbeError` where learned positions do not reach to a number of examples."""
-    settings = found.model.config
-    if settings.positions == "learned" and task.length(context) > settings.slots:
+    longest = found.stream.anatomy.longest
+    if longest and task.length(context) > longest:
         raise ProbeError(
             f"A context of {context} was given, which takes {task.length(context)} tokens, but {found.name} has "
-            f"learned positions for {settings.slots} tokens. Ask for a shorter context or train with a longer one."
+            f"learned positions for {longest} tokens. Ask for a shorter context or train with a longer one."
         )
 
 
@@ -78,14 +78,14 @@ def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:
     Args:
         context: the number of examples that FLOPs are counted at.
     """
-    model = found.model
+    stream, anatomy = found.stream, found.stream.anatomy
     return {
-        "arch": found.description.get("arch", model.config.layout),
-        "layout": model.config.layout,
-        "letters": model.letters,
-        "blocks": len(model.blocks),
-        "block": " and ".join(dict.fromkeys(RESIDUALS[name] for name in model.residuals)),
-        "width": model.config.width,
+        "arch": found.description.get("arch", anatomy.layout),
+        "layout": anatomy.layout,
+        "letters": "".join(anatomy.letters),
+        "blocks": len(anatomy.letters),
+        "block": " and ".join(dict.fromkeys(RESIDUALS[name] for name in anatomy.residuals)),
+        "width": stream.width,
         "dim": found.dim,
         "context": found.context,
         "task": found.task,
@@ -93,6 +93,6 @@ def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:
         "step": found.description.get("step"),
         "training_flops": found.description.get("training_flops"),
         "digest": found.digest,
-        "cumulative_parameters": model.cumulative_parameters(),
-        "cumulative_flops": model.cumulative_flops(task.length(context)),
+        "cumulative_parameters": list(anatomy.parameters),
+        "cumulative_flops": stream.flops(task.length(context)),
     }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from probe import checkpoint
-from probe.capture import NativeModel, check_invariants
+from probe.capture import check_invariants
 from probe.config import EvaluateConfig, FitConfig, TrainConfig
 from probe.evaluate import evaluate_models
 from probe.fit import fit_heads
@@ -63,5 +63,5 @@ def test_every_architecture_goes_through_every_task(arch: str, tmp_path: Path) -
 def test_every_architecture_keeps_the_invariants_of_capture(arch: str, tmp_path: Path) -> None:
     found = checkpoint.load(trained(arch, "linear", tmp_path))
     prompts = make("linear", found.dim).draw(PromptSource(0, "score", range(4)), 4)
-    findings = check_invariants(NativeModel(found.model), prompts.inputs)
+    findings = check_invariants(found.stream, prompts.inputs)
     assert [finding.claim for finding in findings if not finding.held] == []

@@ -146,7 +146,7 @@ def compare(subject: fit.Subject, config: FitConfig, repeats: int) -> list[str]:
     ratio = statistics.median(full) / statistics.median(bare)
     runs = [", ".join(f"{run:.2f}" for run in series) for series in (full, bare)]
     medians = [f"{statistics.median(series):.2f}" for series in (full, bare)]
-    return [f"{ratio:.3f}", f"{TARGET}", subject.checkpoint.model.config.layout, *medians, *runs]
+    return [f"{ratio:.3f}", f"{TARGET}", subject.model.anatomy.layout, *medians, *runs]
 
 
 def full_run(subject: fit.Subject, config: FitConfig) -> None:
@@ -202,7 +202,7 @@ def break_down(subject: fit.Subject, config: FitConfig, repeats: int) -> list[st
         shares.append([100 * part / total for part in (*spent, total - sum(spent))])
         totals.append(total)
     cells = [f"{statistics.median(column):.1f}" for column in zip(*shares, strict=True)]
-    return [*cells, subject.checkpoint.model.config.layout, f"{statistics.median(totals):.2f}"]
+    return [*cells, subject.model.anatomy.layout, f"{statistics.median(totals):.2f}"]
 
 
 @contextmanager

@@ -30,7 +30,7 @@ class Place:
 
 @runtime_checkable
 class StreamModel(Protocol):
-    """A model as every verb sees it."""
+    """A model as capture sees it."""
 
     @property
     def places(self) -> Sequence[Place]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from probe.capture.anatomy import Anatomy
 from probe.capture.hooks import Place
 from probe.models import ResidualModel
 
@@ -16,6 +17,16 @@ class NativeModel:
     def __init__(self, model: ResidualModel) -> None:
         self.model = model
         self.width = model.config.width
+        self.anatomy = Anatomy(
+            layout=model.config.layout,
+            letters=tuple(model.letters),
+            residuals=tuple(model.residuals),
+            inputs=0 if model.config.symbols else model.config.dim,
+            outputs=model.config.outputs,
+            symbols=model.config.symbols,
+            longest=model.config.slots if model.config.positions == "learned" else 0,
+            parameters=tuple(model.cumulative_parameters()),
+        )
         entry = Place("blocks.0 (input)", model.blocks[0], "input", _itself)
         exits = [Place(f"blocks.{i}", block, "output", _itself) for i, block in enumerate(model.blocks)]
         self.places: Sequence[Place] = [entry, *exits]
@@ -32,6 +43,14 @@ class NativeModel:
     def decode(self, stream: Tensor) -> Tensor:
         """Returns what the final norm and the read-out make of a stream."""
         return self.model.decode(stream)
+
+    def flops(self, time: int) -> list[int]:
+        """Returns the forward floating-point operations for one sequence up to each layer, [blocks + 1]."""
+        return self.model.cumulative_flops(time)
+
+    def use_kernel(self, backend: str) -> None:
+        """Makes every mixer that has kernels run on the named backend (``auto`` chooses)."""
+        self.model.use_kernel(backend)
 
 
 def _itself(stream: Tensor) -> Tensor:

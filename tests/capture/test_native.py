@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from probe.capture import NativeModel, StreamModel, capture
+from probe.capture import DescribedModel, NativeModel, capture
 from probe.config import ModelConfig
 from probe.models import ResidualModel
 
@@ -48,7 +48,7 @@ def test_the_last_layer_decodes_to_the_output(model, inputs):
 
 
 def test_it_says_what_every_verb_asks(model):
-    assert isinstance(model, StreamModel)
+    assert isinstance(model, DescribedModel)
     assert model.width == 16
     blocks = len(model.model.blocks)
     assert [place.name for place in model.places] == ["blocks.0 (input)", *(f"blocks.{i}" for i in range(blocks))]
