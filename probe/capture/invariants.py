@@ -11,7 +11,6 @@ from torch import Tensor
 
 from probe.capture.hooks import Place, StreamModel, capture, watching
 
-
 ROUNDING = 1e-5  # of the largest output, in float32
 
 
