@@ -1,0 +1,68 @@
+"""The algorithms that a model's layers may be compared with: the weights after each of their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from probe import learners
+from probe.learners import Examples, IterativeLearner, LinearLearner
+
+STEPS = 48
+RATES = (0.05, 0.1, 0.2, 0.4, 0.8)
+# relative to the mean eigenvalue of X'X, from almost all shrunk to almost nothing
+PENALTIES = tuple(10.0**exponent for exponent in (2, 1.5, 1, 0.5, 0, -0.5, -1, -1.5, -2, -3, -4))
+
+# every algorithm has its step size tuned, on the selection prompts, among the same kinds of choices: by each prompt's
+# own spectrum, and fixed ones
+_RULES = ("optimal", "inverse_lipschitz", *map(str, RATES))
+CANDIDATES: dict[str, tuple[str, ...]] = {
+    "gd": tuple(f"gd:steps={STEPS},rate={rule}" for rule in _RULES),
+    "gd_plus_plus": tuple(
+        f"gd_plus_plus:steps={STEPS},transform=each,spectrum=own,rate={rule},gamma={gamma}"
+        for rule in ("optimal", "inverse_lipschitz")
+        for gamma in (1e-3, 3e-3, 1e-2)
+    ),
+    "online_gd": tuple(f"online_gd:rate={rule}" for rule in ("projection", "0.05", "0.1", "0.2")),
+    "conjugate_gradient": (f"conjugate_gradient:steps={STEPS}",),
+    "newton": (f"newton:steps={STEPS}",),
+    "least_squares": ("least_squares",),
+    "averaging": ("averaging",),
+}
+"""By the algorithm's name, the settings that are tried. One-shot solvers have a single step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """An algorithm under one setting: its weights before the first step, which are 0, and after every step."""
+
+    algorithm: str
+    setting: str
+    weights: Float64[Tensor, "step prompt dim"]
+
+
+def paths(examples: Examples) -> Iterator[Path]:
+    """Yields every algorithm under every setting, and ridge regression as a path from heavy to light penalties."""
+    for algorithm, settings in CANDIDATES.items():
+        for setting in settings:
+            learner = learners.make(setting)
+            if isinstance(learner, IterativeLearner):
+                weights = learner.iterates(examples)
+            else:
+                assert isinstance(learner, LinearLearner), f"{setting} has no weights to compare"
+                found = learner.weights(examples)
+                weights = torch.stack([torch.zeros_like(found), found])
+            yield Path(algorithm, setting, weights)
+    yield Path("ridge", "ridge path", _ridge(examples))
+
+
+def _ridge(examples: Examples) -> Float64[Tensor, "step prompt dim"]:
+    hessian, correlation = examples.second_moments()
+    scale = hessian.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None]
+    identity = torch.eye(hessian.shape[-1], dtype=hessian.dtype)
+    found = [torch.linalg.solve(hessian + penalty * scale * identity, correlation) for penalty in PENALTIES]
+    return torch.stack([torch.zeros_like(correlation), *found])

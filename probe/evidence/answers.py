@@ -1,0 +1,92 @@
+"""Asks every layer of a model about many queries after the same examples, each alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from probe.capture import capture
+from probe.fit import Subject
+from probe.learners import Examples
+from probe.randomness import PromptSource, Purpose
+from probe.tasks.prompts import append_each
+
+Reading = Callable[[Float[Tensor, "layer row width"]], Float[Tensor, "layer row"]]
+"""Turns the stream at the query tokens into answers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """The answers of every layer to queries that share their prompt's examples.
+
+    Attributes:
+        numbers: the prompts' numbers.
+        examples: what stands before the queries.
+        queries: each appended alone.
+        targets: the true values there.
+        answers: by the name of the reading.
+    """
+
+    numbers: range
+    examples: Examples
+    queries: Float64[Tensor, "prompt query dim"]
+    targets: Float64[Tensor, "prompt query"]
+    answers: dict[str, Float64[Tensor, "layer prompt query"]]
+
+
+def ask(
+    subject: Subject,
+    readings: dict[str, Reading],
+    examples: int,
+    queries: int,
+    seed: int,
+    purpose: Purpose,
+    count: int,
+    batch: int = 32,
+) -> Asked:
+    """Asks about so many queries after so many examples, on so many prompts.
+
+    Args:
+        readings: how the stream at a query is turned into an answer, by name.
+        batch: prompts that run together, each with all of its queries.
+    """
+    parts: dict[str, list[Tensor]] = {name: [] for name in readings}
+    xs, ys = [], []
+    for first in range(0, count, batch):
+        numbers = range(first, min(first + batch, count))
+        prompts = subject.task.draw(PromptSource(seed, purpose, numbers), examples + queries - 1)
+        sequences, _ = append_each(prompts, examples)
+        last = torch.tensor([sequences.shape[2] - 1], device=subject.device)
+        stream = capture(subject.model, sequences.flatten(0, 1).to(subject.device), last).stream[:, :, 0]
+        for name, reading in readings.items():
+            parts[name].append(reading(stream).cpu().double().reshape(-1, len(numbers), queries))
+        xs.append(prompts.x)
+        ys.append(prompts.y)
+    x, y = torch.cat(xs), torch.cat(ys)
+    return Asked(
+        numbers=range(count),
+        examples=Examples(x[:, :examples], y[:, :examples]),
+        queries=x[:, examples:].double(),
+        targets=y[:, examples:].double(),
+        answers={name: torch.cat(found, dim=1) for name, found in parts.items()},
+    )
+
+
+def induced_weights(
+    queries: Float64[Tensor, "prompt query dim"], answers: Float64[Tensor, "*lead prompt query"]
+) -> tuple[Float64[Tensor, "*lead prompt dim"], Float64[Tensor, "*lead prompt"]]:
+    """Returns the weights by which answers best follow queries, and the share of the answers' squares they explain.
+
+    The implicit weights of Akyürek et al. (2022), arXiv:2211.15661, section 4.1; a share near 1 says that the answers
+    are linear in the query. With as many queries as dimensions it is 1 by construction: ask more.
+    """
+    inverse = torch.linalg.pinv(queries)
+    weights = torch.einsum("pdq,...pq->...pd", inverse, answers)
+    fitted = torch.einsum("pqd,...pd->...pq", queries, weights)
+    total = answers.square().sum(-1)
+    left = (answers - fitted).square().sum(-1)
+    return weights, torch.where(total > 0, 1 - left / total.where(total > 0, 1.0), torch.ones_like(total))

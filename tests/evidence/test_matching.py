@@ -1,0 +1,75 @@
+"""Claims: layers that run gradient descent are matched with its steps, and other ways to the same end are not."""
+
+import pytest
+import torch
+
+from probe import checkpoint
+from probe.capture import NativeModel
+from probe.config import FitConfig
+from probe.evidence.answers import ask, induced_weights
+from probe.evidence.matching import match
+from probe.fit import prepare
+from probe.models.controls import planted_model
+
+DIM, BLOCKS, CONTEXT = 3, 6, 10
+
+
+def asked(algorithm, tmp_path, purpose, task="linear"):
+    path = tmp_path / f"{algorithm}.pt"
+    about = {"task": "linear", "arch": algorithm, "dim": DIM, "context": CONTEXT, "seed": 0, "step": 0, "command": ""}
+    checkpoint.save(path, planted_model(algorithm, DIM, BLOCKS), about)
+    config = FitConfig(ckpt=(str(path),), task=task, head=("lens",), context=str(CONTEXT))
+    subject = prepare(config)[0]
+    assert isinstance(subject.model, NativeModel)
+
+    def lens(stream):
+        return subject.model.decode(stream)[..., 0]
+
+    return ask(subject, {"lens": lens}, CONTEXT, 2 * DIM, 0, purpose, 64)
+
+
+@pytest.fixture(scope="module")
+def matches(tmp_path_factory):
+    found = {}
+    for algorithm in ("gradient", "solve", "coordinate", "gather"):
+        folder = tmp_path_factory.mktemp(algorithm)
+        found[algorithm] = match(asked(algorithm, folder, "select"), asked(algorithm, folder, "score"), "lens")
+    return found
+
+
+def test_a_stack_of_gradient_steps_is_matched_step_by_step(matches):
+    first = matches["gradient"][0]
+    assert (first.algorithm, first.setting.partition("rate=")[2]) == ("gd", "inverse_lipschitz")
+    assert first.steps.tolist() == list(range(BLOCKS + 1))
+    assert first.spd.estimate().max() < 1e-8
+    assert first.ilwd.max() < 1e-8
+    assert first.similarity_errors[1:].min() > 0.999
+    assert first.similarity_weights[1:].min() > 0.999
+
+
+@pytest.mark.parametrize("algorithm", ["solve", "gather"])
+def test_a_one_shot_solver_has_no_step_in_between(matches, algorithm):
+    """Its layers hold nothing or the whole solution, which is where every algorithm starts and ends."""
+    steps = next(one for one in matches[algorithm] if one.algorithm == "least_squares").steps
+    assert set(steps.tolist()) == {0, 1}
+    assert steps.diff().count_nonzero() == 1
+
+
+def test_one_coordinate_after_another_follows_no_algorithm(matches):
+    """Half-way, no step of any algorithm comes nearer than a fifth of what stands there."""
+    middle = [layer for layer in range(BLOCKS + 1) if 0 < layer * DIM // BLOCKS < DIM]
+    assert len(middle) > 1
+    for one in matches["coordinate"]:
+        assert one.spd.estimate()[middle].min() > 0.2 / DIM, one.algorithm
+
+
+def test_induced_weights_are_those_of_linear_answers_and_say_where_answers_are_not():
+    generator = torch.Generator().manual_seed(0)
+    queries = torch.randn(4, 9, 3, generator=generator, dtype=torch.float64)
+    w = torch.randn(2, 4, 3, generator=generator, dtype=torch.float64)
+    linear = torch.einsum("pqd,lpd->lpq", queries, w)
+    found, explained = induced_weights(queries, linear)
+    torch.testing.assert_close(found, w)
+    torch.testing.assert_close(explained, torch.ones(2, 4, dtype=torch.float64))
+    _, less = induced_weights(queries, linear.abs())
+    assert less.max() < 0.9
