@@ -1,0 +1,46 @@
+"""Claims: heads find the quantities where an algorithm holds them, and nowhere else."""
+
+import torch
+
+from probe.evidence.known import algorithmic, know, remainder
+from probe.fit import measure
+
+
+def errors(found):
+    return {name: one.ratio.estimate()[:, -1] for name, one in found.items()}
+
+
+def test_a_gradient_stack_holds_its_own_iterates(planted_subject):
+    """Layer k holds the weights after k steps exactly, and the other iterates only as far as they are alike."""
+    subject, config = planted_subject("gradient")
+    found = errors(know(subject, algorithmic(subject.contexts), config)[1])
+    for steps in (1, 2, 4):
+        assert found[f"gd_{steps}"][steps] < 1e-5
+        assert found[f"gd_{steps}"][0] > 0.9
+    assert found["gd_1"][1:].argmin() == 0
+    # w beyond what the examples tell of it is nowhere, and nothing is known at the read-in
+    torch.testing.assert_close(found["w"], found["least_squares"], rtol=0.05, atol=0.05)
+    assert found["w"][0] > 0.9
+
+
+def test_a_gatherer_holds_the_gradient_before_it_holds_the_weights(planted_subject):
+    """X'y is whole before the last block, which solves; there is no y before it."""
+    subject, config = planted_subject("gather")
+    found = errors(know(subject, algorithmic(subject.contexts), config)[1])
+    assert found["gradient"][-2] < 1e-5
+    assert found["least_squares"][-2] > 0.05
+    assert found["least_squares"][-1] < 1e-3
+    assert found["y"][-2] > 0.9
+    assert found["y"][-1] < 1e-2
+
+
+def test_the_remainder_is_what_the_layer_before_left(planted_subject):
+    """Its column for layer 0 is y; those of later layers are y minus the answers of the heads one layer down."""
+    subject, config = planted_subject("gradient")
+    fitted, _ = measure(subject, config, lambda *_: None)
+    _, prompts, captured = next(subject.batches(config, "score", 32))
+    left = remainder(fitted["linear"])(prompts, captured)["remainder"]
+    assert left.shape == (32, 1, subject.layers)
+    torch.testing.assert_close(left[..., 0], prompts.targets[..., 0])
+    answers = fitted["linear"](captured.stream)[..., 0]
+    torch.testing.assert_close(left[..., 4], prompts.targets[..., 0] - answers[3].float())
