@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -11,11 +12,49 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from probe.kernels.selective_scan import selective_scan
-from probe.kernels.selective_scan.reference import selective_scan_step
+from probe.kernels.selective_scan.reference import selective_scan_states, selective_scan_step
 from probe.models.short_convolution import NoConvolution, ShortConvolution
 
 Source = Literal["selective", "constant"]
 Switch = Literal["on", "off"]
+
+
+@dataclass(frozen=True, eq=False)
+class MambaInside:
+    """The inner quantities of a Mamba mixer on a batch.
+
+    Attributes:
+        convolution: what leaves the short convolution and its SiLU, and enters the scan.
+        delta: the step sizes, after bias and softplus.
+        B: what is written to the state.
+        C: what is read from it.
+        gate: the factor on the scan's output, after its SiLU; None without a gate.
+        states: h_t after every token.
+        rates: the continuous decay rates A, negative.
+    """
+
+    convolution: Float[Tensor, "batch time inner"]
+    delta: Float[Tensor, "batch time inner"]
+    B: Float[Tensor, "batch time state"]
+    C: Float[Tensor, "batch time state"]
+    gate: Float[Tensor, "batch time inner"] | None
+    states: Float[Tensor, "batch time inner state"]
+    rates: Float[Tensor, "inner state"]
+
+    def attention(self, at: int) -> Float[Tensor, "batch source inner"]:
+        """Returns by how much each earlier token's convolution output enters a token's scan output, channel by channel.
+
+        The implicit attention of Ali et al. (2024), arXiv:2403.01590, eq. 11, without the skip D: the sum over states
+        of C_t exp(A (delta_(s+1) + ... + delta_t)) delta_s B_s.
+
+        Args:
+            at: the place of the token that reads.
+        """
+        elapsed = self.delta[:, : at + 1].cumsum(1)
+        since = elapsed[:, -1:] - elapsed
+        decay = torch.exp(since.unsqueeze(-1) * self.rates)
+        read: Tensor = torch.einsum("bsin,bn,bsn->bsi", decay, self.C[:, at], self.B[:, : at + 1])
+        return read * self.delta[:, : at + 1]
 
 
 class Mamba(nn.Module):
@@ -91,6 +130,16 @@ class Mamba(nn.Module):
         y = selective_scan(x, delta, self._rates(), b, c, self.D, z, self._step_bias(), backend=self.backend)
         result: Tensor = self.out_proj(y)
         return result
+
+    @torch.no_grad()
+    def inside(self, hidden: Float[Tensor, "batch time width"]) -> MambaInside:
+        """Returns what happens inside the mixer at every token, by the reference scan."""
+        x, z = self._inputs(hidden)
+        x = self.conv1d(x, backend="reference")
+        delta, b, c = self._selected(x)
+        _, states = selective_scan_states(x, delta, self._rates(), b, c, self.D, z, self._step_bias())
+        step = F.softplus(delta + self._step_bias())
+        return MambaInside(x, step, b, c, None if z is None else F.silu(z), states, self._rates())
 
     def start(self, batch: int) -> tuple[Tensor, ...]:
         """Returns the state before the first token: the convolution's past and the scan's state, zeros."""

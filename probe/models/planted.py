@@ -50,17 +50,18 @@ class Planted(nn.Module):
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """Returns what the block writes to the stream."""
-        dim, stream = self.dim, hidden.double()
-        token, w = stream[..., :dim], stream[..., dim : 2 * dim]
-        written = torch.zeros_like(stream)
+        stream = hidden.double()
+        token = stream[..., : self.dim]
+        gathered = torch.zeros_like(stream[..., : self.dim**2 + self.dim])
         if self.algorithm == "gather":
-            self._gather(token, stream, written)
+            change, gathered = self._gather(token, stream, gathered)
         else:
-            written[..., dim : 2 * dim] = self._change(w, *_moments(token))
-        if self.algorithm != "gradient":
-            # a coordinate of its own that no answer needs
-            written[..., -1] = torch.tanh(token.sum(-1) + self.index)
-        written[..., 2 * dim] = (written[..., dim : 2 * dim] * token).sum(-1) * _asked(token)
+            change = self._change(stream[..., self.dim : 2 * self.dim], *_moments(token))
+        answer = (change * token).sum(-1, keepdim=True) * _asked(token)[:, None]
+        idle = stream.new_zeros(*stream.shape[:2], stream.shape[-1] - planted_width(self.dim))
+        # a coordinate of its own that no answer needs
+        spare = torch.tanh(token.sum(-1, keepdim=True) + self.index) * float(self.algorithm != "gradient")
+        written = torch.cat([torch.zeros_like(token), change, answer, gathered, idle, spare], dim=-1)
         result: Tensor = written.to(hidden.dtype)
         return result
 
@@ -75,16 +76,17 @@ class Planted(nn.Module):
         mask[first:last] = 1.0
         return _solution(hessian, correlation) * mask
 
-    def _gather(self, token: Tensor, stream: Tensor, written: Tensor) -> None:
-        dim, start = self.dim, 2 * self.dim + 1
-        there = slice(start, start + dim * dim), slice(start + dim * dim, start + dim * dim + dim)
+    def _gather(self, token: Tensor, stream: Tensor, nothing: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns what the block adds to the weights and to the moments: the last solves, the others gather."""
+        dim = self.dim
+        start = 2 * dim + 1
         if self.index == self.blocks - 1:
-            hessian = stream[..., there[0]].reshape(*stream.shape[:2], dim, dim)
-            written[..., dim : 2 * dim] = _solution(hessian, stream[..., there[1]], rounding=1e-6)
-            return
-        own = torch.arange(token.shape[1] // 2, device=token.device) % max(1, self.blocks - 1) == self.index
+            hessian = stream[..., start : start + dim * dim].reshape(*stream.shape[:2], dim, dim)
+            correlation = stream[..., start + dim * dim : start + nothing.shape[-1]]
+            return _solution(hessian, correlation, rounding=1e-6), nothing
+        own = torch.arange(token.shape[1] // 2, device=token.device) % (self.blocks - 1) == self.index
         hessian, correlation = _moments(token, own)
-        written[..., there[0]], written[..., there[1]] = hessian.flatten(-2), correlation
+        return torch.zeros_like(token), torch.cat([hessian.flatten(-2), correlation], dim=-1)
 
     def flops(self, time: int) -> int:
         """Returns the forward floating-point operations for one sequence, of sums and products with the moments."""

@@ -284,3 +284,18 @@ def test_operations_are_counted_part_by_part():
     assert Mamba(WIDTH, 1, conv="off").flops(1) == whole - 2 * 64 * 4
     assert Mamba(WIDTH, 1, B="constant").flops(1) == whole - 2 * 64 * 16
     assert Mamba(WIDTH, 1, delta="constant").flops(1) == whole - 2 * (64 * 2 + 2 * 64)
+
+
+@pytest.mark.parametrize("settings", [{}, CONSTANT, {"conv": "off", "gate": "off"}])
+def test_what_happens_inside_makes_what_comes_out(settings):
+    """The states, read by C, skipped by D and gated, are the mixer's output; so is the implicit attention's sum."""
+    mixer, hidden = ablated(**settings), torch.randn(2, 9, WIDTH, dtype=torch.float64)
+    inside = mixer.inside(hidden)
+    skipped = mixer.D * inside.convolution
+    read = torch.einsum("btis,bts->bti", inside.states, inside.C) + skipped
+    gated = read if inside.gate is None else read * inside.gate
+    with torch.no_grad():
+        torch.testing.assert_close(mixer.out_proj(gated), mixer(hidden))
+    for at in (0, 4, 8):
+        attended = torch.einsum("bsi,bsi->bi", inside.attention(at), inside.convolution[:, : at + 1])
+        torch.testing.assert_close(attended + skipped[:, at], read[:, at])

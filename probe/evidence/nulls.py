@@ -1,0 +1,73 @@
+"""What a layer curve looks like where nothing was learned: the nulls beside every figure.
+
+What the inputs alone tell of the answer stands in every curve already: layer 0 at a query is its token's read-in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from probe.capture import Captured, NativeModel
+from probe.checkpoint import Checkpoint
+from probe.config import FitConfig
+from probe.errors import ProbeError
+from probe.evidence.known import Targets, know
+from probe.fit import Subject, prepare
+from probe.models import ResidualModel
+from probe.randomness import key
+from probe.statistics import LayerErrors
+from probe.tasks import Prompts
+
+
+def untrained(found: Checkpoint, seed: int) -> Checkpoint:
+    """Returns the same model with fresh weights, drawn as those of a training are.
+
+    Raises:
+        ProbeError: if the model is not one of ours, so that nothing tells how its weights were drawn.
+    """
+    if not isinstance(found.model, ResidualModel):
+        raise ProbeError(
+            f"{found.name} is a {type(found.model).__name__}, but an untrained model is drawn for our own layouts "
+            "alone. Leave this null out."
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key(seed, "untrained") % 2**63)
+        model = ResidualModel(found.model.config)
+    model.eval().requires_grad_(False)
+    return replace(found, name=f"{found.name}-untrained", stream=NativeModel(model), digest="")
+
+
+def untrained_errors(subject: Subject, config: FitConfig) -> LayerErrors:
+    """Returns the errors of heads for y on the untrained model, on the same prompts."""
+    return control_errors(untrained(subject.checkpoint, config.seed), subject, config)
+
+
+def control_errors(found: Checkpoint, subject: Subject, config: FitConfig) -> LayerErrors:
+    """Returns the errors of heads for y on another checkpoint, on the subject's prompts and contexts.
+
+    A model trained on one fixed w shows what its layers tell of fresh ones without having learned to learn.
+
+    Raises:
+        ProbeError: if the checkpoint does not fit the task.
+    """
+    contexts = ",".join(map(str, subject.contexts))
+    other = prepare(replace(config, context=contexts, head=("linear",)), [found])[0]
+    return know(other, _answers, config)[1]["y"]
+
+
+def shuffled_errors(subject: Subject, config: FitConfig) -> LayerErrors:
+    """Returns the errors of heads that are fitted to, and judged by, another prompt's targets.
+
+    Anything below 1 would be a leak between prompts.
+    """
+
+    def ask(prompts: Prompts, captured: Captured) -> Targets:
+        return {"shuffled": subject.task.encoded(prompts).roll(1, 0)}
+
+    return know(subject, ask, config)[1]["shuffled"]
+
+
+def _answers(prompts: Prompts, captured: Captured) -> Targets:
+    return {"y": prompts.targets}

@@ -1,0 +1,67 @@
+"""Claims: derivatives with respect to the examples' y are those of the algorithm a model runs, and forgetting shows."""
+
+import math
+
+import pytest
+import torch
+
+from probe import checkpoint
+from probe.config import FitConfig, ModelConfig
+from probe.evidence.influence import attention_to_examples, derivatives, half_life, influence, inside_mamba
+from probe.fit import prepare
+from probe.models import ResidualModel
+from probe.randomness import PromptSource
+
+
+@pytest.fixture(scope="module")
+def mamba(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("mamba") / "mamba.pt"
+    about = {"task": "linear", "dim": 3, "context": 6, "seed": 0, "step": 0, "command": ""}
+    checkpoint.save(path, ResidualModel(ModelConfig(layout="MAM", dim=3, width=16, attention_heads=2)), about)
+    return prepare(FitConfig(ckpt=(str(path),), task="linear", head=("lens",), context="6"))[0]
+
+
+def test_a_solvers_influences_are_least_squares_own(planted_subject):
+    """To float32; with ten examples in three dimensions least squares is linear in y."""
+    subject, config = planted_subject("solve")
+    found = influence(subject, config)
+    torch.testing.assert_close(found.model.estimate(), found.solver.estimate(), rtol=1e-3, atol=1e-4)
+    assert found.agreement.estimate() > 0.999
+    assert found.half_life > 20
+
+
+def test_derivatives_are_finite_differences(mamba):
+    prompts = mamba.task.draw(PromptSource(0, "score", range(3)), 6)
+    found = derivatives(mamba, prompts)
+    for example in (0, 5):
+        moved, step = prompts.inputs.clone(), 1e-2
+        moved[:, 2 * example + 1, 0] += step
+        back = prompts.inputs.clone()
+        back[:, 2 * example + 1, 0] -= step
+        with torch.no_grad():
+            difference = (mamba.model.run(moved)[:, -1, 0] - mamba.model.run(back)[:, -1, 0]) / (2 * step)
+        torch.testing.assert_close(found[:, example], difference.double(), rtol=1e-2, atol=1e-4)
+
+
+def test_half_life_is_that_of_an_exponential_and_infinite_without_forgetting():
+    lag = torch.arange(9, -1, -1, dtype=torch.float64)
+    assert half_life(0.7 * 2 ** (-lag / 3)) == pytest.approx(3)
+    assert half_life(torch.ones(10, dtype=torch.float64)) == math.inf
+
+
+def test_the_inside_of_every_mamba_block_is_seen_and_only_theirs(mamba):
+    """What they write is their mixer's part of the stream's change; shares of attention sum to one."""
+    prompts = mamba.task.draw(PromptSource(0, "score", range(3)), 6)
+    found = inside_mamba(mamba, prompts)
+    assert sorted(found) == [1, 3]
+    model = mamba.model.model
+    stream = model.embed(prompts.inputs)
+    for layer, block in enumerate(model.blocks, start=1):
+        if layer in found:
+            expected = block.mixer.inside(block.norm(stream))
+            torch.testing.assert_close(found[layer].states, expected.states)
+            shares = attention_to_examples(found[layer])
+            assert shares.shape == (3, 6)
+            torch.testing.assert_close(shares.sum(-1), torch.ones(3, dtype=torch.float64))
+        stream = block(stream)

@@ -1,0 +1,73 @@
+"""Claims: nothing is read from models and targets in which there is nothing to read."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from probe import checkpoint
+from probe.capture import NativeModel
+from probe.config import FitConfig, ModelConfig
+from probe.errors import ProbeError
+from probe.evidence.nulls import control_errors, shuffled_errors, untrained, untrained_errors
+from probe.fit import measure, prepare
+from probe.models import ResidualModel
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A small Mamba, far from its first weights."""
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("trained") / "m.pt"
+    about = {"task": "linear", "dim": 3, "context": 4, "seed": 0, "step": 0, "command": ""}
+    checkpoint.save(path, ResidualModel(ModelConfig(layout="M2", dim=3, width=8)), about)
+    config = FitConfig(ckpt=(str(path),), task="linear", head=("linear",), context="2,4", prompts=256, score=128)
+    return prepare(config)[0], config
+
+
+def test_the_untrained_model_has_the_same_shape_and_other_weights(trained):
+    subject, _ = trained
+    fresh = untrained(subject.checkpoint, 0)
+    assert fresh.stream.anatomy == subject.model.anatomy
+    weights, before = fresh.model.state_dict(), subject.checkpoint.model.state_dict()
+    assert not torch.equal(weights["read_in.weight"], before["read_in.weight"])
+    again, other = untrained(subject.checkpoint, 0), untrained(subject.checkpoint, 1)
+    assert torch.equal(again.model.state_dict()["read_in.weight"], weights["read_in.weight"])
+    assert not torch.equal(other.model.state_dict()["read_in.weight"], weights["read_in.weight"])
+
+
+def test_its_errors_are_those_of_heads_fitted_to_it(trained):
+    subject, config = trained
+    found = untrained_errors(subject, config)
+    direct = measure(prepare(config, [untrained(subject.checkpoint, config.seed)])[0], config, lambda *_: None)[1]
+    torch.testing.assert_close(found.ratio.estimate(), direct["linear"].ratio.estimate())
+    assert (found.layers, found.contexts) == ([0, 1, 2], [2, 4])
+
+
+def test_shuffled_targets_are_not_found_even_where_the_answer_stands_in_the_stream(planted_subject):
+    subject, config = planted_subject("solve")
+    assert shuffled_errors(subject, config).ratio.estimate().min() > 0.95
+
+
+def test_a_control_is_measured_on_the_subjects_own_prompts(planted_subject):
+    subject, config = planted_subject("gradient")
+    other, _ = planted_subject("solve")
+    errors = control_errors(other.checkpoint, subject, config).ratio.estimate()[:, -1]
+    assert errors[0] > 0.9
+    assert errors[-1] < 0.01
+
+
+def test_only_our_own_layouts_can_be_drawn_anew(trained):
+    subject, _ = trained
+    stream = Theirs(subject.checkpoint.model)
+    foreign = replace(subject.checkpoint, name="theirs", stream=stream)
+    with pytest.raises(ProbeError, match="theirs is a Linear"):
+        untrained(foreign, 0)
+
+
+class Theirs(NativeModel):
+    """A model that is not one of our own layouts."""
+
+    def __init__(self, model: ResidualModel) -> None:
+        super().__init__(model)
+        self.model = torch.nn.Linear(2, 2)
