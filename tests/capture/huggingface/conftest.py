@@ -57,8 +57,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is fetched, whatever a test names."""
-    hub = pytest.importorskip("huggingface_hub", reason="the extra huggingface is not installed")
-    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
+    constants = pytest.importorskip("huggingface_hub.constants", reason="the extra huggingface is not installed")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
 
 
 @cache

@@ -52,8 +52,8 @@ def test_parameters_up_to_the_last_layer_are_all_but_the_decoders_own(tiny, kind
 @pytest.mark.parametrize(
     ("kind", "settings", "ours", "blocks"),
     [
-        ("mamba", {"state_size": 16}, "M3", 1),
-        ("mamba2", {"state_size": 64, "num_heads": 1, "head_dim": 64}, "D3", 1),
+        ("mamba", {"state_size": 16, "intermediate_size": 64}, "M3", 1),
+        ("mamba2", {"state_size": 64, "num_heads": 2, "head_dim": 32}, "D3", 1),
         ("gpt2", {}, "(AF)3", 2),
         ("rwkv", {"intermediate_size": None}, "(RC)3", 2),
     ],
