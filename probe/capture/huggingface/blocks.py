@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 from torch import nn
 
-# part of a module's class name -> its letter, as in the layout text, or ? where that has none; the first that fits
+# what a module's class name holds, in small letters -> its letter as in the layout text, or ? where that has none;
+# the first that fits counts
 KINDS: dict[str, str] = {
     "rwkvselfattention": "R",
     "rwkvfeedforward": "C",
@@ -24,7 +26,7 @@ KINDS: dict[str, str] = {
     "attention": "A",
     "mlp": "F",
     "feedforward": "F",
-    "moe": "F",
+    "sparsemoe|moe$": "F",  # where all of a family's class names have it, as in OLMoE
 }
 
 # the operations of one token beside the maps, by letter, from the module and the model's settings; see `flops`
@@ -45,7 +47,7 @@ def mixers(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Yields the mixers of a block with their letters, in order, and nothing inside them."""
     for child in block.children():
         kind = type(child).__name__.lower()
-        letter = next((letter for part, letter in KINDS.items() if part in kind), None)
+        letter = next((letter for pattern, letter in KINDS.items() if re.search(pattern, kind)), None)
         if letter is not None:
             yield letter, child
         else:
@@ -106,12 +108,13 @@ def _read_in(module: nn.Module, others: Sequence[nn.Module]) -> Iterator[nn.Para
 def _matrices(block: nn.Module, config: Any) -> float:
     """Returns the weights that multiply a token: of a stack of experts the share that a token is sent to."""
     experts = getattr(config, "num_local_experts", None) or getattr(config, "num_experts", None) or 0
+    chosen = getattr(config, "num_experts_per_tok", None) or experts
     total = 0.0
     for name, parameter in block.named_parameters():
         if parameter.ndim < 2 or parameter.numel() == parameter.shape[-1] or name.endswith("A_log"):
             continue
         sent = parameter.ndim == 3 and parameter.shape[0] == experts > 1
-        total += parameter.numel() * (config.num_experts_per_tok / experts if sent else 1)
+        total += parameter.numel() * (chosen / experts if sent else 1)
     return total
 
 

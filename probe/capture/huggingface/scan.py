@@ -14,7 +14,8 @@ from probe.kernels.backends import load
 from probe.kernels.causal_conv1d import causal_conv1d
 from probe.kernels.selective_scan import BACKENDS, selective_scan
 
-MIXERS = frozenset({"MambaMixer", "FalconMambaMixer", "JambaMambaMixer"})
+# whether a mixer norms the step size, B and C that it selects, with weights
+MIXERS: dict[str, bool] = {"MambaMixer": False, "FalconMambaMixer": True, "JambaMambaMixer": True}
 OWN = frozenset({"auto", "reference"})
 
 
@@ -32,11 +33,18 @@ def use_scan(model: nn.Module, backend: str) -> None:
     if backend not in OWN:
         load("selective_scan", BACKENDS, backend)
     for mixer in model.modules():
-        if type(mixer).__name__ not in MIXERS or mixer.activation not in ("silu", "swish"):
-            continue
-        mixer.__dict__.pop("forward", None)
-        if backend not in OWN:
-            mixer.__dict__["forward"] = partial(_forward, mixer, mixer.forward, backend)
+        if _is_known(mixer):
+            mixer.__dict__.pop("forward", None)
+            if backend not in OWN:
+                mixer.__dict__["forward"] = partial(_forward, mixer, mixer.forward, backend)
+
+
+def _is_known(mixer: Any) -> bool:
+    """Returns whether a module is a mixer that computes what `_forward` does; others stay as they are."""
+    kind = type(mixer).__name__
+    if kind not in MIXERS or mixer.activation not in ("silu", "swish"):
+        return False
+    return MIXERS[kind] == hasattr(mixer, "dt_layernorm")
 
 
 def _forward(
@@ -56,7 +64,7 @@ def _forward(
     x = causal_conv1d(x, mixer.conv1d.weight.squeeze(1), bias, backend=backend)
     sizes = [mixer.time_step_rank, mixer.ssm_state_size, mixer.ssm_state_size]
     step, b, c = mixer.x_proj(x).split(sizes, dim=-1)
-    if hasattr(mixer, "dt_layernorm"):  # FalconMamba and Jamba norm what is selected
+    if MIXERS[type(mixer).__name__]:
         step, b, c = mixer.dt_layernorm(step), mixer.b_layernorm(b), mixer.c_layernorm(c)
     step = F.linear(step, mixer.dt_proj.weight)
     rates = -torch.exp(mixer.A_log.float())

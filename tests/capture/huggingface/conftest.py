@@ -45,6 +45,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "llama": {},
     "mamba": {"state_size": 4},
     "mamba2": {"state_size": 8, "num_heads": 4, "head_dim": 16, "n_groups": 1, "chunk_size": 8},
+    "olmoe": {"num_experts": 4, "num_experts_per_tok": 2},
     "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
     "recurrent_gemma": {
         "block_types": ["recurrent", "recurrent", "attention"], "lru_width": 32, "logits_soft_cap": 3.0,

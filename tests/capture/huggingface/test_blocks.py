@@ -20,6 +20,7 @@ from probe.models import ResidualModel
         ("jamba", "[MF][AF][MF]"),
         ("llama", "[AF]3"),
         ("mamba2", "D3"),
+        ("olmoe", "[AF]3"),
         ("opt", "[AF]3"),
         ("recurrent_gemma", "[?F]2[AF]"),
         ("rwkv", "[RC]3"),

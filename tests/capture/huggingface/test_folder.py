@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,13 @@ def test_a_folder_that_is_not_whole_gets_one_sentence(saved, spoil, sentence):
     assert "\n" not in str(raised.value)
     assert str(raised.value).endswith(".")
     assert str(folder) in str(raised.value)
+
+
+def test_without_the_library_the_sentence_names_the_extra(saved, monkeypatch):
+    folder = saved("gpt2")
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ProbeError, match=r'needs the package transformers.*pip install "probe\[huggingface\]"'):
+        read(folder)
 
 
 def test_a_missing_file_of_several_is_named(saved):

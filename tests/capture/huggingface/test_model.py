@@ -20,7 +20,7 @@ BLOCKS = {
     "mamba2": lambda model: model.backbone.layers,
     "rwkv": lambda model: model.rwkv.blocks,
 }
-UNLISTED = ["bloom", "cohere", "falcon", "falcon_h1", "granite", "opt", "recurrent_gemma"]
+UNLISTED = ["bloom", "cohere", "falcon", "falcon_h1", "granite", "olmoe", "opt", "recurrent_gemma"]
 SCALED = ["cohere", "falcon_h1", "gemma2", "granite", "recurrent_gemma"]
 
 

@@ -16,7 +16,7 @@ CONFIG = {
     "d_model": 32, "n_layer": 3, "vocab_size": SYMBOLS, "ssm_cfg": {}, "rms_norm": True, "residual_in_fp32": True,
     "fused_add_norm": True, "pad_vocab_size_multiple": 8, "tie_embeddings": False,
 }  # fmt: skip
-MAMBA2 = {"layer": "Mamba2", "d_state": 64, "headdim": 16}
+MAMBA2 = {"layer": "Mamba2", "d_state": 64, "headdim": 8}  # our Mamba-2 has eight heads
 
 
 def native(layout):
