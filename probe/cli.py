@@ -19,6 +19,7 @@ import tyro
 from probe.config import (
     CheckConfig,
     CompareConfig,
+    ConvertConfig,
     EvaluateConfig,
     FitConfig,
     ListConfig,
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "compare": CompareConfig,
     "plot": PlotConfig,
     "check": CheckConfig,
+    "convert": ConvertConfig,
     "list": ListConfig,
 }
 DESCRIPTION = "What does each block of a sequence model add? Fits heads on the residual stream, layer by layer."
@@ -123,10 +125,10 @@ def _measure(
 ) -> int:
     """Refuses what cannot be written, runs a verb, and writes its record and its picture."""
     from probe import records
-    from probe.checkpoint import find
+    from probe.checkpoint import find, name_of
     from probe.plots import save_figure
 
-    stem = Path(config.out or _default_stem(verb, [find(name).stem for name in config.ckpt], config.task))
+    stem = Path(config.out or _default_stem(verb, [name_of(find(name)) for name in config.ckpt], config.task))
     picture = stem.with_name(f"{stem.name}.png")
     for path in (*records.record_paths(stem), picture):
         records.check_writable(path)
@@ -157,6 +159,16 @@ def _check(config: CheckConfig, command: str) -> int:
     for finding in findings:
         print(f"{'ok  ' if finding.held else 'FAIL'}  {finding.claim} ({finding.seen})")
     return 0 if all(finding.held for finding in findings) else 1
+
+
+def _convert(config: ConvertConfig, command: str) -> int:
+    from probe.convert import convert_checkpoint
+
+    done = convert_checkpoint(config, command)
+    print(f"{done.path}: {done.layout}, task {done.task}, {done.context} examples, digest {done.digest}")
+    for line in done.remarks:
+        print(f"  {line}")
+    return 0
 
 
 def _list(config: ListConfig, command: str) -> int:
@@ -222,6 +234,7 @@ RUN: dict[type, Callable[[Any, str], int]] = {
     CompareConfig: _compare,
     PlotConfig: _plot,
     CheckConfig: _check,
+    ConvertConfig: _convert,
     ListConfig: _list,
 }
 
