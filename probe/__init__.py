@@ -13,10 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from probe.capture import NativeModel, capture
+    from probe.capture import ModuleModel, NativeModel, Place, capture
     from probe.check import check_checkpoint
     from probe.checkpoint import Checkpoint
     from probe.checkpoint import load as load_checkpoint
+    from probe.checkpoint import of as make_checkpoint
     from probe.compare import compare_models
     from probe.config import (
         CheckConfig,
@@ -45,7 +46,9 @@ _HOMES = {
     "EvaluateConfig": ("probe.config", "EvaluateConfig"),
     "FitConfig": ("probe.config", "FitConfig"),
     "ModelConfig": ("probe.config", "ModelConfig"),
+    "ModuleModel": ("probe.capture", "ModuleModel"),
     "NativeModel": ("probe.capture", "NativeModel"),
+    "Place": ("probe.capture", "Place"),
     "PlotConfig": ("probe.config", "PlotConfig"),
     "ProbeError": ("probe.errors", "ProbeError"),
     "Record": ("probe.records", "Record"),
@@ -58,6 +61,7 @@ _HOMES = {
     "fit_heads": ("probe.fit", "fit_heads"),
     "load_checkpoint": ("probe.checkpoint", "load"),
     "load_record": ("probe.records", "load"),
+    "make_checkpoint": ("probe.checkpoint", "of"),
     "make_learner": ("probe.learners", "make"),
     "make_task": ("probe.tasks", "make"),
     "save_record": ("probe.records", "save"),
@@ -71,7 +75,9 @@ __all__ = [
     "EvaluateConfig",
     "FitConfig",
     "ModelConfig",
+    "ModuleModel",
     "NativeModel",
+    "Place",
     "PlotConfig",
     "ProbeError",
     "Record",
@@ -84,6 +90,7 @@ __all__ = [
     "fit_heads",
     "load_checkpoint",
     "load_record",
+    "make_checkpoint",
     "make_learner",
     "make_task",
     "save_record",

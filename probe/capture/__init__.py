@@ -3,6 +3,7 @@
 from probe.capture.anatomy import Anatomy, DescribedModel
 from probe.capture.hooks import Captured, Place, StreamModel, capture
 from probe.capture.invariants import Finding, check_invariants
+from probe.capture.module import ModuleModel
 from probe.capture.native import NativeModel
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Captured",
     "DescribedModel",
     "Finding",
+    "ModuleModel",
     "NativeModel",
     "Place",
     "StreamModel",
