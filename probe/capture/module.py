@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from probe.capture.anatomy import Anatomy
-from probe.capture.hooks import Place, watching
-from probe.capture.trial import Trial, noise, try_out, weightless_copy
+from probe.capture.flops import count_flops
+from probe.capture.hooks import Place
+from probe.capture.trial import noise, try_out
 from probe.errors import ProbeError, suggest
 
 Residual = Literal["pre", "post", "none", "parallel"]
@@ -73,7 +72,7 @@ class ModuleModel:
         self.places: Sequence[Place] = _checked([place_at(module, each) for each in places])
         self._decode, self._normalise, self._predictions = decode, normalise or itself, predictions or found_predictions
         self._inputs, self._symbols = inputs, symbols
-        trial = self._try()
+        trial = try_out(module, noise(module, (2, 3), inputs, symbols), self.places, self._predictions, decode)
         self.width = trial.width
         blocks = len(self.places) - 1
         self.anatomy = Anatomy(
@@ -99,33 +98,12 @@ class ModuleModel:
         """Returns what the final norm and the read-out make of a stream."""
         return self._decode(stream)
 
-    @torch.no_grad()
     def flops(self, time: int) -> list[int]:
-        """Returns the forward floating-point operations for one sequence up to each layer, [blocks + 1].
-
-        Matrix products, convolutions and attention are counted, as `torch.utils.flop_counter` does; a kernel of one's
-        own counts nothing.
-        """
-        try:
-            # fused kernels, such as those of nn.LSTM, are counted only where they are taken apart: without weights
-            return self._count_flops(*weightless_copy(self.model, self.places), time)
-        except Exception:  # whatever cannot be copied, or asks for a value, is counted as it runs
-            return self._count_flops(self.model, self.places, time)
+        """Returns the forward floating-point operations for one sequence up to each layer (see `count_flops`)."""
+        return count_flops(self.model, noise(self.model, (1, time), self._inputs, self._symbols), self.places)
 
     def use_kernel(self, backend: str) -> None:
         """Leaves the module as it is: it has no kernels of ours to choose from."""
-
-    def _count_flops(self, module: nn.Module, places: Sequence[Place], time: int) -> list[int]:
-        counts: list[int] = []
-        tokens = noise(module, (1, time), self._inputs, self._symbols)
-        counter = FlopCounterMode(display=False)
-        with counter, watching(places, lambda layer, stream: counts.append(counter.get_total_flops())):
-            module(tokens)
-        return counts
-
-    def _try(self) -> Trial:
-        tokens = noise(self.model, (2, 3), self._inputs, self._symbols)
-        return try_out(self.model, tokens, self.places, self._predictions, self._decode)
 
 
 def place_at(module: nn.Module, place: Place | str) -> Place:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -80,14 +79,6 @@ def try_out(
 def count(parameters: Sequence[Tensor]) -> int:
     """Returns how many numbers parameters hold together, each counted once."""
     return sum({id(weight): weight.numel() for weight in parameters}.values())
-
-
-def weightless_copy(module: nn.Module, places: Sequence[Place]) -> tuple[nn.Module, list[Place]]:
-    """Returns a copy of a module on the meta device, which takes no memory, and its places."""
-    memo: dict[int, Any] = {id(each): nn.Parameter(each.to("meta"), False) for each in module.parameters()}
-    memo |= {id(each): each.to("meta") for each in module.buffers()}
-    copied = copy.deepcopy(module, memo)
-    return copied, [replace(place, module=memo[id(place.module)]) for place in places]
 
 
 @contextmanager
