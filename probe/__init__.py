@@ -13,7 +13,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from probe.capture import ModuleModel, NativeModel, Place, capture
+    from probe.capture import (
+        ModuleModel,
+        NativeModel,
+        NnsightModel,
+        Place,
+        capture,
+        capture_by_path,
+        from_transformer_lens,
+        hooked,
+        run_with_cache,
+    )
     from probe.check import check_checkpoint
     from probe.checkpoint import Checkpoint
     from probe.checkpoint import load as load_checkpoint
@@ -49,21 +59,26 @@ _HOMES = {
     "ModuleModel": ("probe.capture", "ModuleModel"),
     "NativeModel": ("probe.capture", "NativeModel"),
     "Place": ("probe.capture", "Place"),
+    "NnsightModel": ("probe.capture", "NnsightModel"),
     "PlotConfig": ("probe.config", "PlotConfig"),
     "ProbeError": ("probe.errors", "ProbeError"),
     "Record": ("probe.records", "Record"),
     "ResidualModel": ("probe.models", "ResidualModel"),
     "TrainConfig": ("probe.config", "TrainConfig"),
     "capture": ("probe.capture", "capture"),
+    "capture_by_path": ("probe.capture", "capture_by_path"),
     "check_checkpoint": ("probe.check", "check_checkpoint"),
     "compare_models": ("probe.compare", "compare_models"),
     "evaluate_models": ("probe.evaluate", "evaluate_models"),
     "fit_heads": ("probe.fit", "fit_heads"),
+    "from_transformer_lens": ("probe.capture", "from_transformer_lens"),
+    "hooked": ("probe.capture", "hooked"),
     "load_checkpoint": ("probe.checkpoint", "load"),
     "load_record": ("probe.records", "load"),
     "make_checkpoint": ("probe.checkpoint", "of"),
     "make_learner": ("probe.learners", "make"),
     "make_task": ("probe.tasks", "make"),
+    "run_with_cache": ("probe.capture", "run_with_cache"),
     "save_record": ("probe.records", "save"),
     "train_model": ("probe.train", "train_model"),
 }
@@ -77,6 +92,7 @@ __all__ = [
     "ModelConfig",
     "ModuleModel",
     "NativeModel",
+    "NnsightModel",
     "Place",
     "PlotConfig",
     "ProbeError",
@@ -84,15 +100,19 @@ __all__ = [
     "ResidualModel",
     "TrainConfig",
     "capture",
+    "capture_by_path",
     "check_checkpoint",
     "compare_models",
     "evaluate_models",
     "fit_heads",
+    "from_transformer_lens",
+    "hooked",
     "load_checkpoint",
     "load_record",
     "make_checkpoint",
     "make_learner",
     "make_task",
+    "run_with_cache",
     "save_record",
     "train_model",
 ]
