@@ -58,6 +58,7 @@ def hooks(model):
     return sum(len(each._forward_hooks) + len(each._forward_pre_hooks) for each in model.modules())
 
 
+@torch.no_grad()  # as captures are made: torch runs an LSTM by another kernel where gradients may be asked for
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_architecture_computes_the_same_and_shows_the_same(lens, architecture):
     model, inputs = native(architecture), draw()
@@ -147,7 +148,7 @@ def bridges(lens, folder):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         sizes = {"d_model": 8, "n_layers": 2, "n_heads": 2, "d_head": 4, "n_ctx": 9, "d_vocab": 20, "d_mlp": 16}
-        yield "native", lens.model_bridge.TransformerBridge.boot_native({**sizes, "act_fn": "gelu"}), None
+        yield "native", lens.TransformerBridge.boot_native({**sizes, "act_fn": "gelu"}), None
         for name, model in (
             ("gpt2", transformers.GPT2LMHeadModel(
                 transformers.GPT2Config(n_embd=8, n_layer=2, n_head=2, n_positions=9, **shared))),
@@ -160,7 +161,7 @@ def bridges(lens, folder):
             model.save_pretrained(folder / name)
             blocks = next(each for each in model.modules() if isinstance(each, nn.ModuleList) and len(each) == 2)
             sizes = [sum(weight.numel() for weight in part.parameters()) for part in (model.base_model, *blocks)]
-            yield name, lens.model_bridge.TransformerBridge.boot_transformers(str(folder / name)), sizes
+            yield name, lens.TransformerBridge.boot_transformers(str(folder / name)), sizes
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -172,7 +173,6 @@ def test_a_bridge_is_a_source_of_streams_with_its_weights_folded_and_not(lens, t
         for folded in (False, True):
             if folded:
                 bridge.enable_compatibility_mode()
-            before = hooks(bridge)
             model, inputs = from_transformer_lens(bridge), symbols()
             assert isinstance(model, DescribedModel)
             found = capture(model, inputs, torch.arange(TIME))
@@ -183,11 +183,10 @@ def test_a_bridge_is_a_source_of_streams_with_its_weights_folded_and_not(lens, t
             for layer in (1, 2):
                 assert torch.equal(found.stream[layer], cache["resid_post", layer - 1]), name
             assert [finding for finding in check_invariants(model, inputs) if not finding.held] == []
-            assert folded == (plain is not None) and not (folded and torch.allclose(plain, found.stream[-1])), name
-            plain = found.stream[-1]
+            assert not (folded and torch.allclose(plain, found.output)), name  # or folding did nothing
+            plain = found.output
             assert (model.width, model.anatomy.symbols, model.anatomy.outputs) == (8, 20, 20)
             assert model.flops(TIME)[1] > 0
-            assert hooks(bridge) - before in (0, hooks(bridge) - before)
             counted = model.anatomy.parameters
             if sizes:  # which tie their read-out, or have it beside the base model
                 final = sum(weight.numel() for weight in bridge.ln_final.parameters())
