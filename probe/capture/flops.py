@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from probe.capture.hooks import Place, watching
 
@@ -34,7 +33,10 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        from torch.utils.flop_counter import flop_registry  # here, for it takes longer than all of capture to import
+
         self.total = 0
+        self._formulas = flop_registry
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -47,8 +49,8 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name = operation._overloadpacket
         if str(name) in ("aten.mkldnn_rnn_layer", "aten._cudnn_rnn"):
             self.total += _recurrent(arguments)
-        elif name in flop_registry:
-            self.total += flop_registry[name](*arguments, **(keywords or {}), out_val=result)
+        elif name in self._formulas:
+            self.total += self._formulas[name](*arguments, **(keywords or {}), out_val=result)
         return result
 
 

@@ -1,5 +1,7 @@
 """Claims: a bridge's stream is what its hooks see; our models, hooked, compute and show the same and can be edited."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -235,6 +237,22 @@ def test_a_model_without_blocks_or_read_out_is_refused_in_a_sentence():
         delattr(model, part)
         with pytest.raises(ProbeError, match=f"has no {part}, but a stack of blocks"):
             from_transformer_lens(model)
+
+
+def test_the_example_of_the_readme_runs_word_for_word(lens, monkeypatch):
+    pytest.importorskip("nnsight", reason="nnsight is an extra")
+    root = Path(__file__).parent.parent.parent
+    monkeypatch.chdir(root)
+    block = re.search(r"<!-- other tools -->\n```python\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    names: dict = {}
+    exec(block.group(1), names)
+    found, inputs = names["found"], names["inputs"]
+    captured = capture(found.stream, inputs, torch.arange(31))
+    assert torch.equal(capture(names["traced"], inputs, torch.arange(31)).stream, captured.stream)
+    for value, stream in zip(names["cache"].values(), captured.stream[1:], strict=True):
+        torch.testing.assert_close(value, stream)
+    assert not torch.allclose(names["halved"], names["output"])
 
 
 def test_where_transformer_lens_is_missing_the_extra_is_named(monkeypatch):
