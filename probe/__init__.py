@@ -13,10 +13,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from probe.capture import NativeModel, capture
+    from probe.capture import (
+        ModuleModel,
+        NativeModel,
+        NnsightModel,
+        Place,
+        capture,
+        capture_by_path,
+        from_transformer_lens,
+        hooked,
+        run_with_cache,
+    )
     from probe.check import check_checkpoint
     from probe.checkpoint import Checkpoint
     from probe.checkpoint import load as load_checkpoint
+    from probe.checkpoint import of as make_checkpoint
     from probe.compare import compare_models
     from probe.config import (
         CheckConfig,
@@ -48,22 +59,30 @@ _HOMES = {
     "EvaluateConfig": ("probe.config", "EvaluateConfig"),
     "FitConfig": ("probe.config", "FitConfig"),
     "ModelConfig": ("probe.config", "ModelConfig"),
+    "ModuleModel": ("probe.capture", "ModuleModel"),
     "NativeModel": ("probe.capture", "NativeModel"),
+    "Place": ("probe.capture", "Place"),
+    "NnsightModel": ("probe.capture", "NnsightModel"),
     "PlotConfig": ("probe.config", "PlotConfig"),
     "ProbeError": ("probe.errors", "ProbeError"),
     "Record": ("probe.records", "Record"),
     "ResidualModel": ("probe.models", "ResidualModel"),
     "TrainConfig": ("probe.config", "TrainConfig"),
     "capture": ("probe.capture", "capture"),
+    "capture_by_path": ("probe.capture", "capture_by_path"),
     "check_checkpoint": ("probe.check", "check_checkpoint"),
     "compare_models": ("probe.compare", "compare_models"),
     "convert_checkpoint": ("probe.convert", "convert_checkpoint"),
     "evaluate_models": ("probe.evaluate", "evaluate_models"),
     "fit_heads": ("probe.fit", "fit_heads"),
+    "from_transformer_lens": ("probe.capture", "from_transformer_lens"),
+    "hooked": ("probe.capture", "hooked"),
     "load_checkpoint": ("probe.checkpoint", "load"),
     "load_record": ("probe.records", "load"),
+    "make_checkpoint": ("probe.checkpoint", "of"),
     "make_learner": ("probe.learners", "make"),
     "make_task": ("probe.tasks", "make"),
+    "run_with_cache": ("probe.capture", "run_with_cache"),
     "save_record": ("probe.records", "save"),
     "train_model": ("probe.train", "train_model"),
 }
@@ -76,22 +95,30 @@ __all__ = [
     "EvaluateConfig",
     "FitConfig",
     "ModelConfig",
+    "ModuleModel",
     "NativeModel",
+    "NnsightModel",
+    "Place",
     "PlotConfig",
     "ProbeError",
     "Record",
     "ResidualModel",
     "TrainConfig",
     "capture",
+    "capture_by_path",
     "check_checkpoint",
     "compare_models",
     "convert_checkpoint",
     "evaluate_models",
     "fit_heads",
+    "from_transformer_lens",
+    "hooked",
     "load_checkpoint",
     "load_record",
+    "make_checkpoint",
     "make_learner",
     "make_task",
+    "run_with_cache",
     "save_record",
     "train_model",
 ]

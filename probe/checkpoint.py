@@ -176,6 +176,35 @@ def _read_own(path: Path) -> Checkpoint:
     )
 
 
+def of(
+    stream: DescribedModel,
+    name: str,
+    task: str = "",
+    *,
+    context: int,
+    dim: int | None = None,
+    description: Mapping[str, Any] | None = None,
+) -> Checkpoint:
+    """Returns a model at hand as a checkpoint, with a digest over its tensors, so that every verb takes it.
+
+    Args:
+        name: what records and figures call it.
+        task: the task it was trained on, as text, if known.
+        context: the largest number of examples it was trained with.
+        dim: dimension of that task's inputs x; by default that of the model's tokens.
+        description: JSON-able; whatever else is known, such as ``arch``, ``seed`` and ``step``.
+    """
+    found = dict(description or {})
+    # what runs elsewhere has weights without contents here
+    tensors = {
+        key: value.detach().cpu().contiguous()
+        for key, value in stream.model.state_dict().items()
+        if isinstance(value, Tensor) and not value.is_meta
+    }
+    digest = _digest(tensors, json.dumps(found, sort_keys=True))
+    return Checkpoint(name, stream, task, stream.anatomy.inputs if dim is None else dim, context, found, digest)
+
+
 def save_state(path: str | Path, state: Mapping[str, Any]) -> None:
     """Writes a training state, tensors and plain values, that `load_state` reads back."""
     write_atomically(Path(path), lambda file: torch.save(dict(state), file))

@@ -110,14 +110,14 @@ def watching(places: Sequence[Place], see: Callable[[int, Tensor], None]) -> Ite
 
 
 def _watch(place: Place, layer: int, calls: list[int], see: Callable[[int, Tensor], None]) -> RemovableHandle:
-    def on_input(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+    def on_input(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         calls[layer] += 1
-        see(layer, place.read(arguments[0]))
+        see(layer, place.read(next(iter((*arguments, *keywords.values())))))
 
     def on_output(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         calls[layer] += 1
         see(layer, place.read(output))
 
     if place.side == "input":
-        return place.module.register_forward_pre_hook(on_input)
+        return place.module.register_forward_pre_hook(on_input, with_kwargs=True)
     return place.module.register_forward_hook(on_output)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from probe.capture.anatomy import Anatomy
+from probe.capture.cache import Cache, Names, run_with_cache
 from probe.capture.hooks import Place
 from probe.models import ResidualModel
+
+# what other mixers write is called mixer_out
+WRITTEN = {"A": "attn", "F": "mlp"}
 
 
 class NativeModel:
@@ -30,6 +36,31 @@ class NativeModel:
         entry = Place("blocks.0 (input)", model.blocks[0], "input", _itself)
         exits = [Place(f"blocks.{i}", block, "output", _itself) for i, block in enumerate(model.blocks)]
         self.places: Sequence[Place] = [entry, *exits]
+
+    @property
+    def points(self) -> dict[str, Place]:
+        """Where each activation passes that has a name, in order (see `run_with_cache`)."""
+        found = {"hook_embed": Place("read_in", self.model.read_in, "output", _itself)}
+        for i, (letter, block) in enumerate(zip(self.anatomy.letters, self.model.blocks, strict=True)):
+            name, mixer = f"blocks.{i}", block.get_submodule("mixer")
+            found[f"{name}.hook_resid_pre"] = Place(f"{name} (input)", block, "input", _itself)
+            found[f"{name}.hook_{WRITTEN.get(letter, 'mixer')}_out"] = Place(f"{name}.mixer", mixer, "output", _itself)
+            found[f"{name}.hook_resid_post"] = Place(name, block, "output", _itself)
+        return found | {"ln_final.hook_normalized": Place("norm_f", self.model.norm_f, "output", _itself)}
+
+    def run_with_cache(
+        self,
+        inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"],
+        names_filter: Names = None,
+        *,
+        stop_at_layer: int | None = None,
+        pos_slice: int | slice | None = None,
+        device: torch.device | str | None = None,
+    ) -> tuple[Tensor, Cache]:
+        """Returns the predictions, and activations by name (see `run_with_cache` in `probe.capture.cache`)."""
+        return run_with_cache(
+            self, inputs, names_filter, stop_at_layer=stop_at_layer, pos_slice=pos_slice, device=device
+        )
 
     def run(self, inputs: Tensor) -> Tensor:
         """Returns the model's predictions at every token, ``[batch, time, outputs]``."""
