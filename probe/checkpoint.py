@@ -107,7 +107,7 @@ def find(name: str) -> Path:
     if Path(name).is_dir():
         raise ProbeError(
             f"{name} is a folder, but a checkpoint was needed: a file written by probe train, the run folder of an "
-            "official code base, with config.yaml beside state.pt or model_STEP.pt, or a Hugging Face folder. Name one."
+            "official code base (config.yaml beside state.pt or model_STEP.pt), or a language model. Name one."
         )
     raise ProbeError(f"There is no checkpoint {name}. Give the path of a .pt file, or train one with probe train.")
 
