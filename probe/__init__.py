@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from probe.config import (
         CheckConfig,
         CompareConfig,
+        ConvertConfig,
         EvaluateConfig,
         FitConfig,
         ModelConfig,
         PlotConfig,
         TrainConfig,
     )
+    from probe.convert import convert_checkpoint
     from probe.errors import ProbeError
     from probe.evaluate import evaluate_models
     from probe.fit import fit_heads
@@ -42,6 +44,7 @@ _HOMES = {
     "CheckConfig": ("probe.config", "CheckConfig"),
     "Checkpoint": ("probe.checkpoint", "Checkpoint"),
     "CompareConfig": ("probe.config", "CompareConfig"),
+    "ConvertConfig": ("probe.config", "ConvertConfig"),
     "EvaluateConfig": ("probe.config", "EvaluateConfig"),
     "FitConfig": ("probe.config", "FitConfig"),
     "ModelConfig": ("probe.config", "ModelConfig"),
@@ -54,6 +57,7 @@ _HOMES = {
     "capture": ("probe.capture", "capture"),
     "check_checkpoint": ("probe.check", "check_checkpoint"),
     "compare_models": ("probe.compare", "compare_models"),
+    "convert_checkpoint": ("probe.convert", "convert_checkpoint"),
     "evaluate_models": ("probe.evaluate", "evaluate_models"),
     "fit_heads": ("probe.fit", "fit_heads"),
     "load_checkpoint": ("probe.checkpoint", "load"),
@@ -68,6 +72,7 @@ __all__ = [
     "CheckConfig",
     "Checkpoint",
     "CompareConfig",
+    "ConvertConfig",
     "EvaluateConfig",
     "FitConfig",
     "ModelConfig",
@@ -80,6 +85,7 @@ __all__ = [
     "capture",
     "check_checkpoint",
     "compare_models",
+    "convert_checkpoint",
     "evaluate_models",
     "fit_heads",
     "load_checkpoint",

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from probe.capture import DescribedModel, NativeModel, huggingface
+from probe.capture import DescribedModel, NativeModel, huggingface, official
 from probe.config import ModelConfig
 from probe.errors import ProbeError
 from probe.models import ResidualModel
@@ -68,6 +68,15 @@ class Reader:
     read: Callable[[Path], Checkpoint]
 
 
+def _read_official(path: Path) -> Checkpoint:
+    run = official.read(path)
+    _check_finite(path, run.model.state_dict())
+    description = {"model": asdict(run.model.config), "task": run.task, "dim": run.dim, "context": run.context}
+    stream = NativeModel(run.model)
+    description |= run.description
+    return Checkpoint(official.name_of(path), stream, run.task, run.dim, run.context, description, run.digest)
+
+
 def _read_huggingface(path: Path) -> Checkpoint:
     stream = huggingface.read(path)
     weights = {name: tensor for name, tensor in stream.model.state_dict().items() if isinstance(tensor, Tensor)}
@@ -77,7 +86,10 @@ def _read_huggingface(path: Path) -> Checkpoint:
     return Checkpoint(huggingface.name_of(path), stream, "", 0, 0, description, digest)
 
 
-READERS: tuple[Reader, ...] = (Reader(huggingface.recognises, huggingface.name_of, _read_huggingface),)
+READERS: tuple[Reader, ...] = (
+    Reader(official.recognises, official.name_of, _read_official),
+    Reader(huggingface.recognises, huggingface.name_of, _read_huggingface),
+)
 """Who is asked, in this order, whether a path is theirs; what nobody recognises is read as our own."""
 
 
@@ -134,6 +146,11 @@ def _reader(path: Path) -> Reader | None:
 
 def _read_own(path: Path) -> Checkpoint:
     content = _read(path)
+    if official.are_weights(content):
+        raise ProbeError(
+            f"{path} was not written by probe train; it looks like the weights of an official run, but no config.yaml "
+            "that describes their model lies beside it. Give the run's folder."
+        )
     if not isinstance(content, dict) or content.get("probe") != FORMAT:
         raise ProbeError(
             f"{path} was not written by probe train. Train a checkpoint with probe train, or give another file."

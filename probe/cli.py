@@ -19,6 +19,7 @@ import tyro
 from probe.config import (
     CheckConfig,
     CompareConfig,
+    ConvertConfig,
     EvaluateConfig,
     FitConfig,
     ListConfig,
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "compare": CompareConfig,
     "plot": PlotConfig,
     "check": CheckConfig,
+    "convert": ConvertConfig,
     "list": ListConfig,
 }
 DESCRIPTION = "What does each block of a sequence model add? Fits heads on the residual stream, layer by layer."
@@ -159,6 +161,16 @@ def _check(config: CheckConfig, command: str) -> int:
     return 0 if all(finding.held for finding in findings) else 1
 
 
+def _convert(config: ConvertConfig, command: str) -> int:
+    from probe.convert import convert_checkpoint
+
+    done = convert_checkpoint(config, command)
+    print(f"{done.path}: {done.layout}, task {done.task}, {done.context} examples, digest {done.digest}")
+    for line in done.remarks:
+        print(f"  {line}")
+    return 0
+
+
 def _list(config: ListConfig, command: str) -> int:
     lists: dict[str, Callable[[], dict[str, str]]] = {
         "tasks": _tasks,
@@ -222,6 +234,7 @@ RUN: dict[type, Callable[[Any, str], int]] = {
     CompareConfig: _compare,
     PlotConfig: _plot,
     CheckConfig: _check,
+    ConvertConfig: _convert,
     ListConfig: _list,
 }
 

@@ -245,6 +245,17 @@ class CheckConfig:
 
 
 @dataclass(frozen=True)
+class ConvertConfig:
+    """Writes any readable checkpoint as one of ours: self-describing, safe to load, with its digest."""
+
+    ckpt: str
+    """A checkpoint of ours, or the run folder of an official code base (config.yaml and state.pt or model_STEP.pt) or
+    one of its weights files."""
+    out: str
+    """The checkpoint to write, FILE.pt."""
+
+
+@dataclass(frozen=True)
 class ListConfig:
     """Lists what can be named."""
 

@@ -1,0 +1,121 @@
+"""The two files of a run folder: where they are, and how the weights are read without executing anything in them."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from probe.errors import ProbeError
+
+CONFIG = "config.yaml"
+STATE = "state.pt"
+KEPT = re.compile(r"model_(\w+)\.pt")
+# keys of the shells of the three code bases
+SHELLS = ("model_state_dict", "_read_in.weight", "_backbone.backbone.embedding.weight", "encoder.weight")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, its configuration and the weights that are to be read."""
+
+    folder: Path
+    config: Path
+    weights: Path
+
+
+def recognises(path: Path) -> bool:
+    """Returns whether a path is an official run folder, or a weights file within one."""
+    if path.is_dir():
+        return (path / CONFIG).is_file() or bool(_weights_of(path))
+    return path.is_file() and _is_weights(path.name) and _describes_a_model(path.with_name(CONFIG))
+
+
+def name_of(path: Path) -> str:
+    """Returns what a run is called in records: its folder's name, with the step where a kept one was named."""
+    if path.is_dir():
+        return path.resolve().name
+    kept = KEPT.fullmatch(path.name)
+    return path.resolve().parent.name + (f"-{kept[1]}" if kept else "")
+
+
+def locate(path: Path) -> Run:
+    """Returns the files that a recognised path means: of a folder, state.pt, or else the kept weights of most steps.
+
+    Raises:
+        ProbeError: if one of them is missing.
+    """
+    folder = path if path.is_dir() else path.parent
+    config = folder / CONFIG
+    if not config.is_file():
+        raise ProbeError(
+            f"{folder} holds the weights of an official run, but no {CONFIG}, which says what they are of. "
+            "Put the one that its train.py wrote beside them."
+        )
+    found = _weights_of(folder)
+    if not found:
+        raise ProbeError(
+            f"{folder} holds a {CONFIG}, but neither {STATE} nor model_STEP.pt. Put the run's weights beside it."
+        )
+    return Run(folder, config, found[0] if path.is_dir() else path)
+
+
+def read_weights(run: Run) -> tuple[dict[str, Tensor], int | None]:
+    """Returns a run's tensors by their official keys, and the training step they were saved at where it is known.
+
+    Raises:
+        ProbeError: if the file cannot be read, would have to be executed, or holds no weights.
+    """
+    content = _load(run.weights)
+    state = content.get("model_state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ProbeError(
+            f"{run.weights} holds no weights of an official run (a model_state_dict, or tensors by name). "
+            "Give what their train.py saved."
+        )
+    kept = KEPT.fullmatch(run.weights.name)
+    step = content.get("train_step", int(kept[1]) if kept and kept[1].isdigit() else None)
+    return {str(key): value for key, value in state.items()}, step if isinstance(step, int) else None
+
+
+def are_weights(content: Any) -> bool:
+    """Returns whether what a file held looks like an official run's weights."""
+    return isinstance(content, dict) and any(key in content for key in SHELLS)
+
+
+def _weights_of(folder: Path) -> list[Path]:
+    """Returns a folder's weights files: state.pt, then those of most steps, then those without one."""
+    kept = [path for path in folder.glob("model_*.pt") if KEPT.fullmatch(path.name)]
+    kept.sort(key=lambda path: (-_step(path), path.name))
+    return [path for path in (folder / STATE, *kept) if path.is_file()]
+
+
+def _step(path: Path) -> int:
+    kept = KEPT.fullmatch(path.name)
+    return int(kept[1]) if kept and kept[1].isdigit() else -1
+
+
+def _is_weights(name: str) -> bool:
+    return name == STATE or KEPT.fullmatch(name) is not None
+
+
+def _describes_a_model(config: Path) -> bool:
+    # our own checkpoints may be called model_ANY.pt and lie beside a config.yaml of some other tool
+    return config.is_file() and re.search(rb"^\s+family:", config.read_bytes(), re.MULTILINE) is not None
+
+
+def _load(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ProbeError(
+            f"{path} holds more than tensors and plain values (it may be damaged, or try to run code) and was not "
+            "loaded. Save its model_state_dict alone, with torch.save."
+        ) from error
+    except Exception as error:  # torch.load lets many kinds of error escape from a damaged file
+        raise ProbeError(f"{path} is no file of weights, or is damaged or truncated. Copy it anew.") from error
