@@ -239,7 +239,9 @@ def save(model: nn.Module, case: Case, folder: Path, fixture: bool) -> Path:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
-                parameter.add_(0.1 * torch.randn_like(parameter))
+                # by the inputs of a matrix, so that deep stacks stay as stable as they start
+                spread = 0.1 if parameter.ndim == 1 else 0.1 / parameter.shape[-1] ** 0.5
+                parameter.add_(spread * torch.randn_like(parameter))
     weights = dict(model.state_dict())
     if fixture and "_backbone.wte.weight" in weights:
         weights["_backbone.wte.weight"] = weights["_backbone.wte.weight"][:4].clone()
