@@ -3,31 +3,31 @@
     python analyses/compare_official.py --garg FOLDER --grazzi FOLDER --park FOLDER [--out FILE.md] [--fixtures FOLDER]
 
 The folders are clones of dtsip/in-context-learning, automl/is_mamba_capable_of_icl and krafton-ai/mambaformer-icl.
-Their model classes run as they are, on the CPU; what needs CUDA or is not installed is replaced by the stand-ins below:
-the fused scan by a plain loop, the fused RMSNorm by its formula, the fused convolution by their own fallback. Every
-model takes one step of Adam, every parameter is shaken (zeros and ones would hide a key that is exchanged), the run
-folder is saved as train.py saves it, read by `probe`, and both models see the same tokens, in float32 and in float64.
-A difference is the largest of a layer, divided by the largest number of that layer.
+Their model classes run as they are, on the CPU; what needs CUDA or is not installed is replaced by the stand-ins in
+official_stand_ins.py: the fused scan by a plain loop, the fused RMSNorm by its formula, the fused convolution by their
+own fallback. Every model takes one step of Adam, every trained parameter is shaken (zeros and ones would hide a key
+that is exchanged), the run folder is saved as train.py saves it, read by `probe`, and both models see the same tokens,
+in float32 and in float64. A difference is the largest of a layer, divided by the largest number of that layer. With
+--fixtures the small models are written there without the step of Adam, with the numbers that the official code gives.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import platform
-import sys
+import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 import transformers
 import yaml
+from official_stand_ins import SOURCES, official_models
 from torch import Tensor, nn
 
 from probe import NativeModel, load_checkpoint
@@ -132,92 +132,6 @@ def cases(width: int, layers: int, dim: int, points: int, heads: int, state: int
 
 SMALL = cases(width=8, layers=1, dim=3, points=4, heads=2, state=6)
 PAPER = cases(width=256, layers=12, dim=20, points=41, heads=8, state=435)
-
-
-# Stand-ins for what needs CUDA or is not installed
-
-
-def selective_scan(u, delta, A, B, C, D=None, z=None, delta_bias=None, delta_softplus=False, **unused):
-    """Scans [batch, channels, time] step by step (Gu and Dao, 2023, arXiv:2312.00752, algorithm 2)."""
-    step = delta if delta_bias is None else delta + delta_bias[:, None]
-    step = F.softplus(step) if delta_softplus else step
-    state, outputs = u.new_zeros(*u.shape[:2], A.shape[1]), []
-    for at in range(u.shape[2]):
-        decay = torch.exp(step[:, :, at, None] * A)
-        state = decay * state + (step[:, :, at] * u[:, :, at])[..., None] * B[:, None, :, at]
-        outputs.append((state * C[:, None, :, at]).sum(-1))
-    y = torch.stack(outputs, dim=2)
-    y = y if D is None else y + D[:, None] * u
-    return y if z is None else y * F.silu(z)
-
-
-class PlainRMSNorm(nn.Module):
-    """An RMSNorm whose weights lie where the fused one's do."""
-
-    def __init__(self, width: int, eps: float = 1e-5, device: Any = None, dtype: Any = None) -> None:
-        super().__init__()
-        self.eps, self.bias = eps, None
-        self.weight = nn.Parameter(torch.ones(width))
-
-
-def rms_norm(x, weight, bias, residual=None, prenorm=False, residual_in_fp32=False, eps=1e-6):
-    """Adds the residual and norms the sum, as the fused kernel does; both are returned where `prenorm` asks so."""
-    total = x if residual is None else x + residual
-    normed = total * torch.rsqrt(total.square().mean(-1, keepdim=True) + eps) * weight
-    return (normed, total) if prenorm else normed
-
-
-def stand_ins(code: str, folder: Path) -> dict[str, ModuleType | None]:
-    """Returns the modules that a code base is given instead of those that cannot run here."""
-    found: dict[str, ModuleType | None] = {
-        "xgboost": ModuleType("xgboost"),
-        "causal_conv1d": _module("causal_conv1d", causal_conv1d_fn=None, causal_conv1d_update=None),
-    }
-    package = _module("mamba_ssm")
-    # krafton-ai carries the package itself; its __init__ would ask for the compiled kernels
-    package.__path__ = [str(folder / "mamba" / "mamba_ssm")] if code == "park" else []
-    found["mamba_ssm"] = package
-    if code == "grazzi":
-        for name in ("models", "utils", "ops", "ops.triton"):
-            found[f"mamba_ssm.{name}"] = _module(f"mamba_ssm.{name}", __path__=[])
-        found["mamba_ssm.models.config_mamba"] = _module("config_mamba", MambaConfig=object)
-    norms = _module("layernorm", RMSNorm=PlainRMSNorm, layer_norm_fn=F.layer_norm, rms_norm_fn=rms_norm)
-    scans = _module("interface", selective_scan_fn=selective_scan, mamba_inner_fn=None)
-    return found | {
-        "mamba_ssm.utils.generation": _module("generation", GenerationMixin=object),
-        "mamba_ssm.utils.hf": _module("hf", load_config_hf=None, load_state_dict_hf=None),
-        "mamba_ssm.ops.selective_scan_interface": scans,
-        "mamba_ssm.ops.triton.layernorm": norms,
-        "mamba_ssm.ops.triton.selective_state_update": None,
-    }
-
-
-def _module(name: str, **members: Any) -> ModuleType:
-    module = ModuleType(name)
-    for member, value in members.items():
-        setattr(module, member, value)
-    return module
-
-
-THEIRS = ("models", "base_models", "mamba_ssm", "mamba_mod", "s4_mod", "causal_conv1d", "xgboost")
-SOURCES = {"garg": ["src"], "grazzi": ["", "simple_functions/src"], "park": ["src"]}
-
-
-@contextmanager
-def official_models(code: str, folder: Path) -> Iterator[ModuleType]:
-    """Yields a code base's module `models`, and then forgets every module of it: the next one has the same names."""
-    path = list(sys.path)
-    sys.path[:0] = [str(folder / source) for source in SOURCES[code]]
-    sys.modules.update(stand_ins(code, folder))  # type: ignore[arg-type]
-    try:
-        yield importlib.import_module("models")
-    finally:
-        sys.path[:] = path
-        for name in [name for name in sys.modules if name.split(".")[0] in THEIRS]:
-            del sys.modules[name]
-
-
-# The comparison
 
 
 def build(models: ModuleType, case: Case) -> nn.Module:
@@ -337,6 +251,33 @@ HEAD = """| model | layout | width | task | left out | stream, float32 | output 
 |---|---|---|---|---|---|---|---|---|"""
 
 
+REPOSITORIES = {
+    "garg": "dtsip/in-context-learning (Garg et al., 2022)",
+    "grazzi": "automl/is_mamba_capable_of_icl (Grazzi et al., 2024)",
+    "park": "krafton-ai/mambaformer-icl (Park et al., 2024)",
+}
+
+
+def page(folders: dict[str, Path], lines: list[str]) -> str:
+    """Returns the table with what it was made by: commits, versions, command."""
+    commits = []
+    for code, folder in folders.items():
+        asked = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+        commits.append(f"- {code}: {REPOSITORIES[code]}, {subprocess.check_output(asked, text=True).strip()}")
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
+    command = "python analyses/compare_official.py --garg FOLDER --grazzi FOLDER --park FOLDER --out FILE.md"
+    about = (__doc__ or "").split("--fixtures FOLDER]", 1)[1].strip()
+    parts = [
+        "# Official models beside ours, on the same weights",
+        f"    {command}",
+        about,
+        "\n".join(commits),
+        f"{versions}, on the CPU.",
+        "\n".join(lines),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
 def main() -> None:
     """Prints, and writes where asked, the table of largest differences; makes the fixtures where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -356,11 +297,8 @@ def main() -> None:
                         folder = Path(keep or scratch) / case.name
                         lines.append(measure(models, case, folder, fixture=keep is not None))
                         print(lines[-1], flush=True)
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
-    table = "\n".join(lines)
-    print(f"\n{versions}\n\n{table}")
     if asked.out:
-        asked.out.write_text(f"{versions}\n\n{table}\n")
+        asked.out.write_text(page({code: getattr(asked, code) for code in SOURCES}, lines))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from probe.errors import ProbeError
 
 CONFIG = "config.yaml"
 STATE = "state.pt"
-KEPT = re.compile(r"model_(\w+)\.pt")
+# Grazzi et al. also keep the weights of their smallest loss
+KEPT = re.compile(r"model_(\d+|best_ema_last_loss)\.pt")
 # keys of the shells of the three code bases
 SHELLS = ("model_state_dict", "_read_in.weight", "_backbone.backbone.embedding.weight", "encoder.weight")
 
@@ -105,11 +106,15 @@ def _is_weights(name: str) -> bool:
 
 
 def _describes_a_model(config: Path) -> bool:
-    # our own checkpoints may be called model_ANY.pt and lie beside a config.yaml of some other tool
+    # our own checkpoints may bear such a name and lie beside a config.yaml of some other tool
     return config.is_file() and re.search(rb"^\s+family:", config.read_bytes(), re.MULTILINE) is not None
 
 
 def _load(path: Path) -> Any:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ProbeError(f"{path} cannot be read ({error.strerror}). Check the file and its permissions.") from error
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

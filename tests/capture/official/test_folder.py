@@ -25,8 +25,14 @@ def test_a_folder_and_the_weights_within_it_are_recognised(run_of: Callable[...,
 
 def test_our_own_file_beside_another_tools_config_is_not_taken_for_theirs(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("rate: 1\n")
-    (tmp_path / "model_a.pt").write_bytes(b"")
-    assert not recognises(tmp_path / "model_a.pt")
+    (tmp_path / "model_5.pt").write_bytes(b"")
+    assert not recognises(tmp_path / "model_5.pt")
+
+
+def test_our_own_file_within_a_run_is_not_taken_for_theirs(run_of: Callable[..., Path]) -> None:
+    folder = run_of("park-mamba")
+    (folder / "model_ours.pt").write_bytes(b"")
+    assert not recognises(folder / "model_ours.pt")
 
 
 def test_the_state_is_preferred_then_the_most_steps_and_a_named_file_before_both(run_of: Callable[..., Path]) -> None:
