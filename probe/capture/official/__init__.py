@@ -78,7 +78,7 @@ def read(path: Path) -> Official:
         "arch": translation.arch,
         "family": settings.family,
         "step": step,
-        "seed": settings.training.get("seed"),
+        "seed": seed if isinstance(seed := settings.training.get("seed"), int) else None,
         "training_flops": trained.flops(model, settings, step),
         "source": {
             "code": settings.source,

@@ -27,7 +27,7 @@ def translate(settings: Settings, weights: Mapping[str, Tensor]) -> Translation:
     A ``standard`` hybrid has learned positions, a ``mambaformer`` one Mamba block more, at the start; any other word
     for the mix is a hybrid with neither.
     """
-    mix = settings.model.get("mixed_attn") if settings.family == "tf-mamba" else None
+    mix = str(settings.model.get("mixed_attn") or "") if settings.family == "tf-mamba" else ""
     letters = _letters(settings.family, settings.layers, mix)
     config, origins = shell(settings, _layout(letters))
     config = replace(config, attention_heads=HEADS, init="torch")
@@ -84,7 +84,7 @@ ORIGINS: dict[str, Callable[[str, str], Origins]] = {
 SETTINGS = {"S": f"[states={STATES}]", "T": f"[states={STATES},gate=linear,dropout=0.1,skip=normal]"}
 
 
-def _letters(family: str, layers: int, mix: str | None) -> str:
+def _letters(family: str, layers: int, mix: str) -> str:
     if family in ("s4d", "s4-mamba"):
         return layers * ("S" if family == "s4d" else "T")
     if not mix:
@@ -101,7 +101,7 @@ def _layout(letters: str) -> str:
     return first + (f"(AM){pairs}" if pairs else "") + "A" * odd
 
 
-def _arch(family: str, mix: str | None) -> str:
+def _arch(family: str, mix: str) -> str:
     if family == "tf-mamba" and mix:
         return {"standard": "standard_hybrid", "mambaformer": "mambaformer"}.get(mix, "hybrid")
     return {"s4d": "s4", "s4-mamba": "s4_mamba"}.get(family, "mamba")

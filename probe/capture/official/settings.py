@@ -47,7 +47,7 @@ class Settings:
     @property
     def symbols(self) -> int:
         """Size of the vocabulary, 0 where tokens are vectors."""
-        return self.whole("vocab_size") if self.model.get("vocab_size", -1) != -1 else 0
+        return 0 if self.model.get("vocab_size") in (None, 0, -1) else self.whole("vocab_size")
 
     @property
     def layers(self) -> int:

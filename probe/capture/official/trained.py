@@ -84,10 +84,12 @@ class Trained:
         batch, points = settings.training.get("batch_size"), _points(settings)
         if step is None or not isinstance(batch, int):
             return None
-        task, equivalent, total, at = tasks.make(self.task, self.dim), _equivalent(settings), 0, 0
+        task, equivalent, last = tasks.make(self.task, self.dim), _equivalent(settings), _last(settings)
+        total, at = 0, 0
         while at <= step:
-            shown = points.at(at, _last(settings))
-            until = step + 1 if shown == _last(settings) else min(step + 1, (at // points.every + 1) * points.every)
+            shown = points.at(at, last)
+            grows = shown < last and points.increment
+            until = min(step + 1, (at // points.every + 1) * points.every) if grows else step + 1
             forward = model.cumulative_flops(task.length(equivalent.context(shown)))[-1]
             total += 3 * forward * batch * (until - at)
             at = until
@@ -109,13 +111,15 @@ def trained_on(settings: Settings, step: int | None) -> Trained:
     name, options, notes = equivalent.name, dict(equivalent.fixed), [equivalent.note] if equivalent.note else []
     data = settings.training.get("data", "gaussian")
     if data == "skewed_gaussian" and name == "linear":
-        name, options = "skewed_linear", {"power": float(given.pop("exp", 1))}
+        name, options = "skewed_linear", {"power": given.pop("exp", 1)}
     elif data == "unique_key_tokens_fixed_query":
         options["fixed_query"] = True
     elif data not in PLAIN:
         notes.append(f"that x was drawn by {data}")
     if name == "induction":
         options["vocabulary"] = settings.symbols
+    # what was in the pool is not saved
+    given |= {pool: settings.training.get(pool) for pool in ("num_tasks", "num_training_examples")}
     for argument, value in given.items():
         if argument in equivalent.options:
             options[equivalent.options[argument]] = value

@@ -63,6 +63,8 @@ def test_what_our_task_does_not_say_is_noted() -> None:
     assert note == "the task linear leaves out that x was drawn by random_quadrants_gaussian"
     (note,) = trained_on(settings("quadratic_regression", task_kwargs={"scale": 3}), None).notes
     assert note == "the task quadratic leaves out scale = 3"
+    (note,) = trained_on(settings("linear_regression", num_tasks=64), None).notes
+    assert note == "the task linear leaves out num_tasks = 64"
     (note,) = trained_on(settings("filter_relu_2nn_regression"), None).notes
     assert "outliers" in note
 
@@ -76,14 +78,16 @@ def test_the_context_is_as_long_as_the_curriculum_had_come(step: int | None, con
 
 def test_the_training_is_counted_step_by_step() -> None:
     """Against the sum over single steps, across two changes of the length and to the last step."""
-    run, model = settings("linear_regression"), ResidualModel(ModelConfig("M1A1", 20, 8))
-    at = {"linear_regression": {"start": 3, "end": 6, "inc": 2, "interval": 4}}["linear_regression"]
-    run = settings("linear_regression", curriculum={"points": at}, batch_size=5)
+    model = ResidualModel(ModelConfig("M1A1", 20, 8))
+    points = {"start": 3, "end": 6, "inc": 2, "interval": 4}
+    run = settings("linear_regression", curriculum={"points": points}, batch_size=5)
     for step in (0, 3, 4, 9, 20):
         lengths = [2 * min(6, 3 + 2 * (done // 4)) - 1 for done in range(step + 1)]
         expected = sum(3 * 5 * model.cumulative_flops(length)[-1] for length in lengths)
         assert trained_on(run, step).flops(model, run, step) == expected
     assert trained_on(run, None).flops(model, run, None) is None
+    still = settings("linear_regression", curriculum={"points": {**points, "inc": 0}}, batch_size=5)
+    assert trained_on(still, 10**12).flops(model, still, 10**12) == 15 * model.cumulative_flops(5)[-1] * (10**12 + 1)
 
 
 def test_an_unknown_task_and_a_missing_curriculum_are_refused() -> None:
