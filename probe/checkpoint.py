@@ -105,7 +105,10 @@ def find(name: str) -> Path:
         if place.is_file() or _reader(place) is not None:
             return place
     if Path(name).is_dir():
-        raise ProbeError(f"{name} is a folder, but a checkpoint file written by probe train was needed. Name the file.")
+        raise ProbeError(
+            f"{name} is a folder, but a checkpoint was needed: a file written by probe train, or the run folder of an "
+            "official code base, with config.yaml beside state.pt or model_STEP.pt. Name one."
+        )
     raise ProbeError(f"There is no checkpoint {name}. Give the path of a .pt file, or train one with probe train.")
 
 
