@@ -106,8 +106,8 @@ def find(name: str) -> Path:
             return place
     if Path(name).is_dir():
         raise ProbeError(
-            f"{name} is a folder, but a checkpoint was needed: a file written by probe train, or the run folder of an "
-            "official code base, with config.yaml beside state.pt or model_STEP.pt. Name one."
+            f"{name} is a folder, but a checkpoint was needed: a file written by probe train, the run folder of an "
+            "official code base (config.yaml beside state.pt or model_STEP.pt), or a language model. Name one."
         )
     raise ProbeError(f"There is no checkpoint {name}. Give the path of a .pt file, or train one with probe train.")
 

@@ -33,7 +33,7 @@ class Run:
 def recognises(path: Path) -> bool:
     """Returns whether a path is an official run folder, or a weights file within one."""
     if path.is_dir():
-        return (path / CONFIG).is_file() or bool(_weights_of(path))
+        return bool(_weights_of(path)) or _describes_a_model(path / CONFIG)
     return path.is_file() and _is_weights(path.name) and _describes_a_model(path.with_name(CONFIG))
 
 
@@ -106,7 +106,7 @@ def _is_weights(name: str) -> bool:
 
 
 def _describes_a_model(config: Path) -> bool:
-    # our own checkpoints may bear such a name and lie beside a config.yaml of some other tool
+    # other tools write a config.yaml too, and our own checkpoints or a language model may lie beside it
     return config.is_file() and re.search(rb"^\s+family:", config.read_bytes(), re.MULTILINE) is not None
 
 

@@ -27,6 +27,9 @@ def test_our_own_file_beside_another_tools_config_is_not_taken_for_theirs(tmp_pa
     (tmp_path / "config.yaml").write_text("rate: 1\n")
     (tmp_path / "model_5.pt").write_bytes(b"")
     assert not recognises(tmp_path / "model_5.pt")
+    (tmp_path / "model_5.pt").unlink()
+    (tmp_path / "config.json").write_text("{}")
+    assert not recognises(tmp_path)
 
 
 def test_our_own_file_within_a_run_is_not_taken_for_theirs(run_of: Callable[..., Path]) -> None:
