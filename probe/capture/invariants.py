@@ -61,8 +61,12 @@ def _equals_plain_hooks(model: StreamModel, inputs: Tensor, stream: Tensor) -> F
 
 
 def _passes_on(model: StreamModel, inputs: Tensor, stream: Tensor) -> Finding:
+    first, second = model.places[:2]
+    # a read-in may be what a module returns only where the next place says where that enters
+    apart = first.side == "output" and second.entrance is not None
+    blocks = [place for place in model.places[int(apart) :] if place.side == "output"]
     entering: list[Tensor] = []
-    entrances = [Place(f"{p.name} (input)", p.entrance or p.module, "input", p.read) for p in model.places[1:]]
+    entrances = [Place(f"{p.name} (input)", p.entrance or p.module, "input", p.read) for p in blocks]
     with watching(entrances, lambda _, tensor: entering.append(tensor.clone())), torch.no_grad():
         model.run(inputs)
     gaps = [(seen - stream[layer]).abs().max() for layer, seen in enumerate(entering)]

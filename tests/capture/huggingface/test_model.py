@@ -1,10 +1,12 @@
 """Claims: one definition of the stream holds for every family, and it is not what `output_hidden_states` lists."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
-from probe.capture import DescribedModel, capture, check_invariants
+from probe.capture import DescribedModel, Place, capture, check_invariants
 from probe.capture.huggingface import HuggingFaceModel, read
 from probe.errors import ProbeError
 
@@ -136,6 +138,18 @@ def test_rwkv_begins_after_the_norm_of_its_embedding(tiny, tokens):
     assert torch.equal(stream[0], start)
     assert torch.equal(stream[1], end)
     assert not torch.allclose(embedded, start, atol=0.1)
+
+
+@pytest.mark.parametrize("wrong", ["before the norm", "a block late"])
+def test_a_read_in_elsewhere_is_found_by_the_invariants(tiny, tokens, wrong):
+    model = HuggingFaceModel(tiny("rwkv"))
+    if wrong == "before the norm":
+        raw = replace(model.places[0], module=model.model.rwkv.blocks[0], side="input")
+        model.places = [raw, *model.places[1:]]
+    else:
+        model.places = [*model.places[1:], Place("norm", model.model.rwkv.ln_out, "output", lambda stream: stream)]
+    broken = {finding.claim for finding in check_invariants(model, tokens) if not finding.held}
+    assert "what enters a block is what left the one before" in broken
 
 
 def test_rwkv_is_read_before_transformers_halves_its_stream(tiny, tokens):
