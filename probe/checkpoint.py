@@ -202,7 +202,8 @@ def of(
         if isinstance(value, Tensor) and not value.is_meta
     }
     digest = _digest(tensors, json.dumps(found, sort_keys=True))
-    return Checkpoint(name, stream, task, stream.anatomy.inputs if dim is None else dim, context, found, digest)
+    # where tokens are symbols, tasks have no use for a dimension
+    return Checkpoint(name, stream, task, dim or stream.anatomy.inputs or 1, context, found, digest)
 
 
 def save_state(path: str | Path, state: Mapping[str, Any]) -> None:
