@@ -20,12 +20,14 @@ class Place:
     Args:
         read: turns what the module takes or returns into the stream ``[batch, time, width]``, e.g. by adding the
             two tensors that blocks of the mamba_ssm family return.
+        entrance: the module that the stream enters on its way here, if it is not `module` itself.
     """
 
     name: str
     module: nn.Module
     side: Literal["input", "output"]
     read: Callable[[Any], Tensor]
+    entrance: nn.Module | None = None
 
 
 @runtime_checkable

@@ -61,9 +61,8 @@ def _equals_plain_hooks(model: StreamModel, inputs: Tensor, stream: Tensor) -> F
 
 
 def _passes_on(model: StreamModel, inputs: Tensor, stream: Tensor) -> Finding:
-    blocks = [place for place in model.places if place.side == "output"]
     entering: list[Tensor] = []
-    entrances = [Place(f"{p.name} (input)", p.module, "input", p.read) for p in blocks]
+    entrances = [Place(f"{p.name} (input)", p.entrance or p.module, "input", p.read) for p in model.places[1:]]
     with watching(entrances, lambda _, tensor: entering.append(tensor.clone())), torch.no_grad():
         model.run(inputs)
     gaps = [(seen - stream[layer]).abs().max() for layer, seen in enumerate(entering)]
