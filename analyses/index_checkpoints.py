@@ -1,61 +1,111 @@
-"""Writes checkpoints/index.toml: what each shipped checkpoint is, how it was trained and what its error is.
+"""Writes checkpoints/index.toml, what each shipped checkpoint is and what its error is, and the README's table of them.
 
-    python analyses/index_checkpoints.py
+    python analyses/index_checkpoints.py [--again]
 
-Errors are normalised (1 = predicting zero) and measured on 4,096 fresh prompts at the largest trained context, on
-the checkpoint's own task and on isotropic `linear`.
+Errors are normalised (1 = guessing) and measured on 4,096 fresh prompts at the largest trained context, on the
+checkpoint's own task and, where the task is regression of y on x, on isotropic `linear`; beside the model's own stands
+that of the task's first learner on the same prompts. What the index already holds under the same digest is kept,
+unless --again is given.
 """
 
 from __future__ import annotations
 
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from probe import Checkpoint, FitConfig, fit_heads, load_checkpoint
+from probe import Checkpoint, FitConfig, fit_heads, load_checkpoint, make_task
 
-FOLDER = Path("checkpoints")
+FOLDER, README = Path("checkpoints"), Path("README.md")
 PROMPTS = 4096
+# what the abstracts of Grazzi et al. (2024), arXiv:2402.03170, and Park et al. (2024), arXiv:2402.04248, say of a task
+STATED = {
+    ("linear", "mamba"): "Mamba closely matches transformers (both)",
+    ("skewed_linear", "mamba"): "Mamba closely matches transformers (both)",
+    ("sparse_parity", "mamba"): "state-space models outperform transformers (Park)",
+    ("sparse_parity", "mambaformer"): "surpasses each where it struggles (Park)",
+    ("vector_mqar", "mamba"): "state-space models fall short in retrieval (Park)",
+    ("vector_mqar", "mambaformer"): "surpasses each where it struggles (Park)",
+}
 
 
-def own_error(path: Path, task: str, context: int) -> float:
-    """Returns the model's own error on a task at a context."""
+def errors(path: Path, task: str, context: int) -> dict[str, float]:
+    """Returns errors on a task at a context: the model's own, and that of the task's first learner by its name."""
     config = FitConfig(ckpt=(str(path),), task=task, head=("lens",), context=str(context), score=PROMPTS, seed=1)
     table = fit_heads(config).table
-    return float(table.loc[table["head"] == "model", "error"].iloc[0])
+    return {str(row.head): float(row.error) for row in table[table["head"] != "lens"].itertuples()}
 
 
-def entry(path: Path) -> str:
-    """Returns a checkpoint's table in TOML."""
-    found: Checkpoint = load_checkpoint(str(path))
-    about, settings = found.description, found.stream.anatomy
-    error = own_error(path, found.task, found.context)
-    isotropic = error if found.task == "linear" else own_error(path, "linear", found.context)
-    parameters = sum(p.numel() for p in found.model.parameters())
-    lines = [
-        f"[{path.stem}]",
-        f'summary = "{settings.layout} on {found.task}, error {error:.4f} at {found.context} examples"',
-        f'command = "{about["command"]}"',
-        f'task = "{found.task}"',
-        f'layout = "{settings.layout}"',
-        f"dim = {settings.dim}",
-        f"width = {settings.width}",
-        f"context = {found.context}",
-        f"parameters = {parameters}",
-        f"seed = {about['seed']}",
-        f"steps = {about['step']}",
-        f"seconds = {round(about['seconds'])}",
-        f"training_flops = {about['training_flops']:.4g}",
-        f"error = {error:.6f}",
-        f"error_isotropic = {isotropic:.6f}",
-        f'digest = "{found.digest}"',
-    ]
-    return "\n".join(lines) + "\n"
+def entry(path: Path, found: Checkpoint) -> dict[str, Any]:
+    """Returns what the index says of a checkpoint."""
+    about, anatomy = found.description, found.stream.anatomy
+    measured = errors(path, found.task, found.context)
+    own = measured.pop("model")
+    described: dict[str, Any] = {
+        "summary": f"{anatomy.layout} on {found.task}, error {own:.4f} at {found.context} examples",
+        "command": about["command"],
+        "arch": about["arch"],
+        "task": found.task,
+        "layout": anatomy.layout,
+        "dim": found.dim,
+        "width": found.stream.width,
+        "context": found.context,
+        "parameters": sum(p.numel() for p in found.model.parameters()),
+        "seed": about["seed"],
+        "steps": about["step"],
+        "rate": about["plan"]["lr"],
+        "seconds": round(about["seconds"]),
+        "training_flops": float(f"{about['training_flops']:.4g}"),
+        "error": round(own, 6),
+    }
+    for name, error in measured.items():
+        described |= {"learner": name, "learner_error": round(error, 6)}
+    if make_task(found.task, found.dim).shape == make_task("linear", found.dim).shape:
+        described["error_isotropic"] = round(errors(path, "linear", found.context)["model"], 6)
+    return described | {"digest": found.digest}
+
+
+def toml(name: str, described: Mapping[str, Any]) -> str:
+    """Returns a table in TOML, whose strings and numbers are written as JSON's."""
+    return "\n".join([f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in described.items())]) + "\n"
+
+
+def markdown(index: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the README's table: a row per task and architecture, its seeds together."""
+    groups: dict[tuple[str, str, int, int], list[Mapping[str, Any]]] = {}
+    for one in index.values():
+        groups.setdefault((one["task"], one["arch"], one["dim"], one["steps"]), []).append(one)
+    titles = ["task", "architecture", "parameters", "steps", "error", "learner", "the abstracts say"]
+    lines = [titles, ["---"] * len(titles), *(_row(*key, found) for key, found in sorted(groups.items()))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _row(task: str, arch: str, dim: int, steps: int, found: list[Mapping[str, Any]]) -> list[str]:
+    own = ", ".join(f"{one['error']:.4f}" for one in sorted(found, key=lambda one: int(one["seed"])))
+    learner = f"{found[0]['learner']} {found[0]['learner_error']:.4f}" if "learner" in found[0] else "guessing 1"
+    what = f"{task}, {dim} dimensions, {found[0]['context']} examples"
+    stated = STATED.get((task, arch), "not stated")
+    return [what, arch, f"{found[0]['parameters']:,}", f"{steps:,}", own, learner, stated]
 
 
 def main() -> None:
-    """Writes the index of every checkpoint in the folder."""
-    text = "\n".join(entry(path) for path in sorted(FOLDER.glob("*.pt")))
-    (FOLDER / "index.toml").write_text(text)
-    print(text)
+    """Writes the index of every checkpoint in the folder, and the README's table."""
+    target = FOLDER / "index.toml"
+    known = tomllib.loads(target.read_text()) if target.is_file() and "--again" not in sys.argv else {}
+    index: dict[str, dict[str, Any]] = {}
+    for path in sorted(FOLDER.glob("*.pt")):
+        found = load_checkpoint(str(path))
+        kept = known.get(path.stem, {})
+        index[path.stem] = kept if kept.get("digest") == found.digest else entry(path, found)
+        print(path.stem, index[path.stem]["error"])
+    target.write_text("\n".join(toml(name, described) for name, described in index.items()))
+    marks = re.compile(r"(<!-- checkpoints -->\n)(.*?)(<!-- end of checkpoints -->)", re.DOTALL)
+    text = marks.sub(lambda found: f"{found[1]}{markdown(index)}{found[3]}", README.read_text())
+    README.write_text(text)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ class ModelConfig:
     """Width of the residual stream."""
     outputs: int = 1
     """Dimension of the predictions."""
-    norm: Literal["rms", "layer"] = "rms"
-    """RMSNorm or LayerNorm, before every block and at the end."""
+    norm: Literal["rms", "layer", "none"] = "rms"
+    """RMSNorm, LayerNorm or none, before every block and at the end."""
     positions: Literal["none", "learned", "sinusoidal"] = "none"
     """Learned absolute positions, fixed sinusoidal ones, or none."""
     slots: int = 0

@@ -270,7 +270,8 @@ def _target(config: FitConfig, prompts: Prompts, task: Task) -> Tensor:
     """Returns what the head is asked for, [batch, context, target]."""
     if config.target == "y":
         return task.encoded(prompts)
-    drawn = {name: value for name, value in prompts.parameters.items() if value.ndim == 2}
+    # whole numbers and masks name symbols, coordinates or places, which a regression cannot predict
+    drawn = {name: value for name, value in prompts.parameters.items() if value.ndim == 2 and value.is_floating_point()}
     if config.target not in drawn:
         raise ProbeError(
             f"No target of {config.task} is called {config.target!r}. Targets: {', '.join(['y', *drawn])}."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -79,19 +80,19 @@ class _Streams:
 
     def normal(self, shape: tuple[int, ...]) -> Tensor:
         """Returns standard normal draws, float32 ``[keys, *shape]``."""
-        drawn = np.empty((len(self._keys), *shape), dtype=np.float32)
+        drawn = np.empty((len(self._keys), prod(shape)), dtype=np.float32)
         for row, each in zip(drawn, self._keys, strict=True):
             self._keyed.at(each, self._draws).standard_normal(out=row, dtype=np.float32)
         self._draws += 1
-        return torch.from_numpy(drawn)
+        return torch.from_numpy(drawn.reshape(len(self._keys), *shape))
 
     def uniform(self, shape: tuple[int, ...]) -> Tensor:
         """Returns draws from [0, 1), float32 ``[keys, *shape]``."""
-        drawn = np.empty((len(self._keys), *shape), dtype=np.float32)
+        drawn = np.empty((len(self._keys), prod(shape)), dtype=np.float32)
         for row, each in zip(drawn, self._keys, strict=True):
             self._keyed.at(each, self._draws).random(out=row, dtype=np.float32)
         self._draws += 1
-        return torch.from_numpy(drawn)
+        return torch.from_numpy(drawn.reshape(len(self._keys), *shape))
 
 
 class PromptSource:

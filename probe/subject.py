@@ -14,7 +14,12 @@ from probe.errors import ProbeError
 from probe.learners import Learner, run
 from probe.tasks import Prompts, Shape, Task
 
-RESIDUALS = {"pre": "pre-norm", "post": "post-norm", "none": "recurrent, without a residual"}
+RESIDUALS = {
+    "pre": "pre-norm",
+    "post": "post-norm",
+    "none": "recurrent, without a residual",
+    "parallel": "parallel, attention and feed-forward side by side",
+}
 
 
 def load_all(names: Sequence[str], models: Sequence[Checkpoint] = ()) -> list[Checkpoint]:

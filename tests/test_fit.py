@@ -178,6 +178,7 @@ def test_contexts_default_to_all_when_narrow_and_to_eight_when_wide() -> None:
         ({"context": "5,x"}, "whole numbers"),
         ({"context": "-1"}, "0 or more"),
         ({"target": "z"}, "Targets: y, w"),
+        ({"task": "many_outlier", "target": "clean"}, r"called 'clean'. Targets: y, w\."),
         ({"head": ()}, "No head"),
         ({"device": "abacus"}, "no such device"),
         ({"kernel": "triton"}, "kernel"),

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from probe.capture.hooks import Place, StreamModel, capture, watching
 
+ROUNDING = 1e-5  # of the largest output, in float32
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -59,9 +61,8 @@ def _equals_plain_hooks(model: StreamModel, inputs: Tensor, stream: Tensor) -> F
 
 
 def _passes_on(model: StreamModel, inputs: Tensor, stream: Tensor) -> Finding:
-    blocks = [place for place in model.places if place.side == "output"]
     entering: list[Tensor] = []
-    entrances = [Place(f"{p.name} (input)", p.module, "input", p.read) for p in blocks]
+    entrances = [Place(f"{p.name} (input)", p.entrance or p.module, "input", p.read) for p in model.places[1:]]
     with watching(entrances, lambda _, tensor: entering.append(tensor.clone())), torch.no_grad():
         model.run(inputs)
     gaps = [(seen - stream[layer]).abs().max() for layer, seen in enumerate(entering)]
@@ -97,8 +98,9 @@ def _is_causal(model: StreamModel, inputs: Tensor, output: Tensor) -> Finding:
     changed[:, middle:] = inputs.roll(1, 0)[:, middle:]  # symbols can be exchanged, but not shifted
     with torch.no_grad():
         gap = (model.run(changed)[:, :middle] - output[:, :middle]).abs().max().item()
-    # kernels may group sums by length of sequence, not by its content: the same length must give the same bits
-    return Finding("no token sees a later one", gap == 0, f"largest difference {gap:.1e}")
+    # a convolution by Fourier transforms mixes all of time and is causal up to rounding; most kernels are to the bit
+    most = ROUNDING * output.abs().max().item()
+    return Finding("no token sees a later one", gap <= most, f"largest difference {gap:.1e}, rounding {most:.1e}")
 
 
 def _hooks(places: Sequence[Place]) -> int:

@@ -18,6 +18,7 @@ from probe.models.linear_attention import LinearAttention
 from probe.models.mamba import Mamba
 from probe.models.mamba2 import Mamba2
 from probe.models.mlp import MLP
+from probe.models.planted import Planted
 from probe.models.recurrent import LSTM, RNN
 from probe.models.rwkv4_channel import RWKV4ChannelMix
 from probe.models.rwkv4_time import RWKV4TimeMix
@@ -70,6 +71,7 @@ LETTERS: dict[str, Mixer] = {
     "G": Mixer("Gated DeltaNet", GatedDeltaNet),
     "U": Mixer("LSTM", LSTM, "none"),
     "N": Mixer("ReLU RNN", RNN, "none"),
+    "P": Mixer("planted least squares", Planted),
 }
 
 

@@ -148,6 +148,8 @@ def _positions(config: ModelConfig) -> nn.Module | None:
 
 
 def _norm(config: ModelConfig) -> nn.Module:
+    if config.norm == "none":
+        return nn.Identity()
     if config.norm == "rms":
         return nn.RMSNorm(config.width, eps=1e-5)
     return nn.LayerNorm(config.width, eps=1e-5)

@@ -3,6 +3,7 @@
 from probe.statistics.bootstrap import Band, MeanBootstrap, RatioBootstrap, difference, log_ratio, weights
 from probe.statistics.layer_errors import LayerErrors
 from probe.statistics.seeds import FEWEST, seed_band
+from probe.statistics.trend import Trend, trend
 
 __all__ = [
     "FEWEST",
@@ -10,8 +11,10 @@ __all__ = [
     "LayerErrors",
     "MeanBootstrap",
     "RatioBootstrap",
+    "Trend",
     "difference",
     "log_ratio",
     "seed_band",
+    "trend",
     "weights",
 ]

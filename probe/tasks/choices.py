@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from probe.randomness import Source
+from probe.errors import ProbeError
+from probe.randomness import Source, generator
+
+
+def weights(source: Source, dim: int, functions: int) -> Float[Tensor, "prompts {dim}"]:
+    """Returns standard normal weights: fresh ones for each prompt, or of a fixed pool of so many functions.
+
+    The pool is the same for every seed and purpose: models trained on it are always probed on what they know.
+    """
+    if functions == 0:
+        return source.normal(dim)
+    drawn = generator("functions", functions, dim).standard_normal((functions, dim), dtype=np.float32)
+    chosen = whole(source, functions)
+    return torch.from_numpy(drawn).to(chosen.device)[chosen]
+
+
+def check_functions(functions: int) -> None:
+    """Refuses a negative number of functions.
+
+    Raises:
+        ProbeError: if it is negative.
+    """
+    if functions < 0:
+        raise ProbeError(
+            f"functions={functions} was given, but it counts the functions there are, 0 for a fresh one a prompt. "
+            "Give 0 or more."
+        )
 
 
 def whole(source: Source, below: int, *shape: int) -> Int[Tensor, "prompts ..."]:

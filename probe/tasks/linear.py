@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from probe.randomness import Source
+from probe.tasks.choices import check_functions, weights
 from probe.tasks.prompts import Prompts, paired, truncate
 from probe.tasks.task import Task
 
@@ -22,6 +23,8 @@ class Linear(Task):
         dim: dimension of x.
         x_scale: factor on x.
         y_scale: factor on y.
+        functions: how many different w there are; 0 draws a fresh one for each prompt. With 1 there is nothing to
+            learn in context, a control; small pools are those of Raventós et al. (2023), arXiv:2306.15063.
     """
 
     linear: ClassVar[bool] = True
@@ -30,10 +33,14 @@ class Linear(Task):
     dim: int = 20
     x_scale: float = 1.0
     y_scale: float = 1.0
+    functions: int = 0
+
+    def __post_init__(self) -> None:
+        check_functions(self.functions)
 
     def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
         """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0."""
-        w = source.normal(self.dim)
+        w = weights(source, self.dim, self.functions)
         x = truncate(source.normal(context + 1, self.dim) * self.x_scale, active)
         y = self.y_scale * torch.einsum("bcd,bd->bc", x, w)
         return paired(x, y, {"w": self.y_scale * w})

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probe.randomness import Source
+from probe.tasks.choices import check_functions, weights
 from probe.tasks.prompts import Prompts, paired, truncate
 from probe.tasks.task import Task
 
@@ -29,6 +30,8 @@ class SkewedLinear(Task):
             one per batch (64).
         x_scale: factor on x.
         y_scale: factor on y.
+        functions: how many different w there are; 0 draws a fresh one for each prompt. With 1 there is nothing to
+            learn in context, a control; small pools are those of Raventós et al. (2023), arXiv:2306.15063.
     """
 
     linear: ClassVar[bool] = True
@@ -39,6 +42,10 @@ class SkewedLinear(Task):
     group_size: int = 1
     x_scale: float = 1.0
     y_scale: float = 1.0
+    functions: int = 0
+
+    def __post_init__(self) -> None:
+        check_functions(self.functions)
 
     def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
         """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0.
@@ -46,7 +53,7 @@ class SkewedLinear(Task):
         They are set to 0 after the rotation, as in the released code: a truncated x is not normalised.
         """
         root = skewed_root(source.grouped(self.group_size), self.dim, self.power)
-        w = source.normal(self.dim)
+        w = weights(source, self.dim, self.functions)
         x = torch.einsum("bcd,bde->bce", source.normal(context + 1, self.dim), root) * self.x_scale
         x = truncate(x, active)
         y = self.y_scale * torch.einsum("bcd,bd->bc", x, w)

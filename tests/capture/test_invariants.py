@@ -135,3 +135,11 @@ def test_a_model_of_nan_is_found():
     with torch.no_grad():
         model.model.blocks[1].mixer.out_proj.weight[0, 0] = float("nan")
     assert DECODES in broken(model)
+
+
+def test_a_long_convolution_by_fourier_transforms_counts_as_causal():
+    """Its outputs before a change move by rounding alone."""
+    inputs = torch.randn(2, 261, 3, generator=torch.Generator().manual_seed(1))
+    torch.manual_seed(0)
+    model = NativeModel(ResidualModel(ModelConfig(layout="S2", dim=3, width=16, norm="layer")).eval())
+    assert [finding.claim for finding in check_invariants(model, inputs) if not finding.held] == []

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from probe.errors import ProbeError
 from probe.randomness import BatchSource, PromptSource
-from probe.tasks import Linear
+from probe.tasks import Linear, SkewedLinear
 
 
 def test_the_worked_example(planted):
@@ -56,3 +57,24 @@ def test_inactive_coordinates_are_zero_and_do_not_count():
     assert not prompts.inputs[..., 2:].any()
     squares = prompts.y.double().square().mean(1)
     assert abs(squares.mean() - 2) < 5 * squares.std() / 4000**0.5
+
+
+@pytest.mark.parametrize("task", [Linear(3, functions=2), SkewedLinear(3, functions=2)])
+def test_a_pool_of_functions_is_the_same_for_every_seed_and_purpose(task):
+    """Each prompt has one of the pool's, all of them occur, and the inputs stay fresh."""
+    sources = [PromptSource(0, "fit", range(40)), PromptSource(7, "score", range(40)), BatchSource(3, 5, 40)]
+    drawn = [task.draw(source, 4) for source in sources]
+    pools = [{tuple(w) for w in prompts.parameters["w"].tolist()} for prompts in drawn]
+    assert pools[0] == pools[1] == pools[2]
+    assert len(pools[0]) == 2
+    assert not torch.equal(drawn[0].x, drawn[1].x)
+
+
+def test_without_a_pool_every_prompt_has_its_own_function():
+    prompts = Linear(3).draw(PromptSource(0, "fit", range(40)), 4)
+    assert len({tuple(w) for w in prompts.parameters["w"].tolist()}) == 40
+
+
+def test_a_negative_number_of_functions_is_refused():
+    with pytest.raises(ProbeError, match="functions=-1"):
+        Linear(3, functions=-1)

@@ -1,0 +1,122 @@
+"""What a block of transformers is made of: its letters, its parameters and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from torch import nn
+
+# part of a module's class name -> its letter, as in the layout text, or ? where that has none; the first that fits
+KINDS: dict[str, str] = {
+    "rwkvselfattention": "R",
+    "rwkvfeedforward": "C",
+    "mamba2mixer": "D",
+    "zamba2mambamixer": "D",
+    "bambamixer": "D",
+    "falconh1mixer": "D",
+    "granitemoehybridmambalayer": "D",
+    "mambamixer": "M",
+    "gateddeltanet": "G",
+    "recurrentblock": "?",
+    "shortconv": "?",
+    "attention": "A",
+    "mlp": "F",
+    "feedforward": "F",
+    "moe": "F",
+}
+
+# the operations of one token beside the maps, by letter, from the module and the model's settings; see `flops`
+MIXING: dict[str, Callable[[Any, Any, int], float]] = {
+    # scores and sums over the (time + 1) / 2 tokens that one sees on average, as `probe.models.attention` has it
+    "A": lambda module, config, time: 2 * (time + 1) * _heads(module, config),
+    # a number of the state, as `probe.models.mamba` has it
+    "M": lambda module, config, time: 9 * module.A_log.numel(),
+    # a number of the state, as `probe.models.mamba2` has it
+    "D": lambda module, config, time: 5 * module.out_proj.in_features * module.ssm_state_size,
+    # shifts, the step of the recurrence and the gate, as `probe.models.rwkv4_time` and `rwkv4_channel` have them
+    "R": lambda module, config, time: 30 * len(module.time_decay),
+    "C": lambda module, config, time: 19 * module.time_mix_key.numel(),
+}
+
+
+def mixers(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yields the mixers of a block with their letters, in order, and nothing inside them."""
+    for child in block.children():
+        kind = type(child).__name__.lower()
+        letter = next((letter for part, letter in KINDS.items() if part in kind), None)
+        if letter is not None:
+            yield letter, child
+        else:
+            yield from mixers(child)
+
+
+def letters_of(block: nn.Module) -> str:
+    """Returns a block's letters: ``M``, or ``[AF]`` where one block holds an attention and a feed-forward.
+
+    What mixes tokens comes first, and ``?`` is what the layout text has no letter for.
+    """
+    letters = [letter for letter, _ in mixers(block)]
+    if any(isinstance(child, nn.Linear) for child in block.children()):
+        letters.append("F")  # a feed-forward that is no module of its own, as in OPT
+    text = "".join(sorted(letters, key=lambda letter: letter == "F")) or "?"
+    return text if len(text) == 1 else f"[{text}]"
+
+
+def layout(letters: Sequence[str]) -> str:
+    """Returns the blocks as text, repeated ones once with their count."""
+    runs = [(letter, len(list(run))) for letter, run in groupby(letters)]
+    return "".join(letter if count == 1 else f"{letter}{count}" for letter, count in runs)
+
+
+def flops(block: nn.Module, config: Any, time: int) -> int:
+    """Returns the forward floating-point operations of a block for one sequence (a multiply-add is two, an exp one).
+
+    Counted are the block's matrices and short convolutions, once a token (of experts, those that a token is sent
+    to), the attention to the tokens before, and the states of the recurrences that the layout has letters for, all
+    as for our own models; norms, activations and positions are not.
+    """
+    mixing = sum(MIXING[letter](module, config, time) for letter, module in mixers(block) if letter in MIXING)
+    return round(time * (2 * _matrices(block, config) + mixing))
+
+
+def cumulative_parameters(model: nn.Module, blocks: Sequence[nn.Module], decoder: Sequence[nn.Module]) -> list[int]:
+    """Returns the number of parameters used up to each layer, [blocks + 1]; shared ones count where first used.
+
+    Args:
+        decoder: the modules after the last block; what they share with the read-in counts, the rest does not.
+    """
+    reading = _read_in(model, [*blocks, *decoder])
+    seen = {id(parameter): parameter.numel() for parameter in reading}
+    totals = [sum(seen.values())]
+    for block in blocks:
+        seen |= {id(parameter): parameter.numel() for parameter in block.parameters()}
+        totals.append(sum(seen.values()))
+    return totals
+
+
+def _read_in(module: nn.Module, others: Sequence[nn.Module]) -> Iterator[nn.Parameter]:
+    yield from module.parameters(recurse=False)
+    for child in module.children():
+        if not any(child is other for other in others):
+            yield from _read_in(child, others)
+
+
+def _matrices(block: nn.Module, config: Any) -> float:
+    """Returns the weights that multiply a token: of a stack of experts the share that a token is sent to."""
+    experts = getattr(config, "num_local_experts", None) or getattr(config, "num_experts", None) or 0
+    total = 0.0
+    for name, parameter in block.named_parameters():
+        if parameter.ndim < 2 or parameter.numel() == parameter.shape[-1] or name.endswith("A_log"):
+            continue
+        sent = parameter.ndim == 3 and parameter.shape[0] == experts > 1
+        total += parameter.numel() * (config.num_experts_per_tok / experts if sent else 1)
+    return total
+
+
+def _heads(module: nn.Module, config: Any) -> int:
+    """Returns the width of all attention heads together."""
+    width = int(config.hidden_size)
+    heads = int(config.num_attention_heads)
+    return heads * int(getattr(module, "head_dim", None) or width // heads)

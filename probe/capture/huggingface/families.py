@@ -1,0 +1,107 @@
+"""Where each family of transformers' causal language models keeps its blocks, its final norm and its logits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where a model's stream passes, by the names of its modules.
+
+    Args:
+        blocks: the list of blocks; a block takes the stream first and returns it, alone or first of a tuple.
+        norm: the final norm; empty where there is none.
+        entry: the module that the stream leaves at layer 0; empty where it is what enters the first block.
+        entrance: the module that this stream enters in the first block, where it is not the block itself.
+    """
+
+    blocks: str
+    norm: str
+    entry: str = ""
+    entrance: str = ""
+
+
+_GPT = Family("transformer.h", "transformer.ln_f")
+_LLAMA = Family("model.layers", "model.norm")
+_MAMBA = Family("backbone.layers", "backbone.norm_f")
+
+FAMILIES: dict[str, Family] = {
+    "falcon_mamba": _MAMBA,
+    "gemma": _LLAMA,
+    "gemma2": _LLAMA,
+    "gpt2": _GPT,
+    "gpt_neo": _GPT,
+    "gpt_neox": Family("gpt_neox.layers", "gpt_neox.final_layer_norm"),
+    "gptj": _GPT,
+    "jamba": Family("model.layers", "model.final_layernorm"),
+    "llama": _LLAMA,
+    "mamba": _MAMBA,
+    "mamba2": _MAMBA,
+    "mistral": _LLAMA,
+    "qwen2": _LLAMA,
+    "qwen3": _LLAMA,
+    # the norm inside the first block belongs to the embedding: what the blocks add to is what leaves it
+    "rwkv": Family("rwkv.blocks", "rwkv.ln_out", "rwkv.blocks.0.pre_ln", "rwkv.blocks.0.ln1"),
+}
+
+# blocks whose attention and feed-forward read the same stream and are added together
+PARALLEL: dict[str, Callable[[Any], bool]] = {
+    "codegen": lambda config: True,
+    "cohere": lambda config: True,
+    "cohere2": lambda config: True,
+    "falcon": lambda config: bool(config.parallel_attn or config.new_decoder_architecture),
+    "gpt_neox": lambda config: bool(config.use_parallel_residual),
+    "gptj": lambda config: True,
+    "phi": lambda config: True,
+    "stablelm": lambda config: bool(config.use_parallel_residual),
+}
+
+# families whose table of positions ends: a longer prompt has none
+POSITIONS = frozenset({"codegen", "gpt2", "gpt_bigcode", "gpt_neo", "gptj", "openai-gpt", "opt"})
+
+
+def _cap(logits: Tensor, most: float) -> Tensor:
+    return torch.tanh(logits / most) * most
+
+
+# what a family does to its logits, by the setting that says how much
+LOGITS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "final_logit_softcapping": _cap,
+    "lm_head_multiplier": lambda logits, factor: logits * factor,
+    "logit_scale": lambda logits, factor: logits * factor,
+    "logits_scaling": lambda logits, divisor: logits / divisor,
+    "logits_soft_cap": _cap,
+    "output_logit_soft_cap": _cap,
+}
+
+
+def scaled(logits: Tensor, config: Any) -> Tensor:
+    """Returns the logits as the model's settings scale or cap them."""
+    for setting, change in LOGITS.items():
+        amount = getattr(config, setting, None)
+        if amount is not None:
+            logits = change(logits, amount)
+    return logits
+
+
+def candidates(model: nn.Module) -> list[Family]:
+    """Returns where a model of a family that is not in the table may keep its stream, likeliest first.
+
+    The blocks are the list of as many modules as there are layers, the final norm one of its siblings, or none.
+    """
+    layers = int(model.config.num_hidden_layers)  # type: ignore[union-attr,arg-type]
+    found = []
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == layers:
+            owner = name.rpartition(".")[0]
+            siblings = [sibling for sibling, _ in model.get_submodule(owner).named_children()]
+            norms = [sibling for sibling in reversed(siblings) if re.search(r"norm|^ln", sibling)]
+            found += [Family(name, ".".join(filter(None, (owner, norm)))) for norm in norms] + [Family(name, "")]
+    return found

@@ -1,0 +1,77 @@
+"""The library transformers: imported where it is first needed, made quiet, its absence said in one sentence."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from probe.errors import ProbeError
+
+
+def transformers() -> Any:
+    """Returns the library.
+
+    Raises:
+        ProbeError: if it is not installed.
+    """
+    try:
+        import transformers as library
+    except ImportError as error:
+        raise _missing(error) from error
+    return library
+
+
+def hub() -> Any:
+    """Returns huggingface_hub, which transformers brings along.
+
+    Raises:
+        ProbeError: if it is not installed.
+    """
+    try:
+        import huggingface_hub as library
+    except ImportError as error:
+        raise _missing(error) from error
+    return library
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silences the library's own bars and warnings while the body runs: what matters is raised as an error."""
+    logging = transformers().utils.logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the beginning of what an error of the library says: such errors run to many lines."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".:! ")
+
+
+def unreadable(path: Path, error: Exception) -> ProbeError:
+    """Returns the sentence on a file or folder that could not be read as a model."""
+    if isinstance(error, pickle.UnpicklingError):
+        return ProbeError(
+            f"{path} holds something other than plain weights (it may be damaged, or try to run code) and was not "
+            "loaded. Copy it anew, or give another."
+        )
+    return ProbeError(
+        f"{path} could not be read as a causal language model ({first_line(error)}). Copy it anew, or give another."
+    )
+
+
+def _missing(error: ImportError) -> ProbeError:
+    return ProbeError(
+        f"A Hugging Face model was given, but reading it needs the package {error.name}, which is not installed. "
+        'Install it with pip install "probe[huggingface]".'
+    )

@@ -1,0 +1,167 @@
+"""Any causal language model of transformers as a stream.
+
+One definition for every family: layer 0 is what the first block adds to, with positions and embedding norms where a
+family has them; layer i is what leaves block i, before the final norm. It is never read from `output_hidden_states`,
+whose lists are as long for every family but mean different things: GPT-2's and LLaMA's begin with the read-in and
+end with the normed stream, Mamba's and RWKV's begin after the first block; none holds the last layer as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from probe.capture.anatomy import Anatomy
+from probe.capture.hooks import Place, capture
+from probe.capture.huggingface.blocks import cumulative_parameters, flops, layout, letters_of
+from probe.capture.huggingface.families import FAMILIES, PARALLEL, POSITIONS, Family, candidates, scaled
+from probe.capture.huggingface.scan import use_scan
+from probe.errors import ProbeError
+
+
+class HuggingFaceModel:
+    """Wraps a causal language model of transformers; the model itself is left as it is.
+
+    A layer of a transformer is one block here, attention and feed-forward together, written ``[AF]``: its residual
+    is ``pre`` where the feed-forward reads what attention wrote, and ``parallel`` where both read the same stream.
+
+    Args:
+        model: in evaluation mode, on any device.
+        name: what sentences call the model.
+
+    Raises:
+        ProbeError: if its weights are on the meta device, or its stream is not found.
+    """
+
+    def __init__(self, model: nn.Module, name: str = "the model") -> None:
+        if any(parameter.is_meta for parameter in model.parameters()):
+            raise ProbeError(
+                f"The weights of {name} are on the meta device, but a model that runs was needed. Load it with its "
+                "weights, without device_map or init_empty_weights."
+            )
+        self.model = model
+        self.config = cast("Any", model.config)
+        self.kind = str(self.config.model_type)
+        self.width = int(self.config.hidden_size)
+        self._longest = int(self.config.max_position_embeddings) if self.kind in POSITIONS else 0
+        self._find(name)
+        self.anatomy = self._describe()
+
+    def run(self, inputs: Tensor) -> Tensor:
+        """Returns the logits at every token, ``[batch, time, vocabulary]``.
+
+        Raises:
+            ProbeError: if the inputs are longer than the model has positions for.
+        """
+        if self._longest and inputs.shape[1] > self._longest:
+            raise ProbeError(
+                f"A prompt of {inputs.shape[1]} tokens was given, but the model has positions for "
+                f"{self._longest}. Give shorter prompts."
+            )
+        logits: Tensor = self.model(input_ids=inputs, use_cache=False, return_dict=True).logits
+        return logits
+
+    def normalise(self, stream: Tensor) -> Tensor:
+        """Returns the stream after the model's final norm."""
+        divisor = self._divisor(len(self._blocks))
+        normed: Tensor = self._norm(stream if divisor == 1 else stream / divisor)
+        return normed
+
+    def decode(self, stream: Tensor) -> Tensor:
+        """Returns the logits that the final norm and the head make of a stream."""
+        logits: Tensor = self._head(self.normalise(stream))
+        return scaled(logits, self.config).float()
+
+    def flops(self, time: int) -> list[int]:
+        """Returns the forward floating-point operations for one sequence up to each layer, [blocks + 1]."""
+        totals = [0]
+        for block in self._blocks:
+            totals.append(totals[-1] + flops(block, self.config, time))
+        return totals
+
+    def use_kernel(self, backend: str) -> None:
+        """Puts our selective scan under every Mamba mixer, on the named backend; other mixers stay as they are.
+
+        ``auto`` and ``reference`` leave, and give back, the model's own code.
+        """
+        use_scan(self.model, backend)
+
+    def _find(self, name: str) -> None:
+        """Finds the stream: by the table, or where decoding the last layer gives the logits."""
+        head = self.model.get_output_embeddings()  # type: ignore[operator]
+        known = FAMILIES.get(self.kind)
+        for family in [known] if known else candidates(self.model):
+            if head is None:
+                break
+            self._head: nn.Module = head
+            self._follow(family)
+            if known or self._decodes():
+                return
+        raise ProbeError(
+            f"{name} is a {type(self.model).__name__} ({self.kind}), in which no list of blocks and final norm were "
+            f"found that make its logits. Give a model of a family that is known: {', '.join(FAMILIES)}."
+        )
+
+    def _decodes(self) -> bool:
+        """Returns whether decoding the last layer gives the model's output, tried on a few tokens."""
+        tokens = torch.arange(4, device=self._head.weight.device)  # type: ignore[arg-type]
+        try:
+            captured = capture(self, tokens[None], tokens)
+            with torch.no_grad():
+                return torch.equal(self.decode(captured.stream[-1]), captured.output)
+        except (AssertionError, AttributeError, RuntimeError, TypeError):
+            return False  # a list of something else: never called, called again, or with no stream in it
+
+    def _follow(self, family: Family) -> None:
+        """Sets where the stream passes and what decodes it."""
+        blocks = self.model.get_submodule(family.blocks)
+        self._blocks: list[nn.Module] = list(blocks.children())
+        self._norm = self.model.get_submodule(family.norm) if family.norm else nn.Identity()
+        first = Place(f"{family.blocks}.0 (input)", self._blocks[0], "input", _stream)
+        if family.entry:
+            first = Place(family.entry, self.model.get_submodule(family.entry), "output", _stream)
+        entrance = self.model.get_submodule(family.entrance) if family.entrance else None
+        exits = [
+            Place(f"{family.blocks}.{i}", block, "output", self._reader(i), None if i else entrance)
+            for i, block in enumerate(self._blocks)
+        ]
+        self.places: Sequence[Place] = [first, *exits]
+
+    def _describe(self) -> Anatomy:
+        letters = tuple(letters_of(block) for block in self._blocks)
+        parallel = PARALLEL.get(self.kind, lambda config: False)(self.config)
+        # a model without a final norm norms inside its blocks, after adding
+        residual = "parallel" if parallel else "post" if isinstance(self._norm, nn.Identity) else "pre"
+        return Anatomy(
+            layout=layout(letters),
+            letters=letters,
+            residuals=(residual,) * len(letters),
+            inputs=0,
+            outputs=len(self._head.weight),  # type: ignore[arg-type]
+            symbols=len(self.model.get_input_embeddings().weight),  # type: ignore[operator]
+            longest=self._longest,
+            parameters=tuple(cumulative_parameters(self.model, self._blocks, [self._norm, self._head])),
+        )
+
+    def _reader(self, block: int) -> Callable[[Any], Tensor]:
+        """Returns what reads the stream from what enters or leaves a block."""
+        if not getattr(self.config, "rescale_every", 0):
+            return _stream
+        return lambda seen: _stream(seen) * self._divisor(block)
+
+    def _divisor(self, blocks: int) -> int:
+        """Returns by how much RWKV has divided the stream after so many blocks.
+
+        In evaluation transformers halves it every few blocks, against overflow in half precision, and divides what
+        later blocks write likewise: a power of two, so that multiplying brings the stream back to the bit.
+        """
+        every = getattr(self.config, "rescale_every", 0)
+        return 1 if self.model.training or not every else 2 ** (blocks // every)
+
+
+def _stream(seen: Any) -> Tensor:
+    stream: Tensor = seen if isinstance(seen, Tensor) else seen[0]
+    return stream

@@ -1,0 +1,128 @@
+"""Blocks whose algorithm is written in, not trained: a model of them is a control whose answer is known.
+
+A planted model reads pairs x1 y1 x2 y2 ... as they are: its read-in puts the token into the first `dim` coordinates of
+the stream, its blocks write weights into the next `dim`, what these answer to the token into one more, and whatever
+they only gather into the rest; its read-out is the answer.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor, nn
+
+from probe.errors import ProbeError
+
+Algorithm = Literal["gradient", "solve", "coordinate", "gather"]
+
+
+class Planted(nn.Module):
+    """Writes one step of an algorithm for least squares on the pairs before a token; nothing in it is trained.
+
+    ``gradient`` takes a step of gradient descent of size 1 / L, L the largest eigenvalue of X'X (von Oswald et al.,
+    2023, arXiv:2212.07677, as attention could); a stack of such blocks does improve an answer step by step. The others
+    end at the same least squares by other ways: ``solve`` writes them whole in the middle block, ``coordinate`` one
+    coordinate of the solution a block, ``gather`` sums X'X and X'y over the blocks and solves in the last one. Blocks
+    with nothing to do for the answer write what no answer needs.
+
+    Args:
+        blocks: the model's number of blocks.
+        index: this block's place among them.
+        algorithm: which one.
+        dim: dimension of x.
+    """
+
+    def __init__(self, width: int, blocks: int, index: int, algorithm: Algorithm = "gradient", dim: int = 1) -> None:
+        super().__init__()
+        needed = planted_width(dim)
+        if width < needed:
+            raise ProbeError(
+                f"A planted block was given a stream {width} wide, but with dim={dim} it needs {needed}. "
+                "Give a larger --width."
+            )
+        if algorithm == "coordinate" and blocks < dim:
+            raise ProbeError(
+                f"{blocks} planted blocks were given, but one a coordinate needs at least {dim}. Give more blocks."
+            )
+        self.blocks, self.index, self.algorithm, self.dim = blocks, index, algorithm, dim
+
+    def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+        """Returns what the block writes to the stream."""
+        dim, stream = self.dim, hidden.double()
+        token, w = stream[..., :dim], stream[..., dim : 2 * dim]
+        written = torch.zeros_like(stream)
+        if self.algorithm == "gather":
+            self._gather(token, stream, written)
+        else:
+            written[..., dim : 2 * dim] = self._change(w, *_moments(token))
+        if self.algorithm != "gradient":
+            # a coordinate of its own that no answer needs
+            written[..., -1] = torch.tanh(token.sum(-1) + self.index)
+        written[..., 2 * dim] = (written[..., dim : 2 * dim] * token).sum(-1) * _asked(token)
+        result: Tensor = written.to(hidden.dtype)
+        return result
+
+    def _change(self, w: Tensor, hessian: Tensor, correlation: Tensor) -> Tensor:
+        if self.algorithm == "gradient":
+            largest: Tensor = torch.linalg.eigvalsh(hessian)[..., -1:].clamp(min=1e-12)
+            return (correlation - _times(hessian, w)) / largest
+        if self.algorithm == "solve":
+            return _solution(hessian, correlation) * float(self.index == self.blocks // 2)
+        first, last = (place * self.dim // self.blocks for place in (self.index, self.index + 1))
+        mask = torch.zeros(self.dim, dtype=w.dtype, device=w.device)
+        mask[first:last] = 1.0
+        return _solution(hessian, correlation) * mask
+
+    def _gather(self, token: Tensor, stream: Tensor, written: Tensor) -> None:
+        dim, start = self.dim, 2 * self.dim + 1
+        there = slice(start, start + dim * dim), slice(start + dim * dim, start + dim * dim + dim)
+        if self.index == self.blocks - 1:
+            hessian = stream[..., there[0]].reshape(*stream.shape[:2], dim, dim)
+            written[..., dim : 2 * dim] = _solution(hessian, stream[..., there[1]], rounding=1e-6)
+            return
+        own = torch.arange(token.shape[1] // 2, device=token.device) % max(1, self.blocks - 1) == self.index
+        hessian, correlation = _moments(token, own)
+        written[..., there[0]], written[..., there[1]] = hessian.flatten(-2), correlation
+
+    def flops(self, time: int) -> int:
+        """Returns the forward floating-point operations for one sequence, of sums and products with the moments."""
+        return 2 * time * (self.dim**2 + 2 * self.dim)
+
+
+def planted_width(dim: int) -> int:
+    """Returns the narrowest stream that planted blocks can work in."""
+    return 2 * dim + 1 + dim * dim + dim + 1
+
+
+def _asked(token: Float64[Tensor, "batch time dim"]) -> Float64[Tensor, " time"]:
+    """Returns 1 at tokens x, where an answer is asked for, and 0 at tokens y."""
+    place = torch.arange(token.shape[1], device=token.device)
+    return (1 - place % 2).double()
+
+
+def _moments(token: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Returns X'X and X'y over the whole pairs up to every token; with `own`, over those pairs alone."""
+    pairs = token.shape[1] // 2
+    x, y = token[:, : 2 * pairs : 2], token[:, 1 : 2 * pairs : 2, :1]
+    if own is not None:
+        x = x * own[:, None]
+    hessian = torch.einsum("bci,bcj->bcij", x, x).cumsum(1)
+    correlation = (x * y).cumsum(1)
+    seen = (torch.arange(token.shape[1], device=token.device) + 1) // 2
+    return _after(hessian, seen), _after(correlation, seen)
+
+
+def _after(sums: Tensor, seen: Tensor) -> Tensor:
+    """Returns the running sums after so many pairs, zero after none."""
+    return torch.cat([sums.new_zeros((len(sums), 1, *sums.shape[2:])), sums], dim=1)[:, seen]
+
+
+def _times(matrix: Tensor, vector: Tensor) -> Tensor:
+    return torch.einsum("...ij,...j->...i", matrix, vector)
+
+
+def _solution(hessian: Tensor, correlation: Tensor, rounding: float = 1e-12) -> Tensor:
+    """Returns the least-norm least squares; eigenvalues below the rounding of the moments count as zero."""
+    return _times(torch.linalg.pinv(hessian, rtol=rounding, hermitian=True), correlation)
