@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from probe.capture import DescribedModel, NativeModel
+from probe.capture import DescribedModel, NativeModel, huggingface
 from probe.config import ModelConfig
 from probe.errors import ProbeError
 from probe.models import ResidualModel
@@ -53,20 +53,54 @@ class Checkpoint:
         return self.stream.model
 
 
+@dataclass(frozen=True)
+class Reader:
+    """Reads what others have saved.
+
+    Args:
+        recognises: whether a path is of its kind, without reading the weights.
+        name: what the checkpoint at a path is called in records.
+        read: a path's checkpoint; raises `ProbeError` where something does not fit.
+    """
+
+    recognises: Callable[[Path], bool]
+    name: Callable[[Path], str]
+    read: Callable[[Path], Checkpoint]
+
+
+def _read_huggingface(path: Path) -> Checkpoint:
+    stream = huggingface.read(path)
+    weights = {name: tensor for name, tensor in stream.model.state_dict().items() if isinstance(tensor, Tensor)}
+    _check_finite(path, weights)
+    description = {"arch": stream.kind, "source": "huggingface"}
+    digest = _digest(weights, json.dumps(description, sort_keys=True))
+    return Checkpoint(huggingface.name_of(path), stream, "", 0, 0, description, digest)
+
+
+READERS: tuple[Reader, ...] = (Reader(huggingface.recognises, huggingface.name_of, _read_huggingface),)
+"""Who is asked, in this order, whether a path is theirs; what nobody recognises is read as our own."""
+
+
 def find(name: str) -> Path:
-    """Returns the file that a name means: as it stands, or in checkpoints/, with or without .pt.
+    """Returns the path that a name means: as it stands, or in checkpoints/, with or without .pt.
 
     Raises:
-        ProbeError: if there is no such file.
+        ProbeError: if there is no such checkpoint.
     """
     folder = Path("checkpoints")
     places = [Path(name), folder / name, Path(f"{name}.pt"), folder / f"{name}.pt"]
     for place in places if Path(name).parent == Path(".") else places[::2]:
-        if place.is_file():
+        if place.is_file() or _reader(place) is not None:
             return place
     if Path(name).is_dir():
         raise ProbeError(f"{name} is a folder, but a checkpoint file written by probe train was needed. Name the file.")
     raise ProbeError(f"There is no checkpoint {name}. Give the path of a .pt file, or train one with probe train.")
+
+
+def name_of(path: Path) -> str:
+    """Returns what the checkpoint at a path is called in records and file names."""
+    reader = _reader(path)
+    return path.stem if reader is None else reader.name(path)
 
 
 def save(path: str | Path, model: ResidualModel, description: Mapping[str, Any]) -> str:
@@ -84,12 +118,21 @@ def save(path: str | Path, model: ResidualModel, description: Mapping[str, Any])
 
 
 def load(name: str) -> Checkpoint:
-    """Reads a checkpoint by path or name; nothing in the file is executed.
+    """Reads a checkpoint by path or name, ours or one that a reader recognises; nothing in a file is executed.
 
     Raises:
-        ProbeError: if it is missing, damaged, truncated, not ours, altered, or holds weights that are not finite.
+        ProbeError: if it is missing, damaged, truncated, unknown, altered, or holds weights that are not finite.
     """
     path = find(name)
+    reader = _reader(path)
+    return _read_own(path) if reader is None else reader.read(path)
+
+
+def _reader(path: Path) -> Reader | None:
+    return next((reader for reader in READERS if reader.recognises(path)), None)
+
+
+def _read_own(path: Path) -> Checkpoint:
     content = _read(path)
     if not isinstance(content, dict) or content.get("probe") != FORMAT:
         raise ProbeError(
@@ -99,9 +142,7 @@ def load(name: str) -> Checkpoint:
     text: str = content.get("description") or ""
     if not _well_formed(weights, text) or _digest(weights, text) != content.get("digest"):
         raise ProbeError(f"{path} is damaged: its contents do not match its digest. Copy or train the file anew.")
-    for key, tensor in weights.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise ProbeError(f"{path} holds weights that are not finite ({key}). Its training diverged; train anew.")
+    _check_finite(path, weights)
     description = json.loads(text)
     model = _build(path, description, weights)
     return Checkpoint(
@@ -176,6 +217,12 @@ def _well_formed(weights: object, text: object) -> bool:
         and isinstance(weights, dict)
         and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items())
     )
+
+
+def _check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
+    for key, tensor in weights.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise ProbeError(f"{path} holds weights that are not finite ({key}). Its training diverged; train anew.")
 
 
 def _digest(weights: Mapping[str, Tensor], text: str) -> str:

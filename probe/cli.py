@@ -131,10 +131,10 @@ def _measure(
 ) -> int:
     """Refuses what cannot be written, runs a verb, and writes its record and its picture."""
     from probe import records
-    from probe.checkpoint import find
+    from probe.checkpoint import find, name_of
     from probe.plots import save_figure
 
-    stem = Path(config.out or _default_stem(verb, [find(name).stem for name in config.ckpt], config.task))
+    stem = Path(config.out or _default_stem(verb, [name_of(find(name)) for name in config.ckpt], config.task))
     picture = stem.with_name(f"{stem.name}.png")
     for path in (*records.record_paths(stem), picture):
         records.check_writable(path)

@@ -21,7 +21,7 @@ from probe.randomness import PromptSource, Source
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import FEWEST as FEWEST_SEEDS
 from probe.statistics import LayerErrors, seed_band
-from probe.subject import check_length, describe, learned, load_all, task_for
+from probe.subject import check_length, describe, learned, load_all, task_for, trained_context
 from probe.tasks import ChainOfThought, Prompts, Task
 from probe.tasks.prompting import Replaced, make_prompting
 from probe.tasks.prompts import only
@@ -94,7 +94,7 @@ def prepare(config: EvaluateConfig, at_hand: Sequence[Checkpoint] = ()) -> Plan:
                 "ones, but the same prompts are shown to both. Evaluate them apart."
             )
         task_for(found, config.task, config.dim)
-    context = max(found.context for found in models) if config.context is None else config.context
+    context = trained_context(models) if config.context is None else config.context
     if context < 1:
         raise ProbeError(f"--context {context} was given, but at least 1 is needed. Give a larger number.")
     device = device_named(config.device)

@@ -22,7 +22,7 @@ from probe.language import is_language, language_layers
 from probe.randomness import KeyedGenerator, PromptSource, Purpose, key
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import LayerErrors, MeanBootstrap
-from probe.subject import check_length, describe, learned, load_all, task_for
+from probe.subject import check_length, describe, learned, load_all, task_for, trained_context
 from probe.tasks import Prompts, Task
 from probe.tasks.prompts import append_each, only
 
@@ -129,7 +129,7 @@ def prepare(config: FitConfig, models: Sequence[Checkpoint] = ()) -> list[Subjec
 def _subject(found: Checkpoint, config: FitConfig, device: torch.device) -> Subject:
     width, task = found.stream.width, task_for(found, config.task, config.dim)
     asked = parse_contexts(config.context)
-    longest = found.context if asked is None else max(asked)
+    longest = trained_context([found]) if asked is None else max(asked)
     sample = task.draw(PromptSource(config.seed, "fit", [0]), longest)
     contexts = choose_contexts(asked, sample.contexts, width)
     if RIDGES & set(config.head) and config.prompts < 2 * (width + 1):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probe import checkpoint, tasks
+from probe.capture import Anatomy
 from probe.checkpoint import Checkpoint
 from probe.errors import ProbeError
 from probe.learners import Learner, run
@@ -30,7 +31,7 @@ def load_all(names: Sequence[str], models: Sequence[Checkpoint] = ()) -> list[Ch
     """
     if not (names or models):
         raise ProbeError("No checkpoint was given, but one is needed. Add --ckpt FILE.")
-    stems = [found.name for found in models] or [checkpoint.find(name).stem for name in names]
+    stems = [found.name for found in models] or [checkpoint.name_of(checkpoint.find(name)) for name in names]
     if len(set(stems)) < len(stems):
         raise ProbeError(f"The checkpoints {', '.join(stems)} share a name. Rename one, or drop the repeated one.")
     return list(models) or [checkpoint.load(name) for name in names]
@@ -47,18 +48,32 @@ def task_for(found: Checkpoint, text: str, dim: int | None) -> Task:
     """
     anatomy = found.stream.anatomy
     if dim is not None and dim != found.dim:
-        raise ProbeError(
-            f"{found.name} reads {found.dim}-dimensional inputs, but --dim {dim} was given. "
-            "Drop --dim to use the checkpoint's."
-        )
-    task = tasks.make(text, found.dim)
+        reads = f"{found.dim}-dimensional inputs" if found.dim else "symbols"
+        raise ProbeError(f"{found.name} reads {reads}, but --dim {dim} was given. Drop --dim to use the checkpoint's.")
+    task = tasks.make(text, found.dim or 1)  # symbols have no dimension
     shape = Shape(anatomy.inputs, anatomy.outputs, anatomy.symbols)
     if task.shape != shape:
+        fitting = found.task or f"induction:vocabulary={shape.symbols}"
         raise ProbeError(
             f"{found.name} {shape}, but --task {text} {task.shape}. Give a task of the checkpoint's shape, such "
-            f"as {found.task}."
+            f"as {fitting}."
         )
     return task
+
+
+def trained_context(models: Sequence[Checkpoint]) -> int:
+    """Returns the largest number of examples that any of the checkpoints was trained with.
+
+    Raises:
+        ProbeError: if none was trained on a task with examples.
+    """
+    context = max(found.context for found in models)
+    if context < 1:
+        raise ProbeError(
+            f"{models[0].name} was trained on no task, which would say how many examples to show, and none was given. "
+            "Add --context."
+        )
+    return context
 
 
 def check_length(found: Checkpoint, task: Task, context: int) -> None:
@@ -89,7 +104,7 @@ def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:
         "layout": anatomy.layout,
         "letters": "".join(anatomy.letters),
         "blocks": len(anatomy.letters),
-        "block": " and ".join(dict.fromkeys(RESIDUALS[name] for name in anatomy.residuals)),
+        "block": _block(anatomy),
         "width": stream.width,
         "dim": found.dim,
         "context": found.context,
@@ -101,3 +116,10 @@ def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:
         "cumulative_parameters": list(anatomy.parameters),
         "cumulative_flops": stream.flops(task.length(context)),
     }
+
+
+def _block(anatomy: Anatomy) -> str:
+    """Returns in words how the blocks meet the stream, and whether one holds several mixers."""
+    residuals = " and ".join(dict.fromkeys(RESIDUALS[name] for name in anatomy.residuals))
+    whole = any(letter.startswith("[") for letter in anatomy.letters)
+    return f"{residuals}; one block is a whole layer" if whole else residuals

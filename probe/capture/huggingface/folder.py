@@ -21,32 +21,37 @@ _TEXTS = ("*.json", "*.txt", "*.model")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-def recognises(name: str) -> bool:
-    """Returns whether a name is a folder with such a model, a GGUF file, or what the hub would call one."""
-    path = Path(name)
+def recognises(path: Path) -> bool:
+    """Returns whether a path is a folder with such a model, a GGUF file, or what the hub would call one."""
     if path.is_dir():
         return any(any(path.glob(pattern)) for pattern in ("config.json", "*.safetensors", "*.bin*", "*.gguf"))
     if path.suffix == ".gguf":
         return path.is_file()
-    # runs/new is a mistyped path where there is a folder runs, and a file's name ends like one
+    # runs/new is a mistyped path where there is a folder runs, and bare names are sought in checkpoints/
     here = path.exists() or path.with_name(f"{path.name}.pt").exists() or path.parent.is_dir()
-    return bool(_HUB_NAME.fullmatch(name)) and not here and path.suffix not in (".pt", ".pth", ".ckpt", ".bin")
+    ours = path.parent.name == "checkpoints" or path.suffix in (".pt", ".pth", ".ckpt", ".bin")
+    return bool(_HUB_NAME.fullmatch(path.as_posix())) and not here and not ours
 
 
-def read(name: str) -> HuggingFaceModel:
+def name_of(path: Path) -> str:
+    """Returns what records call the model at a path: the folder's, the file's or the hub's own name for it."""
+    return path.stem if path.suffix == ".gguf" else path.resolve().name
+
+
+def read(path: Path) -> HuggingFaceModel:
     """Returns the model of a folder, a GGUF file or a hub name: float32 on the CPU, in evaluation mode, no gradients.
 
     Raises:
         ProbeError: if it cannot be had, is damaged or quantised, lacks a file, or its stream is not found.
     """
     transformers()
-    place = locate(name)
+    place = locate(path)
     model = _load_gguf(place) if _is_gguf(place) else _load_folder(place)
-    return HuggingFaceModel(model.eval().requires_grad_(False), name)
+    return HuggingFaceModel(model.eval().requires_grad_(False), str(path))
 
 
-def locate(name: str, weights: bool = True) -> Path:
-    """Returns the file or the folder that a name means; a model of the hub is brought here first.
+def locate(path: Path, weights: bool = True) -> Path:
+    """Returns the file or the folder that a path means; a model of the hub is brought here first.
 
     Args:
         weights: whether they are needed, or only the small files that lie beside them.
@@ -54,8 +59,9 @@ def locate(name: str, weights: bool = True) -> Path:
     Raises:
         ProbeError: if the hub has none of this name or cannot be reached.
     """
-    if Path(name).exists():
-        return Path(name)
+    if path.exists():
+        return path
+    name = path.as_posix()
     try:
         with quiet():
             fetch = hub().snapshot_download

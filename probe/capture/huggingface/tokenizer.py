@@ -21,7 +21,7 @@ def tokenizer_of(name: str, override: str | None = None) -> Any:
     Raises:
         ProbeError: if there is none.
     """
-    library, place = transformers(), locate(override or name, weights=False)
+    library, place = transformers(), locate(Path(override or name), weights=False)
     folder, options = place, {}
     if place.is_file() or not _has_files(place):
         if place.is_dir() and not any(place.glob("*.gguf")):

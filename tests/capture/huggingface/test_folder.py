@@ -1,0 +1,212 @@
+"""Claims: what can be read is read whole, nothing in it is run, and everything else gets one sentence that says why."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from probe.capture import check_invariants
+from probe.capture.huggingface import name_of, read, recognises
+from probe.errors import ProbeError
+
+
+class Malicious:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.target}",)
+
+
+def change(folder, **settings):
+    path = folder / "config.json"
+    config = json.loads(path.read_text()) | settings
+    path.write_text(json.dumps({name: value for name, value in config.items() if value is not None}))
+
+
+def as_pickle(folder):
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    return weights, folder / "pytorch_model.bin"
+
+
+def test_a_folder_in_several_files_is_read_whole(saved, tiny):
+    folder = saved("gpt2", shard="20KB")
+    assert len(list(folder.glob("model-*.safetensors"))) > 3
+    found = read(folder).model.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in tiny("gpt2").state_dict().items())
+
+
+def test_weights_saved_by_torch_are_read_where_there_are_no_others(saved, tiny):
+    folder = saved("gpt2")
+    weights, path = as_pickle(folder)
+    torch.save(weights, path)
+    found = read(folder).model.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in tiny("gpt2").state_dict().items())
+
+
+def test_half_precision_is_brought_to_float32(saved, tiny, tokens):
+    folder = saved("llama")
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {name: tensor.bfloat16() for name, tensor in weights.items()}, folder / "model.safetensors", {"format": "pt"}
+    )
+    change(folder, dtype="bfloat16")
+    model = read(folder)
+    assert {tensor.dtype for tensor in model.model.parameters()} == {torch.float32}
+    assert all(finding.held for finding in check_invariants(model, tokens))
+
+
+def test_code_in_a_folder_is_not_run(saved, tmp_path):
+    folder = saved("gpt2")
+    _, path = as_pickle(folder)
+    torch.save({"weight": Malicious(tmp_path / "it-ran")}, path)
+    with pytest.raises(ProbeError, match="other than plain weights"):
+        read(folder)
+    (folder / "modeling.py").write_text(f"open({str(tmp_path / 'it-ran')!r}, 'w')")
+    change(folder, model_type="martian", auto_map={"AutoConfig": "modeling.X", "AutoModelForCausalLM": "modeling.Y"})
+    with pytest.raises(ProbeError, match="code of its own, which is never run"):
+        read(folder)
+    assert not (tmp_path / "it-ran").exists()
+
+
+def _drop(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def _write(name, text):
+    return lambda folder: (folder / name).write_text(text)
+
+
+def _change(**settings):
+    return lambda folder: change(folder, **settings)
+
+
+def _truncate(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def _forget_a_weight(folder):
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    del weights["transformer.h.1.attn.c_proj.weight"]
+    save_file(weights, path, {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (_drop("config.json"), r"holds weights but no config\.json"),
+        (_write("config.json", "{nope"), r"config\.json cannot be read as JSON"),
+        (_write("config.json", "[]"), r"config\.json holds no settings by name"),
+        (_change(model_type=None), "names no model_type"),
+        (_change(model_type="martian"), "holds a martian, which transformers .* does not know"),
+        (_change(model_type="t5"), "could not be read as a causal language model"),
+        (_change(quantization_config={"quant_method": "bitsandbytes"}), r"is quantised \(bitsandbytes\)"),
+        (_change(n_embd=16), r"holds a weight of shape \[96\] \(transformer\.h\.0\.attn\.c_attn\.bias\)"),
+        (_change(n_layer=4), r"lacks 12 of the model's weights \(transformer\.h\.3\.attn\.c_attn\.bias\)"),
+        (_change(n_layer=2), r"holds weights of block 2 \(.*\), but its config\.json has 2 blocks"),
+        (_change(n_layer="three"), "could not be read as a causal language model"),
+        (_drop("model.safetensors"), "holds no weights"),
+        (_truncate, "could not be read as a causal language model"),
+        (_forget_a_weight, r"lacks 1 of the model's weights \(transformer\.h\.1\.attn\.c_proj\.weight\)"),
+    ],
+)
+def test_a_folder_that_is_not_whole_gets_one_sentence(saved, spoil, sentence):
+    folder = saved("gpt2")
+    spoil(folder)
+    assert recognises(folder)
+    with pytest.raises(ProbeError, match=sentence) as raised:
+        read(folder)
+    assert "\n" not in str(raised.value)
+    assert str(raised.value).endswith(".")
+    assert str(folder) in str(raised.value)
+
+
+def test_a_missing_file_of_several_is_named(saved):
+    folder = saved("gpt2", shard="20KB")
+    next(folder.glob("model-00002-*")).unlink()
+    with pytest.raises(ProbeError, match=r"lacks model-00002-of-.*\.safetensors, 1 of the .* files"):
+        read(folder)
+    (folder / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(ProbeError, match="cannot be read as an index of weights"):
+        read(folder)
+
+
+def test_a_model_that_cannot_be_fetched_gets_one_sentence():
+    name = Path("nobody/nothing-of-this-name")
+    assert recognises(name)
+    assert name_of(name) == "nothing-of-this-name"
+    with pytest.raises(ProbeError, match="no file or folder here and could not be had from the Hugging Face hub"):
+        read(name)
+
+
+def test_names_are_not_mistaken_for_the_hub_s(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "empty").mkdir()
+    for name in ("gpt2", "runs/new", "org/model.pt", "checkpoints/gone", "empty", "a/b/c", "../x", "/etc/x"):
+        assert not recognises(Path(name)), name
+    assert recognises(Path("openai-community/gpt2"))
+
+
+def test_a_folder_is_called_by_its_whole_name(saved, monkeypatch):
+    folder = saved("gpt2").rename(saved("llama").parent / "Tiny-1.5B")
+    assert name_of(folder) == "Tiny-1.5B"
+    monkeypatch.chdir(folder)
+    assert name_of(Path(".")) == "Tiny-1.5B"
+
+
+def write_gguf(path):
+    """Writes a LLaMA of one block with two attention heads and 24 symbols; returns its matrices by GGUF's names."""
+    gguf = pytest.importorskip("gguf", reason="GGUF files need the package gguf")
+    width, inner, symbols = 32, 64, 24
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_block_count(1)
+    writer.add_context_length(64)
+    writer.add_embedding_length(width)
+    writer.add_feed_forward_length(inner)
+    writer.add_head_count(2)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(width // 2)
+    writer.add_vocab_size(symbols)
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"token_embd": (symbols, width), "output": (symbols, width), "output_norm": (width,)}
+    shapes |= {f"blk.0.attn_{name}": (width, width) for name in ("q", "k", "v", "output")}
+    shapes |= {"blk.0.ffn_gate": (inner, width), "blk.0.ffn_up": (inner, width), "blk.0.ffn_down": (width, inner)}
+    shapes |= {"blk.0.attn_norm": (width,), "blk.0.ffn_norm": (width,)}
+    weights = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    for name, tensor in weights.items():
+        packed = (
+            gguf.quants.quantize(tensor.numpy(), gguf.GGMLQuantizationType.Q8_0) if tensor.ndim > 1 else tensor.numpy()
+        )
+        kind = gguf.GGMLQuantizationType.Q8_0 if tensor.ndim > 1 else None
+        writer.add_tensor(f"{name}.weight", packed, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return weights
+
+
+def test_a_gguf_file_is_read_and_is_quantised_no_more(tmp_path, tokens, capsys):
+    weights = write_gguf(tmp_path / "small.gguf")
+    for path in (tmp_path, tmp_path / "small.gguf"):
+        assert recognises(path)
+        model = read(path)
+        assert all(finding.held for finding in check_invariants(model, tokens % 24))
+        value = model.model.get_parameter("model.layers.0.self_attn.v_proj.weight")
+        torch.testing.assert_close(value, weights["blk.0.attn_v"], atol=0.02, rtol=0)  # 8 bits a weight
+        assert not hasattr(model.config, "quantization_config")
+    assert name_of(tmp_path / "small.gguf") == "small"
+    assert capsys.readouterr() == ("", "")
+    (tmp_path / "other.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ProbeError, match="holds 2 GGUF files"):
+        read(tmp_path)
+    with pytest.raises(ProbeError, match="could not be read as a causal language model"):
+        read(tmp_path / "other.gguf")
