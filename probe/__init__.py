@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from probe.errors import ProbeError
     from probe.evaluate import evaluate_models
     from probe.fit import fit_heads
+    from probe.language import evaluate_language, language_layers
     from probe.learners import make as make_learner
     from probe.models import ResidualModel
     from probe.records import Record
@@ -54,8 +55,10 @@ _HOMES = {
     "capture": ("probe.capture", "capture"),
     "check_checkpoint": ("probe.check", "check_checkpoint"),
     "compare_models": ("probe.compare", "compare_models"),
+    "evaluate_language": ("probe.language", "evaluate_language"),
     "evaluate_models": ("probe.evaluate", "evaluate_models"),
     "fit_heads": ("probe.fit", "fit_heads"),
+    "language_layers": ("probe.language", "language_layers"),
     "load_checkpoint": ("probe.checkpoint", "load"),
     "load_record": ("probe.records", "load"),
     "make_learner": ("probe.learners", "make"),
@@ -80,8 +83,10 @@ __all__ = [
     "capture",
     "check_checkpoint",
     "compare_models",
+    "evaluate_language",
     "evaluate_models",
     "fit_heads",
+    "language_layers",
     "load_checkpoint",
     "load_record",
     "make_learner",
