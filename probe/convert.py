@@ -40,7 +40,9 @@ def convert_checkpoint(config: ConvertConfig, command: str = "") -> Conversion:
         )
     source = {**found.description.get("source", {}), "digest": found.digest}
     known = {name: value for name, value in found.description.items() if name != "model"}
-    # what described a training stays, beside what wrote this file
+    if "command" in known:
+        # of the training; the file's own command is the conversion
+        source["command"] = known["command"]
     described = {"seed": None, "step": None, **known, "dim": found.dim, "source": source}
     digest = checkpoint.save(out, found.model, {**described, "command": command, "versions": versions()})
     left_out, notes = source.get("left_out", []), source.get("notes", [])

@@ -48,7 +48,7 @@ def test_a_converted_run_says_where_it_came_from(tmp_path: Path, capsys: pytest.
 def test_our_own_checkpoint_is_written_anew(toys: Path, tmp_path: Path) -> None:
     convert_checkpoint(ConvertConfig(str(toys / "m.pt"), str(tmp_path / "again.pt")))
     before, after = checkpoint.load(str(toys / "m.pt")), checkpoint.load(str(tmp_path / "again.pt"))
-    assert after.description["source"] == {"digest": before.digest}
+    assert after.description["source"] == {"digest": before.digest, "command": before.description["command"]}
     assert (after.task, after.context, after.description["step"]) == (before.task, before.context, 20)
     for key, tensor in before.model.state_dict().items():
         assert torch.equal(after.model.state_dict()[key], tensor)
