@@ -154,6 +154,7 @@ def test_symbols_logits_and_any_output_are_read():
     symbols = torch.randint(11, (2, TIME), generator=torch.Generator().manual_seed(0))
     plain = wrapped(module, inputs=0, symbols=11)
     assert (plain.anatomy.symbols, plain.anatomy.inputs) == (11, 0)
+    assert make_checkpoint(plain, "s", context=4).dim == 1  # which tasks of symbols ask for and do not use
     assert not broken(plain, symbols)
     module.forward = lambda tokens: {"answers": inner(tokens)}
     named = wrapped(module, inputs=0, symbols=11, predictions=lambda given: given["answers"])
