@@ -18,12 +18,13 @@ if TYPE_CHECKING:
         NativeModel,
         NnsightModel,
         Place,
-        capture,
         capture_by_path,
         from_transformer_lens,
         hooked,
         run_with_cache,
     )
+    from probe.capture import capture as capture_stream
+    from probe.capture.huggingface import HuggingFaceModel
     from probe.check import check_checkpoint
     from probe.checkpoint import Checkpoint
     from probe.checkpoint import load as load_checkpoint
@@ -59,6 +60,7 @@ _HOMES = {
     "ConvertConfig": ("probe.config", "ConvertConfig"),
     "EvaluateConfig": ("probe.config", "EvaluateConfig"),
     "FitConfig": ("probe.config", "FitConfig"),
+    "HuggingFaceModel": ("probe.capture.huggingface", "HuggingFaceModel"),
     "ModelConfig": ("probe.config", "ModelConfig"),
     "ModuleModel": ("probe.capture", "ModuleModel"),
     "NativeModel": ("probe.capture", "NativeModel"),
@@ -69,8 +71,8 @@ _HOMES = {
     "Record": ("probe.records", "Record"),
     "ResidualModel": ("probe.models", "ResidualModel"),
     "TrainConfig": ("probe.config", "TrainConfig"),
-    "capture": ("probe.capture", "capture"),
     "capture_by_path": ("probe.capture", "capture_by_path"),
+    "capture_stream": ("probe.capture", "capture"),
     "check_checkpoint": ("probe.check", "check_checkpoint"),
     "compare_models": ("probe.compare", "compare_models"),
     "convert_checkpoint": ("probe.convert", "convert_checkpoint"),
@@ -97,6 +99,7 @@ __all__ = [
     "ConvertConfig",
     "EvaluateConfig",
     "FitConfig",
+    "HuggingFaceModel",
     "ModelConfig",
     "ModuleModel",
     "NativeModel",
@@ -107,8 +110,8 @@ __all__ = [
     "Record",
     "ResidualModel",
     "TrainConfig",
-    "capture",
     "capture_by_path",
+    "capture_stream",
     "check_checkpoint",
     "compare_models",
     "convert_checkpoint",

@@ -112,7 +112,8 @@ class FitConfig:
     """Fits heads on the residual stream at every block and measures their errors on fresh prompts."""
 
     ckpt: tuple[str, ...]
-    """Checkpoints; a bare name that is not found here is sought in checkpoints/."""
+    """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
+    not found here is sought in checkpoints/."""
     task: str
     """The task with its options; it may differ from the one the checkpoint was trained on."""
     head: tuple[HeadName, ...] = ("linear", "lens")
@@ -157,7 +158,8 @@ class EvaluateConfig:
     """Measures error against the number of examples, for models and for learners on the same prompts."""
 
     ckpt: tuple[str, ...]
-    """Checkpoints; a bare name that is not found here is sought in checkpoints/."""
+    """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
+    not found here is sought in checkpoints/."""
     task: str
     """The task with its options; it may differ from the one a checkpoint was trained on."""
     prompting: tuple[str, ...] = ("standard",)
@@ -204,7 +206,7 @@ class CompareConfig:
     """Compares checkpoints on the same prompts, layer by layer and context by context, by paired differences."""
 
     ckpt: tuple[str, ...]
-    """Two checkpoints or more; a bare name that is not found here is sought in checkpoints/."""
+    """Two checkpoints or more, of any kind that fit takes."""
     task: str
     """The task with its options."""
     head: Literal["linear", "normed", "lens"] = "linear"
@@ -266,7 +268,7 @@ class CheckConfig:
     """Checks on this very file that what is captured is the residual stream."""
 
     ckpt: str
-    """A checkpoint; a bare name that is not found here is sought in checkpoints/."""
+    """A checkpoint: a file of probe train, an official run folder, a Hugging Face folder or hub name."""
     seed: int = 0
     """Seed of the prompts."""
     kernel: Kernel = "auto"

@@ -126,6 +126,12 @@ PRESETS: dict[str, Preset] = {
     # Transformer, 1,600 steps with the curriculum: 0.605 at 5e-4, 0.587 at 1e-3, 0.642 at 2e-3, 0.835 at 4e-3, and
     # 0.607 at 1e-3 and width 96; without the curriculum it had not left 1.000 after 500 steps (2e-3), with it (1e-3)
     # it was at 0.67 by then. At 1e-3, 2,500 steps in all gave 0.158, and 16,000 gave 0.001.
+    # The others were tried on skewed_linear, runs of 800 steps with a warm-up of 80, errors at 15 examples at rates
+    # 1e-3, 2e-3, 4e-3 and, where tried, 8e-3: s4 .347 .269 .258 .253; mamba_without_selection .181 .135 .116 .109;
+    # rwkv4 .190 .135 .145; mambaformer .102 .061 .058; gated_deltanet .093 .073 .073; mamba .063 at 8e-3;
+    # standard_hybrid with the curriculum .413 at 5e-4, .350 at 1e-3 and .301 at 2e-3, without it .123 at 2e-3 and .086
+    # at 4e-3.
+    # Recipes whose rate is not named here were not tried.
     "laptop": Preset(
         dim=5,
         context=15,
@@ -140,24 +146,25 @@ PRESETS: dict[str, Preset] = {
             "mamba": Recipe(blocks=8, width=64, steps=8_000, lr=4e-3, curriculum=False),
             "transformer": Recipe(blocks=12, width=64, steps=16_000, lr=1e-3, curriculum=True),
             # sizes of about 250,000 to 300,000 parameters, as the first two
-            "s4": Recipe(blocks=8, width=96, steps=8_000, lr=2e-3, curriculum=False),
+            "s4": Recipe(blocks=8, width=96, steps=8_000, lr=8e-3, curriculum=False),
             "s4_post_norm": Recipe(blocks=8, width=96, steps=8_000, lr=2e-3, curriculum=False),
             "s4_mamba": Recipe(blocks=9, width=64, steps=8_000, lr=2e-3, curriculum=False),
-            "mamba_without_selection": Recipe(blocks=9, width=64, steps=8_000, lr=2e-3, curriculum=False),
+            "mamba_without_selection": Recipe(blocks=9, width=64, steps=8_000, lr=8e-3, curriculum=False),
             "mamba2": Recipe(blocks=8, width=64, steps=8_000, lr=2e-3, curriculum=False),
             "rwkv4": Recipe(blocks=10, width=64, steps=8_000, lr=2e-3, curriculum=False),
             "rwkv7": Recipe(blocks=10, width=64, steps=8_000, lr=2e-3, curriculum=False),
             "linear_attention": Recipe(blocks=10, width=64, steps=8_000, lr=2e-3, curriculum=False),
             "deltanet": Recipe(blocks=10, width=64, steps=8_000, lr=2e-3, curriculum=False),
-            "gated_deltanet": Recipe(blocks=8, width=64, steps=8_000, lr=2e-3, curriculum=False),
+            "gated_deltanet": Recipe(blocks=8, width=64, steps=8_000, lr=4e-3, curriculum=False),
             "lstm": Recipe(blocks=2, width=128, steps=8_000, lr=2e-3, curriculum=False),
             "rnn": Recipe(blocks=2, width=256, steps=8_000, lr=2e-3, curriculum=False),
-            "mambaformer": Recipe(blocks=11, width=64, steps=8_000, lr=2e-3, curriculum=False),
-            "standard_hybrid": Recipe(blocks=10, width=64, steps=8_000, lr=1e-3, curriculum=True),
+            "mambaformer": Recipe(blocks=11, width=64, steps=8_000, lr=4e-3, curriculum=False),
+            "standard_hybrid": Recipe(blocks=10, width=64, steps=8_000, lr=4e-3, curriculum=False),
             "hybrid": Recipe(blocks=10, width=64, steps=8_000, lr=2e-3, curriculum=False),
         },
         tasks={
-            "sparse_parity": TaskRecipe(dim=10, context=40),
+            "sparse_parity": TaskRecipe(dim=10, context=20),
+            "vector_mqar": TaskRecipe(dim=20),
             "many_outlier": TaskRecipe(context=63, points=Curriculum(12, 4, 300)),
             "orthogonal_outlier": TaskRecipe(context=40, points=Curriculum(12, 4, 300)),
             "decision_tree": TaskRecipe(context=40, points=Curriculum(11, 4, 300)),
