@@ -12,7 +12,8 @@ import tyro
 
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
 Init = Literal["own", "torch"]
-HeadName = Literal["linear", "normed", "lens", "calibrated"]
+HeadName = Literal["linear", "normed", "lens", "calibrated", "task_vector"]
+Matching = Literal["published", "exact", "prefix", "synonym"]
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,12 @@ class FitConfig:
     """The task with its options; it may differ from the one the checkpoint was trained on."""
     head: tuple[HeadName, ...] = ("linear", "lens")
     """linear: ridge from the stream to the target. normed: the same after the model's own final norm. lens: the
-    model's own decoder applied early. calibrated: the lens with a scale and a shift per prompt."""
+    model's own decoder applied early. calibrated: the lens with a scale and a shift per prompt. task_vector, for
+    language tasks: the stream of a prompt with demonstrations patched into one without, layer by layer."""
     target: str = "y"
     """What the linear head is asked for: y, or a drawn parameter such as w."""
     context: str = "all"
-    """Numbers of examples before the query: all, or N,N,..."""
+    """Numbers of examples before the query: all, or N,N,...; for language tasks, all means 5 demonstrations."""
     prompts: int = 8192
     """Prompts the heads are fitted on; a quarter as many again choose the penalty."""
     score: int = 2048
@@ -137,6 +139,13 @@ class FitConfig:
     """Backend of the selective scan."""
     protocol: Literal["published", "released"] = "published"
     """How the calibrated head is fitted: as Grazzi et al. (2024) describe it, or as their code does it."""
+    tokenizer: str | None = None
+    """For language tasks: a tokenizer's folder or name, where the checkpoint brings none."""
+    match: Matching = "published"
+    """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
+    each category."""
+    data: str | None = None
+    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json, in place of ours."""
     out: str | None = None
     """Stem of the files written: STEM.csv, STEM.json, STEM.png. Default figures/fit-CHECKPOINT-TASK."""
     json: bool = False
@@ -158,7 +167,8 @@ class EvaluateConfig:
     """Learners run on the same prompts, with options, e.g. ridge:penalty=0.1 gd:steps=24; usual: those that suit the
     task; none."""
     context: int | None = None
-    """The largest number of examples, which may lie far beyond training; by default the longest trained one."""
+    """The largest number of examples, which may lie far beyond training; by default the longest trained one. For
+    language tasks, the most demonstrations: 5 by default, with 0, 1, 2, 4, ... before them."""
     index: str = "auto"
     """Where a pass or a fit is needed for every number of examples: all, auto (all up to 40, then spaced
     geometrically), or N,N,..."""
@@ -174,6 +184,15 @@ class EvaluateConfig:
     """cpu, cuda, or auto: a GPU where there is one."""
     kernel: Kernel = "auto"
     """Backend of the models' kernels."""
+    tokenizer: str | None = None
+    """For language tasks: a tokenizer's folder or name, where the checkpoint brings none."""
+    tokens: int = 1
+    """For language tasks: the most tokens that are decoded, up to the end of the line."""
+    match: Matching = "published"
+    """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
+    each category."""
+    data: str | None = None
+    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json, in place of ours."""
     out: str | None = None
     """Stem of the files written: STEM.csv, STEM.json, STEM.png. Default figures/evaluate-CHECKPOINT-TASK."""
     json: bool = False

@@ -16,6 +16,7 @@ from probe import learners
 from probe.checkpoint import Checkpoint, device_named
 from probe.config import EvaluateConfig
 from probe.errors import ProbeError
+from probe.language import evaluate_language, is_language
 from probe.randomness import PromptSource, Source
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import FEWEST as FEWEST_SEEDS
@@ -60,6 +61,8 @@ def evaluate_models(
     Raises:
         ProbeError: if a checkpoint, the task, a style, a learner or a number does not fit, before any work.
     """
+    if is_language(config.task):
+        return evaluate_language(config, command, report, models)
     plan = prepare(config, models)
     rows: list[dict[str, Any]] = []
     for style in config.prompting:

@@ -18,6 +18,7 @@ from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.heads import LinearHeads, Moments, SelectionErrors, solve_path
 from probe.heads.calibrated import PROTOCOLS, Protocol, calibrate
+from probe.language import is_language, language_layers
 from probe.randomness import KeyedGenerator, PromptSource, Purpose, key
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import LayerErrors, MeanBootstrap
@@ -88,6 +89,8 @@ def fit_heads(
     Raises:
         ProbeError: if a checkpoint, the task, a context or a number of prompts does not fit, before any work.
     """
+    if is_language(config.task):
+        return language_layers(config, command, report, models)
     subjects = prepare(config, models)
     rows: list[dict[str, Any]] = []
     for subject in subjects:
@@ -110,6 +113,8 @@ def prepare(config: FitConfig, models: Sequence[Checkpoint] = ()) -> list[Subjec
     """Loads the checkpoints and refuses, before any work, what does not fit together."""
     if not config.head:
         raise ProbeError("No head was given, but at least one is needed. Add --head linear.")
+    if "task_vector" in config.head:
+        raise ProbeError(f"The task_vector head suits language tasks, and {config.task} is none. Use --head linear.")
     for flag, number in (("--prompts", config.prompts), ("--batch", config.batch)):
         if number < 1:
             raise ProbeError(f"{flag} {number} was given, but a positive number is needed. Give one.")

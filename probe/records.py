@@ -38,15 +38,18 @@ REQUIRED = {
     "train": TRAINING_COLUMNS,
     "evaluate": [*COLUMNS, "prompting"],
     "compare": COMPARISON_COLUMNS,
+    "language": [*COLUMNS, "task", "metric", "value"],
+    "language-layers": [*COLUMNS, "task", "metric", "value"],
 }
 """What the table of a kind starts with; a kind that is not named here may hold any columns."""
 
-TEXT = ("model", "other", "quantity", "target", "head", "prompting", "band", "site", "metric")
-INTEGERS = ("layer", "other_layer", "context", "prompts", "step", "dim")
+TEXT = ("model", "other", "quantity", "target", "head", "prompting", "band", "site", "metric", "task")
+INTEGERS = ("layer", "other_layer", "context", "prompts", "step", "dim", "tasks")
 NUMBERS = (
     "depth", "mse", "error", "low", "high", "loss", "rate", "seconds", "value",
     "scale", "scale_low", "scale_high", "shift", "shift_low", "shift_high", "penalty",
     "median", "ratio", "all_low", "all_high", "threshold", "difference", "other_depth", "other_error",
+    "value_low", "value_high", "standard_error",
 )  # fmt: skip
 
 Write = Callable[[BinaryIO], object]

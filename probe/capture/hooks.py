@@ -13,6 +13,16 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 
+def put_first(raw: Any, stream: Tensor) -> Any:
+    """Returns what a module took or returned with another stream in it: in its place, or first of several."""
+    return stream if isinstance(raw, Tensor) else (stream, *raw[1:])
+
+
+def put_sum(raw: tuple[Tensor, Tensor], stream: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns a pair whose sum is the stream, bit for bit, for blocks that pass on a hidden part and a residual."""
+    return torch.zeros_like(raw[0]), stream.to(raw[1].dtype)
+
+
 @dataclass(frozen=True, eq=False)
 class Place:
     """Where the stream passes: a module's first input or its output, and how the stream is read from it.
@@ -21,6 +31,7 @@ class Place:
         read: turns what the module takes or returns into the stream ``[batch, time, width]``, e.g. by adding the
             two tensors that blocks of the mamba_ssm family return.
         entrance: the module that the stream enters on its way here, if it is not `module` itself.
+        write: puts another stream into what the module takes or returns, so that ``read`` finds it there.
     """
 
     name: str
@@ -28,6 +39,7 @@ class Place:
     side: Literal["input", "output"]
     read: Callable[[Any], Tensor]
     entrance: nn.Module | None = None
+    write: Callable[[Any, Tensor], Any] = put_first
 
 
 @runtime_checkable

@@ -21,6 +21,7 @@ HEADS = {
     "normed": "ridge regression from the stream after the model's own final norm",
     "lens": "the model's own final norm and read-out, applied early",
     "calibrated": "the lens with a scale and a shift fitted on each prompt's validation queries",
+    "task_vector": "language tasks: the last token's stream with demonstrations, patched into a prompt without",
 }
 """Every head by its name on the command line."""
 

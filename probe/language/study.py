@@ -1,0 +1,140 @@
+"""A language model set before word-pair tasks: read, its tokenizer found, its words chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from probe.checkpoint import Checkpoint, device_named
+from probe.config import EvaluateConfig, FitConfig
+from probe.errors import ProbeError
+from probe.language.batches import Reader
+from probe.language.original import original_pool
+from probe.language.pairs import Pair
+from probe.language.prompts import Tokenizer, Wording, word
+from probe.language.published import published
+from probe.language.tasks import LANGUAGE_TASKS, Match, named
+from probe.records import versions
+from probe.subject import RESIDUALS, load_all
+
+DEMONSTRATIONS = 5
+"""The most demonstrations unless more or fewer are asked for, as in the paper's Table 1."""
+FEWEST = 32
+
+Report = Callable[[str, int, int], None]
+"""Called with the stage, the prompts done and all of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A model ready to be studied on tasks whose words suit its tokenizer."""
+
+    checkpoint: Checkpoint
+    reader: Reader
+    wordings: list[Wording]
+
+    def match(self, wording: Wording, asked: str) -> Match:
+        """Returns how answers are compared: as asked, or as the paper does it for such a task."""
+        return wording.task.match if asked == "published" else asked  # type: ignore[return-value]
+
+    def encode(self, wording: Wording, demonstrations: Sequence[Pair], query: Pair) -> list[int]:
+        """Returns a prompt's tokens.
+
+        Raises:
+            ProbeError: if the model has positions for fewer.
+        """
+        tokens = self.reader.tokenizer.encode(wording.text(demonstrations, query))
+        longest = self.reader.stream.anatomy.longest
+        if longest and len(tokens) > longest:
+            raise ProbeError(
+                f"{len(demonstrations)} demonstrations of {wording.name} take {len(tokens)} tokens, but "
+                f"{self.checkpoint.name} has positions for {longest}. Ask for fewer with --context."
+            )
+        return tokens
+
+
+def studies(
+    config: EvaluateConfig | FitConfig, models: Sequence[Checkpoint], tokenizer: Tokenizer | None
+) -> list[Study]:
+    """Reads the models and chooses each task's words, before any work.
+
+    Args:
+        tokenizer: taken in place of the models' own.
+
+    Raises:
+        ProbeError: if a model, its tokenizer, a task or a number does not fit.
+    """
+    if config.batch < 1:
+        raise ProbeError(f"--batch {config.batch} was given, but a positive number is needed. Give one.")
+    names, device = named(config.task), device_named(config.device)
+    found: list[Study] = []
+    for place, one in enumerate(load_all(config.ckpt, models)):
+        symbols = one.stream.anatomy.symbols
+        if not symbols:
+            raise ProbeError(
+                f"{one.name} reads vectors, but --task {config.task} is for models that read text. Give one that does."
+            )
+        own = tokenizer or _tokenizer(config.ckpt[place] if place < len(config.ckpt) else one.name, config.tokenizer)
+        one.model.to(device)
+        one.stream.use_kernel(config.kernel)
+        pools = {
+            name: original_pool(config.data, name) if config.data else LANGUAGE_TASKS[name].pool() for name in names
+        }
+        wordings = [word(name, LANGUAGE_TASKS[name], pool, own) for name, pool in pools.items()]
+        found.append(Study(one, Reader(one.name, one.stream, own, device, config.batch), wordings))
+    return found
+
+
+def _tokenizer(name: str, override: str | None) -> Tokenizer:
+    from probe.capture.huggingface import tokenizer_of
+
+    found: Tokenizer = tokenizer_of(name, override)
+    return found
+
+
+def counts(most: int) -> list[int]:
+    """Returns the numbers of demonstrations up to the most: none, one, and doubling."""
+    chosen, number = {0, most}, 1
+    while number < most:
+        chosen.add(number)
+        number *= 2
+    return sorted(chosen)
+
+
+def provenance(kind: str, config: EvaluateConfig | FitConfig, command: str, found: Sequence[Study]) -> dict[str, Any]:
+    """Returns what a record needs to be redrawn and rerun: models, tasks, words left, and the published accuracies."""
+    return {
+        "kind": kind,
+        "command": command,
+        "config": asdict(config),
+        "versions": versions(),
+        "models": {study.checkpoint.name: _about(study) for study in found},
+        "published": published(named(config.task)),
+    }
+
+
+def _about(study: Study) -> dict[str, Any]:
+    stream = study.checkpoint.stream
+    return {
+        "arch": study.checkpoint.description.get("arch", stream.anatomy.layout),
+        "layout": stream.anatomy.layout,
+        "letters": "".join(stream.anatomy.letters),
+        "blocks": len(stream.anatomy.letters),
+        "block": " and ".join(dict.fromkeys(RESIDUALS.get(name, name) for name in stream.anatomy.residuals)),
+        "width": stream.width,
+        "symbols": stream.anatomy.symbols,
+        "digest": study.checkpoint.digest,
+        "cumulative_parameters": list(stream.anatomy.parameters),
+        "tasks": {
+            wording.name: {
+                "category": wording.task.category,
+                "evaluated": wording.task.evaluated,
+                "match": wording.task.match,
+                "pairs": len(wording.pool),
+                "pairs_before_the_filter": wording.before,
+                "space_before_words": bool(wording.space),
+            }
+            for wording in study.wordings
+        },
+    }
