@@ -87,22 +87,30 @@ def _train(config: TrainConfig, command: str) -> int:
 
 def _fit(config: FitConfig, command: str) -> int:
     from probe.fit import fit_heads
-    from probe.plots import layer_curve
+    from probe.language import is_language
+    from probe.plots import language_curves, layer_curve
 
     def tell(record: Record) -> str:
+        if is_language(config.task):
+            return _language_summary(record) if config.json else _language_table(record, "layer")
         return json.dumps(_summary(record), indent=2) if config.json else _layer_table(record)
 
-    return _measure("fit", config, lambda show: fit_heads(config, command, show), layer_curve, tell)
+    draw = language_curves if is_language(config.task) else layer_curve
+    return _measure("fit", config, lambda show: fit_heads(config, command, show), draw, tell)
 
 
 def _evaluate(config: EvaluateConfig, command: str) -> int:
     from probe.evaluate import evaluate_models
-    from probe.plots import prompting_curves
+    from probe.language import is_language
+    from probe.plots import language_accuracy, prompting_curves
 
     def tell(record: Record) -> str:
+        if is_language(config.task):
+            return _language_summary(record) if config.json else _language_table(record, "context")
         return json.dumps(_prompting_summary(record), indent=2) if config.json else _prompting_table(record)
 
-    return _measure("evaluate", config, lambda show: evaluate_models(config, command, show), prompting_curves, tell)
+    draw = language_accuracy if is_language(config.task) else prompting_curves
+    return _measure("evaluate", config, lambda show: evaluate_models(config, command, show), draw, tell)
 
 
 def _compare(config: CompareConfig, command: str) -> int:
@@ -280,6 +288,38 @@ def _prompting_table(record: Record) -> str:
         grid = chosen.assign(name=names).pivot_table(index="name", columns="context", values="error", sort=False)
         lines += ["", str(style), grid.to_string(float_format=lambda number: f"{number:.4f}")]
     return "\n".join(lines)
+
+
+def _language_table(record: Record, by: str) -> str:
+    """Returns the accuracies of language tasks, by number of demonstrations or, at the largest, by layer."""
+    rows = record.table[record.table["metric"] == "accuracy"]
+    if by == "context":
+        grid = rows.pivot_table(index=["model", "task"], columns="context", values="value", sort=False)
+        return f"accuracy by number of demonstrations\n{grid.to_string(float_format=_share, na_rep='')}"
+    most = rows["context"].max()
+    rows = rows[rows["context"] == most]
+    own = rows[rows["layer"].notna()]
+    grid = own.pivot_table(index="layer", columns=["model", "task", "head"], values="value", sort=False)
+    lines = [f"accuracy at {most} demonstrations", grid.to_string(float_format=_share, na_rep="")]
+    others = rows[rows["layer"].isna()]
+    return "\n".join(
+        [*lines, *(f"  {row.model} {row.task} {row.head}: {row.value:.3f}" for row in others.itertuples())]
+    )
+
+
+def _language_summary(record: Record) -> str:
+    """Returns the same as JSON: by model, task, number of demonstrations, head, and layer where there is one."""
+    found: dict[str, Any] = {}
+    for row in record.table[record.table["metric"] == "accuracy"].itertuples():
+        place = found
+        for name in (row.model, row.task, row.context, row.head):
+            place = place.setdefault(str(name), {})
+        place["all" if row.layer is None or row.layer != row.layer else str(int(row.layer))] = row.value
+    return json.dumps({"accuracy": found}, indent=2)
+
+
+def _share(number: float) -> str:
+    return f"{number:.3f}"
 
 
 def _layer_table(record: Record) -> str:

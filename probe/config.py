@@ -168,10 +168,10 @@ class EvaluateConfig:
     task; none."""
     context: int | None = None
     """The largest number of examples, which may lie far beyond training; by default the longest trained one. For
-    language tasks, the most demonstrations: 5 by default, with 0, 1, 2, 4, ... before them."""
+    language tasks, the most demonstrations, 5 by default."""
     index: str = "auto"
     """Where a pass or a fit is needed for every number of examples: all, auto (all up to 40, then spaced
-    geometrically), or N,N,..."""
+    geometrically; for language tasks 0, 1, 2, 4, ...), or N,N,..."""
     prompts: int = 1280
     """Prompts the errors are measured on."""
     seed: int = 0
@@ -242,9 +242,19 @@ class PlotConfig:
     """RECORD.csv files; several are laid over one another."""
     out: str
     """The figure, FILE.png, FILE.pdf or FILE.svg."""
-    kind: Literal["layers", "contexts", "heatmap", "calibration", "training", "prompting", "comparison"] = "layers"
+    kind: Literal[
+        "layers",
+        "contexts",
+        "heatmap",
+        "calibration",
+        "training",
+        "prompting",
+        "comparison",
+        "language",
+        "language-layers",
+    ] = "layers"
     """Error by layer, error by examples, both as a map, scale and shift by layer, the training curve, what probe
-    evaluate or what probe compare measured."""
+    evaluate or what probe compare measured, what probe evaluate or what probe fit measured on language tasks."""
     depth: Literal["auto", "layer", "depth", "parameters", "flops"] = "auto"
     """The axis of a layer curve."""
     context: int | None = None

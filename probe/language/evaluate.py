@@ -16,7 +16,7 @@ from probe.language.decode import greedy
 from probe.language.matching import MATCHERS
 from probe.language.prompts import Tokenizer, Wording
 from probe.language.rows import MEAN, mean_over_tasks, share_rows
-from probe.language.study import DEMONSTRATIONS, FEWEST, Report, Study, counts, provenance, studies
+from probe.language.study import DEMONSTRATIONS, FEWEST, Report, Study, choose_counts, provenance, studies
 from probe.language.tasks import Match
 from probe.records import COLUMNS, Record
 
@@ -53,15 +53,13 @@ def evaluate_language(
         raise ProbeError(f"--prompts {config.prompts} was given, but bands need at least {FEWEST}. Give more.")
     if config.tokens < 1:
         raise ProbeError(f"--tokens {config.tokens} was given, but at least one is decoded. Give a positive number.")
-    most = DEMONSTRATIONS if config.context is None else config.context
-    if most < 0:
-        raise ProbeError(f"--context {most} was given, but demonstrations are counted from 0. Give a larger number.")
+    shown = choose_counts(config.index, DEMONSTRATIONS if config.context is None else config.context)
     found = studies(config, models, tokenizer)
     rows: list[dict[str, Any]] = []
     for study in found:
         counted = {}
         for place, wording in enumerate(study.wordings):
-            counted[wording.name] = _count(study, wording, counts(most), config)
+            counted[wording.name] = _count(study, wording, shown, config)
             (report or _silent)(f"{study.checkpoint.name} {wording.name}", place + 1, len(study.wordings))
         rows += _rows(study, counted, config)
     return Record(pd.DataFrame(rows)[[*COLUMNS, *FURTHER]], provenance("language", config, command, found))

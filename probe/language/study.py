@@ -93,13 +93,28 @@ def _tokenizer(name: str, override: str | None) -> Tokenizer:
     return found
 
 
-def counts(most: int) -> list[int]:
-    """Returns the numbers of demonstrations up to the most: none, one, and doubling."""
-    chosen, number = {0, most}, 1
-    while number < most:
-        chosen.add(number)
-        number *= 2
-    return sorted(chosen)
+def choose_counts(text: str, most: int) -> list[int]:
+    """Returns the numbers of demonstrations that a text asks for: none, one and doubling up to the most, or others.
+
+    Raises:
+        ProbeError: if the text is neither all, auto nor whole numbers up to the most.
+    """
+    if most < 0:
+        raise ProbeError(f"--context {most} was given, but demonstrations are counted from 0. Give a larger number.")
+    if text == "auto":
+        return sorted({0, most, *(2**power for power in range(most.bit_length()))})
+    if text == "all":
+        return list(range(most + 1))
+    try:
+        chosen = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        chosen = [-1]
+    if chosen[0] < 0 or chosen[-1] > most:
+        raise ProbeError(
+            f"--index {text} was given, but all, auto or whole numbers up to {most} are needed. Write 0,{most}, or "
+            "raise --context."
+        )
+    return chosen
 
 
 def provenance(kind: str, config: EvaluateConfig | FitConfig, command: str, found: Sequence[Study]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from probe.plots.calibration import calibration_curve
 from probe.plots.comparison import comparison
 from probe.plots.contexts import context_curve
 from probe.plots.heatmap import heat_map
+from probe.plots.language import language_accuracy
+from probe.plots.language_layers import language_curves
 from probe.plots.layers import layer_curve
 from probe.plots.prompting import prompting_curves
 from probe.plots.style import View, save_figure
@@ -24,6 +26,8 @@ KINDS: dict[str, Callable[[Sequence[Record], View], Figure]] = {
     "training": training_curve,
     "prompting": prompting_curves,
     "comparison": comparison,
+    "language": language_accuracy,
+    "language-layers": language_curves,
 }
 
 __all__ = [
@@ -33,6 +37,8 @@ __all__ = [
     "comparison",
     "context_curve",
     "heat_map",
+    "language_accuracy",
+    "language_curves",
     "layer_curve",
     "prompting_curves",
     "save_figure",
