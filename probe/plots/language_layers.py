@@ -58,7 +58,7 @@ def language_curves(records: Sequence[Record], view: View = USUAL) -> Figure:
     x = view.x or ("layer" if len({one.blocks for one in curves}) == 1 else "depth")
     if x not in ("layer", "depth"):
         raise ProbeError(f"The axis {x} was asked for, but language tasks are drawn by layer or depth. Ask for one.")
-    across = min(ACROSS, len(panels))
+    across = 2 if len(panels) == 4 else min(ACROSS, len(panels))
     down = -(-len(panels) // across)
     with style.page():
         figure = style.new_figure(1 if across == 1 else 2, 2.2 * down + 0.2, view.title)

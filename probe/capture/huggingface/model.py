@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from probe.capture.anatomy import Anatomy
-from probe.capture.hooks import Place, capture
+from probe.capture.hooks import Place, capture, put_first
 from probe.capture.huggingface.blocks import cumulative_parameters, flops, layout, letters_of
 from probe.capture.huggingface.families import FAMILIES, PARALLEL, POSITIONS, Family, candidates, scaled
 from probe.capture.huggingface.scan import use_scan
@@ -125,7 +125,7 @@ class HuggingFaceModel:
             first = Place(family.entry, self.model.get_submodule(family.entry), "output", _stream)
         entrance = self.model.get_submodule(family.entrance) if family.entrance else None
         exits = [
-            Place(f"{family.blocks}.{i}", block, "output", self._reader(i), None if i else entrance)
+            Place(f"{family.blocks}.{i}", block, "output", self._reader(i), None if i else entrance, self._writer(i))
             for i, block in enumerate(self._blocks)
         ]
         self.places: Sequence[Place] = [first, *exits]
@@ -151,6 +151,12 @@ class HuggingFaceModel:
         if not getattr(self.config, "rescale_every", 0):
             return _stream
         return lambda seen: _stream(seen) * self._divisor(block)
+
+    def _writer(self, block: int) -> Callable[[Any, Tensor], Any]:
+        """Returns what puts a stream back where `_reader` reads it."""
+        if not getattr(self.config, "rescale_every", 0):
+            return put_first
+        return lambda seen, stream: put_first(seen, stream / self._divisor(block))
 
     def _divisor(self, blocks: int) -> int:
         """Returns by how much RWKV has divided the stream after so many blocks.
