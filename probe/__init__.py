@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from probe.errors import ProbeError
     from probe.evaluate import evaluate_models
     from probe.fit import fit_heads
+    from probe.language import evaluate_language, language_layers
     from probe.learners import make as make_learner
     from probe.models import ResidualModel
     from probe.records import Record
@@ -73,10 +74,12 @@ _HOMES = {
     "check_checkpoint": ("probe.check", "check_checkpoint"),
     "compare_models": ("probe.compare", "compare_models"),
     "convert_checkpoint": ("probe.convert", "convert_checkpoint"),
+    "evaluate_language": ("probe.language", "evaluate_language"),
     "evaluate_models": ("probe.evaluate", "evaluate_models"),
     "fit_heads": ("probe.fit", "fit_heads"),
     "from_transformer_lens": ("probe.capture", "from_transformer_lens"),
     "hooked": ("probe.capture", "hooked"),
+    "language_layers": ("probe.language", "language_layers"),
     "load_checkpoint": ("probe.checkpoint", "load"),
     "load_record": ("probe.records", "load"),
     "make_checkpoint": ("probe.checkpoint", "of"),
@@ -109,10 +112,12 @@ __all__ = [
     "check_checkpoint",
     "compare_models",
     "convert_checkpoint",
+    "evaluate_language",
     "evaluate_models",
     "fit_heads",
     "from_transformer_lens",
     "hooked",
+    "language_layers",
     "load_checkpoint",
     "load_record",
     "make_checkpoint",

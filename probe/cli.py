@@ -200,9 +200,13 @@ def _list(config: ListConfig, command: str) -> int:
 
 
 def _tasks() -> dict[str, str]:
+    from probe.language import LANGUAGE_TASKS
     from probe.tasks import TASKS
 
-    return {name: (task.__doc__ or "").split("\n")[0] for name, task in TASKS.items()}
+    words = {"language": "The evaluated word-pair tasks; or language:set=all, language:tasks=antonyms+en_fr."}
+    for name, task in LANGUAGE_TASKS.items():
+        words[name] = f"Word pairs, {task.category}{', evaluated' if task.evaluated else ''}."
+    return {name: (task.__doc__ or "").split("\n")[0] for name, task in TASKS.items()} | words
 
 
 def _heads() -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from probe import checkpoint
 from probe.checkpoint import Checkpoint, device_named
 from probe.config import EvaluateConfig, FitConfig
 from probe.errors import ProbeError
@@ -75,7 +76,7 @@ def studies(
             raise ProbeError(
                 f"{one.name} reads vectors, but --task {config.task} is for models that read text. Give one that does."
             )
-        own = tokenizer or _tokenizer(config.ckpt[place] if place < len(config.ckpt) else one.name, config.tokenizer)
+        own = tokenizer or _tokenizer("" if models else config.ckpt[place], config.tokenizer)
         one.model.to(device)
         one.stream.use_kernel(config.kernel)
         pools = {
@@ -89,7 +90,9 @@ def studies(
 def _tokenizer(name: str, override: str | None) -> Tokenizer:
     from probe.capture.huggingface import tokenizer_of
 
-    found: Tokenizer = tokenizer_of(name, override)
+    if not (name or override):
+        raise ProbeError("A model at hand was given without its tokenizer, but text needs one. Pass tokenizer=.")
+    found: Tokenizer = tokenizer_of(override or str(checkpoint.find(name)))
     return found
 
 

@@ -1,11 +1,13 @@
 """Claims: from a folder, transformers, Mamba and RWKV of Hugging Face are patched, decoded and read by layer alike."""
 
+import json
 import os
 
 import pytest
 import torch
 
 from probe.capture import capture
+from probe.cli import main
 from probe.config import EvaluateConfig, FitConfig
 from probe.interventions import patching
 from probe.language.batches import Reader
@@ -92,8 +94,16 @@ def test_the_whole_path_runs_on_the_folder(found, tokenizer):
     assert set(table["layer"].dropna()) == {0, 1, 2}
 
 
-def test_the_tokenizer_is_found_in_the_folder(found):
-    from probe.capture.huggingface import tokenizer_of
-
-    own = tokenizer_of(found.description["folder"])
-    assert own.decode(own.encode("example: hot->")) == "example: hot->"
+def test_the_folder_is_enough_on_the_command_line(found, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = found.description["folder"]
+    few = ["--task", "to_upper", "--context", "1", "--out"]
+    assert main(["evaluate", "--ckpt", folder, *few, "evaluated", "--prompts", "32"]) == 0
+    assert main(["fit", "--ckpt", folder, *few, "fitted", "--head", "lens", "task_vector", "--score", "32"]) == 0
+    assert "to_upper" in capsys.readouterr().out
+    for stem, kind in (("evaluated", "language"), ("fitted", "language-layers")):
+        assert main(["plot", f"{stem}.csv", "--kind", kind, "--out", "again.png"]) == 0
+        assert (tmp_path / f"{stem}.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    capsys.readouterr()
+    assert main(["evaluate", "--ckpt", folder, *few, "evaluated", "--prompts", "32", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["accuracy"][f"tiny-{found.stream.kind}"]["to_upper"]) == {"0", "1"}
