@@ -302,7 +302,7 @@ def _language_table(record: Record, by: str) -> str:
         return f"accuracy by number of demonstrations\n{grid.to_string(float_format=_share, na_rep='')}"
     most = rows["context"].max()
     rows = rows[rows["context"] == most]
-    own = rows[rows["layer"].notna()]
+    own = rows[rows["layer"].notna()].astype({"layer": int})
     grid = own.pivot_table(index="layer", columns=["model", "task", "head"], values="value", sort=False)
     lines = [f"accuracy at {most} demonstrations", grid.to_string(float_format=_share, na_rep="")]
     others = rows[rows["layer"].isna()]
@@ -314,11 +314,13 @@ def _language_table(record: Record, by: str) -> str:
 def _language_summary(record: Record) -> str:
     """Returns the same as JSON: by model, task, number of demonstrations, head, and layer where there is one."""
     found: dict[str, Any] = {}
-    for row in record.table[record.table["metric"] == "accuracy"].itertuples():
+    rows = record.table[record.table["metric"] == "accuracy"]
+    for row in rows.to_dict("records"):
         place = found
-        for name in (row.model, row.task, row.context, row.head):
-            place = place.setdefault(str(name), {})
-        place["all" if row.layer is None or row.layer != row.layer else str(int(row.layer))] = row.value
+        for name in ("model", "task", "context", "head"):
+            place = place.setdefault(str(row[name]), {})
+        layer = row["layer"]
+        place["all" if layer is None or layer != layer else str(int(layer))] = row["value"]
     return json.dumps({"accuracy": found}, indent=2)
 
 
