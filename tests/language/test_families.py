@@ -94,6 +94,7 @@ def test_the_whole_path_runs_on_the_folder(found, tokenizer):
     assert set(table["layer"].dropna()) == {0, 1, 2}
 
 
+@pytest.mark.parametrize("found", ["mamba"], indirect=True)
 def test_the_folder_is_enough_on_the_command_line(found, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     folder = found.description["folder"]
