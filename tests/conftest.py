@@ -9,7 +9,18 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # compiled kernels are left out: numba must see the functions themselves
-CHECKED = ["tasks", "models", "heads", "capture", "learners", "statistics", "evidence", "interventions", "language", "randomness"]
+CHECKED = [
+    "tasks",
+    "models",
+    "heads",
+    "capture",
+    "learners",
+    "statistics",
+    "evidence",
+    "interventions",
+    "language",
+    "randomness",
+]
 
 # for the processes that tests start; two busy neighbours with two threads each are many times slower
 os.environ["OMP_NUM_THREADS"] = "1"
