@@ -88,7 +88,7 @@ def test_linear_heads_tell_tasks_apart_and_chance_does_not(models, tokenizer):
     table = language_layers(IDENTITY, models=[models["transformer"]], tokenizer=tokenizer).table
     assert set(table["head"]) == {"linear", "normed", "chance"}
     last = table[(table["head"] == "linear") & (table["layer"] == 2)].iloc[0]
-    assert last["value"] > 0.8
+    assert last["value"] > 0.65  # a third by guessing
     assert last["error"] == pytest.approx((1 - last["value"]) / (2 / 3))
     assert last["value_low"] <= last["value"] <= last["value_high"]
     chance = table[table["head"] == "chance"]
