@@ -37,7 +37,9 @@ def language_layers(
     """Returns a row per model, task, layer, number of demonstrations, head and metric.
 
     * ``lens``: the model's own decoder applied early, at the query's last token: the probability and rank of the
-      answer's first token, and whether it is the likeliest (``accuracy``, whose complement is `error`).
+      answer's first token, and whether it is the likeliest (``accuracy``, whose complement is `error`). The token is
+      the answer's as the demonstrations write it, a space before it where they have one: without demonstrations a
+      model may well answer without the space, which decoding forgives and the lens does not.
     * ``linear``, ``normed``: a ridge head from the stream there to the task, among those named; `error` is the share
       of wrong answers over that of guessing.
     * ``task_vector``: the stream at the last token of a prompt with demonstrations and another query, patched into a
