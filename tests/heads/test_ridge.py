@@ -257,4 +257,4 @@ def test_damaged_missing_and_foreign_heads_get_a_sentence(heads, tmp_path):
 
 
 def test_heads_are_known_by_name():
-    assert list(HEADS) == ["linear", "normed", "lens", "calibrated"]
+    assert list(HEADS) == ["linear", "normed", "lens", "calibrated", "task_vector"]

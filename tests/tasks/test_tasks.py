@@ -151,10 +151,13 @@ NOISY = "noise, target, renormalise, group_size, x_scale, y_scale"
         ("poetry:x_scale=2", f"No task is called 'poetry'. Tasks: {NAMES}."),
         (
             "linear:xscale=2",
-            "The task linear has no option 'xscale=2'. Did you mean x_scale? Options: x_scale, y_scale.",
+            "The task linear has no option 'xscale=2'. Did you mean x_scale? Options: x_scale, y_scale, functions.",
         ),
-        ("linear:x_scale", "The task linear has no option 'x_scale'. Did you mean x_scale? Options: x_scale, y_scale."),
-        ("linear:dim=5", "The task linear has no option 'dim=5'. Options: x_scale, y_scale."),
+        (
+            "linear:x_scale",
+            "The task linear has no option 'x_scale'. Did you mean x_scale? Options: x_scale, y_scale, functions.",
+        ),
+        ("linear:dim=5", "The task linear has no option 'dim=5'. Options: x_scale, y_scale, functions."),
         ("noisy_linear:42", f"The task noisy_linear has no option '42'. Options: {NOISY}."),
         (
             "linear:x_scale=big",
