@@ -25,6 +25,10 @@ AXES = {
 }
 
 
+NEAR = 8.0
+"""Ratio axes that span less than this factor have finer ticks."""
+
+
 def comparison(records: Sequence[Record], view: View = USUAL) -> Figure:
     """Draws the layer curves of the compared checkpoints, and every pair's ratio of errors by depth and by context.
 
@@ -93,7 +97,10 @@ def _draw_ratio(axes: Axes, rows: pd.DataFrame, x: str, colour: str, step: Any) 
 def _finish_ratios(axes: Axes, label: str, title: str) -> None:
     axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = axes.get_ylim()
+    # ratios near 1 span too little for three ticks a decade
+    subs = (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0) if high / low < NEAR else (1.0, 2.0, 5.0)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=20))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(True, axis="y", which="major")
