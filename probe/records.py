@@ -33,17 +33,23 @@ TRAINING_COLUMNS = ["model", "step", "loss", "error", "rate", "seconds", "dim", 
 
 COMPARISON_COLUMNS = ["model", "other", "quantity", "context", "depth", "error", "other_error", "ratio", "low", "high"]
 
+EVIDENCE_COLUMNS = [
+    "model", "evidence", "site", "head", "layer", "other_layer", "step", "context", "metric", "value", "low", "high",
+    "prompts",
+]  # fmt: skip
+
 REQUIRED = {
     "fit": COLUMNS,
     "train": TRAINING_COLUMNS,
     "evaluate": [*COLUMNS, "prompting"],
     "compare": COMPARISON_COLUMNS,
+    "claim": EVIDENCE_COLUMNS,
     "language": [*COLUMNS, "task", "metric", "value"],
     "language-layers": [*COLUMNS, "task", "metric", "value"],
 }
 """What the table of a kind starts with; a kind that is not named here may hold any columns."""
 
-TEXT = ("model", "other", "quantity", "target", "head", "prompting", "band", "site", "metric", "task")
+TEXT = ("model", "other", "quantity", "target", "head", "prompting", "band", "site", "metric", "task", "evidence")
 INTEGERS = ("layer", "other_layer", "context", "prompts", "step", "dim", "tasks")
 NUMBERS = (
     "depth", "mse", "error", "low", "high", "loss", "rate", "seconds", "value",
