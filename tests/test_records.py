@@ -90,7 +90,7 @@ def test_a_training_record_and_kinds_to_come_are_read(tmp_path: Path) -> None:
     save(training, tmp_path / "train")
     pd.testing.assert_frame_equal(load(tmp_path / "train").table, training.table)
     other = pd.DataFrame({"site": ["a", "b"], "seed": [3, 2**60], "odd": [0.1, np.nan], "held": [True, False]})
-    save(Record(other, {"kind": "claim"}), tmp_path / "c")
+    save(Record(other, {"kind": "kind-to-come"}), tmp_path / "c")
     pd.testing.assert_frame_equal(load(tmp_path / "c").table, other, check_exact=True)
 
 
