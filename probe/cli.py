@@ -18,6 +18,7 @@ import tyro
 
 from probe.config import (
     CheckConfig,
+    ClaimConfig,
     CompareConfig,
     ConvertConfig,
     EvaluateConfig,
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "fit": FitConfig,
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
+    "claim": ClaimConfig,
     "plot": PlotConfig,
     "check": CheckConfig,
     "convert": ConvertConfig,
@@ -122,6 +124,30 @@ def _compare(config: CompareConfig, command: str) -> int:
         return json.dumps({"verdict": verdict}, indent=2) if config.json else "\n".join(verdict)
 
     return _measure("compare", config, lambda show: compare_models(config, command, show), comparison, tell)
+
+
+def _claim(config: ClaimConfig, command: str) -> int:
+    from probe import records
+    from probe.checkpoint import find, name_of
+    from probe.claim import examine_claim
+    from probe.plots import save_report
+
+    stem = Path(config.out or _default_stem("claim", [name_of(find(config.ckpt))], config.task))
+    page = stem.with_name(f"{stem.name}.html")
+    for path in (*records.record_paths(stem), page):
+        records.check_writable(path)
+    with _bar("claim") as show:
+        record = examine_claim(config, command, show)
+    written = [*records.save(record, stem), save_report(record, page)]
+    found = record.provenance
+    if config.json:
+        print(json.dumps({name: found[name] for name in ("verdict", "supported", "criteria", "not_tested")}, indent=2))
+        return 0
+    print(found["verdict"])
+    for one in found["criteria"]:
+        print(f"  {one['outcome']:<10}  {one['name']}: {one['seen']}")
+    print("wrote " + ", ".join(map(str, written)))
+    return 0
 
 
 def _measure(
@@ -244,6 +270,7 @@ RUN: dict[type, Callable[[Any, str], int]] = {
     FitConfig: _fit,
     EvaluateConfig: _evaluate,
     CompareConfig: _compare,
+    ClaimConfig: _claim,
     PlotConfig: _plot,
     CheckConfig: _check,
     ConvertConfig: _convert,

@@ -237,6 +237,40 @@ class CompareConfig:
 
 
 @dataclass(frozen=True)
+class ClaimConfig:
+    """Examines whether a model improves an internal answer step by step, and writes the evidence as one HTML report."""
+
+    ckpt: str
+    """The checkpoint, of any kind that fit takes."""
+    task: str
+    """The task with its options; it may differ from the one the checkpoint was trained on."""
+    control: str | None = None
+    """A model trained on one fixed function, e.g. with --task linear:functions=1, as a null; left out unless given."""
+    context: int | None = None
+    """The number of examples before the query; by default the largest trained one."""
+    prompts: int = 8192
+    """Prompts the heads are fitted on; a quarter as many again choose the penalty."""
+    score: int = 2048
+    """Prompts that errors are measured on."""
+    asked: int = 256
+    """Prompts on which algorithms are compared with the layers, each with many queries; half as many again choose."""
+    seed: int = 0
+    """Seed of every prompt."""
+    dim: int | None = None
+    """Dimension of the inputs x; the checkpoint's, and an error if it differs."""
+    batch: int = 128
+    """Prompts a forward pass; results depend on it by rounding alone."""
+    device: str = "auto"
+    """cpu, cuda, or auto: a GPU where there is one."""
+    kernel: Kernel = "auto"
+    """Backend of the selective scan."""
+    out: str | None = None
+    """Stem of the files written: STEM.html, STEM.csv, STEM.json. Default figures/claim-CHECKPOINT-TASK."""
+    json: bool = False
+    """Print the verdict as JSON on stdout instead of lines."""
+
+
+@dataclass(frozen=True)
 class PlotConfig:
     """Draws a figure from saved records, without the models."""
 
@@ -252,6 +286,7 @@ class PlotConfig:
         "training",
         "prompting",
         "comparison",
+        "claim",
         "language",
         "language-layers",
     ] = "layers"

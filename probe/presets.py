@@ -163,7 +163,7 @@ PRESETS: dict[str, Preset] = {
             "hybrid": Recipe(blocks=10, width=64, steps=8_000, lr=2e-3, curriculum=False),
         },
         tasks={
-            "sparse_parity": TaskRecipe(dim=10, context=20),
+            "sparse_parity": TaskRecipe(dim=5, context=20),
             "vector_mqar": TaskRecipe(dim=20),
             "many_outlier": TaskRecipe(context=63, points=Curriculum(12, 4, 300)),
             "orthogonal_outlier": TaskRecipe(context=40, points=Curriculum(12, 4, 300)),

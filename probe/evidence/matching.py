@@ -3,20 +3,25 @@
 Distances decide and similarities are shown beside them: predictions of two good learners are alike whatever their
 way, so that cosines near 1 say little (see Fu et al., 2024, arXiv:2310.17086, and the squared differences of
 Akyürek et al., 2022, arXiv:2211.15661, eqs. 13 and 14).
+
+Every layer may scale the step it is compared with, by a factor chosen on the selection prompts: a head fitted to y
+scales whatever it reads so as to err least. The same freedom makes the null: the model's own final answer, scaled. An
+algorithm that comes no nearer to the layers than that tells nothing of the way there.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from probe.evidence.algorithms import Path, paths
+from probe.evidence.algorithms import paths
 from probe.evidence.answers import Asked, induced_weights
-from probe.statistics import RatioBootstrap
+from probe.statistics import Band, RatioBootstrap, quotient
+
+FINAL = "final_answer"
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,71 +29,75 @@ class Match:
     """One algorithm laid along the layers of a model, the step of each layer chosen on the selection prompts.
 
     Attributes:
-        algorithm: by name.
+        algorithm: by name; `FINAL` is the null, the model's own last layer.
         setting: the one setting, for all layers, whose steps come closest to the layers' answers.
         steps: of the algorithm, by layer.
+        scales: what each layer's step is multiplied with.
         spd: the squared difference of predictions by layer, in units of the zero error: mean over prompts and
             queries, with bands over prompts.
+        unscaled: the same with every factor 1.
         ilwd: the squared difference of induced weights, in units of the squared length of the true ones' stand-in,
             least squares' at the same examples.
         similarity_errors: mean cosine of the two vectors of errors over queries (SimE).
         similarity_weights: mean cosine of the induced weights (SimW).
-        chosen_on: the mean over layers of `spd` on the selection prompts, by which the setting was chosen.
+        chosen_on: the mean over layers of `spd` on the selection prompts, by which setting and steps were chosen.
     """
 
     algorithm: str
     setting: str
     steps: Int64[Tensor, " layer"]
+    scales: Float64[Tensor, " layer"]
     spd: RatioBootstrap
+    unscaled: RatioBootstrap
     ilwd: Float64[Tensor, " layer"]
     similarity_errors: Float64[Tensor, " layer"]
     similarity_weights: Float64[Tensor, " layer"]
     chosen_on: float
 
-    def rows(self, model: str, head: str) -> list[dict[str, Any]]:
-        """Returns a record's rows, one a layer."""
-        value, (low, high) = self.spd.estimate(), self.spd.interval()
-        return [
-            {
-                "model": model,
-                "head": head,
-                "layer": layer,
-                "algorithm": self.algorithm,
-                "setting": self.setting,
-                "step": int(self.steps[layer]),
-                "spd": value[layer].item(),
-                "low": low[layer].item(),
-                "high": high[layer].item(),
-                "ilwd": self.ilwd[layer].item(),
-                "similarity_errors": self.similarity_errors[layer].item(),
-                "similarity_weights": self.similarity_weights[layer].item(),
-            }
-            for layer in range(len(self.steps))
-        ]
+    def unexplained(self, null: Match) -> Band:
+        """Returns the distances of all layers together as a share of the null's, with its paired band.
+
+        0: every layer is a step of the algorithm. 1: the algorithm tells no more than the final answer, scaled. Where
+        the layers hold nothing but the final answer, scaled, there is nothing to explain and the share is nan.
+        """
+        return quotient(self.spd, null.spd)
+
+
+@dataclass(frozen=True, eq=False)
+class _Chosen:
+    setting: str
+    steps: Int64[Tensor, " layer"]
+    scales: Float64[Tensor, " layer"]
+    distance: float
 
 
 def match(selected: Asked, scored: Asked, head: str, seed: int = 0) -> list[Match]:
     """Returns every algorithm's best match with the layers, the closest on the selection prompts first.
 
     Args:
-        selected: prompts on which setting and steps are chosen.
+        selected: prompts on which settings, steps and scales are chosen.
         scored: others, on which the distances are measured.
         head: the reading whose answers are compared.
     """
-    best: dict[str, tuple[float, str, Tensor]] = {}
+    best: dict[str, _Chosen] = {}
     for path in paths(selected.examples):
-        distances = _distances(selected, path, head)
-        found, steps = distances.min(dim=1)
-        total = found.mean().item()
-        if path.algorithm not in best or total < best[path.algorithm][0]:
-            best[path.algorithm] = total, path.setting, steps
-    chosen = {setting: (algorithm, steps, total) for algorithm, (total, setting, steps) in best.items()}
-    found_matches = [
-        _measured(scored, path, head, *chosen[path.setting][1:], seed)
+        found = _choose(selected.answers[head], _predictions(selected, path.weights), selected, path.setting)
+        if path.algorithm not in best or found.distance < best[path.algorithm].distance:
+            best[path.algorithm] = found
+    matches = [
+        _measured(scored, head, path.algorithm, best[path.algorithm], path.weights, seed)
         for path in paths(scored.examples)
-        if path.setting in chosen and chosen[path.setting][0] == path.algorithm
+        if best[path.algorithm].setting == path.setting
     ]
-    return sorted(found_matches, key=lambda one: one.chosen_on)
+    return sorted(matches, key=lambda one: one.chosen_on)
+
+
+def final_answer(selected: Asked, scored: Asked, head: str, seed: int = 0) -> Match:
+    """Returns the null: the last layer's answer as a path of one step, scaled for every layer."""
+    last = selected.answers[head][-1:]
+    chosen = _choose(selected.answers[head], last, selected, FINAL)
+    weights, _ = induced_weights(scored.queries, scored.answers[head][-1:])
+    return _measured(scored, head, FINAL, chosen, weights, seed, scored.answers[head][-1:])
 
 
 def _predictions(asked: Asked, weights: Float64[Tensor, "*step prompt dim"]) -> Float64[Tensor, "*step prompt query"]:
@@ -96,31 +105,56 @@ def _predictions(asked: Asked, weights: Float64[Tensor, "*step prompt dim"]) -> 
     return predicted
 
 
-def _distances(asked: Asked, path: Path, head: str) -> Float64[Tensor, "layer step"]:
-    """Returns the squared differences of predictions in units of the zero error."""
-    answers, zero = asked.answers[head], asked.targets.square().sum()
-    predicted = _predictions(asked, path.weights)
-    # a layer at a time: layers times steps times prompts may be many
-    return torch.stack([(answer - predicted).square().sum((1, 2)) / zero for answer in answers])
+def _choose(
+    answers: Float64[Tensor, "layer prompt query"],
+    predicted: Float64[Tensor, "step prompt query"],
+    asked: Asked,
+    setting: str,
+) -> _Chosen:
+    """Returns the step and the factor that come closest to each layer; of steps as close, the earliest."""
+    squares = predicted.square().sum((1, 2))
+    products = torch.einsum("lpq,spq->ls", answers, predicted)
+    scales = products / squares.where(squares > 0, 1.0)
+    distances = answers.square().sum((1, 2))[:, None] - scales * products
+    found, steps = distances.min(dim=1)
+    near = distances <= found[:, None] + 1e-9 * asked.targets.square().sum()
+    steps = near.int().argmax(dim=1)
+    chosen = scales.gather(1, steps[:, None])[:, 0]
+    return _Chosen(setting, steps, chosen, (found.mean() / asked.targets.square().sum()).item())
 
 
-def _measured(asked: Asked, path: Path, head: str, steps: Tensor, chosen_on: float, seed: int) -> Match:
-    answers, weights = asked.answers[head], path.weights[steps]
-    predicted = _predictions(asked, weights)
-    spd = RatioBootstrap((len(steps),), seed=seed)
-    spd.update(asked.numbers, (answers - predicted).square().sum(-1).T, asked.targets.square().sum(-1, keepdim=True))
+def _measured(
+    asked: Asked,
+    head: str,
+    algorithm: str,
+    chosen: _Chosen,
+    path: Float64[Tensor, "step prompt dim"],
+    seed: int,
+    predictions: Float64[Tensor, "step prompt query"] | None = None,
+) -> Match:
+    answers, weights = asked.answers[head], path[chosen.steps]
+    steps = _predictions(asked, weights) if predictions is None else predictions[chosen.steps]
+    scaled, scale = chosen.scales[:, None, None] * steps, chosen.scales[:, None, None]
     induced, _ = induced_weights(asked.queries, answers)
     solved, _ = induced_weights(asked.queries, asked.targets)
     return Match(
-        algorithm=path.algorithm,
-        setting=path.setting,
-        steps=steps,
-        spd=spd,
-        ilwd=(induced - weights).square().sum((1, 2)) / solved.square().sum(),
-        similarity_errors=_cosine(answers - asked.targets, predicted - asked.targets),
-        similarity_weights=_cosine(induced, weights),
-        chosen_on=chosen_on,
+        algorithm=algorithm,
+        setting=chosen.setting,
+        steps=chosen.steps,
+        scales=chosen.scales,
+        spd=_distance(asked, answers - scaled, seed),
+        unscaled=_distance(asked, answers - steps, seed),
+        ilwd=(induced - scale * weights).square().sum((1, 2)) / solved.square().sum(),
+        similarity_errors=_cosine(answers - asked.targets, scaled - asked.targets),
+        similarity_weights=_cosine(induced, scale * weights),
+        chosen_on=chosen.distance,
     )
+
+
+def _distance(asked: Asked, left: Float64[Tensor, "layer prompt query"], seed: int) -> RatioBootstrap:
+    found = RatioBootstrap((len(left),), seed=seed)
+    found.update(asked.numbers, left.square().sum(-1).T, asked.targets.square().sum(-1, keepdim=True))
+    return found
 
 
 def _cosine(a: Float64[Tensor, "layer prompt some"], b: Float64[Tensor, "layer prompt some"]) -> Tensor:

@@ -10,10 +10,14 @@ from probe.models.planted import Algorithm, planted_width
 from probe.models.residual import ResidualModel
 
 
-def planted_model(algorithm: Algorithm, dim: int, blocks: int) -> ResidualModel:
-    """Returns a model of planted blocks, whose read-in and read-out take part in nothing but copying."""
+def planted_model(algorithm: Algorithm, dim: int, blocks: int, width: int | None = None) -> ResidualModel:
+    """Returns a model of planted blocks, whose read-in and read-out take part in nothing but copying.
+
+    Args:
+        width: of the stream; by default the narrowest that will do. What is left over stays 0.
+    """
     config = ModelConfig(
-        layout=f"P[algorithm={algorithm},dim={dim}]{blocks}", dim=dim, width=planted_width(dim), norm="none"
+        layout=f"P[algorithm={algorithm},dim={dim}]{blocks}", dim=dim, width=width or planted_width(dim), norm="none"
     )
     with torch.random.fork_rng(devices=[]):
         model = ResidualModel(config)

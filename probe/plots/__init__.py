@@ -9,11 +9,13 @@ from matplotlib.figure import Figure
 from probe.plots.calibration import calibration_curve
 from probe.plots.comparison import comparison
 from probe.plots.contexts import context_curve
+from probe.plots.evidence import claim_figure
 from probe.plots.heatmap import heat_map
 from probe.plots.language import language_accuracy
 from probe.plots.language_layers import language_curves
 from probe.plots.layers import layer_curve
 from probe.plots.prompting import prompting_curves
+from probe.plots.report import save_report
 from probe.plots.style import View, save_figure
 from probe.plots.training import training_curve
 from probe.records import Record
@@ -26,6 +28,7 @@ KINDS: dict[str, Callable[[Sequence[Record], View], Figure]] = {
     "training": training_curve,
     "prompting": prompting_curves,
     "comparison": comparison,
+    "claim": claim_figure,
     "language": language_accuracy,
     "language-layers": language_curves,
 }
@@ -34,6 +37,7 @@ __all__ = [
     "KINDS",
     "View",
     "calibration_curve",
+    "claim_figure",
     "comparison",
     "context_curve",
     "heat_map",
@@ -42,5 +46,6 @@ __all__ = [
     "layer_curve",
     "prompting_curves",
     "save_figure",
+    "save_report",
     "training_curve",
 ]

@@ -1,6 +1,6 @@
 """Statistics: bands by prompt, paired differences, and the errors of heads by layer."""
 
-from probe.statistics.bootstrap import Band, MeanBootstrap, RatioBootstrap, difference, log_ratio, weights
+from probe.statistics.bootstrap import Band, MeanBootstrap, RatioBootstrap, difference, log_ratio, quotient, weights
 from probe.statistics.layer_errors import LayerErrors
 from probe.statistics.seeds import FEWEST, seed_band
 from probe.statistics.trend import Trend, trend
@@ -14,6 +14,7 @@ __all__ = [
     "Trend",
     "difference",
     "log_ratio",
+    "quotient",
     "seed_band",
     "trend",
     "weights",

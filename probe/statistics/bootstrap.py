@@ -8,7 +8,7 @@ prompts; the others are the statistic's cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import exp, factorial
@@ -103,6 +103,19 @@ class _Bootstrap:
         merged._denominator = self._denominator + other._denominator
         return merged
 
+    def part(self: Kind, of: Callable[[Tensor], Tensor]) -> Kind:
+        """Returns the statistic of some cells alone.
+
+        Args:
+            of: picks cells from a tensor whose first axis, of resamples, it keeps.
+        """
+        numerator = of(self._numerator)
+        part = type(self)(numerator.shape[1:], self.resamples, self.seed)
+        part._seen = self._seen
+        part._numerator = numerator
+        part._denominator = of(self._denominator.expand(self.resamples + 1, *self.shape))
+        return part
+
     def estimate(self) -> Float64[Tensor, "*cell"]:
         """Returns the ratio over all prompts, nan where its denominator is 0."""
         return self._ratios()[0]
@@ -178,6 +191,22 @@ def difference(a: _Bootstrap, b: _Bootstrap, level: float = 0.95, simultaneous: 
     value, replicates = a.estimate() - b.estimate(), a.replicates() - b.replicates()
     ends = _max_t(value, replicates, level) if simultaneous else _percentiles(replicates, level)
     return Band(value, *ends)
+
+
+def quotient(a: _Bootstrap, b: _Bootstrap, level: float = 0.95) -> Band:
+    """Returns the sum of a's cells over the sum of b's, with its paired band; nan where b's sum is 0.
+
+    Args:
+        a: a statistic of some prompts.
+        b: a statistic of the same prompts, in the same units.
+        level: probability that the band covers.
+    """
+    assert (a._seen, a.seed, a.resamples) == (b._seen, b.seed, b.resamples), (
+        "a quotient is paired only over the same prompts and resamples"
+    )
+    above, below = (one._ratios().flatten(1).sum(1) for one in (a, b))
+    ratios = (above / below).where(below != 0, torch.nan)
+    return Band(ratios[0], *_percentiles(ratios[1:], level))
 
 
 def log_ratio(

@@ -7,7 +7,7 @@ from probe import checkpoint
 from probe.capture import NativeModel
 from probe.config import FitConfig
 from probe.evidence.answers import ask, induced_weights
-from probe.evidence.matching import match
+from probe.evidence.matching import final_answer, match
 from probe.fit import prepare
 from probe.models.controls import planted_model
 
@@ -33,8 +33,14 @@ def matches(tmp_path_factory):
     found = {}
     for algorithm in ("gradient", "solve", "coordinate", "gather"):
         folder = tmp_path_factory.mktemp(algorithm)
-        found[algorithm] = match(asked(algorithm, folder, "select"), asked(algorithm, folder, "score"), "lens")
+        both = asked(algorithm, folder, "select"), asked(algorithm, folder, "score")
+        found[algorithm] = [*match(*both, "lens"), final_answer(*both, "lens")]
     return found
+
+
+@pytest.fixture(scope="module")
+def nulls(matches):
+    return {algorithm: found[-1] for algorithm, found in matches.items()}
 
 
 def test_a_stack_of_gradient_steps_is_matched_step_by_step(matches):
@@ -45,6 +51,30 @@ def test_a_stack_of_gradient_steps_is_matched_step_by_step(matches):
     assert first.ilwd.max() < 1e-8
     assert first.similarity_errors[1:].min() > 0.999
     assert first.similarity_weights[1:].min() > 0.999
+    torch.testing.assert_close(first.scales[1:], torch.ones(BLOCKS, dtype=torch.float64), rtol=1e-5, atol=0)
+    assert first.unscaled.estimate().max() < 1e-8
+
+
+def test_only_gradient_steps_come_nearer_to_the_layers_than_the_final_answer_scaled(matches, nulls):
+    """For one coordinate after another no algorithm does; a one-shot solver leaves nothing to explain."""
+    assert matches["gradient"][0].unexplained(nulls["gradient"]).high < 1e-6
+    coordinate = matches["coordinate"][0].unexplained(nulls["coordinate"])
+    assert coordinate.low > 0.9
+    for algorithm in ("solve", "gather"):
+        assert nulls[algorithm].spd.estimate().max() < 1e-10
+
+
+def test_a_scaled_stack_of_gradient_steps_is_still_matched_step_by_step(tmp_path):
+    """A head fitted to y scales what it reads; the steps and the factor are both found."""
+    both = [asked("gradient", tmp_path, purpose) for purpose in ("select", "score")]
+    factors = torch.linspace(2.0, 1.0, BLOCKS + 1, dtype=torch.float64)
+    for one in both:
+        one.answers["lens"] *= factors[:, None, None]
+    first = match(*both, "lens")[0]
+    assert first.steps.tolist() == list(range(BLOCKS + 1))
+    torch.testing.assert_close(first.scales[1:], factors[1:], rtol=1e-5, atol=0)
+    assert first.spd.estimate().max() < 1e-8
+    assert first.unscaled.estimate().max() > 0.1
 
 
 @pytest.mark.parametrize("algorithm", ["solve", "gather"])

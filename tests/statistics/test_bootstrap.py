@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from probe.statistics import MeanBootstrap, RatioBootstrap, difference, weights
+from probe.statistics import MeanBootstrap, RatioBootstrap, difference, quotient, weights
 
 
 def draw(prompts, cells, seed=0):
@@ -151,3 +151,16 @@ def test_memory_does_not_grow_with_prompts():
     sizes = [value.numel() for value in vars(made).values() if isinstance(value, torch.Tensor)]
     made.update(range(40, 80), above, below)
     assert sizes == [value.numel() for value in vars(made).values() if isinstance(value, torch.Tensor)]
+
+
+def test_a_quotient_is_of_sums_over_cells_and_paired() -> None:
+    generator = torch.Generator().manual_seed(3)
+    below = torch.rand(50, 4, generator=generator, dtype=torch.float64)
+    a, b = RatioBootstrap((4,)), RatioBootstrap((4,))
+    a.update(range(50), below * 0.3, torch.ones(50, 1))
+    b.update(range(50), below, torch.ones(50, 1))
+    found = quotient(a, b)
+    torch.testing.assert_close(torch.stack([found.value, found.low, found.high]), torch.full((3,), 0.3).double())
+    empty = RatioBootstrap((4,))
+    empty.update(range(50), below * 0, torch.ones(50, 1))
+    assert quotient(a, empty).value.isnan()

@@ -1,0 +1,212 @@
+"""Examines the claim that a model improves an internal answer step by step: evidence, nulls and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+from torch import Tensor
+
+from probe.checkpoint import Checkpoint
+from probe.config import ClaimConfig, FitConfig
+from probe.errors import ProbeError
+from probe.evidence.answers import Asked, Reading, ask
+from probe.evidence.layers import curve_rows, gain_rows, match_rows, transfer_rows, trend_rows
+from probe.evidence.matching import final_answer, match
+from probe.evidence.nulls import control_errors, shuffled_errors, untrained_errors
+from probe.evidence.transfer import transfer
+from probe.evidence.verdict import judge
+from probe.fit import Subject, measure, prepare
+from probe.heads import LinearHeads
+from probe.language import is_language
+from probe.models import ResidualModel
+from probe.randomness import Purpose
+from probe.records import EVIDENCE_COLUMNS, Record, tidy, versions
+from probe.statistics import RatioBootstrap
+from probe.subject import describe, load_all
+
+Rows = Iterable[dict[str, Any]]
+Report = Callable[[str, int, int], None]
+"""Called with the stage, the stages done and all of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What every stage starts from.
+
+    Attributes:
+        heads: refitted at every layer, for y at the one context.
+        errors: of "linear" and "lens", by layer.
+        control: a model that learned one fixed function, if there is one.
+    """
+
+    subject: Subject
+    config: FitConfig
+    asked: int
+    heads: LinearHeads
+    errors: dict[str, RatioBootstrap]
+    control: Checkpoint | None
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return self.subject.checkpoint.name
+
+
+def examine_claim(
+    config: ClaimConfig, command: str = "", report: Report | None = None, models: Sequence[Checkpoint] = ()
+) -> Record:
+    """Gathers the evidence on one checkpoint and returns it as rows, with the verdict in the provenance.
+
+    Evidence that does not apply to a model or task is left out, and the provenance says why under ``not_tested``.
+
+    Args:
+        models: one checkpoint at hand, taken in place of the file that the config names.
+
+    Raises:
+        ProbeError: if the checkpoint, the task or a number does not fit, before any work.
+    """
+    show = report or _silent
+    study = _study(config, models, show)
+    rows: list[dict[str, Any]] = []
+    missing: dict[str, str] = {}
+    for done, (name, stage) in enumerate(STAGES.items(), start=1):
+        show(name, done, len(STAGES) + 1)
+        try:
+            rows += stage(study)
+        except ProbeError as error:
+            missing[name] = str(error)
+    table = tidy(pd.DataFrame(rows)[EVIDENCE_COLUMNS])
+    verdict = judge(rows, missing)
+    provenance = {
+        "kind": "claim",
+        "command": command,
+        "config": asdict(config),
+        "versions": versions(),
+        "verdict": verdict.sentence,
+        "supported": verdict.supported,
+        "criteria": [asdict(one) for one in verdict.criteria],
+        "not_tested": missing,
+        "models": {study.name: describe(study.subject.checkpoint, study.subject.task, study.subject.longest)},
+    }
+    return Record(table, provenance)
+
+
+def _study(config: ClaimConfig, models: Sequence[Checkpoint], show: Report) -> Study:
+    if is_language(config.task):
+        raise ProbeError(
+            f"--task {config.task} was given, but the claim is examined on tasks of pairs with a number to predict. "
+            "Use probe fit for language tasks."
+        )
+    found = load_all((config.ckpt,), models)
+    context = found[0].context if config.context is None else config.context
+    fit = FitConfig(
+        ckpt=(config.ckpt,),
+        task=config.task,
+        head=("linear", "lens"),
+        context=str(context),
+        prompts=config.prompts,
+        score=config.score,
+        seed=config.seed,
+        dim=config.dim,
+        batch=config.batch,
+        device=config.device,
+        kernel=config.kernel,
+    )
+    subject = prepare(fit, found)[0]
+    if subject.layers < 4:
+        raise ProbeError(
+            f"{subject.checkpoint.name} has {subject.layers - 1} blocks, but a way step by step needs at least 3. "
+            "Give a deeper model."
+        )
+    if config.asked < 32:
+        raise ProbeError(f"--asked {config.asked} was given, but at least 32 prompts are needed. Give more.")
+    control = load_all((config.control,), ())[0] if config.control else None
+    show("heads", 0, len(STAGES) + 1)
+    heads, errors = measure(subject, fit, _silent)
+    curves = {name: _at_last(errors[name].ratio) for name in ("linear", "lens")}
+    return Study(subject, fit, config.asked, heads["linear"], curves, control)
+
+
+def _at_last(errors: RatioBootstrap) -> RatioBootstrap:
+    """Returns the errors at the one context that there is."""
+    return errors.part(lambda cells: cells[..., 0])
+
+
+def _curve(study: Study) -> Rows:
+    return [row for head, errors in study.errors.items() for row in curve_rows(study.name, head, errors)]
+
+
+def _trend(study: Study) -> Rows:
+    matrix = transfer(study.subject, study.heads, study.config)
+    frozen = matrix.part(lambda cells: cells[..., -1, :])
+    rows = [*curve_rows(study.name, "frozen", frozen), *transfer_rows(study.name, matrix)]
+    for head, errors in (study.errors | {"frozen": frozen}).items():
+        rows += trend_rows(study.name, head, errors)
+    return rows
+
+
+def _matching(study: Study) -> Rows:
+    task = study.subject.task
+    if not (task.linear and task.appendable and task.objective == "squared"):
+        raise ProbeError(
+            f"Algorithms are compared on tasks whose answer is linear in x, and {study.config.task} is none. Examine "
+            "a linear task."
+        )
+    readings = {"linear": _reading(study.heads), "lens": lambda stream: study.subject.decode(stream)[..., 0]}
+    queries = 2 * study.subject.checkpoint.dim + 2  # more than dimensions, so that being linear can fail
+
+    def halve(purpose: Purpose, count: int) -> Asked:
+        return ask(study.subject, readings, study.subject.longest, queries, study.config.seed, purpose, count)
+
+    selected, scored = halve("select", study.asked // 2), halve("score", study.asked)
+    rows: list[dict[str, Any]] = []
+    for head in readings:
+        null = final_answer(selected, scored, head, study.config.seed)
+        rows += match_rows(study.name, head, null, None)
+        for found in match(selected, scored, head, study.config.seed):
+            rows += match_rows(study.name, head, found, null)
+    return rows
+
+
+def _reading(heads: LinearHeads) -> Reading:
+    def read(stream: Tensor) -> Tensor:
+        return heads(stream[:, :, None])[:, :, 0, 0]
+
+    return read
+
+
+def _nulls(study: Study) -> Rows:
+    errors = study.errors["linear"]
+    rows = list(
+        curve_rows(
+            study.name, "linear", _at_last(shuffled_errors(study.subject, study.config).ratio), "shuffled_targets"
+        )
+    )
+    nulls = {"untrained": untrained_errors(study.subject, study.config)} if _ours(study) else {}
+    if study.control is not None:
+        nulls["fixed_function"] = control_errors(study.control, study.subject, study.config)
+    for site, null in nulls.items():
+        ratio = _at_last(null.ratio)
+        rows += curve_rows(study.name, "linear", ratio, site)
+        rows += gain_rows(study.name, site, ratio, errors)
+    return rows
+
+
+def _ours(study: Study) -> bool:
+    return isinstance(study.subject.checkpoint.model, ResidualModel)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Reports to nobody."""
+
+
+STAGES: dict[str, Callable[[Study], Rows]] = {
+    "curve": _curve,
+    "trend": _trend,
+    "matching": _matching,
+    "nulls": _nulls,
+}
+"""Every kind of evidence by the name that its rows carry."""

@@ -1,0 +1,113 @@
+"""The layer curves that are laid beside one another, as rows: refitted heads, one frozen head, the lens, the nulls.
+
+A head refitted at every layer of a residual stream can hardly get worse from one layer to the next; only together with
+a curve that has no such freedom, and beside the same curve where nothing was learned, does its fall say anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from probe.evidence.matching import Match
+from probe.evidence.rows import row
+from probe.statistics import Band, RatioBootstrap, difference, trend
+
+
+def curve_rows(model: str, head: str, errors: RatioBootstrap, site: str | None = None) -> Iterator[dict[str, Any]]:
+    """Yields the error at every layer, with bands that hold at all layers at once.
+
+    Args:
+        errors: one a layer.
+        site: what stands in the model's place, for a null.
+    """
+    value, (low, high) = errors.estimate(), errors.simultaneous()
+    for layer in range(len(value)):
+        yield row(
+            model,
+            "nulls" if site else "curve",
+            "error",
+            value[layer].item(),
+            low[layer].item(),
+            high[layer].item(),
+            site=site,
+            head=head,
+            layer=layer,
+            prompts=errors.prompts,
+        )
+
+
+def trend_rows(model: str, head: str, errors: RatioBootstrap) -> Iterator[dict[str, Any]]:
+    """Yields how a curve falls: the change of log error at every block, and the summaries of `Trend`."""
+    # a planted solver's error is 0 but for rounding, which has no logarithm worth the name
+    found = trend(errors.estimate().clamp(min=1e-9), errors.replicates().clamp(min=1e-9))
+    steps = found.steps
+    for block in range(len(steps.value)):
+        band = steps.value[block].item(), steps.low[block].item(), steps.high[block].item()
+        yield row(model, "trend", "step", *band, head=head, layer=block + 1, prompts=errors.prompts)
+    for name, share in (("improving", found.improving), ("worsening", found.worsening)):
+        yield row(model, "trend", name, share, head=head, prompts=errors.prompts)
+    summaries = {"largest_fall": found.largest, "slope": found.slope, "favours_line": found.favours_line}
+    for name, summary in summaries.items():
+        yield row(model, "trend", name, *_numbers(summary), head=head, prompts=errors.prompts)
+
+
+def gain_rows(model: str, site: str, null: RatioBootstrap, errors: RatioBootstrap) -> Iterator[dict[str, Any]]:
+    """Yields the selectivity at every layer: how much less heads err than on a null, paired by prompt.
+
+    Bands hold at all layers at once. A null of another depth is compared at its last layer alone.
+    """
+    if null.shape == errors.shape:
+        gains, layers = difference(null, errors, simultaneous=True), list(range(errors.shape[0]))
+        values = list(zip(layers, gains.value.tolist(), gains.low.tolist(), gains.high.tolist(), strict=True))
+    else:
+        value = null.estimate()[-1] - errors.estimate()[-1]
+        draws = null.replicates()[:, -1] - errors.replicates()[:, -1]
+        low, high = draws.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+        values = [(errors.shape[0] - 1, value.item(), low, high)]
+    for layer, gain, low, high in values:
+        yield row(
+            model, "nulls", "gain", gain, low, high, site=site, head="linear", layer=layer, prompts=errors.prompts
+        )
+
+
+def transfer_rows(model: str, errors: RatioBootstrap) -> Iterator[dict[str, Any]]:
+    """Yields the error of every layer's head (``layer``) at every layer (``other_layer``)."""
+    value, (low, high) = errors.estimate(), errors.interval()
+    for of in range(errors.shape[0]):
+        for at in range(errors.shape[1]):
+            band = value[of, at].item(), low[of, at].item(), high[of, at].item()
+            yield row(
+                model, "transfer", "error", *band, head="linear", layer=of, other_layer=at, prompts=errors.prompts
+            )
+
+
+def match_rows(model: str, head: str, found: Match, null: Match | None) -> Iterator[dict[str, Any]]:
+    """Yields an algorithm's distances and similarities by layer, and what it leaves unexplained of the null's.
+
+    Args:
+        null: the final answer scaled, or None for the null itself.
+    """
+    about: dict[str, Any] = {"site": found.algorithm, "head": head, "prompts": found.spd.prompts}
+    for metric, distance in (("spd", found.spd), ("spd_unscaled", found.unscaled)):
+        value, (low, high) = distance.estimate(), distance.interval()
+        for layer, step in enumerate(found.steps.tolist()):
+            band = value[layer].item(), low[layer].item(), high[layer].item()
+            yield row(model, "matching", metric, *band, layer=layer, step=step, **about)
+    plain = {
+        "ilwd": found.ilwd,
+        "similarity_errors": found.similarity_errors,
+        "similarity_weights": found.similarity_weights,
+        "scale": found.scales,
+    }
+    for metric, values in plain.items():
+        for layer, (number, step) in enumerate(zip(values.tolist(), found.steps.tolist(), strict=True)):
+            yield row(model, "matching", metric, number, layer=layer, step=step, **about)
+    if null is not None:
+        yield row(model, "matching", "unexplained", *_numbers(found.unexplained(null)), **about)
+
+
+def _numbers(band: Band) -> tuple[float, float, float]:
+    return band.value.item(), band.low.item(), band.high.item()

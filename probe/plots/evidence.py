@@ -1,0 +1,148 @@
+"""Pictures of the evidence for and against a model that improves an answer step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from probe.errors import ProbeError
+from probe.plots import style
+from probe.plots.style import USUAL, Line, View
+from probe.records import Record, tidy
+
+CURVES: dict[str, tuple[str, str, Line, str]] = {
+    "linear": ("refitted at every layer", style.COLOURS[0], "-", "o"),
+    "frozen": ("the last layer's head, frozen", style.COLOURS[1], "--", "s"),
+    "lens": ("the model's own read-out (lens)", style.COLOURS[2], "-.", "^"),
+}
+NULLS: dict[str, tuple[str, Line]] = {
+    "untrained": ("untrained model", (0, (1, 1))),
+    "fixed_function": ("trained on one fixed function", (0, (5, 1, 1, 1))),
+    "shuffled_targets": ("another prompt's targets", (0, (3, 1, 1, 1, 1, 1))),
+}
+FLOOR = 1e-4
+"""Errors below this lie on the lower edge: a planted solver's are rounding."""
+CEILING = 5.0
+FINAL = "final_answer"
+SHOWN = 4
+"""Algorithms drawn, the closest first."""
+
+
+def claim_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
+    """Draws a claim's evidence in one row: curves with their nulls, the transfer matrix, the closest algorithms."""
+    style.check_view(view, "a picture of a claim")
+    if len(records) != 1 or records[0].provenance.get("kind") != "claim":
+        raise ProbeError("A picture of a claim needs one record of probe claim. Give its .csv alone.")
+    table = tidy(records[0].table)
+    draws = [draw_curves, draw_transfer]
+    if (table["evidence"] == "matching").any():
+        draws += [draw_distances, draw_steps]
+    with style.page():
+        figure = style.new_figure(2, 2.9 * -(-len(draws) // 2), view.title)
+        panels = figure.subplots(-(-len(draws) // 2), 2, squeeze=False)
+        for draw, axes in zip(draws, panels.flat, strict=True):
+            draw(axes, table)
+    return figure
+
+
+def draw_curves(axes: Axes, table: pd.DataFrame) -> None:
+    """Draws the error by layer of every head, and of the nulls in grey."""
+    rows = table[table["metric"] == "error"]
+    for head, (label, colour, line, marker) in CURVES.items():
+        one = rows[(rows["evidence"] == "curve") & (rows["head"] == head)].sort_values("layer")
+        _line(axes, one, label, colour, line, marker)
+    last = rows.loc[rows["evidence"] == "curve", "layer"].max()
+    for site, (label, line) in NULLS.items():
+        one = rows[(rows["evidence"] == "nulls") & (rows["site"] == site)].sort_values("layer")
+        if len(one) and one["layer"].max() != last:
+            one = one.assign(layer=one["layer"] * (last / one["layer"].max()))  # a null of another depth
+        _line(axes, one, label, style.GREY, line, "")
+    axes.axhline(1.0, color="black", linewidth=0.6)
+    values = rows.loc[rows["evidence"] == "curve", "value"].clip(FLOOR, CEILING)
+    style.log_errors(axes, max(float(values.min()) / 1.5, FLOOR / 1.5), CEILING)
+    axes.set_xlabel(style.X_LABELS["layer"])
+    axes.set_ylabel(style.ERROR_LABEL)
+    style.whole_numbers(axes)
+    _key(axes)
+    axes.set_title("error by layer", loc="left")
+
+
+def _line(axes: Axes, rows: pd.DataFrame, label: str, colour: str, line: Line, marker: str) -> None:
+    if rows.empty:
+        return
+    at = rows["layer"].to_numpy(dtype="float64")
+    low, high = rows["low"].clip(lower=FLOOR / 10), rows["high"]
+    style.draw_band(axes, at, low, high, colour)
+    axes.plot(at, rows["value"].clip(lower=FLOOR), color=colour, linestyle=line, marker=marker, label=label)
+
+
+def _key(axes: Axes) -> None:
+    """Sets the legend beneath the axes, where it covers no data."""
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.12, -0.2), fontsize=6, ncols=2)
+
+
+def draw_transfer(axes: Axes, table: pd.DataFrame) -> None:
+    """Draws the error of every layer's head, upwards, at every layer, to the right."""
+    rows = table[table["evidence"] == "transfer"]
+    grid = rows.pivot_table(index="layer", columns="other_layer", values="value")
+    values = grid.to_numpy(dtype="float64").clip(1e-3, CEILING)
+    mesh = axes.pcolormesh(values, cmap="viridis", norm=LogNorm(min(values.min(), 0.1), CEILING), linewidth=0)
+    places = np.unique(np.linspace(0, len(grid) - 1, 5).round().astype(int))
+    axes.set_xticks(places + 0.5, [str(place) for place in places])
+    axes.set_yticks(places + 0.5, [str(place) for place in places])
+    axes.set_xlabel("layer it is applied at")
+    axes.set_ylabel("layer the head was fitted at")
+    axes.set_title("one layer's head at another", loc="left")
+    figure = axes.get_figure()
+    assert figure is not None
+    figure.colorbar(mesh, ax=axes, pad=0.02).set_label("normalised error")
+
+
+def _closest(table: pd.DataFrame) -> list[str]:
+    """Returns the algorithms that leave least unexplained of the refitted heads' answers, the best first."""
+    rows = table[(table["evidence"] == "matching") & (table["head"] == "linear")]
+    distances = rows[(rows["metric"] == "spd") & (rows["site"] != FINAL)].groupby("site")["value"].sum()
+    return [str(site) for site in distances.sort_values().index[:SHOWN]]
+
+
+def draw_distances(axes: Axes, table: pd.DataFrame) -> None:
+    """Draws how far the closest algorithms' steps, scaled, are from the layers' answers, and the null."""
+    rows = table[(table["evidence"] == "matching") & (table["head"] == "linear") & (table["metric"] == "spd")]
+    for place, site in enumerate(_closest(table)):
+        one = rows[rows["site"] == site].sort_values("layer")
+        _line(axes, one, style.name(site), style.COLOURS[place], "-", style.MARKERS[place])
+    _line(axes, rows[rows["site"] == FINAL].sort_values("layer"), "the final answer (null)", "black", "--", "")
+    style.log_errors(axes, FLOOR, 1.0)
+    axes.set_xlabel(style.X_LABELS["layer"])
+    axes.set_ylabel("squared difference / zero error")
+    style.whole_numbers(axes)
+    _key(axes)
+    axes.set_title("distance to an algorithm's best step", loc="left")
+
+
+def draw_steps(axes: Axes, table: pd.DataFrame) -> None:
+    """Draws which step of the closest algorithms matches each layer."""
+    rows = table[(table["evidence"] == "matching") & (table["head"] == "linear") & (table["metric"] == "spd")]
+    for place, site in enumerate(_closest(table)):
+        one = rows[(rows["site"] == site) & (rows["layer"] > 0)].sort_values("layer")
+        axes.plot(
+            one["layer"].to_numpy(dtype="float64"),
+            one["step"].to_numpy(dtype="float64"),
+            color=style.COLOURS[place],
+            marker=style.MARKERS[place],
+            label=style.name(site),
+        )
+    axes.set_yscale("symlog", linthresh=8)
+    axes.set_ylim(0, 1.2 * max(float(rows["step"].max()), 8.0))
+    ticks = [tick for tick in (0, 2, 4, 8, 16, 32, 64) if tick <= max(axes.get_ylim()[1], 8)]
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xlabel(style.X_LABELS["layer"])
+    axes.set_ylabel("best-matching step")
+    style.whole_numbers(axes)
+    _key(axes)
+    axes.set_title("matching line", loc="left")

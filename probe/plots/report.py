@@ -1,0 +1,92 @@
+"""The report of a claim: one HTML file that holds its pictures, drawn from the record alone."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from matplotlib.figure import Figure
+
+from probe.errors import ProbeError
+from probe.plots import style
+from probe.plots.evidence import claim_figure
+from probe.records import Record, tidy, write_atomically
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the report, drawn where its kind of evidence is there."""
+
+    evidence: str
+    draw: Callable[[Record], Figure]
+    caption: str
+
+
+PICTURES: tuple[Picture, ...] = (
+    Picture(
+        "curve",
+        lambda record: claim_figure([record]),
+        "Error by layer, of heads refitted at every layer, of the last layer's head applied at all, of the lens, and "
+        "of the nulls in grey (bands: 95 % by prompt, for all layers at once); every layer's head at every other; how "
+        "far the layers' answers are from the closest algorithms' steps, each scaled, beside the final answer scaled; "
+        "and which steps these are.",
+    ),
+)
+
+
+def save_report(record: Record, path: str | Path) -> Path:
+    """Writes the report of a claim, whole or not at all.
+
+    Raises:
+        ProbeError: if the record is not one of probe claim, or the file is not named .html.
+    """
+    path = Path(path)
+    if record.provenance.get("kind") != "claim":
+        raise ProbeError(f"A record of {record.provenance.get('kind')} was given, but a report needs one of claim.")
+    if path.suffix != ".html":
+        raise ProbeError(f"{path} was given for a report, but a report is an .html file. Name it so.")
+    page = _page(record).encode()
+    write_atomically(path, lambda file: file.write(page))
+    return path
+
+
+def _page(record: Record) -> str:
+    table, found = tidy(record.table), record.provenance
+    (model, about), config = next(iter(found["models"].items())), found["config"]
+    template = files("probe.plots").joinpath("report.html").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.from_string(template).render(
+        model=model,
+        task=config["task"],
+        context=about["context"] if config["context"] is None else config["context"],
+        verdict=found["verdict"],
+        about=f"{about['arch']}, {style.count(about['blocks'], 'block')} ({about['layout']}), width {about['width']}, "
+        f"{style.count(about['dim'], 'dimension')}; {about['block']}.",
+        criteria=found["criteria"],
+        missing=found["not_tested"],
+        pictures=[_picture(one, record) for one in PICTURES if (table["evidence"] == one.evidence).any()],
+        tables=[_table(str(name), rows) for name, rows in table.groupby("evidence", sort=False)],
+        provenance=json.dumps({name: found[name] for name in ("command", "config", "versions", "models")}, indent=2),
+    )
+
+
+def _picture(picture: Picture, record: Record) -> dict[str, str]:
+    file = io.BytesIO()
+    figure = picture.draw(record)
+    with style.page():
+        figure.savefig(file, format="png", dpi=160, metadata={"Software": None})
+    return {"caption": picture.caption, "data": base64.b64encode(file.getvalue()).decode()}
+
+
+def _table(name: str, rows: pd.DataFrame) -> dict[str, Any]:
+    filled = rows.drop(columns=["model", "evidence"]).dropna(axis=1, how="all")
+    html = filled.to_html(index=False, border=0, na_rep="", float_format=lambda number: f"{number:.4g}")
+    return {"name": name, "count": len(rows), "html": html}

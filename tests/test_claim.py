@@ -1,0 +1,120 @@
+"""Claims: the command supports the claim for a stack of gradient steps and rejects three impostors, with noise too."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from probe import checkpoint, records
+from probe.claim import examine_claim
+from probe.cli import main
+from probe.config import ClaimConfig
+from probe.errors import ProbeError
+from probe.models.controls import planted_model
+
+CONTEXT = 12
+SMALL = ["--prompts", "512", "--score", "256", "--asked", "64"]
+MANY = ["--prompts", "2048", "--score", "256", "--asked", "128"]
+
+
+def planted(folder: Path, algorithm: str, dim: int = 3, blocks: int = 6, width: int | None = None) -> str:
+    path = folder / f"{algorithm}.pt"
+    about = {"task": "linear", "arch": algorithm, "dim": dim, "context": CONTEXT, "seed": 0, "step": 0, "command": ""}
+    checkpoint.save(path, planted_model(algorithm, dim, blocks, width), about)  # type: ignore[arg-type]
+    return str(path)
+
+
+def verdict(path: str, task: str, capsys) -> dict:
+    """Returns what the command says; where targets are noise for the most part, heads need more prompts."""
+    stem, size = Path(path).with_suffix(""), MANY if task.endswith("noise=1") else SMALL
+    assert main(["claim", "--ckpt", path, "--task", task, "--out", str(stem), "--json", *size]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def outcomes(found: dict) -> dict[str, str]:
+    return {one["name"]: one["outcome"] for one in found["criteria"]}
+
+
+@pytest.mark.parametrize(
+    ("task", "dim", "width"),
+    [("linear", 3, None), ("noisy_linear:noise=0.5", 3, 40), ("noisy_linear:noise=1", 3, None), ("linear", 5, None)],
+)
+def test_a_stack_of_gradient_steps_supports_the_claim(task, dim, width, tmp_path, capsys):
+    found = verdict(planted(tmp_path, "gradient", dim, 6, width), task, capsys)
+    assert found["supported"], found["verdict"]
+    seen = next(one["seen"] for one in found["criteria"] if one["name"] == "one algorithm")
+    assert seen.startswith("gd ")
+    assert seen.endswith("by layer: 1 2 3 4 5 6")
+
+
+@pytest.mark.parametrize("task", ["linear", "noisy_linear:noise=0.5"])
+@pytest.mark.parametrize("algorithm", ["solve", "gather"])
+def test_a_solver_in_one_block_is_rejected(algorithm, task, tmp_path, capsys):
+    found = verdict(planted(tmp_path, algorithm), task, capsys)
+    assert not found["supported"]
+    failed = {name for name, outcome in outcomes(found).items() if outcome == "fails"}
+    assert failed >= {"gradual fall", "one direction", "lens", "one algorithm"}
+
+
+@pytest.mark.parametrize(("task", "dim"), [("linear", 3), ("noisy_linear:noise=0.5", 3), ("noisy_linear:noise=1", 5)])
+def test_one_coordinate_a_block_is_rejected_by_what_its_layers_answer(task, dim, tmp_path, capsys):
+    """Its error falls step by step in one direction, but no algorithm's steps are like its answers."""
+    found = verdict(planted(tmp_path, "coordinate", dim), task, capsys)
+    assert not found["supported"]
+    assert outcomes(found)["one algorithm"] == "fails"
+
+
+def test_a_report_is_one_file_with_its_record_beside_it(tmp_path, capsys):
+    path = planted(tmp_path, "gradient")
+    assert main(["claim", "--ckpt", path, "--task", "linear", "--out", str(tmp_path / "out"), *SMALL]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("Supported: ")
+    assert "holds       one algorithm" in printed
+    page = (tmp_path / "out.html").read_text()
+    assert page.count("<img") >= 1
+    assert "data:image/png;base64," in page
+    assert "http" not in page.replace("http-equiv", "")
+    for word in ("gradual fall", "one algorithm", "Not tested", "--control"):
+        assert word in page
+    record = records.load(tmp_path / "out")
+    assert record.provenance["supported"] is True
+    assert set(record.table["evidence"]) >= {"curve", "trend", "transfer", "matching", "nulls"}
+    assert main(["plot", str(tmp_path / "out.csv"), "--kind", "claim", "--out", str(tmp_path / "again.png")]) == 0
+
+
+def test_a_model_of_one_function_is_a_null(tmp_path, capsys):
+    """A control that answers nothing lies far above; its own criterion is then tested."""
+    control = planted(tmp_path, "solve")
+    config = ClaimConfig(
+        planted(tmp_path, "gradient"), "linear", control=control, prompts=512, score=256, asked=64, context=8
+    )
+    criteria = {one["name"]: one["outcome"] for one in examine_claim(config).provenance["criteria"]}
+    assert criteria["beyond one fixed function"] == "fails", "the solver knows fresh w as well"
+
+
+def test_a_task_that_is_not_linear_is_examined_without_algorithms(tmp_path):
+    config = ClaimConfig(planted(tmp_path, "gradient"), "quadratic", prompts=512, score=256, asked=64)
+    record = examine_claim(config)
+    assert not record.provenance["supported"]
+    assert "quadratic" in record.provenance["not_tested"]["matching"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--task", "language"], "tasks of pairs"),
+        (["--task", "linear", "--asked", "5"], "--asked 5"),
+        (["--task", "linear", "--control", "nowhere.pt"], "nowhere.pt"),
+        (["--task", "linear", "--out", "/dev/null/all"], "/dev/null"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence_before_any_work(flags, sentence, tmp_path, capsys):
+    assert main(["claim", "--ckpt", planted(tmp_path, "gradient"), *flags]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_a_shallow_model_has_no_way_step_by_step(tmp_path):
+    with pytest.raises(ProbeError, match="2 blocks"):
+        examine_claim(ClaimConfig(planted(tmp_path, "gradient", blocks=2), "linear"))
