@@ -57,11 +57,12 @@ def entry(path: Path, found: Checkpoint) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in found.model.parameters()),
         "seed": about["seed"],
         "steps": about["step"],
-        "rate": about["plan"]["lr"],
         "seconds": round(about["seconds"]),
         "training_flops": float(f"{about['training_flops']:.4g}"),
         "error": round(own, 6),
     }
+    if "plan" in about:  # a planted control was not trained
+        described["rate"] = about["plan"]["lr"]
     for name, error in measured.items():
         described |= {"learner": name, "learner_error": round(error, 6)}
     if make_task(found.task, found.dim).shape == make_task("linear", found.dim).shape:
@@ -77,7 +78,7 @@ def toml(name: str, described: Mapping[str, Any]) -> str:
 def markdown(index: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns the README's table: a row per task and architecture, its seeds together."""
     groups: dict[tuple[str, str, int, int], list[Mapping[str, Any]]] = {}
-    for one in index.values():
+    for one in (one for one in index.values() if one["steps"]):
         groups.setdefault((one["task"], one["arch"], one["dim"], one["steps"]), []).append(one)
     titles = ["task", "architecture", "parameters", "steps", "error", "learner", "the abstracts say"]
     lines = [titles, ["---"] * len(titles), *(_row(*key, found) for key, found in sorted(groups.items()))]

@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from probe.checkpoint import Checkpoint
     from probe.checkpoint import load as load_checkpoint
     from probe.checkpoint import of as make_checkpoint
+    from probe.claim import examine_claim
     from probe.compare import compare_models
     from probe.config import (
         CheckConfig,
+        ClaimConfig,
         CompareConfig,
         ConvertConfig,
         EvaluateConfig,
@@ -57,6 +59,7 @@ _HOMES = {
     "CheckConfig": ("probe.config", "CheckConfig"),
     "Checkpoint": ("probe.checkpoint", "Checkpoint"),
     "CompareConfig": ("probe.config", "CompareConfig"),
+    "ClaimConfig": ("probe.config", "ClaimConfig"),
     "ConvertConfig": ("probe.config", "ConvertConfig"),
     "EvaluateConfig": ("probe.config", "EvaluateConfig"),
     "FitConfig": ("probe.config", "FitConfig"),
@@ -75,6 +78,7 @@ _HOMES = {
     "capture_stream": ("probe.capture", "capture"),
     "check_checkpoint": ("probe.check", "check_checkpoint"),
     "compare_models": ("probe.compare", "compare_models"),
+    "examine_claim": ("probe.claim", "examine_claim"),
     "convert_checkpoint": ("probe.convert", "convert_checkpoint"),
     "evaluate_language": ("probe.language", "evaluate_language"),
     "evaluate_models": ("probe.evaluate", "evaluate_models"),
@@ -96,6 +100,7 @@ __all__ = [
     "CheckConfig",
     "Checkpoint",
     "CompareConfig",
+    "ClaimConfig",
     "ConvertConfig",
     "EvaluateConfig",
     "FitConfig",
@@ -114,6 +119,7 @@ __all__ = [
     "capture_stream",
     "check_checkpoint",
     "compare_models",
+    "examine_claim",
     "convert_checkpoint",
     "evaluate_language",
     "evaluate_models",
