@@ -163,10 +163,10 @@ def _matching(study: Study) -> Rows:
 
     selected, scored = halve("select", study.asked // 2), halve("score", study.asked)
     rows: list[dict[str, Any]] = []
-    for head in readings:
+    for head, matches in match(selected, scored, list(readings), study.config.seed).items():
         null = final_answer(selected, scored, head, study.config.seed)
         rows += match_rows(study.name, head, null, None)
-        for found in match(selected, scored, head, study.config.seed):
+        for found in matches:
             rows += match_rows(study.name, head, found, null)
     return rows
 

@@ -64,6 +64,15 @@ def test_one_coordinate_a_block_is_rejected_by_what_its_layers_answer(task, dim,
     assert outcomes(found)["one algorithm"] == "fails"
 
 
+@pytest.mark.parametrize("algorithm", ["gradient", "solve", "coordinate", "gather"])
+def test_the_controls_that_are_shipped_are_told_apart(algorithm, tmp_path, capsys):
+    stem = str(tmp_path / algorithm)
+    shipped = Path(__file__).parent.parent / "checkpoints" / f"control-{algorithm}.pt"
+    arguments = ["claim", "--ckpt", str(shipped), "--task", "linear", "--out", stem, "--json", *SMALL]
+    assert main(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["supported"] == (algorithm == "gradient")
+
+
 def test_a_report_is_one_file_with_its_record_beside_it(tmp_path, capsys):
     path = planted(tmp_path, "gradient")
     assert main(["claim", "--ckpt", path, "--task", "linear", "--out", str(tmp_path / "out"), *SMALL]) == 0

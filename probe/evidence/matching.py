@@ -11,13 +11,14 @@ algorithm that comes no nearer to the layers than that tells nothing of the way 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from probe.evidence.algorithms import paths
+from probe.evidence.algorithms import Path, paths
 from probe.evidence.answers import Asked, induced_weights
 from probe.statistics import Band, RatioBootstrap, quotient
 
@@ -71,22 +72,29 @@ class _Chosen:
     distance: float
 
 
-def match(selected: Asked, scored: Asked, head: str, seed: int = 0) -> list[Match]:
-    """Returns every algorithm's best match with the layers, the closest on the selection prompts first.
+def match(selected: Asked, scored: Asked, heads: Sequence[str], seed: int = 0) -> dict[str, list[Match]]:
+    """Returns, by head, every algorithm's best match with the layers, the closest on the selection prompts first.
 
     Args:
         selected: prompts on which settings, steps and scales are chosen.
         scored: others, on which the distances are measured.
-        head: the reading whose answers are compared.
+        heads: the readings whose answers are compared.
     """
+    tried, tested = list(paths(selected.examples)), list(paths(scored.examples))
+    return {head: _match(selected, scored, head, tried, tested, seed) for head in heads}
+
+
+def _match(
+    selected: Asked, scored: Asked, head: str, tried: Sequence[Path], tested: Sequence[Path], seed: int
+) -> list[Match]:
     best: dict[str, _Chosen] = {}
-    for path in paths(selected.examples):
+    for path in tried:
         found = _choose(selected.answers[head], _predictions(selected, path.weights), selected, path.setting)
         if path.algorithm not in best or found.distance < best[path.algorithm].distance:
             best[path.algorithm] = found
     matches = [
         _measured(scored, head, path.algorithm, best[path.algorithm], path.weights, seed)
-        for path in paths(scored.examples)
+        for path in tested
         if best[path.algorithm].setting == path.setting
     ]
     return sorted(matches, key=lambda one: one.chosen_on)

@@ -69,9 +69,11 @@ class Planted(nn.Module):
         if self.algorithm == "gradient":
             largest: Tensor = torch.linalg.eigvalsh(hessian)[..., -1:].clamp(min=1e-12)
             return (correlation - _times(hessian, w)) / largest
-        if self.algorithm == "solve":
-            return _solution(hessian, correlation) * float(self.index == self.blocks // 2)
         first, last = (place * self.dim // self.blocks for place in (self.index, self.index + 1))
+        if self.algorithm == "solve":
+            first, last = (0, self.dim) if self.index == self.blocks // 2 else (0, 0)
+        if first == last:
+            return torch.zeros_like(w)
         mask = torch.zeros(self.dim, dtype=w.dtype, device=w.device)
         mask[first:last] = 1.0
         return _solution(hessian, correlation) * mask

@@ -34,7 +34,7 @@ def matches(tmp_path_factory):
     for algorithm in ("gradient", "solve", "coordinate", "gather"):
         folder = tmp_path_factory.mktemp(algorithm)
         both = asked(algorithm, folder, "select"), asked(algorithm, folder, "score")
-        found[algorithm] = [*match(*both, "lens"), final_answer(*both, "lens")]
+        found[algorithm] = [*match(*both, ["lens"])["lens"], final_answer(*both, "lens")]
     return found
 
 
@@ -70,7 +70,7 @@ def test_a_scaled_stack_of_gradient_steps_is_still_matched_step_by_step(tmp_path
     factors = torch.linspace(2.0, 1.0, BLOCKS + 1, dtype=torch.float64)
     for one in both:
         one.answers["lens"] *= factors[:, None, None]
-    first = match(*both, "lens")[0]
+    first = match(*both, ["lens"])["lens"][0]
     assert first.steps.tolist() == list(range(BLOCKS + 1))
     torch.testing.assert_close(first.scales[1:], factors[1:], rtol=1e-5, atol=0)
     assert first.spd.estimate().max() < 1e-8

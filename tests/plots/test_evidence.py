@@ -1,0 +1,79 @@
+"""Claims: a claim's picture shows the heads, nulls and algorithms that its rows hold, and its report is one file."""
+
+import pandas as pd
+import pytest
+
+from probe.errors import ProbeError
+from probe.evidence.rows import row
+from probe.plots import claim_figure, save_report
+from probe.records import Record, tidy
+
+LAYERS = range(5)
+
+
+def record(algorithms: bool = True) -> Record:
+    rows = []
+    for head, start in (("linear", 1.0), ("frozen", 1.1), ("lens", 1.3)):
+        for layer in LAYERS:
+            error = start * 0.4**layer
+            rows.append(row("m", "curve", "error", error, error * 0.9, error * 1.1, head=head, layer=layer))
+    rows += [
+        row("m", "nulls", "error", 1.0, 0.9, 1.1, site="untrained", head="linear", layer=layer) for layer in LAYERS
+    ]
+    # a null of half the depth
+    rows += [row("m", "nulls", "error", 1.2, 1.1, 1.3, site="fixed_function", layer=layer) for layer in range(3)]
+    rows += [
+        row("m", "transfer", "error", 0.5 ** min(of, at), layer=of, other_layer=at) for of in LAYERS for at in LAYERS
+    ]
+    if algorithms:
+        for site, distance in (("gd", 0.01), ("newton", 0.05), ("final_answer", 0.2)):
+            rows += [
+                row("m", "matching", "spd", distance, site=site, head="linear", layer=layer, step=layer)
+                for layer in LAYERS
+            ]
+    provenance = {
+        "kind": "claim",
+        "command": "probe claim --ckpt m.pt --task linear",
+        "config": {"task": "linear", "context": None},
+        "versions": {},
+        "verdict": "Not supported: <b>because</b>.",
+        "criteria": [{"name": "lens", "question": "?", "threshold": "t", "seen": "s", "outcome": "fails"}],
+        "not_tested": {"states": "It has none."},
+        "models": {
+            "m": {"arch": "mamba", "blocks": 4, "layout": "M4", "width": 8, "dim": 3, "block": "adds", "context": 9}
+        },
+    }
+    return Record(tidy(pd.DataFrame(rows)), provenance)
+
+
+def test_every_head_null_and_algorithm_is_drawn_where_it_lies():
+    panels = claim_figure([record()]).axes
+    lines = {line.get_label(): line for line in panels[0].get_lines()}
+    assert lines["refitted at every layer"].get_ydata()[4] == pytest.approx(0.4**4)
+    assert {"the last layer's head, frozen", "the model's own read-out (lens)", "untrained model"} <= set(lines)
+    assert list(lines["trained on one fixed function"].get_xdata()) == [0, 2, 4], "laid along the same depth"
+    steps = {line.get_label(): list(line.get_ydata()) for line in panels[3].get_lines()}
+    assert steps == {"gradient descent": [1, 2, 3, 4], "newton": [1, 2, 3, 4]}
+
+
+def test_without_algorithms_two_panels_are_left():
+    titles = [axes.get_title(loc="left") for axes in claim_figure([record(algorithms=False)]).axes]
+    assert [title for title in titles if title] == ["error by layer", "one layer's head at another"]
+
+
+def test_a_report_escapes_what_it_is_told_and_holds_its_pictures(tmp_path):
+    page = save_report(record(), tmp_path / "a.html").read_text()
+    assert "Not supported: &lt;b&gt;because&lt;/b&gt;." in page
+    assert "<b>states</b>: It has none." in page
+    assert page.count("data:image/png;base64,") == page.count("<img") >= 1
+    assert "matching (15 rows)" in page
+
+
+def test_what_is_no_claim_is_refused(tmp_path):
+    other = Record(record().table, {"kind": "fit"})
+    with pytest.raises(ProbeError, match="one record of probe claim"):
+        claim_figure([other])
+    with pytest.raises(ProbeError, match="claim"):
+        save_report(other, tmp_path / "a.html")
+    with pytest.raises(ProbeError, match="Name it so"):
+        save_report(record(), tmp_path / "a.pdf")
