@@ -32,6 +32,9 @@ STATED = {
     ("vector_mqar", "mambaformer"): "surpasses each where it struggles (Park)",
 }
 
+# how a prompt's length is said where it is not a number of examples
+LENGTHS = {"vector_mqar": "8 pairs", "many_outlier": "64 points"}
+
 
 def errors(path: Path, task: str, context: int) -> dict[str, float]:
     """Returns errors on a task at a context: the model's own, and that of the task's first learner by its name."""
@@ -88,7 +91,8 @@ def markdown(index: Mapping[str, Mapping[str, Any]]) -> str:
 def _row(task: str, arch: str, dim: int, steps: int, found: list[Mapping[str, Any]]) -> list[str]:
     own = ", ".join(f"{one['error']:.4f}" for one in sorted(found, key=lambda one: int(one["seed"])))
     learner = f"{found[0]['learner']} {found[0]['learner_error']:.4f}" if "learner" in found[0] else "guessing 1"
-    what = f"{task}, {dim} dimensions, {found[0]['context']} examples"
+    length = LENGTHS.get(task, f"{found[0]['context']} examples")
+    what = f"{task}, {dim} dimensions, {length}"
     stated = STATED.get((task, arch), "not stated")
     return [what, arch, f"{found[0]['parameters']:,}", f"{steps:,}", own, learner, stated]
 
