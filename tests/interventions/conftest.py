@@ -24,6 +24,8 @@ def built() -> Callable[..., NativeModel]:
             for name, weight in model.named_parameters():
                 if name.endswith(("proj.weight", "mixer.B", "mixer.C")):
                     weight.data.mul_(2)
+                if not weight.any():
+                    weight.data.normal_(std=0.3)
         stream = NativeModel(model.eval().requires_grad_(False).to(dtype))
         stream.use_kernel(kernel)
         return stream
