@@ -88,7 +88,7 @@ def _having(mixers: Mapping[int, Mamba], name: str, layer: int | None) -> tuple[
 
 
 def _alike(how: str, name: str) -> str:
-    """Returns the internal that does the same: at zero some leave the block with nothing, others with its skip alone."""
+    """Returns the internal that does the same: at zero some leave a block nothing to write, others its skip alone."""
     return {"gate": "convolution", "B": "delta", "C": "delta"}.get(name, name) if how == "zero" else name
 
 

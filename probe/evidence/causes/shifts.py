@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from probe.evidence.causes.table import band_of
 from probe.statistics import Band, RatioBootstrap
 
 STILL = 1e-3
-"""Shifts below this share of the size of y are rounding: how well they are predicted is left open."""
+"""Shifts below this share of the size of y are rounding: what would divide by them is left open."""
 
 
 class Shifts:
@@ -22,9 +23,8 @@ class Shifts:
     """
 
     def __init__(self, cells: int, seed: int) -> None:
-        self._by_actual, self._by_predicted, self._slope, self._size, self._moved = (
-            RatioBootstrap((cells,), seed=seed) for _ in range(5)
-        )
+        # sums of actual^2, predicted^2 and their product, in units of that of y^2
+        self._sums = RatioBootstrap((3, cells), seed=seed)
 
     def add(
         self,
@@ -38,40 +38,34 @@ class Shifts:
         Args:
             target: the true answers, whose size tells a shift from rounding.
         """
-        missed, moved, asked = (actual - predicted).square().T, actual.square().T, predicted.square().T
-        self._by_actual.update(numbers, missed, moved)
-        self._by_predicted.update(numbers, missed, asked)
-        self._slope.update(numbers, (actual * predicted).T, asked)
-        self._size.update(numbers, moved, asked)
-        self._moved.update(numbers, moved, target.square()[:, None])
+        products = torch.stack([actual.square(), predicted.square(), actual * predicted])
+        self._sums.update(numbers, products.permute(2, 0, 1), target.square()[:, None, None])
 
     def r2(self) -> Band:
         """Returns 1 - sum (actual - predicted)^2 / sum actual^2, about zero; nan where nothing moved."""
-        return _masked(_one_minus(self._by_actual), self._moved.estimate() > STILL**2)
+        return self._band(lambda actual, predicted, both: (2 * both - predicted) / actual, self._larger(0))
 
     def reached(self) -> Band:
-        """Returns 1 - sum (actual - predicted)^2 / sum predicted^2: 0 where nothing moved."""
-        return _one_minus(self._by_predicted)
+        """Returns 1 - sum (actual - predicted)^2 / sum predicted^2: 1 where it came true, 0 where nothing moved."""
+        return self._band(lambda actual, predicted, both: (2 * both - actual) / predicted, self._larger(1))
 
     def kept(self) -> Band:
         """Returns 1 - sum actual^2 / sum predicted^2: 1 where nothing moved."""
-        return _one_minus(self._size)
+        return self._band(lambda actual, predicted, both: 1 - actual / predicted, self._larger(1))
 
     def slope(self) -> Band:
-        """Returns the slope through the origin of actual on predicted shifts."""
-        return band_of(self._slope)
+        """Returns the slope through the origin of actual on predicted shifts; nan where none was predicted."""
+        return self._band(lambda actual, predicted, both: both / predicted, self._larger(1))
 
     def size(self) -> Band:
         """Returns the root mean square of the actual shifts in units of that of the predicted ones."""
-        low, high = self._size.interval()
-        return Band(self._size.estimate().sqrt(), low.sqrt(), high.sqrt())
+        return self._band(lambda actual, predicted, both: (actual / predicted).sqrt(), self._larger(1))
 
+    def _larger(self, which: int) -> Bool[Tensor, " cell"]:
+        return self._sums.estimate()[which] > STILL**2
 
-def _one_minus(ratio: RatioBootstrap) -> Band:
-    low, high = ratio.interval()
-    return Band(1 - ratio.estimate(), 1 - high, 1 - low)
-
-
-def _masked(band: Band, known: Bool[Tensor, " cell"]) -> Band:
-    value, low, high = (end.where(known, torch.nan) for end in (band.value, band.low, band.high))
-    return Band(value, low, high)
+    def _band(self, of: Callable[[Tensor, Tensor, Tensor], Tensor], known: Bool[Tensor, " cell"]) -> Band:
+        sums = torch.cat([self._sums.estimate()[None], self._sums.replicates()])
+        values = of(*sums.unbind(1)).where(known, torch.nan)
+        low, high = (values[1:].nanquantile(share, dim=0) for share in (0.025, 0.975))
+        return Band(values[0], low, high)

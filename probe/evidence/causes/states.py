@@ -64,7 +64,8 @@ def exchange_states(subject: Subject, heads: LinearHeads, config: FitConfig) -> 
         ProbeError: if no block of ours has a state.
     """
     mixers = recurrent(subject.model)
-    chosen = {"state": mixers, "state:h": {at: each for at, each in mixers.items() if isinstance(each, Mamba)}}
+    chosen: dict[str, dict[int, nn.Module]] = {"state": mixers, "state:h": {}}
+    chosen["state:h"] = {at: each for at, each in mixers.items() if isinstance(each, Mamba)}
     donor = {site: Shifts(len(found) + 1, config.seed) for site, found in chosen.items() if found}
     predicted = {(site, head): Shifts(len(chosen[site]), config.seed) for site in donor for head in ("linear", "lens")}
     for pair in pairs(subject, config):
