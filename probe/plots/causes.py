@@ -145,11 +145,11 @@ def draw_causes(table: pd.DataFrame, figure: Figure) -> None:
     models = [str(name) for name in rows["model"].unique()]
     shown = [panel for panel in PANELS if any(not _rows(rows, curve).empty for curve in panel.curves)]
     down = -(-len(shown) // ACROSS)
-    for part, model in zip(np.atleast_1d(figure.subfigures(len(models), 1)), models, strict=True):
+    for part, model in zip(figure.subfigures(len(models), 1, squeeze=False)[:, 0], models, strict=True):
         mine = rows[rows["model"] == model]
         context, prompts = (int(mine[name].iloc[0]) for name in ("context", "prompts"))
         part.suptitle(f"{model}: {style.count(context, 'example')} in context, {prompts:,} prompts", fontsize=8.5)
-        panels = np.atleast_2d(part.subplots(down, ACROSS)).ravel()
+        panels = part.subplots(down, ACROSS, squeeze=False).ravel()
         for axes, panel in zip(panels, shown, strict=False):
             _draw(axes, panel, mine)
         for axes in panels[len(shown) :]:

@@ -100,6 +100,31 @@ def test_blocks_that_return_more_than_the_stream_and_take_masks_keep_them(prompt
         torch.testing.assert_close(model.run(own), (own * 2 + 0) * 3 + 1)
 
 
+def test_layers_of_another_library_are_skipped_and_exchanged_as_if_built_so():
+    """Their blocks take masks and positions by keyword."""
+    transformers = pytest.importorskip("transformers", reason="the extra huggingface is not installed")
+    from copy import deepcopy
+
+    from probe.capture.huggingface import HuggingFaceModel
+
+    config = transformers.LlamaConfig(
+        vocab_size=11, hidden_size=16, intermediate_size=16, num_hidden_layers=3, num_attention_heads=2,
+        num_key_value_heads=2, max_position_embeddings=16, pad_token_id=None, bos_token_id=None, eos_token_id=None,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        theirs = transformers.LlamaForCausalLM(config).eval().requires_grad_(False)
+    model, tokens = HuggingFaceModel(theirs), torch.randint(11, (2, 7), generator=torch.Generator().manual_seed(0))
+    plain = model.run(tokens)
+    for edit, order in ((skip(2), [0, 2]), (swap(1), [1, 0, 2])):
+        built = deepcopy(theirs)
+        built.model.layers = nn.ModuleList(built.model.layers[place] for place in order)
+        built.config.num_hidden_layers = len(order)
+        with editing(model, edit):
+            torch.testing.assert_close(model.run(tokens), HuggingFaceModel(built).run(tokens))
+    assert torch.equal(model.run(tokens), plain)
+
+
 @pytest.mark.parametrize("block", [0, 5])
 def test_a_block_that_is_not_there_is_named(built, block):
     with (

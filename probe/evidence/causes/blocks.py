@@ -17,7 +17,7 @@ from probe.evidence.causes.pairs import answer, pairs
 from probe.evidence.causes.table import About, band_of
 from probe.fit import Subject
 from probe.interventions.blocks import Edit, editing, repeat, skip, swap
-from probe.statistics import Band, LayerErrors, RatioBootstrap, difference
+from probe.statistics import RatioBootstrap, difference
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +68,14 @@ def edit_blocks(subject: Subject, config: FitConfig) -> EditedBlocks:
     return EditedBlocks(list(edits), errors, whole)
 
 
-def exit_rows(scores: Mapping[str, LayerErrors], about: About) -> list[dict[str, Any]]:
+def exit_rows(errors: Mapping[str, RatioBootstrap], about: About) -> list[dict[str, Any]]:
     """Returns rows of what is read out when all later blocks are left out: by the model's decoder, and by heads.
 
     Args:
-        scores: errors at every layer, as `probe.fit.measure` returns them.
+        errors: of ``linear`` and ``lens``, one a layer.
     """
-    found = []
-    for head in ("lens", "linear"):
-        if head in scores:
-            band = band_of(scores[head].ratio)
-            at_last = Band(band.value[:, -1], band.low[:, -1], band.high[:, -1])
-            found += about.rows("exit", "error", at_last, range(about.layers), head=head)
-    return found
+    return [
+        row
+        for head, found in errors.items()
+        for row in about.rows("exit", "error", band_of(found), range(about.layers), head=head)
+    ]

@@ -16,7 +16,7 @@ from probe.evidence.causes.steer import steer
 from probe.evidence.causes.table import about
 from probe.fit import Report, Subject
 from probe.heads import LinearHeads
-from probe.statistics import LayerErrors
+from probe.statistics import RatioBootstrap
 
 Rows = list[dict[str, Any]]
 
@@ -27,17 +27,17 @@ class Causes:
 
     Attributes:
         rows: of an evidence record.
-        untested: for every intervention that does not suit the subject, the sentence that says why.
+        untested: by the kind of intervention that does not suit the subject, the sentence that says why.
     """
 
     rows: Rows
-    untested: list[str]
+    untested: dict[str, str]
 
 
 def causes(
     subject: Subject,
     heads: LinearHeads,
-    scores: Mapping[str, LayerErrors],
+    errors: Mapping[str, RatioBootstrap],
     config: FitConfig,
     report: Report | None = None,
 ) -> Causes:
@@ -45,7 +45,7 @@ def causes(
 
     Args:
         heads: for y, fitted at every layer of this subject.
-        scores: errors by head, as `probe.fit.measure` returns them.
+        errors: of ``linear`` and ``lens``, one a layer.
         report: called after every kind of intervention.
     """
     shared = about(subject, config)
@@ -53,17 +53,17 @@ def causes(
         "exchange the stream": lambda: exchange(subject, heads, config).rows(shared),
         "steer": lambda: steer(subject, heads, config).rows(shared),
         "edit the blocks": lambda: edit_blocks(subject, config).rows(shared),
-        "exit early": lambda: exit_rows(scores, shared),
+        "exit early": lambda: exit_rows(errors, shared),
         "switch off internals": lambda: switch_off(subject, config).rows(shared),
         "exchange states": lambda: exchange_states(subject, heads, config).rows(shared),
     }
     rows: Rows = []
-    untested: list[str] = []
+    untested: dict[str, str] = {}
     for done, (kind, run) in enumerate(kinds.items(), start=1):
         try:
             rows += run()
         except ProbeError as error:
-            untested.append(f"{kind}: {error}")
+            untested[kind] = str(error)
         if report is not None:
             report(f"causes {subject.checkpoint.name}", done, len(kinds))
-    return Causes(rows, list(dict.fromkeys(untested)))
+    return Causes(rows, untested)

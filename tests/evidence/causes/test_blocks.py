@@ -45,9 +45,10 @@ def test_a_solver_misses_one_block_alone_and_all_of_it(planted):
 def test_rows_of_swaps_name_both_blocks_and_early_exits_are_the_layer_curves(planted):
     subject, config, _ = planted("gradient")
     shared, scores = about(subject, config), measure(subject, config, lambda *_: None)[1]
+    errors = {head: scores[head].ratio.part(lambda cells: cells[..., 0]) for head in ("linear", "lens")}
     swaps = [row for row in edit_blocks(subject, config).rows(shared) if row["site"] == "swap"]
     assert {(row["layer"], row["other_layer"]) for row in swaps} == {(block, block + 1) for block in range(1, 6)}
-    exits = exit_rows(scores, shared)
+    exits = exit_rows(errors, shared)
     assert len(exits) == 14
     for row in exits:
         assert row["value"] == scores[row["head"]].ratio.estimate()[row["layer"], -1]
