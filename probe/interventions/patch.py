@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from probe.capture.hooks import Place
+from probe.interventions.rewrite import rewriting
 
 
 @contextmanager
@@ -25,31 +24,10 @@ def patching(
     Raises:
         AssertionError: if the place saw no call, or more than one, or the stream read back is not the one written.
     """
-    calls = 0
 
-    def replaced(raw: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        # a copy: the model's own tensor may be another place's, or one that autograd keeps
-        stream = place.read(raw).clone()
+    def replaced(stream: Tensor) -> Tensor:
         stream[:, positions] = vectors.to(stream)
-        written = place.write(raw, stream)
-        assert torch.equal(place.read(written), stream), f"{place.name} does not read back what was written to it"
-        return written
+        return stream
 
-    def on_input(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (replaced(arguments[0]), *arguments[1:])
-
-    def on_output(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> Any:
-        return replaced(output)
-
-    handle = (
-        place.module.register_forward_pre_hook(on_input)
-        if place.side == "input"
-        else place.module.register_forward_hook(on_output)
-    )
-    try:
+    with rewriting(place, replaced):
         yield
-    finally:
-        handle.remove()
-    assert calls == 1, f"the stream passed {place.name} {calls} times in one forward pass, not once"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,7 @@ class MambaInside:
     """The inner quantities of a Mamba mixer on a batch.
 
     Attributes:
+        entering: what enters the short convolution.
         convolution: what leaves the short convolution and its SiLU, and enters the scan.
         delta: the step sizes, after bias and softplus.
         B: what is written to the state.
@@ -33,6 +35,7 @@ class MambaInside:
         rates: the continuous decay rates A, negative.
     """
 
+    entering: Float[Tensor, "batch time inner"]
     convolution: Float[Tensor, "batch time inner"]
     delta: Float[Tensor, "batch time inner"]
     B: Float[Tensor, "batch time state"]
@@ -134,12 +137,45 @@ class Mamba(nn.Module):
     @torch.no_grad()
     def inside(self, hidden: Float[Tensor, "batch time width"]) -> MambaInside:
         """Returns what happens inside the mixer at every token, by the reference scan."""
-        x, z = self._inputs(hidden)
-        x = self.conv1d(x, backend="reference")
+        entering, z = self._inputs(hidden)
+        x = self.conv1d(entering, backend="reference")
         delta, b, c = self._selected(x)
         _, states = selective_scan_states(x, delta, self._rates(), b, c, self.D, z, self._step_bias())
         step = F.softplus(delta + self._step_bias())
-        return MambaInside(x, step, b, c, None if z is None else F.silu(z), states, self._rates())
+        return MambaInside(entering, x, step, b, c, None if z is None else F.silu(z), states, self._rates())
+
+    def held(
+        self, hidden: Float[Tensor, "batch time width"], constants: Mapping[str, Float[Tensor, " channels"]]
+    ) -> Float[Tensor, "batch time width"]:
+        """Returns what the block writes where some of its inner quantities are the same at every token.
+
+        Args:
+            constants: by the names of `MambaInside`, in the same units: convolution, delta, B, C, gate; and
+                ``lookback``, what stands for every earlier token in the short convolution.
+        """
+        entering, z = self._inputs(hidden)
+        x, bias = self._convolved(entering, constants), self._step_bias()
+        delta, b, c = self._selected(x)
+        b, c = constants.get("B", b).expand_as(b), constants.get("C", c).expand_as(c)
+        if "delta" in constants:
+            step = constants["delta"]
+            # the inverse of softplus; far enough down for a step of exactly 0
+            delta = (step + torch.log(-torch.expm1(-step))).clamp(min=-1e4).expand_as(delta)
+            bias = torch.zeros_like(bias)
+        gate = constants.get("gate")
+        scanned = z if gate is None else None
+        y = selective_scan(x, delta, self._rates(), b, c, self.D, scanned, bias, backend=self.backend)
+        result: Tensor = self.out_proj(y if gate is None else y * gate)
+        return result
+
+    def _convolved(self, entering: Tensor, constants: Mapping[str, Tensor]) -> Tensor:
+        if "convolution" in constants:
+            return constants["convolution"].expand_as(entering)
+        if "lookback" in constants:
+            assert isinstance(self.conv1d, ShortConvolution), "without a convolution there is nothing to look back with"
+            return self.conv1d.alone(entering, constants["lookback"])
+        result: Tensor = self.conv1d(entering, backend=self.backend)
+        return result
 
     def start(self, batch: int) -> tuple[Tensor, ...]:
         """Returns the state before the first token: the convolution's past and the scan's state, zeros."""

@@ -26,6 +26,13 @@ class ShortConvolution(nn.Conv1d):
         """Returns the sequence after convolution and SiLU."""
         return causal_conv1d(x, self.weight.squeeze(1), self._bias(), backend=backend)
 
+    def alone(
+        self, x: Float[Tensor, "*place channels"], before: Float[Tensor, " channels"]
+    ) -> Float[Tensor, "*place channels"]:
+        """Returns every token after convolution and SiLU as if all tokens before it were the given one."""
+        weight = self.weight.squeeze(1)
+        return F.silu(self._bias() + weight[:, -1] * x + weight[:, :-1].sum(1) * before)
+
     def start(self, batch: int, like: Tensor) -> Float[Tensor, "batch past channels"]:
         """Returns the past of the first token, zeros, with the dtype and on the device of another tensor."""
         return like.new_zeros(batch, self.taps - 1, self.in_channels)

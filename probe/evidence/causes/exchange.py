@@ -1,0 +1,70 @@
+"""Whether the answer that a head reads at a layer is the one the model goes on with.
+
+The stream at the query, at one layer, is exchanged for that of the same query after another prompt's examples
+(activation patching: Vig et al., 2020, arXiv:2004.12265). If the head's answer is what later blocks build on, the
+model's answer moves by what the head's does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from probe.capture import capture
+from probe.config import FitConfig
+from probe.evidence.causes.pairs import answer, last, pairs, readings
+from probe.evidence.causes.shifts import Shifts
+from probe.evidence.causes.table import About
+from probe.fit import Subject
+from probe.heads import LinearHeads
+from probe.interventions import patching
+
+
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """How the model's answer moves when the stream at the query is exchanged, one cell a layer.
+
+    Attributes:
+        predicted: by the head, the shift of the answer against that of what the head reads at the layer.
+        donor: against the whole way to the model's answer after the donor's examples.
+    """
+
+    predicted: dict[str, Shifts]
+    donor: Shifts
+
+    def rows(self, about: About) -> list[dict[str, Any]]:
+        """Returns a record's rows: R2 and slope by head, and the share of the way to the donor's answer."""
+        layers = range(about.layers)
+        found = [
+            row
+            for head, shifts in self.predicted.items()
+            for metric, band in (("r2", shifts.r2()), ("slope", shifts.slope()))
+            for row in about.rows("stream", metric, band, layers, head=head)
+        ]
+        return found + about.rows("stream", "share", self.donor.slope(), layers)
+
+
+def exchange(subject: Subject, heads: LinearHeads, config: FitConfig) -> Exchange:
+    """Exchanges the stream at the query, layer by layer, on the score prompts.
+
+    Args:
+        heads: for y, fitted at every layer of this subject.
+    """
+    predicted = {head: Shifts(subject.layers, config.seed) for head in ("linear", "lens")}
+    donor = Shifts(subject.layers, config.seed)
+    for pair in pairs(subject, config):
+        query = last(pair.own)
+        own, theirs = capture(subject.model, pair.own, query), capture(subject.model, pair.donor, query)
+        before, whole = answer(subject, pair.own), answer(subject, pair.donor)
+        moved = []
+        for place, stream in zip(subject.model.places, theirs.stream, strict=True):
+            with patching(place, query, stream):
+                moved.append(answer(subject, pair.own) - before)
+        actual = torch.stack(moved)
+        here, there = (readings(subject, heads, found.stream) for found in (own, theirs))
+        for head, shifts in predicted.items():
+            shifts.add(pair.numbers, actual, there[head] - here[head], pair.target)
+        donor.add(pair.numbers, actual, (whole - before).expand_as(actual), pair.target)
+    return Exchange(predicted, donor)

@@ -1,0 +1,88 @@
+"""Prompts in pairs that ask the same query after different examples, so that an exchange has one known answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from probe.config import FitConfig
+from probe.errors import ProbeError
+from probe.fit import Subject
+from probe.heads import LinearHeads
+from probe.randomness import PromptSource
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A batch of prompts, each with another's examples before its own query.
+
+    Attributes:
+        numbers: the prompts' own numbers.
+        own: their tokens, the query last.
+        donor: the same query after the examples of another prompt, which serves no other.
+        target: the true answer to the query after the prompt's own examples.
+    """
+
+    numbers: range
+    own: Float[Tensor, "prompt time dim"]
+    donor: Float[Tensor, "prompt time dim"]
+    target: Float64[Tensor, " prompt"]
+
+
+def pairs(subject: Subject, config: FitConfig) -> Iterator[Pair]:
+    """Yields the score prompts after the subject's largest context; donors are as many prompts beyond them.
+
+    Raises:
+        ProbeError: if the task has no query whose answer is one number.
+    """
+    if not (subject.task.appendable and subject.task.objective == "squared"):
+        raise ProbeError(
+            f"The task {config.task} was given, but interventions are judged on pairs with a number to predict. "
+            "Give a task such as linear."
+        )
+    for first in range(0, config.score, config.batch):
+        numbers = range(first, min(first + config.batch, config.score))
+        others = range(config.score + numbers.start, config.score + numbers.stop)
+        own, donor = (
+            subject.task.draw(PromptSource(config.seed, "score", some), subject.longest) for some in (numbers, others)
+        )
+        same_query = torch.cat([donor.inputs[:, :-1], own.inputs[:, -1:]], dim=1)
+        yield Pair(
+            numbers, own.inputs.to(subject.device), same_query.to(subject.device), own.targets[:, -1, 0].double()
+        )
+
+
+@torch.no_grad()
+def answer(subject: Subject, inputs: Float[Tensor, "prompt time dim"]) -> Float64[Tensor, " prompt"]:
+    """Returns the model's answers to the last token."""
+    found: Tensor = subject.task.answer(subject.model.run(inputs)[:, -1])
+    return found[:, 0].cpu().double()
+
+
+def linear_answers(
+    heads: LinearHeads, stream: Float[Tensor, "layer prompt 1 width"]
+) -> Float64[Tensor, "layer prompt"]:
+    """Returns what every layer's head for the largest context answers from the stream at the query."""
+    weight, intercept = heads.weight[:, -1, :, 0].cpu(), heads.intercept[:, -1, 0].cpu()
+    found: Tensor = torch.einsum("lpw,lw->lp", stream[:, :, 0].cpu().double(), weight) + intercept[:, None]
+    return found
+
+
+def readings(
+    subject: Subject, heads: LinearHeads, stream: Float[Tensor, "layer prompt 1 width"]
+) -> dict[str, Float64[Tensor, "layer prompt"]]:
+    """Returns what every layer's head, and the model's own decoder, answer from the stream at the query.
+
+    Args:
+        heads: for y, fitted at every layer.
+    """
+    return {"linear": linear_answers(heads, stream), "lens": subject.decode(stream[:, :, 0])[..., 0].double()}
+
+
+def last(inputs: Float[Tensor, "prompt time dim"]) -> Int[Tensor, " 1"]:
+    """Returns the place of the query."""
+    return torch.tensor([inputs.shape[1] - 1], device=inputs.device)

@@ -1,0 +1,96 @@
+"""Whether what recurrent blocks remember of the examples is what the answer is made of.
+
+The states after another prompt's examples are put under a prompt's query, in one block or in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from probe.capture import Captured, capture
+from probe.config import FitConfig
+from probe.evidence.causes.pairs import answer, last, pairs, readings
+from probe.evidence.causes.shifts import Shifts
+from probe.evidence.causes.table import About
+from probe.fit import Subject
+from probe.heads import LinearHeads
+from probe.interventions import continuing, recurrent, states_after
+from probe.models.mamba import Mamba
+
+
+@dataclass(frozen=True, eq=False)
+class StateExchange:
+    """How the model's answer moves when states are exchanged, by site; one cell a block, and one for all together.
+
+    The site ``state`` is all that a block remembers; ``state:h`` of a Mamba the scan's part alone, without the last
+    tokens of the short convolution.
+
+    Attributes:
+        layers: of the blocks, by site.
+        donor: against the way to the model's answer after the donor's examples; the last cell is all blocks. Of a
+            model without attention, all states together must give the donor's answer: nothing else knows its examples.
+        predicted: by site and head, against the shift of what the head reads after the block; blocks alone.
+    """
+
+    layers: dict[str, list[int]]
+    donor: dict[str, Shifts]
+    predicted: dict[tuple[str, str], Shifts]
+
+    def rows(self, about: About) -> list[dict[str, Any]]:
+        """Returns a record's rows: how near the answer comes to the donor's, how near it stays, and R2 by head."""
+        found = []
+        for site, shifts in self.donor.items():
+            bands = {"share": shifts.slope(), "donor_r2": shifts.reached(), "own_r2": shifts.kept()}
+            for metric, band in bands.items():
+                found += about.rows(site, metric, band, [*self.layers[site], None])
+        for (site, head), shifts in self.predicted.items():
+            found += about.rows(site, "r2", shifts.r2(), self.layers[site], head=head)
+        return found
+
+
+def exchange_states(subject: Subject, heads: LinearHeads, config: FitConfig) -> StateExchange:
+    """Exchanges the states after the examples, block by block and in all blocks, on the score prompts.
+
+    Args:
+        heads: for y, fitted at every layer of this subject.
+
+    Raises:
+        ProbeError: if no block of ours has a state.
+    """
+    mixers = recurrent(subject.model)
+    chosen: dict[str, dict[int, nn.Module]] = {"state": mixers, "state:h": {}}
+    chosen["state:h"] = {at: each for at, each in mixers.items() if isinstance(each, Mamba)}
+    donor = {site: Shifts(len(found) + 1, config.seed) for site, found in chosen.items() if found}
+    predicted = {(site, head): Shifts(len(chosen[site]), config.seed) for site in donor for head in ("linear", "lens")}
+    for pair in pairs(subject, config):
+        before = capture(subject.model, pair.own, last(pair.own))
+        read, first = readings(subject, heads, before.stream), answer(subject, pair.own)
+        way = answer(subject, pair.donor) - first
+        theirs, own = (states_after(subject.model, mixers, inputs[:, :-1]) for inputs in (pair.donor, pair.own))
+        mixed = {layer: (*own[layer][:-1], theirs[layer][-1]) for layer in mixers}
+        for site in donor:
+            found, states = chosen[site], theirs if site == "state" else mixed
+            passes = [_run(subject, pair.own, {at: found[at]}, states) for at in found]
+            passes.append(_run(subject, pair.own, found, states))
+            actual = torch.stack([subject.task.answer(one.output)[:, 0, 0].cpu().double() for one in passes]) - first
+            donor[site].add(pair.numbers, actual, way.expand_as(actual), pair.target)
+            after = {at: readings(subject, heads, one.stream) for at, one in zip(found, passes, strict=False)}
+            for head in read:
+                shift = torch.stack([new[head][at] - read[head][at] for at, new in after.items()])
+                predicted[site, head].add(pair.numbers, actual[:-1], shift, pair.target)
+    return StateExchange({site: list(chosen[site]) for site in donor}, donor, predicted)
+
+
+def _run(
+    subject: Subject, inputs: Tensor, mixers: Mapping[int, nn.Module], states: Mapping[int, tuple[Tensor, ...]]
+) -> Captured:
+    with ExitStack() as stack:
+        for layer, mixer in mixers.items():
+            stack.enter_context(continuing(mixer, inputs.shape[1] - 1, states[layer]))
+        return capture(subject.model, inputs, last(inputs))

@@ -1,0 +1,75 @@
+"""What every row of causal evidence about one subject shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from probe.config import FitConfig
+from probe.evidence.rows import row
+from probe.fit import Subject
+from probe.statistics import Band, RatioBootstrap
+
+
+@dataclass(frozen=True)
+class About:
+    """The subject that rows speak of.
+
+    Args:
+        model: its name.
+        layers: its number of layers, the read-in included.
+        context: the number of examples before the query.
+        prompts: how many the numbers are over.
+    """
+
+    model: str
+    layers: int
+    context: int
+    prompts: int
+
+    def rows(
+        self, site: str, metric: str, band: Band, layers: Sequence[int | None], *, head: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Returns a row for every cell of a band, one a layer, but for those that are unknown."""
+        known = (~band.value.isnan()).tolist()
+        return [
+            self.row(site, metric, band, cell, layer, head=head) for cell, layer in enumerate(layers) if known[cell]
+        ]
+
+    def row(
+        self,
+        site: str,
+        metric: str,
+        band: Band,
+        cell: int,
+        layer: int | None = None,
+        *,
+        head: str | None = None,
+        other_layer: int | None = None,
+    ) -> dict[str, Any]:
+        """Returns the row of one cell of a band."""
+        return row(
+            self.model,
+            "causes",
+            metric,
+            band.value[cell].item(),
+            band.low[cell].item(),
+            band.high[cell].item(),
+            site=site,
+            head=head,
+            layer=layer,
+            other_layer=other_layer,
+            context=self.context,
+            prompts=self.prompts,
+        )
+
+
+def about(subject: Subject, config: FitConfig) -> About:
+    """Returns what the rows about a subject share."""
+    return About(subject.checkpoint.name, subject.layers, subject.contexts[-1], config.score)
+
+
+def band_of(ratio: RatioBootstrap) -> Band:
+    """Returns a ratio with its pointwise band."""
+    return Band(ratio.estimate(), *ratio.interval())

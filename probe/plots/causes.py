@@ -1,0 +1,224 @@
+"""What interventions do to a model's answer, in small multiples: one panel a kind, one row of them a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from probe.errors import ProbeError
+from probe.plots import style
+from probe.plots.style import USUAL, Line, View
+from probe.records import Record, tidy
+
+BLOCK_LABEL = "block"
+LAYER_LABEL = style.X_LABELS["layer"]
+HEIGHT = 2.5
+ACROSS = 3
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a panel: which rows it is made of, and its look."""
+
+    label: str
+    site: str
+    metric: str
+    head: str | None
+    colour: str
+    marker: str
+    line: Line = "-"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One kind of intervention.
+
+    Args:
+        x: what layers are in this panel.
+        level: a horizontal line: what a full effect would be, or the site of an error without a layer.
+        limits: of y, or None for a log axis of errors.
+    """
+
+    title: str
+    y: str
+    x: str
+    curves: tuple[Curve, ...]
+    level: float | str
+    limits: tuple[float, float] | None
+
+
+BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = style.COLOURS
+PANELS = (
+    Panel(
+        "stream at the query exchanged",
+        "share of the way, or R²",
+        LAYER_LABEL,
+        (
+            Curve("share of the way to the donor's answer", "stream", "share", None, BLUE, "o"),
+            Curve("R², predicted by the linear head", "stream", "r2", "linear", ORANGE, "s"),
+            Curve("R², predicted by the lens", "stream", "r2", "lens", GREEN, "^", "--"),
+        ),
+        1.0,
+        (-0.6, 1.15),
+    ),
+    Panel(
+        "steered along the head",
+        "shift / shift asked for",
+        LAYER_LABEL,
+        (
+            Curve("head's direction w", "steer:head", "slope", "linear", BLUE, "o"),
+            Curve("covariance with its answer", "steer:pattern", "slope", "linear", ORANGE, "s"),
+            Curve("random, as long as w", "steer:random", "slope", "linear", style.GREY, "", ":"),
+        ),
+        1.0,
+        (-0.6, 1.35),
+    ),
+    Panel(
+        "states exchanged, block by block",
+        "share of the way, or R²",
+        BLOCK_LABEL,
+        (
+            Curve("share of the way to the donor's answer", "state", "share", None, BLUE, "o"),
+            Curve("R² against the own answer", "state", "own_r2", None, PURPLE, "D", "-."),
+            Curve("R², predicted by the linear head", "state", "r2", "linear", ORANGE, "s"),
+        ),
+        1.0,
+        (-0.6, 1.15),
+    ),
+    Panel(
+        "blocks edited",
+        "error",
+        BLOCK_LABEL,
+        (
+            Curve("skipped", "skip", "error", None, BLUE, "o"),
+            Curve("repeated", "repeat", "error", None, ORANGE, "s"),
+            Curve("exchanged with the next", "swap", "error", None, GREEN, "^", "--"),
+        ),
+        "whole",
+        None,
+    ),
+    Panel(
+        "all later blocks left out",
+        "error",
+        LAYER_LABEL,
+        (
+            Curve("lens", "exit", "error", "lens", GREEN, "^", "--"),
+            Curve("linear head", "exit", "error", "linear", ORANGE, "s"),
+        ),
+        "whole",
+        None,
+    ),
+    Panel(
+        "internals held at their mean",
+        "error",
+        BLOCK_LABEL,
+        tuple(
+            Curve(name, f"mean:{name}", "error", None, colour, marker)
+            for name, colour, marker in zip(
+                ("convolution", "lookback", "gate", "delta", "B", "C"), style.COLOURS, style.MARKERS, strict=True
+            )
+        ),
+        "whole",
+        None,
+    ),
+)
+
+
+def draw_causes(table: pd.DataFrame, figure: Figure) -> None:
+    """Draws every kind of intervention that a table of evidence has rows of, one row of panels a model.
+
+    Thin black lines are a full effect, or the error of the model as it is; bands are pointwise 95 %. What leaves the
+    axis of an R² at the bottom predicts worse than no shift at all.
+
+    Args:
+        table: rows of evidence; those of another kind than ``causes`` are left out.
+    """
+    rows = tidy(table[table["evidence"] == "causes"])
+    if rows.empty:
+        raise ProbeError("The record has no interventions to draw. Give a record of probe claim.")
+    models = [str(name) for name in rows["model"].unique()]
+    shown = [panel for panel in PANELS if any(not _rows(rows, curve).empty for curve in panel.curves)]
+    down = -(-len(shown) // ACROSS)
+    for part, model in zip(figure.subfigures(len(models), 1, squeeze=False)[:, 0], models, strict=True):
+        mine = rows[rows["model"] == model]
+        context, prompts = (int(mine[name].iloc[0]) for name in ("context", "prompts"))
+        part.suptitle(f"{model}: {style.count(context, 'example')} in context, {prompts:,} prompts", fontsize=8.5)
+        panels = part.subplots(down, ACROSS, squeeze=False).ravel()
+        for axes, panel in zip(panels, shown, strict=False):
+            _draw(axes, panel, mine)
+        for axes in panels[len(shown) :]:
+            axes.set_visible(False)
+
+
+def causes_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
+    """Draws the interventions of any number of models as a picture of its own, two columns of a paper wide."""
+    style.check_view(view, "a picture of interventions")
+    table = pd.concat([record.table for record in records], ignore_index=True)
+    known = table[table["evidence"] == "causes"] if "evidence" in table else table.iloc[:0]
+    with style.page():
+        figure = style.new_figure(view.columns or 2, 2 * HEIGHT * max(known["model"].nunique(), 1) + 0.3, view.title)
+        draw_causes(known if "evidence" in table else pd.DataFrame({"evidence": []}), figure)
+    return figure
+
+
+def _rows(table: pd.DataFrame, curve: Curve) -> pd.DataFrame:
+    head = table["head"].isna() if curve.head is None else table["head"].eq(curve.head)
+    chosen = table["site"].eq(curve.site) & table["metric"].eq(curve.metric) & head & table["layer"].notna()
+    return table[chosen.fillna(False)].sort_values("layer")
+
+
+def _draw(axes: Axes, panel: Panel, table: pd.DataFrame) -> None:
+    entries: list[Artist] = []
+    for curve in panel.curves:
+        rows = _rows(table, curve)
+        if rows.empty:
+            continue
+        at = rows["layer"].to_numpy(dtype=np.float64)
+        style.draw_band(axes, at, rows["low"], rows["high"], curve.colour)
+        axes.plot(at, rows["value"], color=curve.colour, linestyle=curve.line, marker=curve.marker, label=curve.label)
+        entries.append(style.key_line(curve.label, curve.colour, curve.line, curve.marker))
+    level = _level(table, panel.level)
+    if level is not None:
+        axes.axhline(level, color="black", linewidth=0.7, zorder=1.2, label="level")
+    if panel.limits is None:
+        _error_axis(axes, panel, table, level)
+    else:
+        axes.axhline(0.0, color=style.GREY, linewidth=0.5, zorder=1.1, label="nothing")
+        axes.set_ylim(*panel.limits)
+        axes.grid(True, axis="y")
+    axes.set_title(panel.title, loc="left", fontsize=7.5)
+    axes.set_xlabel(panel.x)
+    axes.set_ylabel(panel.y)
+    style.whole_numbers(axes)
+    if entries:
+        # beneath, where it covers no data
+        across = 1 if len(entries) <= 3 else 3
+        axes.legend(
+            handles=entries,
+            fontsize=6,
+            loc="upper center",
+            bbox_to_anchor=(0.45, -0.27),
+            ncols=across,
+            labelspacing=0.3,
+        )
+    else:
+        axes.text(0.5, 0.5, "does not apply", transform=axes.transAxes, ha="center", color=style.GREY)
+
+
+def _error_axis(axes: Axes, panel: Panel, table: pd.DataFrame, level: float | None) -> None:
+    values = pd.concat([_rows(table, curve)["value"] for curve in panel.curves])
+    positive = [float(value) for value in [*values, 1.0, level or 1.0] if value > 0]
+    style.log_errors(axes, min(positive) / 1.6, max(positive) * 1.6)
+
+
+def _level(table: pd.DataFrame, level: float | str) -> float | None:
+    if isinstance(level, float):
+        return level
+    rows = table[table["site"].eq(level) & table["metric"].eq("error")]
+    return None if rows.empty else float(rows["value"].iloc[0])

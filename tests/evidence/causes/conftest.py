@@ -1,0 +1,59 @@
+"""Small random models set before a task, and heads that are known rather than fitted."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from probe import checkpoint
+from probe.config import FitConfig, ModelConfig
+from probe.fit import Subject, prepare
+from probe.heads import LinearHeads
+from probe.models import ResidualModel
+
+Prepared = tuple[Subject, FitConfig, LinearHeads]
+
+
+@pytest.fixture(scope="session")
+def random_subject(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Prepared]:
+    """A function that sets a layout of random weights before linear, with random heads: 3 dimensions, 4 examples."""
+
+    def make(layout: str) -> Prepared:
+        path: Path = tmp_path_factory.mktemp("random") / "random.pt"
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model = ResidualModel(ModelConfig(layout=layout, dim=3, width=16, attention_heads=2))
+            for name, weight in model.named_parameters():
+                # fresh blocks write little, and hardly by the token
+                if name.endswith("proj.weight"):
+                    weight.data.mul_(3)
+                if weight.ndim == 2 and weight.std() < 0.07:
+                    weight.data.normal_(std=0.3)
+                if name.endswith("dt_proj.bias"):
+                    weight.data.add_(2)
+            drawn = torch.randn(len(model.blocks) + 1, 1, 16, 1, dtype=torch.float64)
+        about = {"task": "linear", "dim": 3, "context": 4, "seed": 0, "step": 0, "command": ""}
+        checkpoint.save(path, model, about)
+        config = FitConfig(
+            ckpt=(str(path),), task="linear", head=("lens",), context="4", prompts=128, score=32, batch=32
+        )
+        return prepare(config)[0], config, LinearHeads(drawn, torch.ones_like(drawn[:, :, 0]), drawn[:, :, 0, 0])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def planted(planted_subject: Callable[[str], tuple[Subject, FitConfig]]) -> Callable[[str], Prepared]:
+    """A function that sets a planted algorithm before linear, with the decoder of its answer as every layer's head."""
+
+    def make(algorithm: str) -> Prepared:
+        subject, config = planted_subject(algorithm)
+        weight = torch.zeros(subject.layers, 1, subject.model.width, 1, dtype=torch.float64)
+        weight[:, :, 2 * subject.task.dim] = 1.0
+        nothing = torch.zeros_like(weight[:, :, 0])
+        small = replace(config, score=48, prompts=256, batch=48)
+        return subject, small, LinearHeads(weight, nothing, nothing[..., 0])
+
+    return make
