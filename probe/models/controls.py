@@ -50,7 +50,7 @@ def planted_state_model(rule: Rule, dim: int, rate: float = RATE) -> ResidualMod
         rate: the step size, between 0 and 1.
     """
     letter, settings = ("L" if rule == "linear_attention" else "E"), "heads=1,conv=off,feature=none,norm=off"
-    config = ModelConfig(layout=f"X[dim={dim}]{letter}[{settings}]", dim=dim, width=2 * dim + 2, norm="none")
+    config = ModelConfig(layout=f"Q[dim={dim}]{letter}[{settings}]", dim=dim, width=2 * dim + 2, norm="none")
     with torch.random.fork_rng(devices=[]):
         model = ResidualModel(config)
     assert isinstance(model.read_in, nn.Linear)

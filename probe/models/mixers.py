@@ -73,7 +73,7 @@ LETTERS: dict[str, Mixer] = {
     "U": Mixer("LSTM", LSTM, "none"),
     "N": Mixer("ReLU RNN", RNN, "none"),
     "P": Mixer("planted least squares", Planted),
-    "X": Mixer("planted pairing", Pairing),
+    "Q": Mixer("planted pairing", Pairing),
 }
 
 

@@ -58,4 +58,4 @@ def test_the_invariants_of_capture_hold(rule, prompts):
 
 def test_a_stream_too_narrow_for_pairs_is_refused():
     with pytest.raises(ProbeError, match="stream 4 wide, but with dim=3 it needs 6"):
-        ResidualModel(ModelConfig(layout="X[dim=3]", dim=3, width=4))
+        ResidualModel(ModelConfig(layout="Q[dim=3]", dim=3, width=4))
