@@ -8,22 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from probe import learners
 from probe.capture import Captured
 from probe.config import FitConfig
+from probe.errors import ProbeError
+from probe.evidence.fitting import Fitting, Targets
 from probe.fit import Subject
-from probe.heads import LinearHeads, Moments, SelectionErrors, solve_path
-from probe.learners import Examples, IterativeLearner
+from probe.heads import LinearHeads
+from probe.learners import Examples, GradientDescent, LeastSquares, OnlineGradientDescent
 from probe.statistics import LayerErrors
 from probe.tasks import Prompts
 
-Targets = dict[str, Float[Tensor, "batch context target"]]
 Ask = Callable[[Prompts, Captured], Targets]
 """Turns prompts, and what was captured on them, into what heads are asked for, by name."""
 ITERATES = (1, 2, 4, 8)
+ONLINE = 0.5
+"""The step of online gradient descent over the one that would fit a typical example, |x|² = dim, exactly."""
 
 
 def know(subject: Subject, ask: Ask, config: FitConfig) -> tuple[dict[str, LinearHeads], dict[str, LayerErrors]]:
@@ -31,18 +32,11 @@ def know(subject: Subject, ask: Ask, config: FitConfig) -> tuple[dict[str, Linea
 
     Every target has its own penalties, chosen on the selection prompts.
     """
-    moments: dict[str, Moments] = {}
-    for _, prompts, captured in subject.batches(config, "fit", config.prompts):
-        for name, target in ask(prompts, captured).items():
-            if name not in moments:
-                grid = subject.layers, len(subject.contexts)
-                moments[name] = Moments(grid, subject.model.width, target.shape[-1], subject.device)
-            moments[name].update(captured.stream, target.to(subject.device))
-    selection = {name: SelectionErrors(solve_path(found)) for name, found in moments.items()}
-    for _, prompts, captured in subject.batches(config, "select", -(-config.prompts // 4)):
-        for name, target in ask(prompts, captured).items():
-            selection[name].update(captured.stream, target.to(subject.device))
-    heads = {name: found.path.choose(found.best()) for name, found in selection.items()}
+    fitting = Fitting(subject.device)
+    for purpose, count in fitting.passes(config):
+        for _, prompts, captured in subject.batches(config, purpose, count):
+            fitting.update(purpose, captured.stream, ask(prompts, captured))
+    heads = fitting.solve()
     errors = {name: subject.errors(name, range(subject.layers), config) for name in heads}
     for numbers, prompts, captured in subject.batches(config, "score", config.score):
         for name, target in ask(prompts, captured).items():
@@ -51,29 +45,47 @@ def know(subject: Subject, ask: Ask, config: FitConfig) -> tuple[dict[str, Linea
 
 
 def algorithmic(contexts: Sequence[int]) -> Ask:
-    """Returns the quantities of a linear task: y, w, X'y / n, the least-squares weights and those of gradient descent.
-
-    Weights after 1, 2, 4 and 8 steps of size 1 / L are called ``gd_1`` and so on.
+    """Returns the quantities of a linear task at its queries: y, w, and those of `quantities`.
 
     Args:
         contexts: the numbers of examples before the subject's queries.
     """
-    descent, solver = learners.make(f"gd:steps={ITERATES[-1]},rate=inverse_lipschitz"), learners.LeastSquares()
-    assert isinstance(descent, IterativeLearner)
 
     def ask(prompts: Prompts, captured: Captured) -> Targets:
-        found: dict[str, list[Tensor]] = {"gradient": [], "least_squares": [], **{f"gd_{k}": [] for k in ITERATES}}
-        for context in contexts:
-            examples = Examples(prompts.x, prompts.y).first(context)
-            iterates = descent.iterates(examples)
-            found["gradient"].append(examples.second_moments()[1])
-            found["least_squares"].append(solver.weights(examples))
-            for k in ITERATES:
-                found[f"gd_{k}"].append(iterates[k])
-        w = prompts.parameters["w"][:, None].expand(-1, len(contexts), -1)
-        return {"y": prompts.targets, "w": w} | {name: torch.stack(each, 1).float() for name, each in found.items()}
+        return {"y": prompts.targets, **quantities(prompts, contexts)}
 
     return ask
+
+
+def quantities(prompts: Prompts, contexts: Sequence[int]) -> Targets:
+    """Returns what algorithms hold after so many examples: w, X'y / n, and the weights that they would answer by.
+
+    ``gd_k`` are the weights after k steps of size 1 / L of gradient descent, ``online_gd`` those of one pass over the
+    examples with a step of half of 1 / dim, ``projection`` those of one pass that fits each example exactly.
+
+    Raises:
+        ProbeError: if the task has no w.
+    """
+    if "w" not in prompts.parameters:
+        raise ProbeError(
+            "The task draws no w, but the quantities of linear algorithms need one. Use a linear task, such as linear."
+        )
+    examples = Examples(prompts.x, prompts.y)
+    descent, solver = GradientDescent(max(ITERATES), "inverse_lipschitz"), LeastSquares()
+    online = {
+        "online_gd": OnlineGradientDescent(ONLINE / prompts.x.shape[-1]).iterates(examples),
+        "projection": OnlineGradientDescent("projection").iterates(examples),
+    }
+    found: dict[str, list[Tensor]] = {}
+    for context in contexts:
+        first = examples.first(context)
+        iterates = descent.iterates(first)
+        held = {"gradient": first.second_moments()[1], "least_squares": solver.weights(first)}
+        held |= {f"gd_{k}": iterates[k] for k in ITERATES} | {name: each[context] for name, each in online.items()}
+        for name, weights in held.items():
+            found.setdefault(name, []).append(weights)
+    w = prompts.parameters["w"][:, None].expand(-1, len(contexts), -1)
+    return {"w": w} | {name: torch.stack(each, 1).float() for name, each in found.items()}
 
 
 def remainder(heads: LinearHeads) -> Ask:
