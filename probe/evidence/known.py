@@ -6,17 +6,21 @@ After Akyürek et al. (2022), arXiv:2211.15661, section 4.2, who looked for X'y 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from probe.capture import Captured
 from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.evidence.fitting import Fitting, Targets
+from probe.evidence.rows import row
 from probe.fit import Subject
 from probe.heads import LinearHeads
 from probe.learners import Examples, GradientDescent, LeastSquares, OnlineGradientDescent
+from probe.randomness import PromptSource
 from probe.statistics import LayerErrors
 from probe.tasks import Prompts
 
@@ -27,21 +31,95 @@ ONLINE = 0.5
 """The step of online gradient descent over the one that would fit a typical example, |x|² = dim, exactly."""
 
 
+def known(subject: Subject, config: FitConfig) -> dict[str, LayerErrors]:
+    """Returns the errors of heads at the queries, by target: y, what the layer before left of it, and `quantities`.
+
+    Tasks that draw no w are asked for y and its remainder alone.
+    """
+    sample = subject.task.draw(PromptSource(config.seed, "fit", [0]), subject.longest)
+    heads, errors = know(subject, algorithmic(subject.contexts) if "w" in sample.parameters else _answers, config)
+    return errors | {"remainder": remainder_errors(subject, heads["y"], config)}
+
+
 def know(subject: Subject, ask: Ask, config: FitConfig) -> tuple[dict[str, LinearHeads], dict[str, LayerErrors]]:
     """Fits heads for every target at every layer and returns them with their errors on the score prompts.
 
     Every target has its own penalties, chosen on the selection prompts.
     """
-    fitting = Fitting(subject.device)
-    for purpose, count in fitting.passes(config):
-        for _, prompts, captured in subject.batches(config, purpose, count):
-            fitting.update(purpose, captured.stream, ask(prompts, captured))
-    heads = fitting.solve()
+    heads = _fit(subject, ask, config)
     errors = {name: subject.errors(name, range(subject.layers), config) for name in heads}
     for numbers, prompts, captured in subject.batches(config, "score", config.score):
         for name, target in ask(prompts, captured).items():
             errors[name].update(numbers, heads[name](captured.stream).cpu(), target)
     return heads, errors
+
+
+def remainder_errors(subject: Subject, answers: LinearHeads, config: FitConfig) -> LayerErrors:
+    """Returns the errors of heads, on what each block wrote, for what the layer before left of y, in the unit of y.
+
+    Layer l is to be compared with the error of y at layer l - 1, which is what predicting no remainder costs. Heads
+    read the change of the stream and not the stream: there the earlier answer lies under what was added to it.
+
+    Args:
+        answers: heads for y at every layer.
+    """
+    ask = remainder(answers)
+    heads = _fit(subject, ask, config, _written)["remainder"]
+    errors = subject.errors("remainder", range(subject.layers), config)
+    for numbers, prompts, captured in subject.batches(config, "score", config.score):
+        left = ask(prompts, captured)["remainder"].double().permute(2, 0, 1)
+        wrong = (heads(_written(captured)).cpu().diagonal(dim1=0, dim2=3).permute(2, 0, 1) - left).square()
+        zero = prompts.targets[..., 0].double().square()
+        errors.add(numbers, wrong, zero, torch.ones_like(zero, dtype=torch.bool))
+    return errors
+
+
+def known_rows(errors: dict[str, LayerErrors], model: str, head: str = "linear") -> list[dict[str, Any]]:
+    """Returns the rows of a record: the error of every target at every layer and context.
+
+    Args:
+        head: what to call these heads: those on an untrained model go by another name.
+    """
+    return [
+        row(
+            model,
+            "known",
+            f"error of {name}",
+            found["error"],
+            found["low"],
+            found["high"],
+            site="written at x" if name == "remainder" else "stream at x",
+            head=head,
+            layer=found["layer"],
+            context=found["context"],
+            prompts=found["prompts"],
+        )
+        for name, one in errors.items()
+        for found in one.rows(model, head)
+    ]
+
+
+def _stream(captured: Captured) -> Float[Tensor, "layer batch context width"]:
+    return captured.stream
+
+
+def _written(captured: Captured) -> Float[Tensor, "layer batch context width"]:
+    """Returns what the read-in and every block added to the stream."""
+    return torch.cat([captured.stream[:1], captured.stream.diff(dim=0)])
+
+
+def _fit(
+    subject: Subject, ask: Ask, config: FitConfig, read: Callable[[Captured], Tensor] = _stream
+) -> dict[str, LinearHeads]:
+    fitting = Fitting(subject.device)
+    for purpose, count in fitting.passes(config):
+        for _, prompts, captured in subject.batches(config, purpose, count):
+            fitting.update(purpose, read(captured), ask(prompts, captured))
+    return fitting.solve()
+
+
+def _answers(prompts: Prompts, captured: Captured) -> Targets:
+    return {"y": prompts.targets}
 
 
 def algorithmic(contexts: Sequence[int]) -> Ask:
