@@ -82,7 +82,7 @@ def half_life(mean: Float64[Tensor, " example"]) -> float:
 
 
 def halvings(means: MeanBootstrap) -> Band:
-    """Returns how often influence halves per example of lag, one over the half-life, with its band; 0 or less if never."""
+    """Returns how often influence halves per example of lag, one over the half-life, with its band."""
     rates = _halvings(torch.cat([means.estimate()[None], means.replicates()]))
     return Band(rates[0], *(rates[1:].quantile(share) for share in (0.025, 0.975)))
 
@@ -99,7 +99,7 @@ def _halvings(means: Float64[Tensor, "*draw example"]) -> Float64[Tensor, "*draw
 
 
 def implicit_attention(subject: Subject, config: FitConfig) -> dict[int, MeanBootstrap]:
-    """Returns, by the layer of every Mamba block, the mean share of the last query's implicit attention on each example.
+    """Returns, by the layer of every Mamba block, the mean share of implicit attention that falls on each example.
 
     Empty for models whose blocks are not our own Mamba's.
     """

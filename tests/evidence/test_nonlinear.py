@@ -1,4 +1,4 @@
-"""Claims: a two-layer head finds what a layer holds as a product, equals the linear one elsewhere, finds no shuffled y."""
+"""Claims: a two-layer head finds what a layer holds as a product and equals the linear one elsewhere."""
 
 import pytest
 import torch
