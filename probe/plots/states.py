@@ -51,15 +51,16 @@ def draw_states(table: pd.DataFrame, title: str | None = None) -> Figure:
 def _cosine_panel(axes: Axes, rows: pd.DataFrame, site: str) -> list[int]:
     """Draws a line a layer along the number of examples, and what algorithms reach; returns the layers."""
     found = equal(rows, metric=COSINE, site=site)
-    every = numbers(found, "layer")
-    layers = every[:: -(-len(every) // MOST)] if every else []
+    # colours are those of all layers, so that panels agree
+    every, here = numbers(equal(rows, metric=COSINE), "layer"), numbers(found, "layer")
+    layers = here[:: -(-len(here) // MOST)] if here else []
     for name, (_, line) in REFERENCES.items():
         draw_curve(axes, equal(rows, metric=COSINE, head=name), "context", "black", line, label=name)
     for layer in layers:
         chosen = equal(found, layer=layer)
         colour = layer_colour(layer, every)
         draw_curve(axes, equal(chosen, head="linear"), "context", colour, marker="o", label=f"layer {layer}")
-    last = equal(found, layer=every[-1]) if every else found
+    last = equal(found, layer=here[-1]) if here else found
     for head, line in ((UNTRAINED, "-"), ("linear, shuffled", ":")):
         draw_curve(axes, equal(last, head=head), "context", style.GREY, line, label=head)
     finish(axes, f"w read from the {site}", "examples", "mean cosine of w and the head")
