@@ -35,7 +35,15 @@ def known(subject: Subject, config: FitConfig) -> dict[str, LayerErrors]:
     """Returns the errors of heads at the queries, by target: y, what the layer before left of it, and `quantities`.
 
     Tasks that draw no w are asked for y and its remainder alone.
+
+    Raises:
+        ProbeError: if the task does not ask for a number.
     """
+    if subject.task.objective != "squared" or subject.task.shape.outputs != 1:
+        raise ProbeError(
+            f"{config.task} was given, but what is known is sought in tasks that ask for one number. "
+            "Use one such as linear."
+        )
     sample = subject.task.draw(PromptSource(config.seed, "fit", [0]), subject.longest)
     heads, errors = know(subject, algorithmic(subject.contexts) if "w" in sample.parameters else _answers, config)
     return errors | {"remainder": remainder_errors(subject, heads["y"], config)}

@@ -81,8 +81,12 @@ def states(subject: Subject, config: FitConfig, widest: int = WIDEST) -> States:
             for which prompts should be several times the width of the widest site.
 
     Raises:
-        ProbeError: if the task has no w, or no example stands before a query.
+        ProbeError: if the task has no w or no tokens y, or no example stands before a query.
     """
+    if not subject.task.appendable:
+        raise ProbeError(
+            f"{config.task} was given, but states are read after each example's y. Use a task of pairs, such as linear."
+        )
     examples = _examples(subject)
     narrow = Narrow(config.seed, widest)
     fittings: dict[Site, Fitting] = {}

@@ -132,12 +132,13 @@ def _train(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     with torch.enable_grad():
         for epoch in range(1, settings.epochs + 1):
-            for chosen in torch.randperm(count, generator=generator).split(settings.batch):
+            for chosen in torch.split(torch.randperm(count, generator=generator), settings.batch):
                 optimizer.zero_grad()
                 chosen = chosen.to(rows.device)
                 predicted = _units(rows[:, chosen], inner, outer)
                 # a sum over layers: none of them feels another
-                (predicted - left[:, chosen]).square().mean((1, 2)).sum().backward()
+                loss = (predicted - left[:, chosen]).square().mean((1, 2)).sum()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
             with torch.no_grad():
