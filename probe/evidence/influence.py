@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Float64
@@ -11,11 +12,13 @@ from torch import Tensor
 
 from probe.capture import watching
 from probe.config import FitConfig
+from probe.evidence.rows import row
+from probe.evidence.sites import entering
 from probe.fit import Subject
 from probe.models import Block, ResidualModel
 from probe.models.mamba import Mamba, MambaInside
 from probe.randomness import PromptSource
-from probe.statistics import MeanBootstrap
+from probe.statistics import Band, MeanBootstrap
 from probe.tasks import Prompts
 
 BATCH = 64
@@ -74,10 +77,86 @@ def _least_squares(prompts: Prompts) -> Float64[Tensor, "batch example"]:
 
 def half_life(mean: Float64[Tensor, " example"]) -> float:
     """Returns the lag after which influence halves, by least squares on its logarithm; infinite if it does not fall."""
-    lag = torch.arange(len(mean) - 1, -1, -1, dtype=torch.float64)
-    lag, logs = lag - lag.mean(), mean.log() - mean.log().mean()
-    slope = (lag @ logs / lag.square().sum()).item()
-    return -math.log(2) / slope if slope < 0 else math.inf
+    rate = _halvings(mean).item()
+    return 1 / rate if rate > 0 else math.inf
+
+
+def halvings(means: MeanBootstrap) -> Band:
+    """Returns how often influence halves per example of lag, one over the half-life, with its band."""
+    rates = _halvings(torch.cat([means.estimate()[None], means.replicates()]))
+    return Band(rates[0], *(rates[1:].quantile(share) for share in (0.025, 0.975)))
+
+
+def _halvings(means: Float64[Tensor, "*draw example"]) -> Float64[Tensor, "*draw"]:
+    count = means.shape[-1]
+    if count < 2:
+        return torch.zeros_like(means[..., 0])
+    lag = torch.arange(count - 1, -1, -1, dtype=torch.float64)
+    logs = means.clamp(min=torch.finfo(torch.float64).tiny).log()
+    lag = lag - lag.mean()
+    slopes: Tensor = logs @ lag / lag.square().sum()
+    return -slopes / math.log(2)
+
+
+def implicit_attention(subject: Subject, config: FitConfig) -> dict[int, MeanBootstrap]:
+    """Returns, by the layer of every Mamba block, the mean share of implicit attention that falls on each example.
+
+    Empty for models whose blocks are not our own Mamba's.
+    """
+    found: dict[int, MeanBootstrap] = {}
+    for first in range(0, config.score, BATCH):
+        numbers = range(first, min(first + BATCH, config.score))
+        prompts = subject.task.draw(PromptSource(config.seed, "score", numbers), subject.longest)
+        for layer, inside in inside_mamba(subject, prompts).items():
+            shares = found.setdefault(layer, MeanBootstrap((subject.longest,), seed=config.seed))
+            shares.update(numbers, attention_to_examples(inside))
+    return found
+
+
+def influence_rows(found: Influence, attention: dict[int, MeanBootstrap], model: str) -> list[dict[str, Any]]:
+    """Returns the rows of a record: by example's place, the first being 1, influence and implicit attention.
+
+    A half-life that is infinite, since nothing is forgotten, has an empty value; ``halvings per example`` is its
+    inverse, which has a band in any case.
+    """
+    rows = _place_rows(model, "mean absolute derivative", "model", None, found.model)
+    rows += _place_rows(model, "mean absolute derivative", "least_squares", None, found.solver)
+    for layer, shares in attention.items():
+        rows += _place_rows(model, "share of implicit attention", "mamba", layer, shares)
+    cosine, (low, high) = found.agreement.estimate().item(), found.agreement.interval()
+    examples, prompts = len(found.model.estimate()), found.agreement.prompts
+    metric, ends = "cosine with least squares", (low.item(), high.item())
+    rows.append(row(model, "influence", metric, cosine, *ends, head="model", context=examples, prompts=prompts))
+    return rows
+
+
+def _place_rows(model: str, metric: str, head: str, layer: int | None, means: MeanBootstrap) -> list[dict[str, Any]]:
+    """Returns one row an example's place, and two for how fast the means fall with the lag."""
+    mean, (low, high), rate = means.estimate(), means.interval(), halvings(means)
+    life, examples = half_life(mean), len(mean)
+
+    def at(
+        what: str, value: float, ends: tuple[float, float] | None = None, place: int | None = None
+    ) -> dict[str, Any]:
+        first, last = (None, None) if ends is None else ends
+        return row(
+            model,
+            "influence",
+            what,
+            value,
+            first,
+            last,
+            head=head,
+            layer=layer,
+            step=place,
+            context=examples,
+            prompts=means.prompts,
+        )
+
+    rows = [at(metric, mean[i].item(), (low[i].item(), high[i].item()), i + 1) for i in range(examples)]
+    rows.append(at("halvings per example", rate.value.item(), (rate.low.item(), rate.high.item())))
+    rows.append(at("half-life in examples", life if math.isfinite(life) else math.nan))
+    return rows
 
 
 @torch.no_grad()
@@ -93,7 +172,7 @@ def inside_mamba(subject: Subject, prompts: Prompts) -> dict[int, MambaInside]:
     def keep(layer: int, stream: Tensor) -> None:
         block = blocks.get(layer + 1)
         if isinstance(block, Block) and isinstance(block.mixer, Mamba):
-            read[layer + 1] = block.norm(stream) if block.residual == "pre" else stream.clone()
+            read[layer + 1] = entering(block, stream).clone()
 
     with watching(subject.model.places, keep):
         subject.model.run(prompts.inputs.to(subject.device))

@@ -6,24 +6,47 @@ After Akyürek et al. (2022), arXiv:2211.15661, section 4.2, who looked for X'y 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probe import learners
 from probe.capture import Captured
 from probe.config import FitConfig
+from probe.errors import ProbeError
+from probe.evidence.fitting import Fitting, Targets
+from probe.evidence.rows import row
 from probe.fit import Subject
-from probe.heads import LinearHeads, Moments, SelectionErrors, solve_path
-from probe.learners import Examples, IterativeLearner
+from probe.heads import LinearHeads
+from probe.learners import Examples, GradientDescent, LeastSquares, OnlineGradientDescent
+from probe.randomness import PromptSource
 from probe.statistics import LayerErrors
 from probe.tasks import Prompts
 
-Targets = dict[str, Float[Tensor, "batch context target"]]
 Ask = Callable[[Prompts, Captured], Targets]
 """Turns prompts, and what was captured on them, into what heads are asked for, by name."""
 ITERATES = (1, 2, 4, 8)
+ONLINE = 0.5
+"""The step of online gradient descent over the one that would fit a typical example, |x|² = dim, exactly."""
+
+
+def known(subject: Subject, config: FitConfig) -> dict[str, LayerErrors]:
+    """Returns the errors of heads at the queries, by target: y, what the layer before left of it, and `quantities`.
+
+    Tasks that draw no w are asked for y and its remainder alone.
+
+    Raises:
+        ProbeError: if the task does not ask for a number.
+    """
+    if subject.task.objective != "squared" or subject.task.shape.outputs != 1:
+        raise ProbeError(
+            f"{config.task} was given, but what is known is sought in tasks that ask for one number. "
+            "Use one such as linear."
+        )
+    sample = subject.task.draw(PromptSource(config.seed, "fit", [0]), subject.longest)
+    heads, errors = know(subject, algorithmic(subject.contexts) if "w" in sample.parameters else _answers, config)
+    return errors | {"remainder": remainder_errors(subject, heads["y"], config)}
 
 
 def know(subject: Subject, ask: Ask, config: FitConfig) -> tuple[dict[str, LinearHeads], dict[str, LayerErrors]]:
@@ -31,18 +54,7 @@ def know(subject: Subject, ask: Ask, config: FitConfig) -> tuple[dict[str, Linea
 
     Every target has its own penalties, chosen on the selection prompts.
     """
-    moments: dict[str, Moments] = {}
-    for _, prompts, captured in subject.batches(config, "fit", config.prompts):
-        for name, target in ask(prompts, captured).items():
-            if name not in moments:
-                grid = subject.layers, len(subject.contexts)
-                moments[name] = Moments(grid, subject.model.width, target.shape[-1], subject.device)
-            moments[name].update(captured.stream, target.to(subject.device))
-    selection = {name: SelectionErrors(solve_path(found)) for name, found in moments.items()}
-    for _, prompts, captured in subject.batches(config, "select", -(-config.prompts // 4)):
-        for name, target in ask(prompts, captured).items():
-            selection[name].update(captured.stream, target.to(subject.device))
-    heads = {name: found.path.choose(found.best()) for name, found in selection.items()}
+    heads = _fit(subject, ask, config)
     errors = {name: subject.errors(name, range(subject.layers), config) for name in heads}
     for numbers, prompts, captured in subject.batches(config, "score", config.score):
         for name, target in ask(prompts, captured).items():
@@ -50,30 +62,116 @@ def know(subject: Subject, ask: Ask, config: FitConfig) -> tuple[dict[str, Linea
     return heads, errors
 
 
-def algorithmic(contexts: Sequence[int]) -> Ask:
-    """Returns the quantities of a linear task: y, w, X'y / n, the least-squares weights and those of gradient descent.
+def remainder_errors(subject: Subject, answers: LinearHeads, config: FitConfig) -> LayerErrors:
+    """Returns the errors of heads, on what each block wrote, for what the layer before left of y, in the unit of y.
 
-    Weights after 1, 2, 4 and 8 steps of size 1 / L are called ``gd_1`` and so on.
+    Layer l is to be compared with the error of y at layer l - 1, which is what predicting no remainder costs. Heads
+    read the change of the stream and not the stream: there the earlier answer lies under what was added to it.
+
+    Args:
+        answers: heads for y at every layer.
+    """
+    ask = remainder(answers)
+    heads = _fit(subject, ask, config, _written)["remainder"]
+    errors = subject.errors("remainder", range(subject.layers), config)
+    for numbers, prompts, captured in subject.batches(config, "score", config.score):
+        left = ask(prompts, captured)["remainder"].double().permute(2, 0, 1)
+        wrong = (heads(_written(captured)).cpu().diagonal(dim1=0, dim2=3).permute(2, 0, 1) - left).square()
+        zero = prompts.targets[..., 0].double().square()
+        errors.add(numbers, wrong, zero, torch.ones_like(zero, dtype=torch.bool))
+    return errors
+
+
+def known_rows(errors: dict[str, LayerErrors], model: str, head: str = "linear") -> list[dict[str, Any]]:
+    """Returns the rows of a record: the error of every target at every layer and context.
+
+    Args:
+        head: what to call these heads: those on an untrained model go by another name.
+    """
+    return [
+        row(
+            model,
+            "known",
+            f"error of {name}",
+            found["error"],
+            found["low"],
+            found["high"],
+            site="written at x" if name == "remainder" else "stream at x",
+            head=head,
+            layer=found["layer"],
+            context=found["context"],
+            prompts=found["prompts"],
+        )
+        for name, one in errors.items()
+        for found in one.rows(model, head)
+    ]
+
+
+def _stream(captured: Captured) -> Float[Tensor, "layer batch context width"]:
+    return captured.stream
+
+
+def _written(captured: Captured) -> Float[Tensor, "layer batch context width"]:
+    """Returns what the read-in and every block added to the stream."""
+    return torch.cat([captured.stream[:1], captured.stream.diff(dim=0)])
+
+
+def _fit(
+    subject: Subject, ask: Ask, config: FitConfig, read: Callable[[Captured], Tensor] = _stream
+) -> dict[str, LinearHeads]:
+    fitting = Fitting(subject.device)
+    for purpose, count in fitting.passes(config):
+        for _, prompts, captured in subject.batches(config, purpose, count):
+            fitting.update(purpose, read(captured), ask(prompts, captured))
+    return fitting.solve()
+
+
+def _answers(prompts: Prompts, captured: Captured) -> Targets:
+    return {"y": prompts.targets}
+
+
+def algorithmic(contexts: Sequence[int]) -> Ask:
+    """Returns the quantities of a linear task at its queries: y, w, and those of `quantities`.
 
     Args:
         contexts: the numbers of examples before the subject's queries.
     """
-    descent, solver = learners.make(f"gd:steps={ITERATES[-1]},rate=inverse_lipschitz"), learners.LeastSquares()
-    assert isinstance(descent, IterativeLearner)
 
     def ask(prompts: Prompts, captured: Captured) -> Targets:
-        found: dict[str, list[Tensor]] = {"gradient": [], "least_squares": [], **{f"gd_{k}": [] for k in ITERATES}}
-        for context in contexts:
-            examples = Examples(prompts.x, prompts.y).first(context)
-            iterates = descent.iterates(examples)
-            found["gradient"].append(examples.second_moments()[1])
-            found["least_squares"].append(solver.weights(examples))
-            for k in ITERATES:
-                found[f"gd_{k}"].append(iterates[k])
-        w = prompts.parameters["w"][:, None].expand(-1, len(contexts), -1)
-        return {"y": prompts.targets, "w": w} | {name: torch.stack(each, 1).float() for name, each in found.items()}
+        return {"y": prompts.targets, **quantities(prompts, contexts)}
 
     return ask
+
+
+def quantities(prompts: Prompts, contexts: Sequence[int]) -> Targets:
+    """Returns what algorithms hold after so many examples: w, X'y / n, and the weights that they would answer by.
+
+    ``gd_k`` are the weights after k steps of size 1 / L of gradient descent, ``online_gd`` those of one pass over the
+    examples with a step of half of 1 / dim, ``projection`` those of one pass that fits each example exactly.
+
+    Raises:
+        ProbeError: if the task has no w.
+    """
+    if "w" not in prompts.parameters:
+        raise ProbeError(
+            "The task draws no w, but the quantities of linear algorithms need one. Use a linear task, such as linear."
+        )
+    examples = Examples(prompts.x, prompts.y)
+    descent, solver = GradientDescent(max(ITERATES), "inverse_lipschitz"), LeastSquares()
+    online = {
+        "online_gd": OnlineGradientDescent(ONLINE / prompts.x.shape[-1]).iterates(examples),
+        "projection": OnlineGradientDescent("projection").iterates(examples),
+    }
+    found: dict[str, list[Tensor]] = {}
+    for context in contexts:
+        first = examples.first(context)
+        iterates = descent.iterates(first)
+        held = {"gradient": first.second_moments()[1], "least_squares": solver.weights(first)}
+        held |= {f"gd_{k}": iterates[k] for k in ITERATES} | {name: each[context] for name, each in online.items()}
+        for name, weights in held.items():
+            found.setdefault(name, []).append(weights)
+    w = prompts.parameters["w"][:, None].expand(-1, len(contexts), -1)
+    return {"w": w} | {name: torch.stack(each, 1).float() for name, each in found.items()}
 
 
 def remainder(heads: LinearHeads) -> Ask:

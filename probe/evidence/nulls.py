@@ -13,7 +13,8 @@ from probe.capture import Captured, NativeModel
 from probe.checkpoint import Checkpoint
 from probe.config import FitConfig
 from probe.errors import ProbeError
-from probe.evidence.known import Targets, know
+from probe.evidence.fitting import Targets
+from probe.evidence.known import know
 from probe.fit import Subject, prepare
 from probe.models import ResidualModel
 from probe.randomness import key

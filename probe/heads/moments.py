@@ -113,6 +113,20 @@ class Moments:
         merged._add_outer(weight, step_x, step_y)
         return merged
 
+    def part(self, layer: int, targets: slice) -> Moments:
+        """Returns the moments of one layer and some of the targets, as new moments."""
+        self._recentre()
+        chosen = range(self.targets)[targets]
+        found = Moments((1, self.grid[1]), self.width, len(chosen), self._products.device)
+        found.count = found._centred_at = self.count
+        found.counts.copy_(self.counts)
+        found._origin_x.copy_(self._origin_x[layer])
+        found._origin_y.copy_(self._origin_y[:, targets])
+        found._products[..., : self.width].copy_(self.xx[layer])
+        found._products[..., self.width : self.width + len(chosen)].copy_(self.xy[layer][..., targets])
+        found._target_products[..., :-1].copy_(self._target_products[:, targets, targets])
+        return found
+
     @property
     def mean_x(self) -> Float64[Tensor, "layer context width"]:
         """The stream's mean; this and the next four are views, good until the next update."""

@@ -135,6 +135,19 @@ class RidgePath:
         errors = (total - 2 * cross + quadratic + moments.counts[:, None, None] * offset.square()).sum(-1)
         return errors.clamp(min=0).permute(2, 0, 1)
 
+    def part(self, layer: int, targets: slice) -> RidgePath:
+        """Returns the path of one layer and some of the targets."""
+        own = slice(layer, layer + 1)
+        return RidgePath(
+            penalties=self.penalties,
+            strengths=self.strengths[:, own],
+            mean_x=self.mean_x[own],
+            mean_y=self.mean_y[own, :, targets],
+            values=self.values[own],
+            vectors=self.vectors[own],
+            projected=self.projected[own, :, :, targets],
+        )
+
     def choose(self, index: Int64[Tensor, "layer context"]) -> LinearHeads:
         """Returns the heads at one penalty a cell, given by its place on the path."""
         strengths = self.strengths.gather(0, index[None])

@@ -15,6 +15,7 @@ from probe.kernels.delta_rule.reference import delta_rule_states, delta_rule_ste
 from probe.models.short_convolution import NoConvolution, ShortConvolution
 
 Switch = Literal["on", "off"]
+Feature = Literal["silu", "none"]
 Sources = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]
 
 
@@ -31,7 +32,11 @@ class FastWeights(nn.Module):
         heads: the number of heads; it must divide the width.
         conv: whether there is a short convolution; without it the SiLU behind it stays.
         expand: the width of all heads' values over that of their keys, which is the stream's.
+        feature: whether q, k and v pass through SiLU and q and k are brought to norm 1; none needs `conv` off.
+        norm: whether each head's output is normed before the last projection.
     """
+
+    NAME: ClassVar[str]
 
     TAPS = 4
     # as in the official package: below this a key is treated as zero
@@ -40,22 +45,38 @@ class FastWeights(nn.Module):
     # what a step takes for a number of the state: a multiply-add each for writing and for reading
     OPERATIONS: ClassVar[int] = 4
 
-    def __init__(self, width: int, blocks: int, heads: int, conv: Switch, expand: int = 1) -> None:
+    def __init__(
+        self,
+        width: int,
+        blocks: int,
+        heads: int,
+        conv: Switch,
+        expand: int = 1,
+        feature: Feature = "silu",
+        norm: Switch = "on",
+    ) -> None:
         super().__init__()
+        if feature == "none" and conv == "on":
+            raise ProbeError(
+                f"{self.NAME} was given feature=none with a short convolution, which contains a SiLU. "
+                "Switch it off too, by conv=off."
+            )
         if heads < 1 or width % heads:
             raise ProbeError(f"A width of {width} cannot be split into {heads} heads. Give a number that divides it.")
         if expand < 1:
             raise ProbeError(f"Values {expand} times as wide as the keys were asked for. Give expand=1 or more.")
-        self.heads = heads
+        self.heads, self.feature = heads, feature
         inner = expand * width
         self.q_proj = nn.Linear(width, width, bias=False)
         self.k_proj = nn.Linear(width, width, bias=False)
         self.v_proj = nn.Linear(width, inner, bias=False)
         self.q_conv1d, self.k_conv1d, self.v_conv1d = (
-            ShortConvolution(channels, self.TAPS, bias=False) if conv == "on" else NoConvolution(channels)
+            ShortConvolution(channels, self.TAPS, bias=False)
+            if conv == "on"
+            else NoConvolution(channels, silu=feature == "silu")
             for channels in (width, width, inner)
         )
-        self.o_norm: nn.Module = nn.RMSNorm(inner // heads, eps=self.NORM_EPSILON)
+        self.o_norm: nn.Module = nn.RMSNorm(inner // heads, eps=self.NORM_EPSILON) if norm == "on" else nn.Identity()
         self.o_proj = nn.Linear(inner, width, bias=False)
         with torch.no_grad():
             self.o_proj.weight.div_(math.sqrt(blocks))
@@ -133,6 +154,8 @@ class FastWeights(nn.Module):
         return result
 
     def _scaled(self, x: Float[Tensor, "*place head size"]) -> Float[Tensor, "*place head size"]:
+        if self.feature == "none":
+            return x
         return x * torch.rsqrt(x.square().sum(-1, keepdim=True) + self.KEY_EPSILON)
 
     def _beta(self, hidden: Float[Tensor, "*place width"]) -> Float[Tensor, "*place head"] | None:

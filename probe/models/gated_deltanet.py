@@ -27,6 +27,7 @@ class GatedDeltaNet(FastWeights):
         expand: how many times as wide as the keys the values are.
     """
 
+    NAME: ClassVar[str] = "Gated DeltaNet"
     # a multiply-add each for predicting, for writing and for reading, and a product for the decay
     OPERATIONS: ClassVar[int] = 7
     LARGEST_RATE = 16.0

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar
 
-from jaxtyping import Float
-from torch import Tensor, nn
-
-from probe.errors import ProbeError
-from probe.models.fast_weights import FastWeights, Switch
-from probe.models.short_convolution import NoConvolution
+from probe.models.fast_weights import FastWeights, Feature, Switch
 
 
 class LinearAttention(FastWeights):
@@ -28,26 +23,15 @@ class LinearAttention(FastWeights):
         norm: whether each head's output is normed before the last projection.
     """
 
+    NAME: ClassVar[str] = "Linear attention"
+
     def __init__(
         self,
         width: int,
         blocks: int,
         heads: int = 4,
         conv: Switch = "on",
-        feature: Literal["silu", "none"] = "silu",
+        feature: Feature = "silu",
         norm: Switch = "on",
     ) -> None:
-        if feature == "none" and conv == "on":
-            raise ProbeError(
-                "Linear attention was given feature=none with a short convolution, which contains a SiLU. "
-                "Switch it off too, by conv=off."
-            )
-        super().__init__(width, blocks, heads, conv)
-        self.feature = feature
-        if feature == "none":
-            self.q_conv1d, self.k_conv1d, self.v_conv1d = (NoConvolution(width, silu=False) for _ in range(3))
-        if norm == "off":
-            self.o_norm = nn.Identity()
-
-    def _scaled(self, x: Float[Tensor, "*place head size"]) -> Float[Tensor, "*place head size"]:
-        return x if self.feature == "none" else super()._scaled(x)
+        super().__init__(width, blocks, heads, conv, feature=feature, norm=norm)

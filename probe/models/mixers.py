@@ -19,6 +19,7 @@ from probe.models.mamba import Mamba
 from probe.models.mamba2 import Mamba2
 from probe.models.mlp import MLP
 from probe.models.planted import Planted
+from probe.models.planted_state import Pairing
 from probe.models.recurrent import LSTM, RNN
 from probe.models.rwkv4_channel import RWKV4ChannelMix
 from probe.models.rwkv4_time import RWKV4TimeMix
@@ -72,6 +73,7 @@ LETTERS: dict[str, Mixer] = {
     "U": Mixer("LSTM", LSTM, "none"),
     "N": Mixer("ReLU RNN", RNN, "none"),
     "P": Mixer("planted least squares", Planted),
+    "Q": Mixer("planted pairing", Pairing),
 }
 
 

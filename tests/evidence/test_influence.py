@@ -7,10 +7,21 @@ import torch
 
 from probe import checkpoint
 from probe.config import FitConfig, ModelConfig
-from probe.evidence.influence import attention_to_examples, derivatives, half_life, influence, inside_mamba
+from probe.evidence.influence import (
+    Influence,
+    attention_to_examples,
+    derivatives,
+    half_life,
+    halvings,
+    implicit_attention,
+    influence,
+    influence_rows,
+    inside_mamba,
+)
 from probe.fit import prepare
 from probe.models import ResidualModel
 from probe.randomness import PromptSource
+from probe.statistics import MeanBootstrap
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +76,42 @@ def test_the_inside_of_every_mamba_block_is_seen_and_only_theirs(mamba):
             assert shares.shape == (3, 6)
             torch.testing.assert_close(shares.sum(-1), torch.ones(3, dtype=torch.float64))
         stream = block(stream)
+
+
+def means_of(values):
+    """Statistics of 40 prompts whose values vary a little around these."""
+    found = MeanBootstrap((len(values),))
+    noise = torch.randn(40, 1, generator=torch.Generator().manual_seed(0)).double()
+    found.update(range(40), torch.tensor(values, dtype=torch.float64) * (1 + 0.1 * noise))
+    return found
+
+
+def test_halvings_are_one_over_the_half_life_with_a_band():
+    means = means_of([2 ** (-lag / 4) for lag in range(7, -1, -1)])
+    found = halvings(means)
+    assert 1 / found.value.item() == pytest.approx(half_life(means.estimate()))
+    assert found.low <= found.value <= found.high
+    assert found.value == pytest.approx(0.25)
+
+
+def test_rows_name_places_and_leave_an_infinite_half_life_empty():
+    flat, falling = means_of([1.0] * 4), means_of([0.1, 0.2, 0.4, 0.8])
+    cosine = MeanBootstrap(())
+    cosine.update(range(40), torch.full((40,), 0.5))
+    rows = influence_rows(Influence(flat, falling, cosine, math.inf), {2: falling}, "m")
+    steps = [one["step"] for one in rows if one["metric"] == "mean absolute derivative" and one["head"] == "model"]
+    assert steps == [1, 2, 3, 4]
+    lives = {(one["head"], one["layer"]): one["value"] for one in rows if one["metric"] == "half-life in examples"}
+    assert math.isnan(lives["model", None])
+    assert lives["least_squares", None] == pytest.approx(1)
+    assert lives["mamba", 2] == pytest.approx(1)
+
+
+def test_implicit_attention_is_the_mean_of_shares_over_the_score_prompts(mamba):
+    config = FitConfig(ckpt=("mamba",), task="linear", score=5)
+    prompts = mamba.task.draw(PromptSource(0, "score", range(5)), 6)
+    expected = {layer: attention_to_examples(one).mean(0) for layer, one in inside_mamba(mamba, prompts).items()}
+    found = implicit_attention(mamba, config)
+    assert sorted(found) == [1, 3]
+    for layer, one in found.items():
+        torch.testing.assert_close(one.estimate(), expected[layer])

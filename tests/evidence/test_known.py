@@ -1,8 +1,9 @@
 """Claims: heads find the quantities where an algorithm holds them, and nowhere else."""
 
+import pytest
 import torch
 
-from probe.evidence.known import algorithmic, know, remainder
+from probe.evidence.known import algorithmic, know, known, known_rows, remainder
 from probe.fit import measure
 
 
@@ -44,3 +45,24 @@ def test_the_remainder_is_what_the_layer_before_left(planted_subject):
     torch.testing.assert_close(left[..., 0], prompts.targets[..., 0])
     answers = fitted["linear"](captured.stream)[..., 0]
     torch.testing.assert_close(left[..., 4], prompts.targets[..., 0] - answers[3].float())
+
+
+@pytest.mark.parametrize("algorithm", ["gradient", "solve"])
+def test_a_block_that_adds_to_the_answer_writes_of_what_was_left(planted_subject, algorithm):
+    """Layer by layer in a stack of gradient steps; in the one block that solves, and nowhere else, in the impostor."""
+    subject, config = planted_subject(algorithm)
+    errors = known(subject, config)
+    y, left = (errors[name].ratio.estimate()[:, -1] for name in ("y", "remainder"))
+    torch.testing.assert_close(left[0], y[0])
+    found = ((left[1:] < 0.95 * y[:-1]) & (y[:-1] > 1e-9)).tolist()
+    assert found == ([True] * 6 if algorithm == "gradient" else [False, False, False, True, False, False])
+
+
+def test_rows_name_target_layer_and_context(planted_subject):
+    subject, config = planted_subject("gradient")
+    _, errors = know(subject, lambda prompts, captured: {"y": prompts.targets}, config)
+    rows = known_rows(errors, "m")
+    assert [(one["metric"], one["layer"], one["context"]) for one in rows] == [
+        ("error of y", layer, 10) for layer in range(subject.layers)
+    ]
+    assert [one["value"] for one in rows] == errors["y"].ratio.estimate()[:, -1].tolist()

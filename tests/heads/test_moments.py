@@ -152,3 +152,16 @@ def test_a_prompt_that_does_not_count_at_a_context_leaves_no_trace_there():
         for name in FIELDS:
             found = getattr(merged, name)[:, context : context + 1]
             torch.testing.assert_close(found, alone[name], rtol=1e-8, atol=1e-4 if name == "xx" else 1e-6)
+
+
+def test_a_part_is_what_one_layer_and_some_targets_alone_give():
+    generator = torch.Generator().manual_seed(0)
+    stream, target = torch.randn(3, 40, 2, 5, generator=generator), torch.randn(40, 2, 4, generator=generator)
+    whole, alone = Moments((3, 2), 5, 4), Moments((1, 2), 5, 2)
+    for half in (slice(0, 25), slice(25, 40)):
+        whole.update(stream[:, half], target[half])
+        alone.update(stream[1:2, half], target[half, :, 1:3])
+    part = whole.part(1, slice(1, 3))
+    for name in ("mean_x", "mean_y", "xx", "xy", "yy", "counts", "count"):
+        torch.testing.assert_close(getattr(part, name), getattr(alone, name))
+    torch.testing.assert_close(part.merge(alone).xx, alone.merge(alone).xx)

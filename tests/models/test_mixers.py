@@ -27,7 +27,8 @@ def fast_weights():
     for kind in (LinearAttention, DeltaNet, GatedDeltaNet):
         for conv in ("on", "off"):
             yield kind, {"conv": conv}
-    yield LinearAttention, {"conv": "off", "feature": "none", "norm": "off"}
+    for kind in (LinearAttention, DeltaNet):
+        yield kind, {"conv": "off", "feature": "none", "norm": "off"}
     yield GatedDeltaNet, {"heads": 2, "gate": "off", "expand": 1}
     yield DeltaNet, {"heads": 1}
 

@@ -1,0 +1,132 @@
+"""What is there but not linearly: a two-layer head beside the linear one, and nulls for what capacity alone can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from probe.config import FitConfig
+from probe.evidence.fitting import Fitting
+from probe.evidence.nulls import untrained
+from probe.evidence.rows import row
+from probe.fit import Subject, prepare
+from probe.heads.two_layer import USUAL, TwoLayer, fit_two_layer
+from probe.randomness import Purpose
+from probe.statistics import RatioBootstrap, difference
+from probe.tasks import Prompts
+
+MOST = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class HeadComparison:
+    """The errors of both heads, by layer, for one target at one context.
+
+    Attributes:
+        epochs: after how many passes each layer's units were taken; 0 where they helped nothing.
+    """
+
+    target: str
+    context: int
+    linear: RatioBootstrap
+    two_layer: RatioBootstrap
+    epochs: tuple[int, ...]
+
+
+def compare_heads(
+    subject: Subject, config: FitConfig, settings: TwoLayer = USUAL, most: int = MOST
+) -> list[HeadComparison]:
+    """Fits both heads at every layer after the subject's largest context and measures them on the score prompts.
+
+    They are asked for y, for w where the task draws one, and for another prompt's y (``shuffled``), a null.
+
+    Args:
+        most: prompts that are fitted on at most, since their streams at one context are held in memory.
+    """
+    held = {purpose: _hold(subject, config, purpose, min(count, most)) for purpose, count in Fitting.passes(config)}
+    (stream, targets), (select_stream, select_targets) = held["fit"], held["select"]
+    found = []
+    for name, target in targets.items():
+        heads = fit_two_layer(stream, target, select_stream, select_targets[name], settings)
+        linear, two_layer = (RatioBootstrap((subject.layers,), seed=config.seed) for _ in range(2))
+        found.append((name, heads, HeadComparison(name, subject.contexts[-1], linear, two_layer, heads.epochs)))
+    for numbers, prompts, captured in subject.batches(config, "score", config.score):
+        last = captured.stream[:, :, -1]
+        for name, heads, one in found:
+            truth = _targets(prompts)[name].double()
+            zero = truth.square().sum(-1)[:, None]
+            for errors, predicted in (
+                (one.two_layer, heads(last)),
+                (one.linear, heads.linear(last[:, :, None])[:, :, 0]),
+            ):
+                errors.update(numbers, (predicted.cpu() - truth).square().sum(-1).T, zero)
+    return [one for _, _, one in found]
+
+
+def untrained_comparison(
+    subject: Subject, config: FitConfig, settings: TwoLayer = USUAL, most: int = MOST
+) -> list[HeadComparison]:
+    """Returns the same of the untrained model on the same prompts: what capacity alone makes of random features.
+
+    Raises:
+        ProbeError: if the model is not one of ours, so that nothing tells how its weights were drawn.
+    """
+    contexts = ",".join(map(str, subject.contexts))
+    fresh = prepare(replace(config, context=contexts), [untrained(subject.checkpoint, config.seed)])[0]
+    return compare_heads(fresh, config, settings, most)
+
+
+def comparison_rows(found: list[HeadComparison], model: str, suffix: str = "") -> list[dict[str, Any]]:
+    """Returns the rows of a record: by target and layer the error of either head, and two-layer minus linear.
+
+    Args:
+        suffix: follows the heads' names, to tell those on an untrained model apart: ``, untrained``.
+    """
+    rows = []
+    for one in found:
+        kinds = {"linear": one.linear, "two_layer": one.two_layer}
+        bands = {head: (errors.estimate(), *errors.interval()) for head, errors in kinds.items()}
+        gain = difference(one.two_layer, one.linear, simultaneous=True)
+        bands["two_layer minus linear"] = (gain.value, gain.low, gain.high)
+        for head, band in bands.items():
+            for layer, (value, low, high) in enumerate(zip(*(part.tolist() for part in band), strict=True)):
+                kind = "error" if head in kinds else "difference"
+                rows.append(
+                    row(
+                        model,
+                        "known",
+                        f"{kind} of {one.target}",
+                        value,
+                        low,
+                        high,
+                        site="stream at x, in memory",
+                        head=head + suffix,
+                        layer=layer,
+                        context=one.context,
+                        prompts=one.linear.prompts,
+                    )
+                )
+    return rows
+
+
+def _hold(
+    subject: Subject, config: FitConfig, purpose: Purpose, count: int
+) -> tuple[Float[Tensor, "layer prompts width"], dict[str, Float[Tensor, "prompts target"]]]:
+    """Returns the stream at the last query of so many prompts, and the targets there."""
+    streams: list[Tensor] = []
+    targets: dict[str, list[Tensor]] = {}
+    for _, prompts, captured in subject.batches(config, purpose, count):
+        streams.append(captured.stream[:, :, -1].clone())
+        for name, target in _targets(prompts).items():
+            targets.setdefault(name, []).append(target.to(subject.device))
+    return torch.cat(streams, dim=1), {name: torch.cat(parts) for name, parts in targets.items()}
+
+
+def _targets(prompts: Prompts) -> dict[str, Float[Tensor, "prompts target"]]:
+    y = prompts.targets[:, -1].float()
+    known = {"y": y, "shuffled": y.roll(1, 0)}
+    return known | {"w": prompts.parameters["w"]} if "w" in prompts.parameters else known

@@ -1,0 +1,161 @@
+"""Where heads may read beside the stream: what stands inside a block at every token, captured batch by batch.
+
+A block's inner quantities are computed while its input passes and dropped but for the tokens asked for, so that those
+of one block are held at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from probe.capture import watching
+from probe.fit import Subject
+from probe.models import Block, ResidualModel
+from probe.models.fast_weights import FastWeights
+from probe.models.mamba import Mamba
+from probe.models.mamba2 import Mamba2
+from probe.models.recurrent import LSTM, RNN
+from probe.models.rwkv4_time import RWKV4TimeMix
+from probe.models.rwkv7_time import RWKV7TimeMix
+from probe.models.s4_mamba import S4Mamba
+from probe.models.s4d import S4D
+from probe.randomness import generator
+
+Token = Literal["x", "y"]
+State = tuple[Tensor, ...]
+
+STEPPED: dict[type[nn.Module], Callable[[State], Tensor]] = {
+    Mamba2: lambda state: state[1],
+    RWKV7TimeMix: lambda state: state[1],
+    # the weighted mean of the values so far: its two sums are scaled alike at every token
+    RWKV4TimeMix: lambda state: state[1] / state[2].clamp(min=torch.finfo(state[2].dtype).tiny),
+    S4D: lambda state: state[0],
+    S4Mamba: lambda state: state[1],
+    LSTM: lambda state: torch.cat([state[0][0], state[1][0]], dim=-1),
+    RNN: lambda state: state[0][0],
+}
+"""What is the state of mixers that are read token by token, of all that their step form passes on."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What heads read: the stream at a layer, or a quantity inside the block that ends there, at tokens of one kind.
+
+    Attributes:
+        layer: 0 is the read-in, i what stands in or after block i.
+        name: ``stream``, ``state``, or of Mamba also ``delta``, ``B``, ``C``, ``gate``, ``convolution``.
+        token: x, the query after some examples, or y, the end of the last of them.
+    """
+
+    layer: int
+    name: str
+    token: Token
+
+    def __str__(self) -> str:
+        """Says it in words, without the layer."""
+        return f"{self.name} at {self.token}"
+
+
+@dataclass(frozen=True, eq=False)
+class Narrow:
+    """Takes wide sites through a random projection, the same at every token of every prompt.
+
+    The projection is Gaussian and depends on the seed, the layer and the site alone. What a head reads from it, it
+    could read from the whole site too, so that an error there is at most what is measured, up to noise.
+
+    Args:
+        widest: the most numbers that are read as they are, and how many a wider site is projected to; 0 for no limit.
+    """
+
+    seed: int
+    widest: int
+
+    def __call__(
+        self, layer: int, name: str, values: Float[Tensor, "batch context numbers"]
+    ) -> Float[Tensor, "batch context features"]:
+        """Returns the features that heads read."""
+        numbers = values.shape[-1]
+        if not self.widest or numbers <= self.widest:
+            return values
+        drawn = generator(self.seed, "projection", layer, name).standard_normal((numbers, self.widest), np.float32)
+        projection = torch.from_numpy(drawn).to(values) / self.widest**0.5
+        narrowed: Tensor = values @ projection
+        return narrowed
+
+
+def entering(block: Block, stream: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
+    """Returns what a block's mixer reads when this stream enters the block."""
+    read: Tensor = block.norm(stream) if block.residual == "pre" else stream
+    return read
+
+
+@torch.no_grad()
+def inside(
+    mixer: nn.Module, hidden: Float[Tensor, "batch time width"]
+) -> dict[str, Float[Tensor, "batch time numbers"]]:
+    """Returns what stands inside a mixer after every token, by its name; nothing for mixers that keep no state."""
+    if isinstance(mixer, Mamba):
+        found = mixer.inside(hidden)
+        read = {"state": found.states.flatten(2), "convolution": found.convolution}
+        read |= {"delta": found.delta} if mixer.dt_proj is not None else {}
+        read |= {"B": found.B} if mixer.B is None else {}
+        read |= {"C": found.C} if mixer.C is None else {}
+        return read if found.gate is None else read | {"gate": found.gate}
+    if isinstance(mixer, FastWeights):
+        return {"state": mixer.states(hidden).transpose(1, 2).flatten(2)}
+    read_state = STEPPED.get(type(mixer))
+    return {} if read_state is None else {"state": _stepped(mixer, hidden, read_state)}
+
+
+def _stepped(mixer: nn.Module, hidden: Tensor, read: Callable[[State], Tensor]) -> Tensor:
+    state: State = mixer.start(len(hidden))  # type: ignore[operator]
+    states = []
+    for token in hidden.unbind(1):
+        _, state = mixer.step(token, state)  # type: ignore[operator]
+        states.append(read(state).flatten(1))
+    return torch.stack(states, dim=1)
+
+
+@torch.no_grad()
+def read_sites(
+    subject: Subject,
+    inputs: Float[Tensor, "batch time dim"],
+    tokens: dict[Token, Int[Tensor, " context"]],
+    narrow: Narrow,
+) -> tuple[dict[Site, Float[Tensor, "batch context features"]], dict[Site, int]]:
+    """Runs the model and returns what every site holds at the given tokens, and how many numbers it has.
+
+    Models that are not our own are read at the stream alone.
+
+    Args:
+        tokens: their places in the sequence, by the kind of token.
+    """
+    model = subject.model.model
+    blocks = list(model.blocks) if isinstance(model, ResidualModel) else []
+    found: dict[Site, Tensor] = {}
+    numbers: dict[Site, int] = {}
+
+    def keep(layer: int, name: str, values: Tensor) -> None:
+        for token, places in tokens.items():
+            site = Site(layer, name, token)
+            found[site] = narrow(layer, name, values.index_select(1, places.to(values.device)))
+            numbers[site] = values.shape[-1]
+
+    def see(layer: int, stream: Tensor) -> None:
+        keep(layer, "stream", stream)
+        if layer < len(blocks):
+            block = blocks[layer]
+            assert isinstance(block, Block)
+            for name, values in inside(block.mixer, entering(block, stream)).items():
+                keep(layer + 1, name, values)
+
+    with watching(subject.model.places, see):
+        subject.model.run(inputs.to(subject.device))
+    return found, numbers

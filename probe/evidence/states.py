@@ -1,0 +1,233 @@
+"""What a model's inner states know after every example: heads for w and for algorithms' weights, site by site.
+
+Sites are those of `probe.evidence.sites`: the stream, and inside recurrent blocks the state and, of Mamba, what
+writes it and reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from probe.config import FitConfig
+from probe.errors import ProbeError
+from probe.evidence.fitting import Fitting, Targets
+from probe.evidence.known import quantities
+from probe.evidence.nulls import untrained
+from probe.evidence.rows import row
+from probe.evidence.sites import Narrow, Site, Token, read_sites
+from probe.fit import Subject, prepare
+from probe.heads import LinearHeads
+from probe.randomness import PromptSource, Purpose
+from probe.statistics import MeanBootstrap, RatioBootstrap
+from probe.tasks import Prompts
+
+WIDEST = 256
+Features = dict[Site, Float[Tensor, "batch context features"]]
+
+
+@dataclass(frozen=True, eq=False)
+class SiteScores:
+    """What linear heads read at one site.
+
+    Attributes:
+        numbers: how many numbers stand there.
+        features: how many of them, or of their random projections, the heads read.
+        errors: of heads for each of `targets`, after the most examples.
+        cosines: the mean cosine of w with what the head for it reads, by number of examples; the second row is that of
+            another prompt's w with what a head for that reads, a null.
+    """
+
+    site: Site
+    numbers: int
+    features: int
+    targets: tuple[str, ...]
+    errors: RatioBootstrap
+    cosines: MeanBootstrap
+
+
+@dataclass(frozen=True, eq=False)
+class States:
+    """What every site knows.
+
+    Attributes:
+        examples: how many examples stand before the tokens that were read, by the kind of token.
+        references: the mean cosine of w with each algorithm's weights, by number of examples, at tokens y.
+    """
+
+    examples: dict[Token, tuple[int, ...]]
+    sites: tuple[SiteScores, ...]
+    references: dict[str, MeanBootstrap]
+
+    def of(self, site: Site) -> SiteScores:
+        """Returns the scores of one site."""
+        return next(one for one in self.sites if one.site == site)
+
+
+def states(subject: Subject, config: FitConfig, widest: int = WIDEST) -> States:
+    """Fits heads at every site, at tokens y after each of the subject's contexts and at x after the largest.
+
+    Heads are asked for w, for X'y / n and for the weights of `quantities` after the examples so far, and at x for the
+    query's y too. Activations are dropped with their batch, memory depends on the sites' widths alone.
+
+    Args:
+        widest: sites wider than this are read through as many random projections (see `Narrow`); 0 reads them whole,
+            for which prompts should be several times the width of the widest site.
+
+    Raises:
+        ProbeError: if the task has no w or no tokens y, or no example stands before a query.
+    """
+    if not subject.task.appendable:
+        raise ProbeError(
+            f"{config.task} was given, but states are read after each example's y. Use a task of pairs, such as linear."
+        )
+    examples = _examples(subject)
+    narrow = Narrow(config.seed, widest)
+    fittings: dict[Site, Fitting] = {}
+    numbers: dict[Site, int] = {}
+    for purpose, count in Fitting.passes(config):
+        for _, features, targets, counted in _batches(subject, config, examples, narrow, purpose, count):
+            numbers |= counted
+            for site, values in features.items():
+                fitting = fittings.setdefault(site, Fitting(subject.device))
+                fitting.update(purpose, values[None], targets[site.token])
+    # each site's moments go as soon as its heads are there
+    heads = {site: fittings.pop(site).solve() for site in list(fittings)}
+    scores = {
+        site: _empty(site, found, numbers[site], len(examples[site.token]), config) for site, found in heads.items()
+    }
+    references: dict[str, MeanBootstrap] = {}
+    for drawn, features, targets, _ in _batches(subject, config, examples, narrow, "score", config.score):
+        for site, values in features.items():
+            _score(scores[site], drawn, heads[site], values, targets[site.token])
+        for name, target in targets["y"].items():
+            if name not in ("w", "shuffled"):
+                found = references.setdefault(name, MeanBootstrap((len(examples["y"]),), seed=config.seed))
+                found.update(drawn, cosine_similarity(targets["y"]["w"].double(), target.double(), dim=-1))
+    return States(examples, tuple(scores.values()), references)
+
+
+def untrained_states(subject: Subject, config: FitConfig, widest: int = WIDEST) -> States:
+    """Returns the same of the untrained model on the same prompts: what its sites hold without having learned.
+
+    Raises:
+        ProbeError: if the model is not one of ours, so that nothing tells how its weights were drawn.
+    """
+    fresh = prepare(config, [untrained(subject.checkpoint, config.seed)])[0]
+    return states(fresh, config, widest)
+
+
+def states_rows(found: States, model: str, head: str = "linear") -> list[dict[str, Any]]:
+    """Returns the rows of a record: by site and number of examples the cosine with w, by site and target the error.
+
+    Args:
+        head: what to call these heads: those on an untrained model's sites go by another name.
+    """
+    rows = [each for one in found.sites for each in _site_rows(one, found.examples[one.site.token], model, head)]
+    for name, cosines in found.references.items():
+        mean, (low, high) = cosines.estimate(), cosines.interval()
+        for i, count in enumerate(found.examples["y"]):
+            values = _at(mean, low, high, i)
+            rows.append(
+                row(model, "states", "cosine with w", *values, head=name, context=count, prompts=cosines.prompts)
+            )
+    return rows
+
+
+def _examples(subject: Subject) -> dict[Token, tuple[int, ...]]:
+    after = tuple(context for context in subject.contexts if context > 0)
+    if not after:
+        raise ProbeError("Contexts of no examples were given, but states are read after some. Give a larger --context.")
+    return {"y": after, "x": after[-1:]}
+
+
+def _batches(
+    subject: Subject,
+    config: FitConfig,
+    examples: dict[Token, tuple[int, ...]],
+    narrow: Narrow,
+    purpose: Purpose,
+    count: int,
+) -> Iterator[tuple[range, Features, dict[Token, Targets], dict[Site, int]]]:
+    """Draws prompts by number; yields what the sites hold and what heads are asked for there."""
+    # the query after t examples is token 2 t, the y of the last of them the one before
+    tokens: dict[Token, Tensor] = {
+        "y": 2 * torch.tensor(examples["y"]) - 1,
+        "x": 2 * torch.tensor(examples["x"]),
+    }
+    for first in range(0, count, config.batch):
+        drawn = range(first, min(first + config.batch, count))
+        prompts = subject.task.draw(PromptSource(config.seed, purpose, drawn), subject.longest)
+        features, numbers = read_sites(subject, prompts.inputs, tokens, narrow)
+        yield drawn, features, _targets(prompts, examples), numbers
+
+
+def _targets(prompts: Prompts, examples: dict[Token, tuple[int, ...]]) -> dict[Token, Targets]:
+    asked = {token: quantities(prompts, counts) for token, counts in examples.items()}
+    for targets in asked.values():
+        targets["shuffled"] = targets["w"].roll(1, 0)
+    asked["x"]["y"] = prompts.y[:, list(examples["x"]), None]
+    return asked
+
+
+def _empty(site: Site, heads: dict[str, LinearHeads], numbers: int, contexts: int, config: FitConfig) -> SiteScores:
+    return SiteScores(
+        site=site,
+        numbers=numbers,
+        features=heads["w"].weight.shape[2],
+        targets=tuple(heads),
+        errors=RatioBootstrap((len(heads),), seed=config.seed),
+        cosines=MeanBootstrap((2, contexts), seed=config.seed),
+    )
+
+
+def _score(scores: SiteScores, drawn: range, heads: dict[str, LinearHeads], values: Tensor, targets: Targets) -> None:
+    read = {name: found(values[None])[0].cpu() for name, found in heads.items()}
+    truth = {name: target.double() for name, target in targets.items()}
+    wrong = torch.stack([_square(read[name][:, -1] - truth[name][:, -1]) for name in scores.targets], dim=1)
+    zero = torch.stack([_square(truth[name][:, -1]) for name in scores.targets], dim=1)
+    scores.errors.update(drawn, wrong, zero)
+    along = [cosine_similarity(truth[name], read[name], dim=-1) for name in ("w", "shuffled")]
+    scores.cosines.update(drawn, torch.stack(along, dim=1))
+
+
+def _square(difference: Float64[Tensor, "batch target"]) -> Float64[Tensor, " batch"]:
+    return difference.square().sum(-1)
+
+
+def _site_rows(one: SiteScores, examples: tuple[int, ...], model: str, head: str) -> Iterator[dict[str, Any]]:
+    def at(
+        metric: str, values: tuple[float, ...], reads: str | None = None, context: int | None = None
+    ) -> dict[str, Any]:
+        prompts = None if reads is None else one.errors.prompts
+        return row(
+            model,
+            "states",
+            metric,
+            *values,
+            site=str(one.site),
+            layer=one.site.layer,
+            head=reads,
+            context=context,
+            prompts=prompts,
+        )
+
+    yield at("numbers", (float(one.numbers),))
+    yield at("features", (float(one.features),))
+    error, (low, high) = one.errors.estimate(), one.errors.interval()
+    for i, name in enumerate(one.targets):
+        yield at(f"error of {name}", _at(error, low, high, i), head, examples[-1])
+    cosine, (low, high) = one.cosines.estimate(), one.cosines.interval()
+    for kind, reads in enumerate((head, f"{head}, shuffled")):
+        for i, count in enumerate(examples):
+            yield at("cosine with w", _at(cosine[kind], low[kind], high[kind], i), reads, count)
+
+
+def _at(value: Tensor, low: Tensor, high: Tensor, i: int) -> tuple[float, float, float]:
+    return value[i].item(), low[i].item(), high[i].item()

@@ -1,0 +1,81 @@
+"""By how much each example moves the answer, and what falls on it of a Mamba's implicit attention."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from probe.plots import style
+from probe.plots.panels import draw_curve, equal, finish, layer_colour, numbers, rows_of
+
+DERIVATIVE, SHARE = "mean absolute derivative", "share of implicit attention"
+RATE, LIFE = "halvings per example", "half-life in examples"
+
+
+def draw_influence(table: pd.DataFrame, title: str | None = None) -> Figure:
+    """Draws the rows of ``influence`` of one model: the derivative, and implicit attention where it has one.
+
+    Args:
+        table: rows of a record of evidence.
+        title: a line above the picture.
+    """
+    rows = rows_of(table, "influence", DERIVATIVE)
+    attends = bool((rows["metric"] == SHARE).any())
+    with style.page():
+        figure = style.new_figure(2 if attends else 1, 2.6, title)
+        panels = figure.subplots(1, 3 if attends else 1, squeeze=False)[0]
+        _derivatives(panels[0], rows)
+        if attends:
+            _shares(panels[1], rows)
+            _forgetting(panels[2], rows)
+        entries = [
+            style.key_line("model", style.COLOURS[0], marker="o"),
+            style.key_line("least squares", "black", "--"),
+        ]
+        if attends:
+            layers = numbers(equal(rows, metric=SHARE), "layer")
+            entries += [style.key_line(f"layer {layer}", layer_colour(layer, layers), marker=".") for layer in layers]
+        style.add_legend(figure, [*entries, style.key_band()])
+    return figure
+
+
+def _derivatives(axes: Axes, rows: pd.DataFrame) -> None:
+    found = equal(rows, metric=DERIVATIVE)
+    draw_curve(axes, equal(found, head="least_squares"), "step", "black", "--", label="least squares")
+    draw_curve(axes, equal(found, head="model"), "step", style.COLOURS[0], marker="o", label="model")
+    finish(axes, _life(equal(rows, metric=LIFE, head="model")), "example's place", "|d answer / d y|, mean")
+    axes.set_ylim(bottom=0)
+
+
+def _shares(axes: Axes, rows: pd.DataFrame) -> None:
+    found = equal(rows, metric=SHARE)
+    layers = numbers(found, "layer")
+    for layer in layers:
+        colour = layer_colour(layer, layers)
+        draw_curve(axes, equal(found, layer=layer), "step", colour, marker=".", label=f"layer {layer}")
+    axes.axhline(1 / len(numbers(found, "step")), color=style.GREY, linewidth=0.8, linestyle=":")
+    finish(axes, "dotted: equal shares", "example's place", "share of implicit attention")
+    axes.set_ylim(bottom=0)
+
+
+def _forgetting(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draws the inverse of the half-life, which has a value and a band where nothing is forgotten too."""
+    found = equal(rows, metric=RATE, head="mamba").sort_values("layer")
+    values, low, high = (found[name].to_numpy(dtype=np.float64) for name in ("value", "low", "high"))
+    layers = numbers(found, "layer")
+    for i, layer in enumerate(layers):
+        spread = [[max(values[i] - low[i], 0)], [max(high[i] - values[i], 0)]]
+        axes.errorbar([layer], [values[i]], yerr=spread, color=layer_colour(layer, layers), marker="o", capsize=2)
+    for rate in equal(rows, metric=RATE, head="model")["value"]:
+        axes.axhline(float(rate), color=style.COLOURS[0], linewidth=1.0)
+    axes.axhline(0, color="black", linewidth=0.7, zorder=1)
+    finish(axes, "how soon it is forgotten", "layer", "halvings per example (1 / half-life)")
+
+
+def _life(found: pd.DataFrame) -> str:
+    values = [float(value) for value in found["value"] if not math.isnan(float(value))]
+    return f"half-life {values[0]:.3g} examples" if values else "no half-life: not forgotten"

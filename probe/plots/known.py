@@ -1,0 +1,115 @@
+"""What is known where: the errors of heads for an algorithm's quantities, layer by layer, linear and two-layer."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from probe.plots import style
+from probe.plots.panels import draw_curve, equal, finish, numbers, rows_of
+from probe.plots.style import Line
+
+QUANTITIES = {"y": "y", "w": "w", "gradient": "X'y / n", "least_squares": "least squares",
+              "gd_1": "1 step of gradient descent", "gd_4": "4 steps of gradient descent",
+              "online_gd": "online gradient descent"}  # fmt: skip
+HEADS: dict[str, tuple[str, str, Line]] = {
+    "linear": ("linear head", style.COLOURS[0], "-"),
+    "two_layer": ("two-layer head", style.COLOURS[1], "-"),
+    "linear, untrained": ("linear head, untrained", style.COLOURS[0], ":"),
+    "two_layer, untrained": ("two-layer head, untrained", style.COLOURS[1], ":"),
+}
+MEMORY = "stream at x, in memory"
+
+
+def draw_known(table: pd.DataFrame, title: str | None = None) -> Figure:
+    """Draws the rows of ``known`` of one model, after the most examples.
+
+    Panels: the error of every quantity by layer; that of what was left of y beside y's at the layer before; and, where
+    the rows hold a two-layer head, both heads for y and for w.
+
+    Args:
+        table: rows of a record of evidence.
+        title: a line above the picture.
+    """
+    rows = rows_of(table, "known", "error of ")
+    rows = equal(rows, context=numbers(rows, "context")[-1])
+    compared = [name for name in ("y", "w") if len(_error(rows, name, MEMORY))]
+    with style.page():
+        figure = style.new_figure(2, 2.5 if not compared else 4.6, title)
+        panels = figure.subplots(2 if compared else 1, 2, squeeze=False)
+        drawn = _quantities(panels[0, 0], rows)
+        _remainder(panels[0, 1], rows)
+        for axes, name in zip(panels[-1], compared, strict=False):
+            _heads(axes, rows, name)
+        for axes in panels[-1][len(compared) :] if compared else ():
+            axes.remove()
+        style.add_legend(figure, _key(drawn, rows, bool(compared)))
+    return figure
+
+
+def _error(rows: pd.DataFrame, name: str, site: str, head: str = "linear") -> pd.DataFrame:
+    return equal(rows, metric=f"error of {name}", site=site, head=head)
+
+
+def _quantities(axes: Axes, rows: pd.DataFrame) -> list[str]:
+    drawn = [name for name in QUANTITIES if len(_error(rows, name, "stream at x"))]
+    for i, name in enumerate(drawn):
+        draw_curve(axes, _error(rows, name, "stream at x"), "layer", _colour(i), marker=_marker(i), label=name)
+    examples = numbers(rows, "context")[-1]
+    _errors(axes, f"quantities, after {examples} examples", rows)
+    return drawn
+
+
+def _remainder(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draws what is left of the remainder beside what there was of it: y's error a layer earlier."""
+    before = _error(rows, "y", "stream at x").copy()
+    before["layer"] = before["layer"] + 1
+    before = before[before["layer"] <= rows["layer"].max()]
+    draw_curve(axes, before, "layer", "black", "--", label="left by the layer before")
+    draw_curve(
+        axes, _error(rows, "remainder", "written at x"), "layer", style.COLOURS[4], marker="D", label="remainder"
+    )
+    _errors(axes, "what was left of y, from what a block wrote", rows)
+
+
+def _heads(axes: Axes, rows: pd.DataFrame, name: str) -> None:
+    for head, (_, colour, line) in HEADS.items():
+        draw_curve(axes, _error(rows, name, MEMORY, head), "layer", colour, line, label=head)
+    for head, grey in (("linear", style.GREY), ("two_layer", "black")):
+        draw_curve(axes, _error(rows, "shuffled", MEMORY, head), "layer", grey, "-.", label=f"{head} shuffled")
+    _errors(axes, f"{name} by two heads", rows)
+
+
+def _errors(axes: Axes, title: str, rows: pd.DataFrame) -> None:
+    values = rows.loc[rows["metric"].str.startswith("error of "), "value"]
+    axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
+    finish(axes, title, style.X_LABELS["layer"], style.ERROR_LABEL)
+    style.log_errors(axes, max(float(values[values > 0].min()), 1e-16) / 1.7, max(float(values.max()), 1.0) * 1.7)
+
+
+def _key(drawn: list[str], rows: pd.DataFrame, compared: bool) -> list[Artist]:
+    entries: list[Artist] = [
+        style.key_line(QUANTITIES[name], _colour(i), marker=_marker(i)) for i, name in enumerate(drawn)
+    ]
+    entries += [
+        style.key_line("y's error a layer earlier", "black", "--"),
+        style.key_line("head for what was left", style.COLOURS[4], marker="D"),
+    ]
+    if compared:
+        heads = set(rows["head"].dropna())
+        entries += [
+            style.key_line(words, colour, line) for head, (words, colour, line) in HEADS.items() if head in heads
+        ]
+        entries.append(style.key_line("another prompt's y, linear", line="-."))
+        entries.append(style.key_line("another prompt's y, two-layer", "black", "-."))
+    return [*entries, style.key_band()]
+
+
+def _colour(i: int) -> str:
+    return [*style.COLOURS, "black"][i % 7]
+
+
+def _marker(i: int) -> str:
+    return [*style.MARKERS, "X"][i % 7]

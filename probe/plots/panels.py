@@ -1,0 +1,72 @@
+"""What pictures of evidence share: rows of one model and kind, curves with bands, and colours by layer."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+
+from probe.errors import ProbeError
+from probe.plots import style
+from probe.plots.style import Line
+from probe.records import tidy
+
+UNTRAINED = "linear, untrained"
+MAP = "viridis"
+
+
+def rows_of(table: pd.DataFrame, evidence: str, metrics: str) -> pd.DataFrame:
+    """Returns the rows of one kind of evidence about one model.
+
+    Args:
+        metrics: what a metric must start with for there to be something to draw.
+
+    Raises:
+        ProbeError: if there are none, or several models.
+    """
+    rows = tidy(table[table["evidence"] == evidence])
+    if not rows["metric"].astype(str).str.startswith(metrics).any():
+        raise ProbeError(f"The record has no rows of {evidence} to draw. Give one of probe claim that holds them.")
+    models = [str(name) for name in rows["model"].unique()]
+    if len(models) > 1:
+        raise ProbeError(f"Rows of {', '.join(models)} were given, but this picture shows one model. Draw each alone.")
+    return rows
+
+
+def numbers(rows: pd.DataFrame, name: str) -> list[int]:
+    """Returns the whole numbers that stand in a column, ascending."""
+    return sorted({int(value) for value in rows[name].dropna()})
+
+
+def equal(rows: pd.DataFrame, **wanted: str | int) -> pd.DataFrame:
+    """Returns the rows whose columns have these values."""
+    for name, value in wanted.items():
+        rows = rows[rows[name].eq(value).fillna(False).astype(bool)]
+    return rows
+
+
+def layer_colour(layer: int, layers: list[int]) -> str:
+    """Returns a layer's colour, darker the earlier; the lightest of the map are left out."""
+    place = layers.index(layer) / max(len(layers) - 1, 1)
+    return to_hex(matplotlib.colormaps[MAP](0.9 * place))
+
+
+def draw_curve(
+    axes: Axes, rows: pd.DataFrame, along: str, colour: str, line: Line = "-", marker: str = "", label: str = ""
+) -> None:
+    """Draws values with their bands along a column of whole numbers."""
+    rows = rows.dropna(subset=["value"]).sort_values(along)
+    at = rows[along].to_numpy(dtype=np.float64)
+    style.draw_band(axes, at, rows["low"], rows["high"], colour)
+    axes.plot(at, rows["value"], color=colour, linestyle=line, marker=marker, markersize=2.5, label=label)
+
+
+def finish(axes: Axes, title: str, x: str, y: str) -> None:
+    """Sets a panel's title, labels and grid."""
+    axes.set_title(title, loc="left", fontsize=7.5)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(True, axis="y")
+    style.whole_numbers(axes)

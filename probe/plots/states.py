@@ -1,0 +1,124 @@
+"""What inner states know: the cosine of w with heads against the number of examples, and by site and layer."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from probe.plots import style
+from probe.plots.panels import UNTRAINED, draw_curve, equal, finish, layer_colour, numbers, rows_of
+from probe.plots.style import Line
+
+COSINE = "cosine with w"
+REFERENCES: dict[str, tuple[str, Line]] = {
+    "least_squares": ("least squares", "--"),
+    "gradient": ("X'y", ":"),
+    "online_gd": ("online gradient descent", "-."),
+}
+SITES = ("state", "stream", "convolution", "gate", "delta", "B", "C")
+TARGETS = {"w": "w", "gradient": "X'y / n", "least_squares": "least squares", "gd_4": "4 steps of gradient descent",
+           "online_gd": "online gradient descent", "projection": "online projections"}  # fmt: skip
+MOST = 9
+"""Layers drawn in one panel."""
+
+
+def draw_states(table: pd.DataFrame, title: str | None = None) -> Figure:
+    """Draws the rows of ``states`` of one model: four panels, or three where no block has a state.
+
+    Args:
+        table: rows of a record of evidence.
+        title: a line above the picture.
+    """
+    rows = rows_of(table, "states", COSINE)
+    site = "state" if (rows["site"] == "state at y").any() else "stream"
+    with style.page():
+        figure = style.new_figure(2, 4.6, title)
+        panels = figure.subplots(2, 2)
+        layers = _cosine_panel(panels[0, 0], rows, f"{site} at y")
+        other = "stream at x" if site == "stream" else "stream at y"
+        if site == "stream":
+            panels[0, 1].remove()
+        else:
+            layers = sorted({*layers, *_cosine_panel(panels[0, 1], rows, other)})
+        sites = _site_panel(panels[1, 0], rows)
+        targets = _target_panel(panels[1, 1], rows, f"{site} at y")
+        style.add_legend(figure, _key(rows, layers, sites, targets))
+    return figure
+
+
+def _cosine_panel(axes: Axes, rows: pd.DataFrame, site: str) -> list[int]:
+    """Draws a line a layer along the number of examples, and what algorithms reach; returns the layers."""
+    found = equal(rows, metric=COSINE, site=site)
+    # colours are those of all layers, so that panels agree
+    every, here = numbers(equal(rows, metric=COSINE), "layer"), numbers(found, "layer")
+    layers = here[:: -(-len(here) // MOST)] if here else []
+    for name, (_, line) in REFERENCES.items():
+        draw_curve(axes, equal(rows, metric=COSINE, head=name), "context", "black", line, label=name)
+    for layer in layers:
+        chosen = equal(found, layer=layer)
+        colour = layer_colour(layer, every)
+        draw_curve(axes, equal(chosen, head="linear"), "context", colour, marker="o", label=f"layer {layer}")
+    last = equal(found, layer=here[-1]) if here else found
+    for head, line in ((UNTRAINED, "-"), ("linear, shuffled", ":")):
+        draw_curve(axes, equal(last, head=head), "context", style.GREY, line, label=head)
+    finish(axes, f"w read from the {site}", "examples", "mean cosine of w and the head")
+    axes.set_ylim(-0.12, 1.03)
+    return layers
+
+
+def _site_panel(axes: Axes, rows: pd.DataFrame) -> list[str]:
+    """Draws a line a site along the layers after the most examples; returns the sites."""
+    found = equal(rows, metric=COSINE)
+    found = equal(found, context=numbers(found, "context")[-1])
+    drawn = [name for name in SITES if (found["site"] == f"{name} at y").any()]
+    for i, name in enumerate(drawn):
+        chosen = equal(found, site=f"{name} at y")
+        draw_curve(axes, equal(chosen, head="linear"), "layer", _colour(i), marker=_marker(i), label=name)
+        draw_curve(axes, equal(chosen, head=UNTRAINED), "layer", _colour(i), (0, (1.0, 1.5)), label=f"{name} untrained")
+    examples = numbers(found, "context")[-1]
+    finish(axes, f"w by site, after {examples} examples", style.X_LABELS["layer"], "mean cosine of w and the head")
+    axes.set_ylim(-0.12, 1.03)
+    return drawn
+
+
+def _target_panel(axes: Axes, rows: pd.DataFrame, site: str) -> list[str]:
+    """Draws the error of heads for w and for algorithms' weights along the layers; returns the targets."""
+    drawn = [name for name in TARGETS if (rows["metric"] == f"error of {name}").any()]
+    top = 1.0
+    bottom = 1.0
+    for i, name in enumerate(drawn):
+        chosen = equal(rows, metric=f"error of {name}", site=site, head="linear")
+        draw_curve(axes, chosen, "layer", _colour(i), marker=_marker(i), label=name)
+        positive = chosen["value"][chosen["value"] > 0]
+        top, bottom = max(top, float(positive.max())), min(bottom, float(positive.min()))
+    axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
+    finish(axes, f"what the {site} holds", style.X_LABELS["layer"], style.ERROR_LABEL)
+    style.log_errors(axes, bottom / 1.7, top * 1.7)
+    return drawn
+
+
+def _key(rows: pd.DataFrame, layers: list[int], sites: list[str], targets: list[str]) -> list[Artist]:
+    every = numbers(equal(rows, metric=COSINE), "layer")
+    entries: list[Artist] = [
+        style.key_line(f"layer {layer}", layer_colour(layer, every), marker="o") for layer in layers
+    ]
+    entries += [style.key_line(words, "black", line) for words, line in REFERENCES.values()]
+    heads = set(rows["head"].dropna())
+    entries += [style.key_line("untrained, last layer")] if UNTRAINED in heads else []
+    entries += [style.key_line("another prompt's w", line=":")]
+    entries += [style.key_line(name, _colour(i), marker=_marker(i)) for i, name in enumerate(sites)]
+    entries += [style.key_line("sites, untrained", line=(0, (1.0, 1.5)))] if UNTRAINED in heads else []
+    entries += [
+        style.key_line(f"holds {TARGETS[name]}", _colour(i), marker=_marker(i)) for i, name in enumerate(targets)
+    ]
+    return [*entries, style.key_band()]
+
+
+def _colour(i: int) -> str:
+    return [*style.COLOURS, "black"][i % 7]
+
+
+def _marker(i: int) -> str:
+    return [*style.MARKERS, "X"][i % 7]
