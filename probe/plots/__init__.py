@@ -11,6 +11,7 @@ from probe.plots.comparison import comparison
 from probe.plots.contexts import context_curve
 from probe.plots.heatmap import heat_map
 from probe.plots.language import language_accuracy
+from probe.plots.language_comparison import language_comparison
 from probe.plots.language_layers import language_curves
 from probe.plots.layers import layer_curve
 from probe.plots.prompting import prompting_curves
@@ -28,6 +29,7 @@ KINDS: dict[str, Callable[[Sequence[Record], View], Figure]] = {
     "comparison": comparison,
     "language": language_accuracy,
     "language-layers": language_curves,
+    "language-comparison": language_comparison,
 }
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "context_curve",
     "heat_map",
     "language_accuracy",
+    "language_comparison",
     "language_curves",
     "layer_curve",
     "prompting_curves",
