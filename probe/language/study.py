@@ -8,7 +8,7 @@ from typing import Any
 
 from probe import checkpoint
 from probe.checkpoint import Checkpoint, device_named
-from probe.config import EvaluateConfig, FitConfig
+from probe.config import CompareConfig, EvaluateConfig, FitConfig
 from probe.errors import ProbeError
 from probe.language.batches import Reader
 from probe.language.original import original_pool
@@ -39,14 +39,31 @@ class Study:
         """Returns how answers are compared: as asked, or as the paper does it for such a task."""
         return wording.task.match if asked == "published" else asked  # type: ignore[return-value]
 
+    def check_reach(self, contexts: Sequence[int], seed: int) -> None:
+        """Raises `ProbeError`, before any work, where a task has too few pairs or too long prompts."""
+        for wording in self.wordings:
+            possible = [context for context in contexts if context < len(wording.pool)]
+            if not possible:
+                raise ProbeError(
+                    f"{min(contexts)} demonstrations of {wording.name} were asked for, but the tokenizer of "
+                    f"{self.checkpoint.name} keeps {len(wording.pool)} pairs. Ask for fewer, or leave the task out."
+                )
+            pairs = wording.draw(seed, "score", 0, max(possible) + 1)
+            self.encode(wording, pairs[1:], pairs[0])
+
     def encode(self, wording: Wording, demonstrations: Sequence[Pair], query: Pair) -> list[int]:
         """Returns a prompt's tokens.
 
         Raises:
-            ProbeError: if the model has positions for fewer.
+            ProbeError: if the model has positions for fewer, or knows other tokens.
         """
         tokens = self.reader.tokenizer.encode(wording.text(demonstrations, query))
-        longest = self.reader.stream.anatomy.longest
+        longest, symbols = self.reader.stream.anatomy.longest, self.reader.stream.anatomy.symbols
+        if not tokens or max(tokens) >= symbols:
+            raise ProbeError(
+                f"The tokenizer makes {f'the token {max(tokens)}' if tokens else 'no token'} of a prompt of "
+                f"{wording.name}, but {self.checkpoint.name} knows {symbols}. Name its own with --tokenizer."
+            )
         if longest and len(tokens) > longest:
             raise ProbeError(
                 f"{len(demonstrations)} demonstrations of {wording.name} take {len(tokens)} tokens, but "
@@ -120,7 +137,9 @@ def choose_counts(text: str, most: int) -> list[int]:
     return chosen
 
 
-def provenance(kind: str, config: EvaluateConfig | FitConfig, command: str, found: Sequence[Study]) -> dict[str, Any]:
+def provenance(
+    kind: str, config: EvaluateConfig | FitConfig | CompareConfig, command: str, found: Sequence[Study]
+) -> dict[str, Any]:
     """Returns what a record needs to be redrawn and rerun: models, tasks, words left, and the published accuracies."""
     return {
         "kind": kind,
