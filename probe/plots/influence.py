@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
-from probe.plots.panels import draw_curve, equal, finish, layer_colour, numbers, rows_of
+from probe.plots.rows import draw_curve, equal, finish, layer_colour, numbers, rows_of
 
 DERIVATIVE, SHARE = "mean absolute derivative", "share of implicit attention"
 RATE, LIFE = "halvings per example", "half-life in examples"

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
-from probe.plots.panels import draw_curve, equal, finish, numbers, rows_of
+from probe.plots.rows import draw_curve, equal, finish, numbers, rows_of
 from probe.plots.style import Line
 
 QUANTITIES = {"y": "y", "w": "w", "gradient": "X'y / n", "least_squares": "least squares",

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
-from probe.plots.panels import UNTRAINED, draw_curve, equal, finish, layer_colour, numbers, rows_of
+from probe.plots.rows import UNTRAINED, draw_curve, equal, finish, layer_colour, numbers, rows_of
 from probe.plots.style import Line
 
 COSINE = "cosine with w"
