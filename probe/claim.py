@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -13,21 +13,28 @@ from probe.checkpoint import Checkpoint
 from probe.config import ClaimConfig, FitConfig
 from probe.errors import ProbeError
 from probe.evidence.answers import Asked, Reading, ask
+from probe.evidence.causes import causes
+from probe.evidence.influence import implicit_attention, influence, influence_rows
+from probe.evidence.known import known, known_rows
 from probe.evidence.layers import curve_rows, gain_rows, match_rows, transfer_rows, trend_rows
 from probe.evidence.matching import final_answer, match
+from probe.evidence.nonlinear import compare_heads, comparison_rows, untrained_comparison
 from probe.evidence.nulls import control_errors, shuffled_errors, untrained_errors
+from probe.evidence.states import states, states_rows, untrained_states
 from probe.evidence.transfer import transfer
 from probe.evidence.verdict import judge
-from probe.fit import Subject, measure, prepare
+from probe.fit import WIDE, Subject, choose_contexts, measure, prepare
 from probe.heads import LinearHeads
 from probe.language import is_language
 from probe.models import ResidualModel
-from probe.randomness import Purpose
+from probe.randomness import PromptSource, Purpose
 from probe.records import EVIDENCE_COLUMNS, Record, tidy, versions
 from probe.statistics import RatioBootstrap
 from probe.subject import describe, load_all
 
 Rows = Iterable[dict[str, Any]]
+Missing = dict[str, str]
+"""Why a kind of evidence is not there, by its name; a stage may add to it."""
 Report = Callable[[str, int, int], None]
 """Called with the stage, the stages done and all of them."""
 
@@ -74,8 +81,11 @@ def examine_claim(
     missing: dict[str, str] = {}
     for done, (name, stage) in enumerate(STAGES.items(), start=1):
         show(name, done, len(STAGES) + 1)
+        if name in config.skip:
+            missing[name] = "It was left out by --skip."
+            continue
         try:
-            rows += stage(study)
+            rows += stage(study, missing)
         except ProbeError as error:
             missing[name] = str(error)
     table = tidy(pd.DataFrame(rows)[EVIDENCE_COLUMNS])
@@ -100,6 +110,9 @@ def _study(config: ClaimConfig, models: Sequence[Checkpoint], show: Report) -> S
             f"--task {config.task} was given, but the claim is examined on tasks of pairs with a number to predict. "
             "Use probe fit for language tasks."
         )
+    unknown = [name for name in config.skip if name not in STAGES]
+    if unknown:
+        raise ProbeError(f"--skip {unknown[0]} was given, but the kinds of evidence are {', '.join(STAGES)}. Name one.")
     found = load_all((config.ckpt,), models)
     context = found[0].context if config.context is None else config.context
     fit = FitConfig(
@@ -116,11 +129,6 @@ def _study(config: ClaimConfig, models: Sequence[Checkpoint], show: Report) -> S
         kernel=config.kernel,
     )
     subject = prepare(fit, found)[0]
-    if subject.layers < 4:
-        raise ProbeError(
-            f"{subject.checkpoint.name} has {subject.layers - 1} blocks, but a way step by step needs at least 3. "
-            "Give a deeper model."
-        )
     if config.asked < 32:
         raise ProbeError(f"--asked {config.asked} was given, but at least 32 prompts are needed. Give more.")
     control = load_all((config.control,), ())[0] if config.control else None
@@ -135,11 +143,16 @@ def _at_last(errors: RatioBootstrap) -> RatioBootstrap:
     return errors.part(lambda cells: cells[..., 0])
 
 
-def _curve(study: Study) -> Rows:
+def _curve(study: Study, missing: Missing) -> Rows:
     return [row for head, errors in study.errors.items() for row in curve_rows(study.name, head, errors)]
 
 
-def _trend(study: Study) -> Rows:
+def _trend(study: Study, missing: Missing) -> Rows:
+    if study.subject.layers < 4:
+        raise ProbeError(
+            f"{study.name} has {study.subject.layers - 1} blocks, but a way step by step needs at least 3. Examine a "
+            "deeper model."
+        )
     matrix = transfer(study.subject, study.heads, study.config)
     frozen = matrix.part(lambda cells: cells[..., -1, :])
     rows = [*curve_rows(study.name, "frozen", frozen), *transfer_rows(study.name, matrix)]
@@ -148,7 +161,7 @@ def _trend(study: Study) -> Rows:
     return rows
 
 
-def _matching(study: Study) -> Rows:
+def _matching(study: Study, missing: Missing) -> Rows:
     task = study.subject.task
     if not (task.linear and task.appendable and task.objective == "squared"):
         raise ProbeError(
@@ -178,7 +191,7 @@ def _reading(heads: LinearHeads) -> Reading:
     return read
 
 
-def _nulls(study: Study) -> Rows:
+def _nulls(study: Study, missing: Missing) -> Rows:
     errors = study.errors["linear"]
     rows = list(
         curve_rows(
@@ -195,6 +208,41 @@ def _nulls(study: Study) -> Rows:
     return rows
 
 
+def _known(study: Study, missing: Missing) -> Rows:
+    rows = known_rows(known(study.subject, study.config), study.name)
+    rows += comparison_rows(compare_heads(study.subject, study.config), study.name)
+    if _ours(study):
+        rows += comparison_rows(untrained_comparison(study.subject, study.config), study.name, ", untrained")
+    return rows
+
+
+def _states(study: Study, missing: Missing) -> Rows:
+    subject, config = study.subject, study.config
+    sample = subject.task.draw(PromptSource(config.seed, "fit", [0]), subject.longest)
+    # eight at most, spaced geometrically, as for a wide stream
+    contexts = choose_contexts(None, sample.contexts, WIDE + 1)
+    along = replace(config, context=",".join(map(str, contexts)))
+    several = prepare(along, [subject.checkpoint])[0]
+    rows = states_rows(states(several, along), study.name)
+    if _ours(study):
+        rows += states_rows(untrained_states(several, along), study.name, "linear, untrained")
+    return rows
+
+
+def _influence(study: Study, missing: Missing) -> Rows:
+    task = study.subject.task
+    if not (task.appendable and task.objective == "squared"):
+        raise ProbeError(f"Influence is a derivative by each example's y, which {study.config.task} does not have.")
+    attention = implicit_attention(study.subject, study.config)
+    return influence_rows(influence(study.subject, study.config), attention, study.name)
+
+
+def _causes(study: Study, missing: Missing) -> Rows:
+    found = causes(study.subject, study.heads, study.errors, study.config)
+    missing |= {f"causes: {kind}": why for kind, why in found.untested.items()}
+    return found.rows
+
+
 def _ours(study: Study) -> bool:
     return isinstance(study.subject.checkpoint.model, ResidualModel)
 
@@ -203,10 +251,14 @@ def _silent(stage: str, done: int, total: int) -> None:
     """Reports to nobody."""
 
 
-STAGES: dict[str, Callable[[Study], Rows]] = {
+STAGES: dict[str, Callable[[Study, Missing], Rows]] = {
     "curve": _curve,
     "trend": _trend,
     "matching": _matching,
     "nulls": _nulls,
+    "known": _known,
+    "states": _states,
+    "influence": _influence,
+    "causes": _causes,
 }
 """Every kind of evidence by the name that its rows carry."""

@@ -263,6 +263,9 @@ class ClaimConfig:
     """Prompts that errors are measured on."""
     asked: int = 256
     """Prompts on which algorithms are compared with the layers, each with many queries; half as many again choose."""
+    skip: tuple[str, ...] = ()
+    """Kinds of evidence to leave out: curve, trend, matching, nulls, known, states, influence, causes. The report says
+    that they were not tested."""
     seed: int = 0
     """Seed of every prompt."""
     dim: int | None = None

@@ -4,17 +4,21 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from probe import checkpoint, records
-from probe.claim import examine_claim
+from probe.claim import STAGES, examine_claim
 from probe.cli import main
-from probe.config import ClaimConfig
-from probe.errors import ProbeError
+from probe.config import ClaimConfig, ModelConfig
+from probe.models import ResidualModel
 from probe.models.controls import planted_model
+from probe.plots import save_report
 
 CONTEXT = 12
-SMALL = ["--prompts", "512", "--score", "256", "--asked", "64"]
-MANY = ["--prompts", "2048", "--score", "256", "--asked", "128"]
+REST = ("known", "states", "influence", "causes")
+QUICK = ["--skip", "known", "states", "influence"]
+SMALL = ["--prompts", "512", "--score", "256", "--asked", "64", *QUICK]
+MANY = ["--prompts", "2048", "--score", "256", "--asked", "128", *QUICK]
 
 
 def planted(folder: Path, algorithm: str, dim: int = 3, blocks: int = 6, width: int | None = None) -> str:
@@ -87,7 +91,8 @@ def test_a_report_is_one_file_with_its_record_beside_it(tmp_path, capsys):
         assert word in page
     record = records.load(tmp_path / "out")
     assert record.provenance["supported"] is True
-    assert set(record.table["evidence"]) >= {"curve", "trend", "transfer", "matching", "nulls"}
+    assert set(record.table["evidence"]) >= {"curve", "trend", "transfer", "matching", "nulls", "causes"}
+    assert record.provenance["not_tested"]["states"] == "It was left out by --skip."
     assert main(["plot", str(tmp_path / "out.csv"), "--kind", "claim", "--out", str(tmp_path / "again.png")]) == 0
 
 
@@ -95,14 +100,14 @@ def test_a_model_of_one_function_is_a_null(tmp_path, capsys):
     """A control that answers nothing lies far above; its own criterion is then tested."""
     control = planted(tmp_path, "solve")
     config = ClaimConfig(
-        planted(tmp_path, "gradient"), "linear", control=control, prompts=512, score=256, asked=64, context=8
+        planted(tmp_path, "gradient"), "linear", control=control, prompts=512, score=256, asked=64, context=8, skip=REST
     )
     criteria = {one["name"]: one["outcome"] for one in examine_claim(config).provenance["criteria"]}
     assert criteria["beyond one fixed function"] == "fails", "the solver knows fresh w as well"
 
 
 def test_a_task_that_is_not_linear_is_examined_without_algorithms(tmp_path):
-    config = ClaimConfig(planted(tmp_path, "gradient"), "quadratic", prompts=512, score=256, asked=64)
+    config = ClaimConfig(planted(tmp_path, "gradient"), "quadratic", prompts=512, score=256, asked=64, skip=REST)
     record = examine_claim(config)
     assert not record.provenance["supported"]
     assert "quadratic" in record.provenance["not_tested"]["matching"]
@@ -114,6 +119,7 @@ def test_a_task_that_is_not_linear_is_examined_without_algorithms(tmp_path):
         (["--task", "language"], "tasks of pairs"),
         (["--task", "linear", "--asked", "5"], "--asked 5"),
         (["--task", "linear", "--control", "nowhere.pt"], "nowhere.pt"),
+        (["--task", "linear", "--skip", "luck"], "--skip luck"),
         (["--task", "linear", "--out", "/dev/null/all"], "/dev/null"),
     ],
 )
@@ -125,5 +131,36 @@ def test_what_does_not_fit_is_one_sentence_before_any_work(flags, sentence, tmp_
 
 
 def test_a_shallow_model_has_no_way_step_by_step(tmp_path):
-    with pytest.raises(ProbeError, match="2 blocks"):
-        examine_claim(ClaimConfig(planted(tmp_path, "gradient", blocks=2), "linear"))
+    path = planted(tmp_path, "gradient", blocks=2)
+    record = examine_claim(ClaimConfig(path, "linear", prompts=512, score=256, asked=64, skip=REST))
+    assert "2 blocks" in record.provenance["not_tested"]["trend"]
+    assert not record.provenance["supported"]
+
+
+@pytest.mark.parametrize(("control", "own"), [("delta-rule", "online_gd"), ("linear-attention", "gradient")])
+def test_a_state_is_found_to_be_its_known_iterate(control, own, tmp_path):
+    shipped = Path(__file__).parent.parent / "checkpoints" / f"control-{control}.pt"
+    skipped = ("trend", "matching", "nulls", "known", "influence", "causes")
+    record = examine_claim(ClaimConfig(str(shipped), "linear", prompts=1024, score=256, skip=skipped))
+    table = record.table
+    rows = table[(table["site"] == "state at y") & (table["head"] == "linear")]
+    errors = rows[rows["metric"].str.startswith("error of ")].set_index("metric")["value"]
+    assert errors.pop(f"error of {own}") < 1e-6
+    assert errors.min() > 1e-2
+
+
+def test_a_trained_kind_of_model_is_examined_whole_and_fails_where_it_knows_nothing(tmp_path):
+    """An untrained Mamba goes through every kind of evidence; its states, causes and nulls are all in the report."""
+    path = tmp_path / "fresh.pt"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = ResidualModel(ModelConfig(layout="M3", dim=2, width=16)).eval()
+    about = {"task": "linear", "arch": "mamba", "dim": 2, "context": 6, "seed": 0, "step": 0, "command": ""}
+    checkpoint.save(path, model, about)
+    record = examine_claim(ClaimConfig(str(path), "linear", prompts=512, score=64, asked=32))
+    assert set(record.table["evidence"]) == {*STAGES, "transfer"}
+    assert not record.provenance["supported"]
+    outcomes = {one["name"]: one["outcome"] for one in record.provenance["criteria"]}
+    assert outcomes["gradual fall"] == outcomes["one algorithm"] == "fails"
+    page = save_report(record, tmp_path / "page.html").read_text()
+    assert page.count("<img") == 5

@@ -27,6 +27,9 @@ SHARE = 0.5
 """The share of layers at which an effect must be there."""
 NOTHING = 0.95
 """An error above this is that of knowing nothing."""
+MOVED = 0.02
+"""The slope of the final answer's shift on the head's, above which what a layer answers is used: later steps of an
+iterative algorithm take back most of what was put in early."""
 FIXED_GAIN = 0.5
 """How far heads on a model that learned one fixed w must stay behind, in units of the zero error."""
 
@@ -146,6 +149,15 @@ def _gain(site: str, least: float) -> Callable[[list[Row]], tuple[bool, str]]:
     return test
 
 
+def _used(rows: list[Row]) -> tuple[bool, str]:
+    slopes = _pick(rows, site="stream", head="linear", metric="slope")
+    last = max(int(row["layer"]) for row in slopes)
+    between = [row for row in slopes if 0 < row["layer"] < last]
+    share = sum(row["low"] > MOVED for row in between) / len(between)
+    best = max(between, key=lambda row: float(row["value"]))
+    return share >= SHARE, f"at {share:.0%} of these layers, most at layer {best['layer']}: {_band(best)}"
+
+
 def _leak(rows: list[Row]) -> tuple[bool, str]:
     lowest = min(_pick(rows, site="shuffled_targets", metric="error"), key=lambda row: float(row["value"]))
     return lowest["high"] >= NOTHING, f"the lowest is {lowest['value']:.3f}, at layer {lowest['layer']}"
@@ -181,6 +193,13 @@ RULES: tuple[_Rule, ...] = (
         f"It leaves at most {UNEXPLAINED:.0%} of what the final answer, scaled, leaves unexplained (upper end of the "
         f"band), by at least {FEWEST_STEPS} different steps, none of them backwards.",
         _algorithm,
+    ),
+    _Rule(
+        "used by later blocks",
+        "causes",
+        "Does the final answer move with what the heads read, when the stream at the query is exchanged?",
+        f"A slope above {MOVED} (lower end of the band) at {SHARE:.0%} of the layers between the first and the last.",
+        _used,
     ),
     _Rule(
         "beyond an untrained model",

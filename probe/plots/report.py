@@ -17,7 +17,11 @@ from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
 from probe.plots import style
+from probe.plots.causes import causes_figure
 from probe.plots.evidence import claim_figure
+from probe.plots.influence import draw_influence
+from probe.plots.known import draw_known
+from probe.plots.states import draw_states
 from probe.records import Record, tidy, write_atomically
 
 
@@ -38,6 +42,29 @@ PICTURES: tuple[Picture, ...] = (
         "of the nulls in grey (bands: 95 % by prompt, for all layers at once); every layer's head at every other; how "
         "far the layers' answers are from the closest algorithms' steps, each scaled, beside the final answer scaled; "
         "and which steps these are.",
+    ),
+    Picture(
+        "known",
+        lambda record: draw_known(record.table),
+        "What linear heads read at the query: the answer, w, and what algorithms would hold; what each block wrote of what "
+        "was still missing; and a two-layer head beside the linear one, with both on the untrained model.",
+    ),
+    Picture(
+        "states",
+        lambda record: draw_states(record.table),
+        "What stands inside the blocks after each example: the cosine of w with what heads read of it, beside those that "
+        "algorithms reach; and the errors by site and by target.",
+    ),
+    Picture(
+        "influence",
+        lambda record: draw_influence(record.table),
+        "By how much each example's y moves the answer, beside least squares; and where a Mamba's implicit attention falls.",
+    ),
+    Picture(
+        "causes",
+        lambda record: causes_figure([record]),
+        "What the answer does when the stream or a state is exchanged for that of other examples, when it is steered along "
+        "the heads' directions, when blocks are skipped, repeated or exchanged, and when parts of a block are switched off.",
     ),
 )
 

@@ -29,6 +29,13 @@ def nulls(site: str, gain: float) -> list[dict[str, Any]]:
     ]
 
 
+def used(slope: float) -> list[dict[str, Any]]:
+    return [
+        row("m", "causes", "slope", slope, slope - 0.01, slope + 0.01, site="stream", head="linear", layer=layer)
+        for layer in range(5)
+    ]
+
+
 def leak(error: float) -> list[dict[str, Any]]:
     return [row("m", "nulls", "error", error, error - 0.02, error + 0.02, site="shuffled_targets", layer=2)]
 
@@ -43,6 +50,7 @@ GOOD = [
     *matching([0, 1, 2, 3, 4], 0.05),
     *nulls("untrained", 0.8),
     *nulls("fixed_function", 0.9),
+    *used(0.3),
     *leak(1.0),
     *inputs(1.0),
 ]
@@ -72,6 +80,7 @@ WORSE: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "two steps": ("one algorithm", matching([0, 0, 0, 1, 1], 0.05)),
     "no gain": ("beyond an untrained model", nulls("untrained", 0.05)),
     "little selectivity": ("beyond one fixed function", nulls("fixed_function", 0.55)),
+    "an answer that is not used": ("used by later blocks", used(0.025)),
     "a leak": ("no leak between prompts", leak(0.9)),
     "telling inputs": ("inputs alone", inputs(0.9)),
 }
