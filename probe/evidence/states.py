@@ -130,7 +130,8 @@ def states_rows(found: States, model: str, head: str = "linear") -> list[dict[st
         head: what to call these heads: those on an untrained model's sites go by another name.
     """
     rows = [each for one in found.sites for each in _site_rows(one, found.examples[one.site.token], model, head)]
-    for name, cosines in found.references.items():
+    # the same algorithms on the same prompts, whatever model the heads read
+    for name, cosines in found.references.items() if head == "linear" else ():
         mean, (low, high) = cosines.estimate(), cosines.interval()
         for i, count in enumerate(found.examples["y"]):
             values = _at(mean, low, high, i)
