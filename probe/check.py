@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from probe import checkpoint, tasks
+from probe import checkpoint
 from probe.capture import Finding, check_invariants
 from probe.config import CheckConfig
 from probe.randomness import PromptSource
+from probe.subject import task_for
 
 PROMPTS = 8
 TOKENS = 16  # of a language model's prompt
+EXAMPLES = 500  # at most, however many a file says it was trained with
 
 
 def check_checkpoint(config: CheckConfig) -> list[Finding]:
@@ -26,5 +28,5 @@ def check_checkpoint(config: CheckConfig) -> list[Finding]:
         anatomy = found.stream.anatomy
         drawn = source.uniform(min(TOKENS, anatomy.longest or TOKENS))
         return check_invariants(found.stream, (drawn * anatomy.symbols).long())
-    prompts = tasks.make(found.task, found.dim).draw(source, found.context)
+    prompts = task_for(found, found.task, None).draw(source, min(found.context, EXAMPLES))
     return check_invariants(found.stream, prompts.inputs)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,12 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from probe.capture import DescribedModel, NativeModel, huggingface, official
+from probe.capture.saved import are_plain, read_saved
 from probe.config import ModelConfig
 from probe.errors import ProbeError
 from probe.models import ResidualModel
 from probe.records import write_atomically
 
 FORMAT = 1
+INSTEAD = "Give a checkpoint written by probe train."
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,7 @@ def _reader(path: Path) -> Reader | None:
 
 
 def _read_own(path: Path) -> Checkpoint:
-    content = _read(path)
+    content = read_saved(path, INSTEAD)
     if official.are_weights(content):
         raise ProbeError(
             f"{path} was not written by probe train; it looks like the weights of an official run, but no config.yaml "
@@ -158,22 +159,15 @@ def _read_own(path: Path) -> Checkpoint:
         raise ProbeError(
             f"{path} was not written by probe train. Train a checkpoint with probe train, or give another file."
         )
-    weights: dict[str, Tensor] = content.get("weights") or {}
-    text: str = content.get("description") or ""
-    if not _well_formed(weights, text) or _digest(weights, text) != content.get("digest"):
+    weights, text = content.get("weights"), content.get("description")
+    if not are_plain(weights) or not isinstance(text, str) or _digest(weights, text) != content.get("digest"):
         raise ProbeError(f"{path} is damaged: its contents do not match its digest. Copy or train the file anew.")
     _check_finite(path, weights)
-    description = json.loads(text)
+    description = _described(path, text)
     model = _build(path, description, weights)
-    return Checkpoint(
-        path.stem,
-        NativeModel(model),
-        description["task"],
-        int(description.get("dim", model.config.dim)),
-        int(description["context"]),
-        description,
-        content["digest"],
-    )
+    dim = description.get("dim", model.config.dim)
+    stream, digest = NativeModel(model), content["digest"]
+    return Checkpoint(path.stem, stream, description["task"], dim, description["context"], description, digest)
 
 
 def of(
@@ -219,7 +213,7 @@ def load_state(path: str | Path) -> dict[str, Any]:
     """
     if not Path(path).is_file():
         raise ProbeError(f"There is no {path} to resume from. Start the training without --resume.")
-    state = _read(Path(path))
+    state = read_saved(Path(path), "Start the training without --resume.")
     if not isinstance(state, dict) or "step" not in state:
         raise ProbeError(f"{path} is not the state of a training. Start the training without --resume.")
     return state
@@ -243,32 +237,6 @@ def device_named(name: str) -> torch.device:
     return device
 
 
-def _read(path: Path) -> Any:
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise ProbeError(f"{path} cannot be read ({error.strerror}). Check the file and its permissions.") from error
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ProbeError(
-            f"{path} holds something other than plain weights (it may be damaged, or try to run code) and was not "
-            "loaded. Give a checkpoint written by probe train."
-        ) from error
-    except Exception as error:  # torch.load lets many kinds of error escape from a damaged file
-        raise ProbeError(
-            f"{path} is not a checkpoint, or is damaged or truncated. Give a checkpoint written by probe train."
-        ) from error
-
-
-def _well_formed(weights: object, text: object) -> bool:
-    return (
-        isinstance(text, str)
-        and isinstance(weights, dict)
-        and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items())
-    )
-
-
 def _check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
     for key, tensor in weights.items():
         if not bool(torch.isfinite(tensor).all()):
@@ -284,12 +252,30 @@ def _digest(weights: Mapping[str, Tensor], text: str) -> str:
     return digest.hexdigest()
 
 
-def _build(path: Path, description: dict[str, Any], weights: Mapping[str, Tensor]) -> ResidualModel:
+def _described(path: Path, text: str) -> dict[str, Any]:
+    """Returns what a file says of itself, as far as every verb relies on it."""
     try:
-        with torch.random.fork_rng(devices=[]):
+        found = json.loads(text)
+        whole = found["context"], found.get("dim", 1)
+        fits = isinstance(found["task"], str) and all(type(number) is int and number >= 0 for number in whole)
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        fits = False
+    if not fits:
+        raise ProbeError(f"{path} does not say in words of probe what it was trained on. {INSTEAD}")
+    return dict(found)
+
+
+def _build(path: Path, description: Mapping[str, Any], weights: Mapping[str, Tensor]) -> ResidualModel:
+    try:
+        # only the shapes are asked for: a description may be of a model larger than any memory
+        with torch.device("meta"):
             model = ResidualModel(ModelConfig(**description["model"]))
-        model.load_state_dict(weights)
-    except (RuntimeError, TypeError, KeyError) as error:
+        kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+        taken = {name: tensor.to(kinds.get(name, tensor.dtype)) for name, tensor in weights.items()}
+        model.load_state_dict(taken, assign=True)
+    except ProbeError:
+        raise
+    except Exception as error:  # settings of any kind and size fail in many ways
         raise ProbeError(
             f"{path} describes a model that its weights do not fit. It may come from another version of probe; "
             "train it anew."

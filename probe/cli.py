@@ -117,13 +117,15 @@ def _evaluate(config: EvaluateConfig, command: str) -> int:
 
 def _compare(config: CompareConfig, command: str) -> int:
     from probe.compare import compare_models
-    from probe.plots import comparison
+    from probe.language import is_language
+    from probe.plots import comparison, language_comparison
 
     def tell(record: Record) -> str:
         verdict = record.provenance["verdict"]
         return json.dumps({"verdict": verdict}, indent=2) if config.json else "\n".join(verdict)
 
-    return _measure("compare", config, lambda show: compare_models(config, command, show), comparison, tell)
+    draw = language_comparison if is_language(config.task) else comparison
+    return _measure("compare", config, lambda show: compare_models(config, command, show), draw, tell)
 
 
 def _claim(config: ClaimConfig, command: str) -> int:

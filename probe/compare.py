@@ -16,6 +16,7 @@ from probe.checkpoint import Checkpoint
 from probe.config import CompareConfig, FitConfig
 from probe.errors import ProbeError
 from probe.fit import Subject, measure, prepare
+from probe.language import compare_language, is_language
 from probe.records import Record, versions
 from probe.statistics import LayerErrors, log_ratio
 from probe.subject import describe, load_all
@@ -61,6 +62,7 @@ def compare_models(
     context by depth, where a model's error at a depth is that of its last layer no deeper (errors are never
     interpolated between layers); ``reach`` the depth at which the head's error first falls to ``threshold``, as a
     difference. ``low`` and ``high`` bound one cell, ``all_low`` and ``all_high`` all cells of a quantity at once.
+    Language models are compared by `compare_language`.
 
     Args:
         models: checkpoints at hand, taken in place of the files that the config names.
@@ -73,6 +75,8 @@ def compare_models(
         raise ProbeError(
             f"{count} checkpoint{'' if count == 1 else 's'} given, but a comparison needs two. Add another."
         )
+    if is_language(config.task):
+        return compare_language(config, command, report, models)
     models = load_all(config.ckpt, models)
     subjects = prepare(_fit_config(config, "all"), models)
     context = _context(subjects, config)

@@ -210,16 +210,16 @@ class CompareConfig:
     task: str
     """The task with its options."""
     head: Literal["linear", "normed", "lens"] = "linear"
-    """What reads the stream, as for probe fit."""
+    """What reads the stream, as for probe fit; language models are compared by their own answers alone."""
     depth: Literal["blocks", "parameters", "flops"] = "blocks"
     """What is counted up to a layer: the share of blocks (a transformer layer is two), of parameters or of FLOPs."""
     context: int | None = None
     """The number of examples that layers are compared at; by default the largest that every checkpoint was trained
-    with."""
+    with. For language tasks, the most demonstrations, 5 by default."""
     prompts: int = 8192
     """Prompts the heads are fitted on; a quarter as many again choose the penalty."""
     score: int = 2048
-    """Prompts the errors are measured on."""
+    """Prompts the errors are measured on; for language tasks, prompts a task."""
     seed: int = 0
     """Seed of every prompt."""
     dim: int | None = None
@@ -230,6 +230,15 @@ class CompareConfig:
     """cpu, cuda, or auto: a GPU where there is one."""
     kernel: Kernel = "auto"
     """Backend of the models' kernels."""
+    tokenizer: str | None = None
+    """For language tasks: a tokenizer's folder or name, where the checkpoints bring none."""
+    tokens: int = 1
+    """For language tasks: the most tokens that are decoded, up to the end of the line."""
+    match: Matching = "published"
+    """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
+    each category."""
+    data: str | None = None
+    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json, in place of ours."""
     out: str | None = None
     """Stem of the files written: STEM.csv, STEM.json, STEM.png. Default figures/compare-CHECKPOINTS-TASK."""
     json: bool = False
@@ -289,9 +298,10 @@ class PlotConfig:
         "claim",
         "language",
         "language-layers",
+        "language-comparison",
     ] = "layers"
     """Error by layer, error by examples, both as a map, scale and shift by layer, the training curve, what probe
-    evaluate or what probe compare measured, what probe evaluate or what probe fit measured on language tasks."""
+    evaluate or what probe compare measured; what probe evaluate, fit or compare measured on language tasks."""
     depth: Literal["auto", "layer", "depth", "parameters", "flops"] = "auto"
     """The axis of a layer curve."""
     context: int | None = None

@@ -59,7 +59,7 @@ def evaluate_language(
     for study in found:
         counted = {}
         for place, wording in enumerate(study.wordings):
-            counted[wording.name] = _count(study, wording, shown, config)
+            counted[wording.name] = count_right(study, wording, shown, config)
             (report or _silent)(f"{study.checkpoint.name} {wording.name}", place + 1, len(study.wordings))
         rows += _rows(study, counted, config)
     return Record(pd.DataFrame(rows)[[*COLUMNS, *FURTHER]], provenance("language", config, command, found))
@@ -69,7 +69,7 @@ def _silent(stage: str, done: int, total: int) -> None:
     """Reports to nobody."""
 
 
-def _count(study: Study, wording: Wording, contexts: Sequence[int], config: EvaluateConfig) -> Counted:
+def count_right(study: Study, wording: Wording, contexts: Sequence[int], config: EvaluateConfig) -> Counted:
     """Returns which prompts are answered right, where the task has pairs enough."""
     possible = [context for context in contexts if context < len(wording.pool)]
     drawn = [wording.draw(config.seed, "score", number, possible[-1] + 1) for number in range(config.prompts)]
@@ -97,7 +97,7 @@ def _rows(study: Study, counted: dict[str, Counted], config: EvaluateConfig) -> 
         for name, correct in answered.items():
             rows += _of(study, correct.double(), list(counted[name]), config, name, 1, metric)
         if len(counted) > 1 and common:
-            mean = mean_over_tasks([answered[name] for name in common])
+            mean = mean_over_tasks([answered[name].double() for name in common])
             rows += _of(study, mean, contexts, config, MEAN, len(common), metric)
     return rows
 

@@ -7,7 +7,7 @@ from math import sqrt
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from probe.statistics import LayerErrors, MeanBootstrap
@@ -90,6 +90,6 @@ def mean_rows(
         }
 
 
-def mean_over_tasks(correct: Sequence[Bool[Tensor, "prompt context"]]) -> Float[Tensor, "prompt context"]:
+def mean_over_tasks(correct: Sequence[Float[Tensor, "prompt context"]]) -> Float[Tensor, "prompt context"]:
     """Returns the mean over tasks at each prompt number; tasks are independent, so its spread is the mean's own."""
-    return torch.stack([one.double() for one in correct]).mean(0)
+    return torch.stack(list(correct)).mean(0)

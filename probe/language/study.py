@@ -8,7 +8,7 @@ from typing import Any
 
 from probe import checkpoint
 from probe.checkpoint import Checkpoint, device_named
-from probe.config import EvaluateConfig, FitConfig
+from probe.config import CompareConfig, EvaluateConfig, FitConfig
 from probe.errors import ProbeError
 from probe.language.batches import Reader
 from probe.language.original import original_pool
@@ -120,7 +120,9 @@ def choose_counts(text: str, most: int) -> list[int]:
     return chosen
 
 
-def provenance(kind: str, config: EvaluateConfig | FitConfig, command: str, found: Sequence[Study]) -> dict[str, Any]:
+def provenance(
+    kind: str, config: EvaluateConfig | FitConfig | CompareConfig, command: str, found: Sequence[Study]
+) -> dict[str, Any]:
     """Returns what a record needs to be redrawn and rerun: models, tasks, words left, and the published accuracies."""
     return {
         "kind": kind,

@@ -12,6 +12,7 @@ from probe.plots.contexts import context_curve
 from probe.plots.evidence import claim_figure
 from probe.plots.heatmap import heat_map
 from probe.plots.language import language_accuracy
+from probe.plots.language_comparison import language_comparison
 from probe.plots.language_layers import language_curves
 from probe.plots.layers import layer_curve
 from probe.plots.prompting import prompting_curves
@@ -31,6 +32,7 @@ KINDS: dict[str, Callable[[Sequence[Record], View], Figure]] = {
     "claim": claim_figure,
     "language": language_accuracy,
     "language-layers": language_curves,
+    "language-comparison": language_comparison,
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "context_curve",
     "heat_map",
     "language_accuracy",
+    "language_comparison",
     "language_curves",
     "layer_curve",
     "prompting_curves",

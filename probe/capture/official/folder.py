@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from probe.capture.saved import are_plain, read_saved
 from probe.errors import ProbeError
 
 CONFIG = "config.yaml"
@@ -72,16 +71,16 @@ def read_weights(run: Run) -> tuple[dict[str, Tensor], int | None]:
     Raises:
         ProbeError: if the file cannot be read, would have to be executed, or holds no weights.
     """
-    content = _load(run.weights)
+    content = read_saved(run.weights, "Save its model_state_dict alone, with torch.save, or copy it anew.")
     state = content.get("model_state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+    if not state or not are_plain(state):
         raise ProbeError(
             f"{run.weights} holds no weights of an official run (a model_state_dict, or tensors by name). "
             "Give what their train.py saved."
         )
     kept = KEPT.fullmatch(run.weights.name)
     step = content.get("train_step", int(kept[1]) if kept and kept[1].isdigit() else None)
-    return {str(key): value for key, value in state.items()}, step if isinstance(step, int) else None
+    return dict(state), step if isinstance(step, int) else None
 
 
 def are_weights(content: Any) -> bool:
@@ -108,19 +107,3 @@ def _is_weights(name: str) -> bool:
 def _describes_a_model(config: Path) -> bool:
     # other tools write a config.yaml too, and our own checkpoints or a language model may lie beside it
     return config.is_file() and re.search(rb"^\s+family:", config.read_bytes(), re.MULTILINE) is not None
-
-
-def _load(path: Path) -> Any:
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        raise ProbeError(f"{path} cannot be read ({error.strerror}). Check the file and its permissions.") from error
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ProbeError(
-            f"{path} holds more than tensors and plain values (it may be damaged, or try to run code) and was not "
-            "loaded. Save its model_state_dict alone, with torch.save."
-        ) from error
-    except Exception as error:  # torch.load lets many kinds of error escape from a damaged file
-        raise ProbeError(f"{path} is no file of weights, or is damaged or truncated. Copy it anew.") from error

@@ -1,0 +1,69 @@
+"""Reads what torch.save has written, ours and strangers', without executing anything in it."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import torch
+from torch import Tensor
+
+from probe.errors import ProbeError
+
+KINDS = frozenset(
+    {
+        torch.float16, torch.bfloat16, torch.float32, torch.float64,
+        torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+    }
+)  # fmt: skip
+
+
+def read_saved(path: Path, instead: str) -> Any:
+    """Returns what a file holds, tensors and plain values, on the CPU; it takes no more memory than the file is long.
+
+    Args:
+        instead: what a user should do where it cannot be read, a sentence.
+
+    Raises:
+        ProbeError: if it cannot be read, is damaged, or would have to be executed.
+    """
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ProbeError(f"{path} cannot be read ({error.strerror}). Check the file and its permissions.") from error
+    try:
+        if _is_packed(path):
+            raise ProbeError(f"{path} is compressed, or damaged, and was not unpacked. {instead}")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except ProbeError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise ProbeError(
+            f"{path} holds something other than plain weights (it may be damaged, or try to run code) and was not "
+            f"loaded. {instead}"
+        ) from error
+    except Exception as error:  # torch.load lets many kinds of error escape from a damaged file
+        raise ProbeError(f"{path} is no file of weights, or is damaged or truncated. {instead}") from error
+
+
+def are_plain(weights: object) -> TypeGuard[Mapping[str, Tensor]]:
+    """Returns whether a value holds tensors by name, each of numbers that lie on the CPU and in memory of their own."""
+    return isinstance(weights, dict) and all(isinstance(key, str) and _is_plain(weights[key]) for key in weights)
+
+
+def _is_plain(value: object) -> bool:
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+        return False
+    # a view may claim any number of elements of a storage of one
+    return value.dtype in KINDS and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+
+
+def _is_packed(path: Path) -> bool:
+    """Returns whether an archive holds more than it is long: torch.save compresses nothing."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return sum(member.file_size for member in archive.infolist()) > path.stat().st_size
