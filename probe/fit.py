@@ -70,6 +70,17 @@ class Subject:
         """Returns what the model's own decoder makes of a stream, on the CPU."""
         return self.task.answer(self.model.decode(stream)).cpu()
 
+    @torch.no_grad()
+    def alone(self, prompts: Prompts, examples: int) -> tuple[Tensor, Tensor]:
+        """Returns the stream at every later x, each appended alone to so many examples, and the targets there.
+
+        The stream is [layer, batch, query, width], the targets [batch, query].
+        """
+        sequences, targets = append_each(prompts, examples)
+        last = torch.tensor([sequences.shape[2] - 1], device=self.device)
+        stream = capture(self.model, sequences.flatten(0, 1).to(self.device), last).stream[:, :, 0]
+        return stream.unflatten(1, targets.shape), targets
+
     def batches(self, config: FitConfig, purpose: Purpose, count: int) -> Iterator[tuple[range, Prompts, Captured]]:
         """Draws prompts by number, keeps the chosen queries and captures the stream there."""
         for first in range(0, count, config.batch):
@@ -347,15 +358,12 @@ def _calibration_predictions(
     subject: Subject, prompts: Prompts, protocol: Protocol, examples: int
 ) -> tuple[Tensor, Tensor]:
     """Returns lens predictions [layer, batch, fitted + tested] and their targets [batch, fitted + tested]."""
-    sequences, targets = append_each(prompts, examples)
-    batch, asked = targets.shape
-    last = torch.tensor([sequences.shape[2] - 1], device=subject.device)
-    alone = capture(subject.model, sequences.flatten(0, 1).to(subject.device), last)
-    predicted = subject.decode(alone.stream)[:, :, 0, 0].reshape(subject.layers, batch, asked)
+    stream, targets = subject.alone(prompts, examples)
+    predicted = subject.decode(stream)[..., 0]
     if not protocol.in_context:
         return predicted, targets
     inside = prompts.queries[examples - protocol.fitted : examples].to(subject.device)
-    within = capture(subject.model, sequences[:, 0].to(subject.device), inside)
+    within = capture(subject.model, prompts.inputs[:, : 2 * examples + 1].to(subject.device), inside)
     earlier = subject.decode(within.stream)[..., 0]
     there = prompts.targets[:, examples - protocol.fitted : examples, 0]
     return torch.cat([earlier, predicted], dim=-1), torch.cat([there, targets], dim=-1)

@@ -9,11 +9,9 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from probe.capture import capture
 from probe.fit import Subject
 from probe.learners import Examples
 from probe.randomness import PromptSource, Purpose
-from probe.tasks.prompts import append_each
 
 Reading = Callable[[Float[Tensor, "layer row width"]], Float[Tensor, "layer row"]]
 """Turns the stream at the query tokens into answers."""
@@ -59,11 +57,9 @@ def ask(
     for first in range(0, count, batch):
         numbers = range(first, min(first + batch, count))
         prompts = subject.task.draw(PromptSource(seed, purpose, numbers), examples + queries - 1)
-        sequences, _ = append_each(prompts, examples)
-        last = torch.tensor([sequences.shape[2] - 1], device=subject.device)
-        stream = capture(subject.model, sequences.flatten(0, 1).to(subject.device), last).stream[:, :, 0]
+        stream, _ = subject.alone(prompts, examples)
         for name, reading in readings.items():
-            parts[name].append(reading(stream).cpu().double().reshape(-1, len(numbers), queries))
+            parts[name].append(reading(stream.flatten(1, 2)).cpu().double().reshape(-1, len(numbers), queries))
         xs.append(prompts.x)
         ys.append(prompts.y)
     x, y = torch.cat(xs), torch.cat(ys)

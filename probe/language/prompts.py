@@ -48,8 +48,18 @@ class Wording:
         return f"{shown}example:{self.space}{query.input}->"
 
     def answer(self, pair: Pair, tokenizer: Tokenizer) -> int:
-        """Returns the first token of a pair's answer."""
-        return continuation(self.space + pair.answer, tokenizer)[0]
+        """Returns the first token of a pair's answer.
+
+        Raises:
+            ProbeError: if the tokenizer makes none of it.
+        """
+        tokens = continuation(self.space + pair.answer, tokenizer)
+        if not tokens:
+            raise ProbeError(
+                f"The tokenizer makes no token of {pair.answer!r}, an answer of {self.name}. Choose other tasks, or "
+                "another tokenizer."
+            )
+        return tokens[0]
 
     def draw(self, seed: int, purpose: Purpose, number: int, count: int) -> list[Pair]:
         """Returns distinct pairs for prompt n, the query first; fewer are the first of more."""

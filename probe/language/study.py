@@ -43,10 +43,15 @@ class Study:
         """Returns a prompt's tokens.
 
         Raises:
-            ProbeError: if the model has positions for fewer.
+            ProbeError: if the model has positions for fewer, or knows other tokens.
         """
         tokens = self.reader.tokenizer.encode(wording.text(demonstrations, query))
-        longest = self.reader.stream.anatomy.longest
+        longest, symbols = self.reader.stream.anatomy.longest, self.reader.stream.anatomy.symbols
+        if not tokens or max(tokens) >= symbols:
+            raise ProbeError(
+                f"The tokenizer makes {f'the token {max(tokens)}' if tokens else 'no token'} of a prompt of "
+                f"{wording.name}, but {self.checkpoint.name} knows {symbols}. Name its own with --tokenizer."
+            )
         if longest and len(tokens) > longest:
             raise ProbeError(
                 f"{len(demonstrations)} demonstrations of {wording.name} take {len(tokens)} tokens, but "

@@ -14,6 +14,7 @@ from torch import nn
 from probe.capture.huggingface import official
 from probe.capture.huggingface.library import first_line, hub, quiet, transformers, unreadable
 from probe.capture.huggingface.model import HuggingFaceModel
+from probe.capture.huggingface.sizes import check_settings, check_size
 from probe.errors import ProbeError
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -47,7 +48,16 @@ def read(path: Path) -> HuggingFaceModel:
     transformers()
     place = locate(path)
     model = _load_gguf(place) if _is_gguf(place) else _load_folder(place)
-    return HuggingFaceModel(model.eval().requires_grad_(False), str(path))
+    try:
+        found = HuggingFaceModel(model.eval().requires_grad_(False), str(path))
+        # the library's advice on its slow paths comes with the first pass, and only with that
+        with quiet(), torch.no_grad():
+            found.run(torch.zeros(1, 2, dtype=torch.long))
+        return found
+    except ProbeError:
+        raise
+    except Exception as error:  # settings that no weight contradicts, and that make no model all the same
+        raise unreadable(place, error) from error
 
 
 def locate(path: Path, weights: bool = True) -> Path:
@@ -101,10 +111,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ProbeError(f"{path} cannot be read as JSON ({first_line(error)}). Copy the file anew.") from error
     if not isinstance(config, dict):
         raise ProbeError(f"{path} holds no settings by name, but a model's were needed. Copy the file anew.")
+    check_settings(path, config)
     return config
 
 
@@ -117,9 +128,9 @@ def check_files(folder: Path) -> None:
         if index.is_file():
             try:
                 files = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                missing = [file for file in files if not (folder / file).is_file()]
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise ProbeError(f"{index} cannot be read as an index of weights. Copy the file anew.") from error
-            missing = [file for file in files if not (folder / file).is_file()]
             if missing:
                 raise ProbeError(
                     f"{folder} lacks {', '.join(missing[:3])}, {len(missing)} of the {len(files)} files of weights "
@@ -140,12 +151,13 @@ def _load_folder(folder: Path) -> nn.Module:
         return official.load(folder, config)
     _check_kind(folder, config)
     check_files(folder)
+    check_size(folder)
     return _load(folder)
 
 
 def _check_kind(folder: Path, config: dict[str, Any]) -> None:
     kind, library = config.get("model_type"), transformers()
-    if not kind:
+    if not kind or not isinstance(kind, str):
         raise ProbeError(
             f"{folder / 'config.json'} names no model_type, and is no folder of the package mamba_ssm either. Give a "
             "folder that transformers or mamba_ssm has written."
@@ -156,8 +168,8 @@ def _check_kind(folder: Path, config: dict[str, Any]) -> None:
             f"{folder} holds a {kind}, which transformers {library.__version__} does not know{code}. Give another "
             "model, or install a version that knows it."
         )
-    if config.get("quantization_config"):
-        method = config["quantization_config"].get("quant_method", "some method")
+    if quantised := config.get("quantization_config"):
+        method = quantised.get("quant_method", "some method") if isinstance(quantised, dict) else "some method"
         raise ProbeError(
             f"{folder} is quantised ({method}), but the stream is read from full weights. Give the folder from "
             "before it was quantised."

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from probe.capture.huggingface.library import first_line, quiet, transformers, unreadable
+from probe.capture.huggingface.sizes import check_settings
+from probe.capture.saved import are_plain, read_saved
 from probe.errors import ProbeError
 
 
@@ -74,20 +76,36 @@ def load(folder: Path, config: Mapping[str, Any]) -> nn.Module:
         ProbeError: if it is built from what transformers cannot run, or its weights do not fit.
     """
     _check(folder, config)
-    settings = _settings(folder, config)
-    weights = _weights(folder)
-    name = settings.pop("model_type")
     library = transformers()
+    weights = _weights(folder)
     try:
-        with quiet(), torch.random.fork_rng(devices=[]):
-            model = library.AutoModelForCausalLM.from_config(library.AutoConfig.for_model(name, **settings))
+        settings = _settings(folder, config)
+        check_settings(folder / "config.json", settings)
+        name = settings.pop("model_type")
+        needed = library.AutoConfig.for_model(name, **settings)
+        with torch.device("meta"):
+            # settings may be of a model larger than any memory
+            shapes = {key: value.shape for key, value in _build(needed).state_dict().items()}
+        for key in [*shapes, *weights]:
+            there, asked = weights[key].shape if key in weights else None, shapes.get(key)
+            if there != asked:
+                raise ValueError(f"{key}: {asked and list(asked)} needed, {there and list(there)} given")
+        model = _build(needed)
         model.float().load_state_dict(weights)
+    except ProbeError:
+        raise
     except Exception as error:  # settings and weights that contradict each other fail in many ways
         raise ProbeError(
             f"The weights of {folder} do not fit its config.json ({first_line(error)}). Copy the whole folder."
         ) from error
     loaded: nn.Module = model
     return loaded
+
+
+def _build(config: Any) -> Any:
+    """Returns a model with random weights, which leave no trace on other random numbers."""
+    with quiet(), torch.random.fork_rng(devices=[]):
+        return transformers().AutoModelForCausalLM.from_config(config)
 
 
 def _check(folder: Path, config: Mapping[str, Any]) -> None:
@@ -107,7 +125,7 @@ def _check(folder: Path, config: Mapping[str, Any]) -> None:
 def _settings(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what transformers needs to build the model."""
     given = dict(config.get("ssm_cfg") or {})
-    layer = given.get("layer", "Mamba1")
+    layer = str(given.get("layer", "Mamba1"))
     if layer not in KINDS:
         raise ProbeError(
             f"{folder} is a mamba_ssm model of {layer} blocks, but only those of {' or '.join(KINDS)} can be read. "
@@ -145,15 +163,17 @@ def _weights(folder: Path) -> dict[str, Tensor]:
     return {name: tensor.float() for name, tensor in renamed.items()}
 
 
-def _read(folder: Path) -> dict[str, Tensor]:
+def _read(folder: Path) -> Mapping[str, Tensor]:
     from safetensors.torch import load_file
 
     safe = folder / "model.safetensors"
     path = safe if safe.is_file() else folder / "pytorch_model.bin"
     try:
-        weights = load_file(path) if path == safe else torch.load(path, map_location="cpu", weights_only=True)
+        weights = load_file(path) if path == safe else read_saved(path, "Copy it anew.")
+    except ProbeError:
+        raise
     except Exception as error:  # what reads the files lets many kinds of error escape
         raise unreadable(path, error) from error
-    if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
+    if not are_plain(weights):
         raise ProbeError(f"{path} holds something other than weights by name. Copy the file anew.")
     return weights

@@ -33,10 +33,15 @@ def tokenizer_of(name: str, override: str | None = None) -> Any:
         folder, options = file.parent, {"gguf_file": file.name}
     try:
         with quiet():
-            return library.AutoTokenizer.from_pretrained(
+            tokenizer = library.AutoTokenizer.from_pretrained(
                 folder, trust_remote_code=False, local_files_only=True, **options
             )
-    except Exception as error:  # many kinds: an unknown class, a damaged vocabulary
+            # some settings tell only when they are used
+            tokenizer.decode(tokenizer.encode("a->b"))
+            return tokenizer
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # many kinds: an unknown class, a damaged vocabulary, what the library calls a panic
         raise ProbeError(
             f"The tokenizer of {override or name} could not be read ({first_line(error)}). Name a folder or model "
             "that has one."
