@@ -4,8 +4,12 @@
 class ProbeError(Exception):
     """Reports a user's mistake in one sentence: what was given, what was needed, what to do.
 
-    The command line prints it to stderr and exits with code 2, without a traceback.
+    The command line prints it to stderr and exits with code 2, without a traceback. Names in it may come from
+    strangers' files: what a terminal would obey or break a line at is replaced.
     """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("".join(letter if letter.isprintable() else "?" for letter in sentence))
 
 
 def suggest(given: str, known: list[str]) -> str:

@@ -6,11 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from probe.cli import main
 from probe.compare import _layer_at, compare_models, verdicts
-from probe.config import CompareConfig, FitConfig
+from probe.config import CompareConfig, EvaluateConfig, FitConfig
 from probe.errors import ProbeError
+from probe.evaluate import evaluate_models
 from probe.fit import fit_heads
-from probe.records import Record
+from probe.records import Record, load
 
 
 @pytest.fixture
@@ -68,6 +70,29 @@ def test_every_axis_of_depth_ends_at_one(config: CompareConfig) -> None:
             assert model["depths"][-1] == 1
             assert model["depths"] == sorted(model["depths"])
             assert len(model["depths"]) == len(model["errors"])
+
+
+def test_two_runs_of_official_code_are_compared_as_ours_are(tmp_path: Path) -> None:
+    fixtures = Path(__file__).parent / "capture" / "official" / "fixtures"
+    paths = [str(fixtures / name) for name in ("grazzi-gpt2", "grazzi-mamba")]
+    out = tmp_path / "compared"
+    assert (
+        main(["compare", "--ckpt", *paths, "--task", "linear", "--prompts", "64", "--score", "32", "--out", str(out)])
+        == 0
+    )
+    assert out.with_suffix(".png").stat().st_size > 0
+    record = load(f"{out}.csv")
+    table = record.table
+    assert set(table["model"]) == {"grazzi-gpt2"}
+    assert set(table["other"]) == {"grazzi-mamba"}
+    assert sorted(table[table["quantity"] == "own"]["context"]) == [0, 1, 2, 3]
+    # the errors are those of the models as their readers give them
+    alone = evaluate_models(EvaluateConfig(ckpt=tuple(paths), task="linear", prompts=32, learner=("none",))).table
+    for name, column in (("grazzi-gpt2", "error"), ("grazzi-mamba", "other_error")):
+        expected = alone[(alone["model"] == name) & (alone["head"] == "model")].set_index("context")["error"]
+        own = table[table["quantity"] == "own"].set_index("context")[column]
+        assert own.tolist() == pytest.approx([expected[context] for context in own.index], rel=1e-5)
+    assert "grazzi-gpt2" in record.provenance["verdict"][0]
 
 
 def pair(ratio: float, low: float, high: float, reach: tuple[float, float, float]) -> pd.DataFrame:
