@@ -33,7 +33,7 @@ def original_pool(folder: str | Path, name: str) -> Pool:
         raise ProbeError(f"There is no {places[0]}. Give --data the folder that holds {task.category}/{name}.json.")
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ProbeError(f"{path} cannot be read as JSON. Copy it anew.") from error
     if not isinstance(found, dict) or not all(isinstance(answer, str) for answer in found.values()):
         raise ProbeError(f"{path} does not hold inputs and answers. Give the folder of the original word pairs.")

@@ -1,4 +1,4 @@
-"""Claims: language models are shown the same words, differences are those of probe evaluate, and words fit the bands."""
+"""Claims: models are shown the same words, differences are those of probe evaluate, and words fit the bands."""
 
 from dataclasses import replace
 
@@ -140,5 +140,5 @@ def test_the_picture_draws_what_the_record_holds_and_redraws_to_the_byte(record,
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     with pytest.raises(ProbeError, match="No task was compared at 3 demonstrations"):
         language_comparison([record], View(context=3))
-    with pytest.raises(ProbeError, match="Give its .csv"):
+    with pytest.raises(ProbeError, match=r"Give its \.csv"):
         language_comparison([record, record])

@@ -1,4 +1,4 @@
-"""Settings that would ask for more time and memory than a folder's weights can be worth are refused before any is taken."""
+"""Refuses settings that ask for more time and memory than the weights beside them can be worth, before any is taken."""
 
 from __future__ import annotations
 
