@@ -79,7 +79,7 @@ class Subject:
         sequences, targets = append_each(prompts, examples)
         last = torch.tensor([sequences.shape[2] - 1], device=self.device)
         stream = capture(self.model, sequences.flatten(0, 1).to(self.device), last).stream[:, :, 0]
-        return stream.unflatten(1, targets.shape), targets
+        return stream.reshape(len(stream), *targets.shape, -1), targets
 
     def batches(self, config: FitConfig, purpose: Purpose, count: int) -> Iterator[tuple[range, Prompts, Captured]]:
         """Draws prompts by number, keeps the chosen queries and captures the stream there."""

@@ -52,6 +52,8 @@ def compare_language(
     asked = _evaluation(config)
     shown = choose_counts(asked.index, DEMONSTRATIONS if config.context is None else config.context)
     found = share_words(studies(asked, models, tokenizer))
+    for study in found:
+        study.check_reach(shown, config.seed)
     counted: list[dict[str, Counted]] = []
     for study in found:
         counted.append({})
@@ -163,8 +165,9 @@ def _rows(a: dict[str, Counted], b: dict[str, Counted], seed: int) -> Iterator[d
         for name, (first, second) in right.items():
             yield from _task_rows(first, second, list(a[name]), seed, {"metric": metric, "task": name, "tasks": 1})
         if len(right) > 1:
-            means = (mean_over_tasks([right[name][side] for name in common]) for side in (0, 1))
-            yield from _task_rows(*means, contexts, seed, {"metric": metric, "task": MEAN, "tasks": len(common)})
+            first, second = (mean_over_tasks([right[name][side] for name in common]) for side in (0, 1))
+            labels = {"metric": metric, "task": MEAN, "tasks": len(common)}
+            yield from _task_rows(first, second, contexts, seed, labels)
 
 
 def _task_rows(

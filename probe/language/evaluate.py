@@ -55,6 +55,8 @@ def evaluate_language(
         raise ProbeError(f"--tokens {config.tokens} was given, but at least one is decoded. Give a positive number.")
     shown = choose_counts(config.index, DEMONSTRATIONS if config.context is None else config.context)
     found = studies(config, models, tokenizer)
+    for study in found:
+        study.check_reach(shown, config.seed)
     rows: list[dict[str, Any]] = []
     for study in found:
         counted = {}

@@ -39,6 +39,18 @@ class Study:
         """Returns how answers are compared: as asked, or as the paper does it for such a task."""
         return wording.task.match if asked == "published" else asked  # type: ignore[return-value]
 
+    def check_reach(self, contexts: Sequence[int], seed: int) -> None:
+        """Raises `ProbeError`, before any work, where a task has too few pairs or too long prompts."""
+        for wording in self.wordings:
+            possible = [context for context in contexts if context < len(wording.pool)]
+            if not possible:
+                raise ProbeError(
+                    f"{min(contexts)} demonstrations of {wording.name} were asked for, but the tokenizer of "
+                    f"{self.checkpoint.name} keeps {len(wording.pool)} pairs. Ask for fewer, or leave the task out."
+                )
+            pairs = wording.draw(seed, "score", 0, max(possible) + 1)
+            self.encode(wording, pairs[1:], pairs[0])
+
     def encode(self, wording: Wording, demonstrations: Sequence[Pair], query: Pair) -> list[int]:
         """Returns a prompt's tokens.
 

@@ -64,9 +64,9 @@ def _readers(records: Sequence[Record]) -> list[Reader]:
         raise ProbeError("No record was given, but a picture of language tasks needs one. Give that of evaluate.")
     found: list[Reader] = []
     for record in records:
-        if not {"task", "metric", "value"} <= set(record.table.columns) or record.table["layer"].nunique() > len(
-            record.table["model"].unique()
-        ):
+        if not {"task", "metric", "value", "layer"} <= set(record.table.columns) or record.table[
+            "layer"
+        ].nunique() > len(record.table["model"].unique()):
             kind = record.provenance.get("kind", "another kind")
             raise ProbeError(
                 f"A record of {kind} was given, but a picture of language tasks needs one of evaluate on such tasks. "

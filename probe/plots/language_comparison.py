@@ -62,8 +62,7 @@ def _context(table: pd.DataFrame, asked: int | None) -> int:
 
 def _what(table: pd.DataFrame) -> str:
     means = table[table["task"] == MEAN]
-    many = 1 if means.empty else int(means["tasks"].max())
-    return "difference of accuracies" + (f", mean of {style.count(many, 'task')}" if len(means) else "")
+    return "difference" if means.empty else f"difference, mean of {style.count(int(means['tasks'].max()), 'task')}"
 
 
 def _draw_demonstrations(axes: Axes, rows: pd.DataFrame, tasks: Sequence[str], name: str, colour: str) -> None:

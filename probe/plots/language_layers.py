@@ -79,7 +79,8 @@ def _read(records: Sequence[Record]) -> pd.DataFrame:
         raise ProbeError("No record was given, but a picture of language tasks needs one. Give that of fit.")
     tables = []
     for place, record in enumerate(records):
-        if not {"task", "metric", "value"} <= set(record.table.columns) or record.table.empty:
+        columns = {"task", "metric", "value", "layer", "head"}
+        if not columns <= set(record.table.columns) or not any(len(_rows(record.table, *one[:2])) for one in PANELS):
             kind = record.provenance.get("kind", "another kind")
             raise ProbeError(
                 f"A record of {kind} was given, but a picture of language tasks by layer needs one of fit on such "

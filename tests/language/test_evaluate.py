@@ -113,6 +113,30 @@ def test_what_does_not_fit_is_refused_with_a_sentence(knowing, tokenizer, change
         evaluate_language(replace(CONFIG, **change), models=[knowing], tokenizer=tokenizer)
 
 
+def test_what_no_prompt_can_hold_is_refused_before_any_pass(language, tokenizer, monkeypatch):
+    stub = language.stub(tokenizer)
+    stub.anatomy = replace(stub.anatomy, longest=60)
+    few = EvaluateConfig(ckpt=(), task="antonyms", prompts=32, context=40)
+    with pytest.raises(ProbeError, match=r"demonstrations of antonyms take \d+ tokens, but toy has positions for 60"):
+        evaluate_language(few, models=[language.checkpoint(stub)], tokenizer=tokenizer)
+    with pytest.raises(ProbeError, match=r"30 demonstrations of to_upper were asked for, .* keeps 26 pairs"):
+        evaluate_language(
+            replace(few, task="to_upper", index="30"), models=[language.checkpoint(stub)], tokenizer=tokenizer
+        )
+    assert not stub.seen
+
+
+def test_a_tokenizer_of_another_model_is_named(language, tokenizer):
+    stub = language.stub(tokenizer)
+    stub.anatomy = replace(stub.anatomy, symbols=3)
+    with pytest.raises(ProbeError, match=r"makes the token \d+ of a prompt of to_upper, but toy knows 3\."):
+        evaluate_language(
+            EvaluateConfig(ckpt=(), task="to_upper", prompts=32, context=1),
+            models=[language.checkpoint(stub)],
+            tokenizer=tokenizer,
+        )
+
+
 def test_a_model_of_vectors_is_refused(language, tokenizer):
     found = language.checkpoint(NativeModel(ResidualModel(ModelConfig("F1", dim=2, width=8))))
     with pytest.raises(ProbeError, match="reads vectors"):

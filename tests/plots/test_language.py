@@ -104,3 +104,10 @@ def test_pictures_repeat_to_the_byte_and_refuse_what_does_not_fit(draw, record, 
         draw([record], View(context=3))
     with pytest.raises(ProbeError, match="no use"):
         draw([record], View(heads=("lens",)))
+
+
+def test_a_record_of_another_verb_is_refused_by_every_picture_of_language():
+    compared = Record(pd.DataFrame([{"task": "a", "metric": "accuracy", "value": 0.5, "difference": 0.1}]), {})
+    for draw, other in ((language_accuracy, compared), (language_curves, compared), (language_curves, evaluated())):
+        with pytest.raises(ProbeError, match=r"Give its \.csv"):
+            draw([other])

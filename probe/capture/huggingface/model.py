@@ -47,6 +47,8 @@ class HuggingFaceModel:
         self.kind = str(self.config.model_type)
         self.width = int(self.config.hidden_size)
         self._longest = int(self.config.max_position_embeddings) if self.kind in POSITIONS else 0
+        # a setting of RWKV's alone, whatever else a config.json says
+        self._every = int(self.config.rescale_every or 0) if self.kind == "rwkv" else 0
         self._find(name)
         self.anatomy = self._describe()
 
@@ -148,13 +150,13 @@ class HuggingFaceModel:
 
     def _reader(self, block: int) -> Callable[[Any], Tensor]:
         """Returns what reads the stream from what enters or leaves a block."""
-        if not getattr(self.config, "rescale_every", 0):
+        if not self._every:
             return _stream
         return lambda seen: _stream(seen) * self._divisor(block)
 
     def _writer(self, block: int) -> Callable[[Any, Tensor], Any]:
         """Returns what puts a stream back where `_reader` reads it."""
-        if not getattr(self.config, "rescale_every", 0):
+        if not self._every:
             return put_first
         return lambda seen, stream: put_first(seen, stream / self._divisor(block))
 
@@ -164,8 +166,7 @@ class HuggingFaceModel:
         In evaluation transformers halves it every few blocks, against overflow in half precision, and divides what
         later blocks write likewise: a power of two, so that multiplying brings the stream back to the bit.
         """
-        every = getattr(self.config, "rescale_every", 0)
-        return 1 if self.model.training or not every else 2 ** (blocks // every)
+        return 1 if self.model.training or not self._every else 2 ** (blocks // self._every)
 
 
 def _stream(seen: Any) -> Tensor:

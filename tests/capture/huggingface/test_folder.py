@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -63,8 +64,8 @@ def test_half_precision_is_brought_to_float32(saved, tiny, tokens):
 
 def test_code_in_a_folder_is_not_run(saved, tmp_path):
     folder = saved("gpt2")
-    _, path = as_pickle(folder)
-    torch.save({"weight": Malicious(tmp_path / "it-ran")}, path)
+    weights, path = as_pickle(folder)
+    torch.save(weights | {"weight": Malicious(tmp_path / "it-ran")}, path)
     with pytest.raises(ProbeError, match="other than plain weights"):
         read(folder)
     (folder / "modeling.py").write_text(f"open({str(tmp_path / 'it-ran')!r}, 'w')")
@@ -112,8 +113,15 @@ def _forget_a_weight(folder):
         (_change(n_layer=4), r"lacks 12 of the model's weights \(transformer\.h\.3\.attn\.c_attn\.bias\)"),
         (_change(n_layer=2), r"holds weights of block 2 \(.*\), but its config\.json has 2 blocks"),
         (_change(n_layer="three"), "could not be read as a causal language model"),
+        (_change(n_layer=10**9), r"config\.json gives n_layer as 1000000000, but at most 1024 can be read"),
+        (_change(text_config={"chunk_size": 10**6}), "gives chunk_size as 1000000"),
+        (_change(vocab_size=10**9), r"describes a model of \d+ numbers, but the files beside it hold \d+ bytes"),
+        (_change(quantization_config="yes"), r"is quantised \(some method\)"),
+        (_change(model_type=["gpt2"]), "names no model_type"),
+        (_change(n_head=5), "could not be read as a causal language model"),
+        (_write("config.json", "[" * 100_000), r"config\.json cannot be read as JSON"),
         (_drop("model.safetensors"), "holds no weights"),
-        (_truncate, "could not be read as a causal language model"),
+        (_truncate, r"describes a model of \d+ numbers, but the files beside it hold 2000 bytes"),
         (_forget_a_weight, r"lacks 1 of the model's weights \(transformer\.h\.1\.attn\.c_proj\.weight\)"),
     ],
 )
@@ -140,9 +148,18 @@ def test_a_missing_file_of_several_is_named(saved):
     next(folder.glob("model-00002-*")).unlink()
     with pytest.raises(ProbeError, match=r"lacks model-00002-of-.*\.safetensors, 1 of the .* files"):
         read(folder)
-    (folder / "model.safetensors.index.json").write_text("{}")
-    with pytest.raises(ProbeError, match="cannot be read as an index of weights"):
-        read(folder)
+    for text in ("{}", '{"weight_map": {"a": 3}}', '{"weight_map": {"a": ["b"]}}', "[" * 100_000):
+        (folder / "model.safetensors.index.json").write_text(text)
+        with pytest.raises(ProbeError, match="cannot be read as an index of weights"):
+            read(folder)
+
+
+def test_the_library_gives_no_advice_on_slow_paths(saved):
+    # what the library says once it says to a process that has not heard it yet
+    program = "import sys, torch; from pathlib import Path; from probe.capture.huggingface import read; "
+    program += f"model = read(Path({str(saved("mamba"))!r})); model.run(torch.ones(1, 3, dtype=torch.long))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_model_that_cannot_be_fetched_gets_one_sentence():

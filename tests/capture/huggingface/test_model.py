@@ -236,3 +236,8 @@ def test_a_model_without_its_weights_is_refused():
         model: nn.Module = AutoModelForCausalLM.from_config(AutoConfig.for_model("gpt2", n_embd=8, n_head=2, n_layer=1))
     with pytest.raises(ProbeError, match="on the meta device"):
         HuggingFaceModel(model)
+
+
+def test_a_setting_of_another_family_changes_nothing(tiny, tokens):
+    model = HuggingFaceModel(tiny("mamba", rescale_every=1))
+    assert all(finding.held for finding in check_invariants(model, tokens))

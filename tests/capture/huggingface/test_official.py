@@ -82,6 +82,10 @@ def test_a_tied_read_out_may_be_left_out(tmp_path, tokens):
         ({"n_layer": 4}, "do not fit its config.json"),
         ({"n_layer": 2}, "do not fit its config.json"),
         ({"vocab_size": 60}, "do not fit its config.json"),
+        ({"vocab_size": 10**9}, r"do not fit its config\.json \(backbone\.embeddings\.weight: "),
+        ({"d_model": "wide"}, "do not fit its config.json"),
+        ({"ssm_cfg": [1]}, "do not fit its config.json"),
+        ({"n_layer": 10**9}, "gives n_layer as 1000000000"),
     ],
 )
 def test_what_it_cannot_be_read_as_gets_one_sentence(tmp_path, settings, sentence):
