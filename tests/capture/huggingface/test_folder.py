@@ -157,7 +157,7 @@ def test_a_missing_file_of_several_is_named(saved):
 def test_the_library_gives_no_advice_on_slow_paths(saved):
     # what the library says once it says to a process that has not heard it yet
     program = "import sys, torch; from pathlib import Path; from probe.capture.huggingface import read; "
-    program += f"model = read(Path({str(saved("mamba"))!r})); model.run(torch.ones(1, 3, dtype=torch.long))"
+    program += f"model = read(Path({str(saved('mamba'))!r})); model.run(torch.ones(1, 3, dtype=torch.long))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
