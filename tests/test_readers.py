@@ -1,0 +1,458 @@
+"""Claims: whatever becomes of a file, its reader reads it or refuses it in one sentence, soon, in little memory.
+
+Every reader of strangers' files is given many mutants of a good one: bytes flipped, cut and put in, settings replaced
+by others of the wrong kind and size, pickles changed within sound archives. What is read is also run, as probe check
+or probe evaluate run it. PROBE_MUTANTS=3000 asks for more of them than every test run makes.
+"""
+
+import copy
+import json
+import os
+import random
+import resource
+import signal
+import struct
+import sys
+import traceback
+import warnings
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from probe import checkpoint
+from probe.check import check_checkpoint
+from probe.config import CheckConfig, EvaluateConfig, ModelConfig
+from probe.errors import ProbeError
+from probe.language.evaluate import evaluate_language
+from probe.models import ResidualModel
+
+FIXTURES = Path(__file__).parent / "capture" / "official" / "fixtures"
+MUTANTS = int(os.environ.get("PROBE_MUTANTS", "6"))
+SECONDS = 30
+MEGABYTES = 400
+FORBIDDEN = ("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect")
+ODD = [
+    None, True, False, 0, -1, 1, 2, 3, 7, 65, 10**6, 10**9, 10**18, 0.5, -2.5, 1e308, float("inf"), "", "x", "1",
+    "a" * 300, "../../etc/passwd", "/dev/zero", "é\u0000\n",
+    [], [[]], [1, 2], {}, {"a": 1}, [None] * 50, "linear", "M9", "bfloat16", "llama",
+]  # fmt: skip
+watched = {"on": False, "seen": []}
+
+
+def _audit(event, arguments):
+    if watched["on"] and event.startswith(FORBIDDEN):
+        watched["seen"].append(event)
+
+
+sys.addaudithook(_audit)
+
+
+class Late(BaseException):
+    """Raised where a reader takes too long."""
+
+
+def _late(number, frame):
+    raise Late
+
+
+def places_in(value, path=()):
+    """Yields the way to every part of nested dictionaries and lists."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in items:
+        yield (*path, key)
+        yield from places_in(part, (*path, key))
+
+
+def changed(value, draw):
+    """Returns settings of which one to three were replaced, removed, renamed or copied elsewhere."""
+    value = copy.deepcopy(value)
+    for _ in range(draw.choice([1, 1, 1, 2, 3])):
+        places = list(places_in(value))
+        if not places:
+            return draw.choice(ODD)
+        *way, key = draw.choice(places)
+        holder = value
+        for step in way:
+            holder = holder[step]
+        action = draw.choice(["replace", "replace", "replace", "remove", "rename", "copy", "scale"])
+        if action == "remove":
+            del holder[key]
+        elif action == "rename" and isinstance(holder, dict):
+            holder[f"{key}_"] = holder.pop(key)
+        elif action == "scale" and type(holder[key]) in (int, float):
+            holder[key] = draw.choice([-holder[key], holder[key] * 1000, holder[key] + 1, holder[key] - 1])
+        elif action == "copy":
+            source = value
+            for step in draw.choice(places):
+                if not isinstance(source, dict | list) or (isinstance(source, list) and step >= len(source)):
+                    break
+                source = source[step] if isinstance(source, list) else source.get(step)
+            holder[key] = copy.deepcopy(source)
+        else:
+            holder[key] = draw.choice(ODD)
+    return value
+
+
+def garbled(data, draw, within=None):
+    """Returns bytes of which a few were flipped, replaced, cut, doubled or put in, early ones more often."""
+    data = bytearray(data)
+    for _ in range(draw.choice([1, 1, 2, 4, 16])):
+        end = max(1, min(len(data), within or len(data)))
+        place = int(end * draw.random() ** draw.choice([1, 1, 3]))
+        place = min(place, max(0, len(data) - 1))
+        action = draw.choice(["flip", "flip", "set", "cut", "drop", "double", "insert", "number"])
+        if not data:
+            return bytes(data)
+        if action == "flip":
+            data[place] ^= 1 << draw.randrange(8)
+        elif action == "set":
+            data[place] = draw.choice([0, 1, 0x7F, 0x80, 0xFF, ord("["), ord('"'), ord(".")])
+        elif action == "cut":
+            del data[draw.choice([place, len(data) - 1 - place // 64]) :]
+        elif action == "drop":
+            del data[place : place + draw.choice([1, 4, 64])]
+        elif action == "double":
+            data[place:place] = data[place : place + draw.choice([1, 8, 64])]
+        elif action == "insert":
+            data[place:place] = draw.choice(
+                [b"\0" * 8, b"\xff" * 8, b"[" * 3000, b'{"a":' * 3000, b"&a [*a]", b"9" * 5000]
+            )
+        else:
+            data[place : place + 8] = struct.pack("<q", draw.choice([0, 1, -1, 2**31, 2**40, 2**62, 10**6]))
+    return bytes(data)
+
+
+def rewritten(path, draw, member="data.pkl"):
+    """Changes the pickle within a torch archive, whose checksums are right again afterwards."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", draw.choice([zipfile.ZIP_STORED] * 3 + [zipfile.ZIP_DEFLATED])) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, garbled(data, draw) if name.endswith(member) else data)
+
+
+def spoil_bytes(name, within=None):
+    def spoil(folder, draw):
+        path = folder / name
+        path.write_bytes(garbled(path.read_bytes(), draw, within))
+
+    return spoil
+
+
+def spoil_archive(name):
+    return lambda folder, draw: rewritten(folder / name, draw)
+
+
+def spoil_json(name):
+    def spoil(folder, draw):
+        path = folder / name
+        path.write_text(json.dumps(changed(json.loads(path.read_text()), draw)))
+
+    return spoil
+
+
+def spoil_yaml(name):
+    def spoil(folder, draw):
+        path = folder / name
+        path.write_text(yaml.safe_dump(changed(yaml.safe_load(path.read_text()), draw)))
+
+    return spoil
+
+
+OTHERWISE = [
+    lambda t: t.double(), lambda t: t.half(), lambda t: t.to(torch.complex64), lambda t: t.bool(),
+    lambda t: t.reshape(-1), lambda t: t[..., :1], lambda t: t.new_zeros(()), lambda t: t[:0],
+    lambda t: t.new_zeros(1).expand(10**10), lambda t: t.to_sparse(), lambda t: t.to("meta"),
+    lambda t: t * float("nan"), lambda t: t * float("inf"), lambda t: None, lambda t: 3, lambda t: {"a": t},
+    lambda t: torch.quantize_per_tensor(t.float(), 0.1, 0, torch.qint8), lambda t: t.mT if t.ndim > 1 else t,
+    torch.nn.Parameter, lambda t: t.to(torch.float8_e4m3fn), lambda t: t[None].expand(3, *t.shape),
+]  # fmt: skip
+"""What may become of a tensor."""
+
+
+def spoil_tensors(name, part=None):
+    """Changes what a file of torch holds: its tensors' keys, shapes, kinds and numbers, and the values beside them."""
+
+    def spoil(folder, draw):
+        content = torch.load(folder / name, weights_only=True)
+        weights = content[part] if part else content
+        for key in draw.sample(list(weights), draw.choice([1, 1, 2])):
+            tensor = weights[key]
+            weights[key] = draw.choice(OTHERWISE)(tensor)
+            if draw.random() < 0.2:
+                weights[draw.choice([0, "x", key + "x", ("a",), None, 2.5])] = weights.pop(key)
+        torch.save(content, folder / name)
+
+    return spoil
+
+
+def spoil_signed(folder, draw):
+    """Changes the description or the tensors of a file of ours, and signs them as its writer would."""
+    content = torch.load(folder / "ours.pt", weights_only=True)
+    text, weights = json.dumps(changed(json.loads(content["description"]), draw)), content["weights"]
+    if draw.random() < 0.3:
+        key = draw.choice(list(weights))
+        weights[key] = draw.choice([weights[key].double(), weights[key][:0], weights[key].bool(), -weights[key]])
+    torch.save(content | {"description": text, "digest": checkpoint._digest(weights, text)}, folder / "ours.pt")
+
+
+def spoil_header(name):
+    """Changes the header of a file of safetensors, whose length is right again afterwards."""
+
+    def spoil(folder, draw):
+        data = (folder / name).read_bytes()
+        (size,) = struct.unpack("<Q", data[:8])
+        header = json.dumps(changed(json.loads(data[8 : 8 + size]), draw)).encode()
+        (folder / name).write_bytes(struct.pack("<Q", len(header)) + header + data[8 + size :])
+
+    return spoil
+
+
+def check(path):
+    check_checkpoint(CheckConfig(ckpt=str(path)))
+
+
+def survey(path):
+    evaluate_language(EvaluateConfig(ckpt=(str(path),), task="language:tasks=to_upper+antonyms", prompts=32, context=1))
+
+
+def tally(make, spoils, read, folder):
+    """Returns how many mutants were read and refused, and what else happened, by kind."""
+    found, faults = Counter(), {}
+    signal.signal(signal.SIGALRM, _late)
+    for number in range(MUTANTS):
+        draw = random.Random(f"{number}")
+        name, spoil = draw.choice(sorted(spoils.items()))
+        place = folder / f"mutant-{number % 2}"
+        path = make(place)
+        spoil(place, draw)
+        before, fault = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, ""
+        watched.update(on=True, seen=[])
+        signal.alarm(SECONDS)
+        try:
+            read(path)
+            found["read"] += 1
+        except ProbeError as error:
+            found["refused"] += 1
+            text = str(error)
+            if "\n" in text or not text.endswith(".") or len(text) > 1500:
+                fault = f"{name}: no sentence: {text[:300]!r} ({len(text)})"
+        except BaseException as error:
+            frames = [f for f in traceback.extract_tb(error.__traceback__) if "/probe/" in f.filename]
+            where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+            fault = f"{name}: {type(error).__name__} at {where}: {str(error)[:200]!r}"
+        finally:
+            signal.alarm(0)
+            watched["on"] = False
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
+        if grown > MEGABYTES:
+            fault += f" {name}: {grown} MB more"
+        if watched["seen"]:
+            fault += f" {name}: {watched['seen']}"
+        if fault:
+            faults.setdefault(fault.split(": ")[1][:60] + name, f"mutant {number}: {fault}")
+            found["faults"] += 1
+    return found, faults
+
+
+def sound(make, spoils, read, folder):
+    """The good file is read, many mutants are refused, and nothing else happens."""
+    with warnings.catch_warnings():
+        # what libraries say of odd tensors and settings is no fault of the reader's
+        warnings.simplefilter("ignore")
+        read(make(folder / "good"))
+        found, faults = tally(make, spoils, read, folder)
+    print(f"{MUTANTS} mutants: {dict(found)}")
+    assert not faults, "\n".join(faults.values())
+    assert found["refused"] > MUTANTS // 4
+
+
+def written(files):
+    """Returns what writes files, by name, into a folder, which is emptied first, and returns the path to be read."""
+
+    def make(folder):
+        folder.mkdir(exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        return folder
+
+    return make
+
+
+def test_ours(tmp_path):
+    model = ResidualModel(ModelConfig("M1A1", 3, 8, positions="learned", slots=11, attention_heads=2))
+    settings = {
+        "task": "noisy_linear:noise=0.5",
+        "context": 4,
+        "dim": 3,
+        "seed": 0,
+        "step": 9,
+        "command": "probe train",
+        "arch": "x",
+    }
+    checkpoint.save(tmp_path / "good.pt", model, settings)
+    make = written({"ours.pt": (tmp_path / "good.pt").read_bytes()})
+    spoils = {
+        "bytes": spoil_bytes("ours.pt"),
+        "pickle": spoil_archive("ours.pt"),
+        "tensors": spoil_tensors("ours.pt", "weights"),
+        "signed": spoil_signed,
+    }
+    sound(lambda folder: make(folder) / "ours.pt", spoils, check, tmp_path)
+
+
+@pytest.mark.parametrize("fixture", ["garg-gpt2", "grazzi-mamba", "park-standard", "park-gpt2-symbols"])
+def test_official_runs(tmp_path, fixture):
+    files = {path.name: path.read_bytes() for path in (FIXTURES / fixture).iterdir() if path.name != "expected.pt"}
+    weights = next(name for name in files if name.endswith(".pt"))
+    part = "model_state_dict" if weights == "state.pt" else None
+    spoils = {
+        "bytes": spoil_bytes(weights),
+        "pickle": spoil_archive(weights),
+        "tensors": spoil_tensors(weights, part),
+        "config": spoil_yaml("config.yaml"),
+        "config bytes": spoil_bytes("config.yaml"),
+    }
+    sound(written(files), spoils, check, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Folders of tiny language models with their tokenizer, by family: safetensors, shards, pickles, mamba_ssm."""
+    transformers = pytest.importorskip("transformers", reason="the extra huggingface is not installed")
+    library = pytest.importorskip("tokenizers", reason="the extra huggingface is not installed")
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    from probe.capture.huggingface.library import quiet
+    from probe.language.tasks import LANGUAGE_TASKS
+
+    place = tmp_path_factory.mktemp("families")
+    built = library.Tokenizer(library.models.BPE())
+    built.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    built.decoder = library.decoders.ByteLevel()
+    trainer = library.trainers.BpeTrainer(
+        vocab_size=600, initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    built.train_from_iterator([f" {pair.answer}" for pair in LANGUAGE_TASKS["antonyms"].pool().pairs], trainer)
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=built)
+    small = {"hidden_size": 16, "num_hidden_layers": 2, "vocab_size": 640, "intermediate_size": 24, "state_size": 4}
+    small |= {"num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 96, "rescale_every": 1}
+    small |= {"head_dim": 8, "n_groups": 1, "chunk_size": 8, "num_heads": 4, "attention_hidden_size": 16}
+    gpt = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 96, "vocab_size": 640}
+    ends = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+    for kind in ("gpt2", "llama", "mamba", "mamba2", "rwkv"):
+        settings = gpt if kind == "gpt2" else small if kind != "mamba" else small | {"intermediate_size": 32}
+        model = transformers.AutoModelForCausalLM.from_config(
+            transformers.AutoConfig.for_model(kind, **settings, **ends)
+        )
+        with quiet():
+            model.save_pretrained(place / kind, max_shard_size="30KB" if kind == "llama" else "5GB")
+        tokenizer.save_pretrained(place / kind)
+        if kind == "mamba":
+            _as_official(model, place / "official")
+            tokenizer.save_pretrained(place / "official")
+    pickled = place / "pickled"
+    pickled.mkdir()
+    for path in (place / "gpt2").iterdir():
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            torch.save(load_file(path), pickled / "pytorch_model.bin")
+        else:
+            (pickled / path.name).write_bytes(path.read_bytes())
+    return {path.name: {file.name: file.read_bytes() for file in path.iterdir()} for path in place.iterdir()}
+
+
+def _as_official(model, folder):
+    """Writes a Mamba as the package mamba_ssm would."""
+    folder.mkdir()
+    weights = {
+        name.replace("embeddings", "embedding"): tensor.contiguous() for name, tensor in model.state_dict().items()
+    }
+    torch.save(weights, folder / "pytorch_model.bin")
+    settings = {"d_model": 16, "n_layer": 2, "vocab_size": 640, "ssm_cfg": {"d_state": 4}, "rms_norm": True}
+    settings |= {"residual_in_fp32": True, "pad_vocab_size_multiple": 8, "tie_embeddings": True}
+    (folder / "config.json").write_text(json.dumps(settings))
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "mamba", "mamba2", "rwkv", "pickled", "official"])
+def test_folders_of_language_models(folders, kind, tmp_path):
+    files = folders[kind]
+    spoils = {"config": spoil_json("config.json"), "config bytes": spoil_bytes("config.json")}
+    for name in files:
+        if name.endswith(".safetensors"):
+            spoils |= {f"header {name}": spoil_header(name), f"bytes {name}": spoil_bytes(name, 4000)}
+        elif name.endswith(".index.json"):
+            spoils |= {"index": spoil_json(name), "index bytes": spoil_bytes(name)}
+        elif name.endswith(".bin"):
+            spoils |= {"bytes": spoil_bytes(name), "pickle": spoil_archive(name), "tensors": spoil_tensors(name)}
+        elif name == "generation_config.json":
+            spoils |= {"generation": spoil_json(name)}
+    sound(written(files), spoils, check, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "mamba"])
+def test_tokenizers(folders, kind, tmp_path):
+    spoils = {
+        f"{name} {how.__name__}": how(name)
+        for name in ("tokenizer.json", "tokenizer_config.json")
+        for how in (spoil_json, spoil_bytes)
+    }
+    sound(written(folders[kind]), spoils, survey, tmp_path)
+
+
+def test_gguf_files(tmp_path):
+    pytest.importorskip("transformers", reason="the extra huggingface is not installed")
+    gguf = pytest.importorskip("gguf", reason="GGUF files need the package gguf")
+    writer = gguf.GGUFWriter(str(tmp_path / "good.gguf"), "llama")
+    for add, value in (
+        ("block_count", 1),
+        ("context_length", 64),
+        ("embedding_length", 32),
+        ("feed_forward_length", 64),
+    ):
+        getattr(writer, f"add_{add}")(value)
+    writer.add_head_count(2)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(16)
+    writer.add_vocab_size(24)
+    shapes = {
+        "token_embd": (24, 32),
+        "output": (24, 32),
+        "output_norm": (32,),
+        "blk.0.attn_norm": (32,),
+        "blk.0.ffn_norm": (32,),
+    }
+    shapes |= {f"blk.0.attn_{name}": (32, 32) for name in ("q", "k", "v", "output")}
+    shapes |= {"blk.0.ffn_gate": (64, 32), "blk.0.ffn_up": (64, 32), "blk.0.ffn_down": (32, 64)}
+    for name, shape in shapes.items():
+        writer.add_tensor(f"{name}.weight", torch.randn(shape).numpy())
+    for write in ("header", "kv_data", "tensors"):
+        getattr(writer, f"write_{write}_to_file")()
+    writer.close()
+    data = (tmp_path / "good.gguf").read_bytes()
+    make = written({"small.gguf": data})
+    spoils = {"header": spoil_bytes("small.gguf", 1500), "bytes": spoil_bytes("small.gguf")}
+    sound(lambda folder: make(folder) / "small.gguf", spoils, check, tmp_path)
+
+
+def test_the_original_word_pairs(tmp_path):
+    from probe.language.original import original_pool
+
+    def read(folder):
+        original_pool(folder, "en_fr")
+
+    def make(folder):
+        (folder / "translation").mkdir(parents=True, exist_ok=True)
+        pairs = {"en": "fr", "dog": "chien", "cat": "chat", "été": "a", "one": "un"}
+        (folder / "translation" / "en_fr.json").write_text(json.dumps(pairs))
+        return folder
+
+    spoils = {"json": spoil_json("translation/en_fr.json"), "bytes": spoil_bytes("translation/en_fr.json")}
+    sound(make, spoils, read, tmp_path)
