@@ -14,6 +14,7 @@ from probe.plots.heatmap import heat_map
 from probe.plots.language import language_accuracy
 from probe.plots.language_layers import language_curves
 from probe.plots.layers import layer_curve
+from probe.plots.panels import Panels, curve_panels
 from probe.plots.prompting import prompting_curves
 from probe.plots.report import save_report
 from probe.plots.style import View, save_figure
@@ -35,11 +36,13 @@ KINDS: dict[str, Callable[[Sequence[Record], View], Figure]] = {
 
 __all__ = [
     "KINDS",
+    "Panels",
     "View",
     "calibration_curve",
     "claim_figure",
     "comparison",
     "context_curve",
+    "curve_panels",
     "heat_map",
     "language_accuracy",
     "language_curves",
