@@ -12,7 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from probe.errors import ProbeError, suggest
 from probe.plots import style
@@ -24,6 +24,8 @@ COLOURS = (*style.COLOURS, "#882255", "#999933")
 MARKERS = (*style.MARKERS, "X", "<")
 PUBLISHED: Line = (0, (4, 1.5))
 DOTTED: Line = (0, (1, 1.2))
+PLAIN = 1e-3
+"""A log axis that starts above this has plain numbers for ticks."""
 REACH = 10.0
 """A reference further than this below every other curve leaves its panel at the bottom."""
 CEILING = 30.0
@@ -77,6 +79,7 @@ class Panels:
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     x_scale: Literal["linear", "log"] = "linear"
     y_scale: Literal["linear", "log"] = "log"
+    shared_x: bool = True
     across: int = 2
     height: float = 2.0
     title: str | None = None
@@ -95,7 +98,7 @@ def curve_panels(curves: pd.DataFrame, panels: Panels) -> Figure:
     colours = _colours(curves, panels)
     with style.page():
         figure = style.new_figure(1 if len(names) == 1 else 2, panels.height * down + 0.3, panels.title)
-        grid = figure.subplots(down, across, squeeze=False, sharex=True)
+        grid = figure.subplots(down, across, squeeze=False, sharex=panels.shared_x)
         for place, axes in enumerate(grid.flat):
             if place >= len(names):
                 axes.set_axis_off()
@@ -153,6 +156,8 @@ def _marker(name: str, colours: Mapping[str, str]) -> str:
 def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, panels: Panels, colours: Mapping[str, str]) -> None:
     if panels.x_scale == "log":
         axes.set_xscale("log")
+        if rows["x"].min() >= PLAIN:
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     if panels.y_scale == "log":
         style.log_errors(axes, *panels.limits.get(name, _limits(rows, panels.references, panels.levels.get(name))))
         axes.yaxis.set_minor_formatter(NullFormatter())
@@ -167,6 +172,8 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, panels: Panels, colou
     axes.set_title(panels.titles[name], loc="left", fontsize=7.5)
     axes.grid(True, axis="y", which="major")
     axes.margins(x=0.02)
+    if panels.x_scale == "linear" and len(rows) > 1 and (rows["x"] % 1 == 0).all():
+        style.whole_numbers(axes)
 
 
 def _draw_curve(axes: Axes, curve: pd.DataFrame, look: Look, name: str, colours: Mapping[str, str], log: bool) -> None:
