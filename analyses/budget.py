@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from matplotlib.figure import Figure
 
 from probe import Checkpoint, ModelConfig, NativeModel, Record, ResidualModel, load_record, make_checkpoint, save_record
@@ -42,12 +43,14 @@ def shipped(*names: str) -> tuple[str, ...]:
     lacking = [name for name, path in paths.items() if not path.is_file()]
     if lacking:
         print(f"Not in checkpoints/, and left out: {', '.join(lacking)}")
-    return tuple(str(path) for path in paths.values() if path.is_file())
+    return tuple(os.path.relpath(path) for path in paths.values() if path.is_file())
 
 
 def untrained(dim: int, context: int, outputs: int = 1) -> Checkpoint:
     """Returns a model of one untrained block, for evaluating learners where there is no checkpoint."""
-    model = ResidualModel(ModelConfig(layout="F", dim=dim, width=8, outputs=outputs))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = ResidualModel(ModelConfig(layout="F", dim=dim, width=8, outputs=outputs))
     return make_checkpoint(NativeModel(model), "untrained", context=context)
 
 

@@ -35,13 +35,17 @@ def contexts(panels: Sequence[str], series: Sequence[str] = ()) -> pd.DataFrame:
 def layers(panels: Sequence[str], quantity: str = "error") -> pd.DataFrame:
     """Returns curves of figures 3, 4, 5 and 12 against depth: of L points, the j-th lies at j / L.
 
+    GD and GD++ start before their first step: of L points, the j-th lies at (j - 1) / (L - 1), as in the paper.
+
     Args:
         panels: such as 3d.
         quantity: error, scale or shift.
     """
     table = _read("grazzi-layers.csv")
     table = table[table["panel"].isin(panels) & (table["quantity"] == quantity)]
-    table = table.assign(source="published", run=1, x=table["point"] / table["points"], value=table["mean"])
+    before = table["series"].isin(["GD", "GD++"]).astype(int)
+    x = (table["point"] - before) / (table["points"] - before)
+    table = table.assign(source="published", run=1, x=x, value=table["mean"])
     wrong = table["correction"] != 1
     printed = table[wrong].assign(source="misprinted")
     table = table.assign(**{name: table[name] * table["correction"] for name in NUMBERS})
