@@ -15,6 +15,7 @@ from probe.plots.language import language_accuracy
 from probe.plots.language_comparison import language_comparison
 from probe.plots.language_layers import language_curves
 from probe.plots.layers import layer_curve
+from probe.plots.panels import Panels, curve_panels
 from probe.plots.prompting import prompting_curves
 from probe.plots.report import save_report
 from probe.plots.style import View, save_figure
@@ -37,11 +38,13 @@ KINDS: dict[str, Callable[[Sequence[Record], View], Figure]] = {
 
 __all__ = [
     "KINDS",
+    "Panels",
     "View",
     "calibration_curve",
     "claim_figure",
     "comparison",
     "context_curve",
+    "curve_panels",
     "heat_map",
     "language_accuracy",
     "language_comparison",

@@ -293,15 +293,15 @@ def draw_band(axes: Axes, x: Numbers, low: pd.Series[float], high: pd.Series[flo
         axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
 
 
-def add_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+def add_legend(figure: Figure, handles: Sequence[Artist], beside: bool = True) -> None:
     """Sets the legend where it covers no data: beside wide axes if slim, else beneath on a taller page."""
     entries = list(handles)
-    if figure.get_figwidth() > PAGE[1]:
-        beside = figure.legend(handles=entries, loc="outside right upper")
-        size = beside.get_window_extent()
+    if beside and figure.get_figwidth() > PAGE[1]:
+        right = figure.legend(handles=entries, loc="outside right upper")
+        size = right.get_window_extent()
         if size.width <= 0.3 * figure.bbox.width and size.height <= figure.bbox.height:
             return
-        beside.remove()
+        right.remove()
     for across in (4, 3, 2, 1):
         beneath = figure.legend(handles=entries, loc="outside lower center", ncols=across)
         size = beneath.get_window_extent()

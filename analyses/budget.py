@@ -1,0 +1,81 @@
+"""How much a notebook measures and where it writes.
+
+PROBE_BUDGET=small cuts every measurement down to what shows that it runs; its pictures are worth nothing.
+PROBE_BUDGET=redraw measures nothing that the records have with the same settings. PROBE_FIGURES names the folder for
+records and pictures: figures/ by default, with the small budget a temporary one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from matplotlib.figure import Figure
+
+from probe import Checkpoint, ModelConfig, NativeModel, Record, ResidualModel, load_record, make_checkpoint, save_record
+from probe.plots import save_figure
+
+Value = TypeVar("Value")
+Verb = Callable[..., Record]
+
+ROOT = Path(__file__).parent.parent
+SMALL = os.environ.get("PROBE_BUDGET") == "small"
+REDRAW = os.environ.get("PROBE_BUDGET") == "redraw"
+FIGURES = Path(
+    os.environ.get("PROBE_FIGURES") or (tempfile.mkdtemp(prefix="probe-figures-") if SMALL else ROOT / "figures")
+)
+
+
+def full_or_small(full: Value, small: Value) -> Value:
+    """Returns a setting at the full or at the small budget."""
+    return small if SMALL else full
+
+
+def shipped(*names: str) -> tuple[str, ...]:
+    """Returns the paths of those checkpoints that are there, and says which are not."""
+    paths = {name: ROOT / "checkpoints" / f"{name}.pt" for name in names}
+    lacking = [name for name, path in paths.items() if not path.is_file()]
+    if lacking:
+        print(f"Not in checkpoints/, and left out: {', '.join(lacking)}")
+    return tuple(os.path.relpath(path) for path in paths.values() if path.is_file())
+
+
+def untrained(dim: int, context: int, outputs: int = 1) -> Checkpoint:
+    """Returns a model of one untrained block, for evaluating learners where there is no checkpoint."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = ResidualModel(ModelConfig(layout="F", dim=dim, width=8, outputs=outputs))
+    return make_checkpoint(NativeModel(model), "untrained", context=context)
+
+
+def measured(name: str, verb: Verb, config: Any, models: Sequence[Checkpoint] = ()) -> Record:
+    """Runs a verb, writes its record, and returns it as it will be read."""
+    if REDRAW and (FIGURES / f"{name}.csv").is_file():
+        known = load_record(FIGURES / name)
+        if _settings(known.provenance["config"]) == _settings(asdict(config)):
+            return known
+    save_record(verb(config, models=models), FIGURES / name)
+    return load_record(FIGURES / name)
+
+
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns a config as JSON holds it, without the folders of its checkpoints."""
+    plain = json.loads(json.dumps(config))
+    return plain | {"ckpt": [Path(name).name for name in plain["ckpt"]]}
+
+
+def recorded(name: str) -> Record:
+    """Returns a record that stands in figures/."""
+    return load_record(ROOT / "figures" / name)
+
+
+def draw(figure: Figure, name: str) -> Figure:
+    """Writes a picture."""
+    save_figure(figure, FIGURES / f"{name}.png")
+    return figure

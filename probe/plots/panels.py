@@ -1,0 +1,234 @@
+"""Panels of curves: what was measured, over what others have published of the same quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from probe.errors import ProbeError, suggest
+from probe.plots import style
+from probe.plots.style import Line, Numbers
+
+CURVE_COLUMNS = ["panel", "series", "source", "run", "x", "value", "low", "high"]
+SHADES = ("black", "#666666", "#a0a0a0")
+COLOURS = (*style.COLOURS, "#882255", "#999933")
+MARKERS = (*style.MARKERS, "X", "<")
+PUBLISHED: Line = (0, (4, 1.5))
+DOTTED: Line = (0, (1, 1.2))
+PLAIN = 1e-3
+"""A log axis that starts above this has plain numbers for ticks."""
+REACH = 10.0
+"""A reference further than this below every other curve leaves its panel at the bottom."""
+CEILING = 30.0
+"""A curve further than this above the level leaves its panel at the top."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the curves of a source are drawn: in front or behind, strong or pale."""
+
+    line: Line
+    width: float
+    alpha: float
+    marked: bool
+    order: float
+
+
+LOOKS = {
+    "measured": Look("-", 1.4, 1.0, True, 3.0),
+    "published": Look(PUBLISHED, 0.9, 0.75, False, 2.0),
+    "misprinted": Look(DOTTED, 1.0, 0.75, False, 1.9),
+    "exact": Look("-.", 1.2, 1.0, False, 2.5),
+}
+"""What was measured here; what was published; what was published and is known to be wrong; what follows by algebra."""
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Says how panels are laid out and what their axes are.
+
+    Args:
+        titles: of the panels, by name; those named are drawn, in this order.
+        sources: what to call the sources in the legend.
+        colours: of series, where pictures laid side by side must agree; the rest take the colours that are left.
+        references: series drawn in greys, such as classical learners.
+        levels: horizontal lines: what knowing nothing costs, by panel.
+        marks: vertical lines and what to call them.
+        limits: of the y axis, by panel; from the data where none are given.
+    """
+
+    titles: Mapping[str, str]
+    x_label: str
+    y_label: str | Mapping[str, str]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    colours: Mapping[str, int] = field(default_factory=dict)
+    references: Sequence[str] = ()
+    levels: Mapping[str, float] = field(default_factory=dict)
+    level_name: str = "predicting zero"
+    band_name: str = "95 % band, by prompt"
+    marks: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    x_scale: Literal["linear", "log"] = "linear"
+    y_scale: Literal["linear", "log"] = "log"
+    shared_x: bool = True
+    across: int = 2
+    height: float = 2.0
+    title: str | None = None
+
+
+def curve_panels(curves: pd.DataFrame, panels: Panels) -> Figure:
+    """Draws every panel's curves, colour by series and line by source; bands where a curve has both bounds.
+
+    Args:
+        curves: one row a point, with the columns `CURVE_COLUMNS`; runs of one series are drawn line by line.
+    """
+    _check(curves, panels)
+    names = list(panels.titles)
+    across = min(panels.across, len(names))
+    down = -(-len(names) // across)
+    colours = _colours(curves, panels)
+    with style.page():
+        figure = style.new_figure(1 if len(names) == 1 else 2, panels.height * down + 0.3, panels.title)
+        grid = figure.subplots(down, across, squeeze=False, sharex=panels.shared_x)
+        for place, axes in enumerate(grid.flat):
+            if place >= len(names):
+                axes.set_axis_off()
+                continue
+            rows = curves[curves["panel"] == names[place]]
+            _draw_panel(axes, rows, names[place], panels, colours)
+            if place + across >= len(names):
+                axes.set_xlabel(panels.x_label)
+                axes.tick_params(labelbottom=True)  # also above a place that stays empty
+            if isinstance(panels.y_label, Mapping) or place % across == 0:
+                axes.set_ylabel(_of(panels.y_label, names[place]))
+        figure.align_ylabels(grid)
+        style.add_legend(figure, _key(curves, panels, colours), beside=False)
+    return figure
+
+
+def _of(label: str | Mapping[str, str], name: str) -> str:
+    return label if isinstance(label, str) else label[name]
+
+
+def _check(curves: pd.DataFrame, panels: Panels) -> None:
+    missing = [name for name in CURVE_COLUMNS if name not in curves.columns]
+    if missing:
+        raise ProbeError(f"The curves lack {', '.join(missing)}, but a row needs {', '.join(CURVE_COLUMNS)}. Add them.")
+    for source in curves["source"].unique():
+        if source not in LOOKS:
+            hint = suggest(str(source), list(LOOKS))
+            raise ProbeError(f"No source is called {source!r}. {hint}Sources: {', '.join(LOOKS)}.")
+    if not curves["panel"].isin(list(panels.titles)).any():
+        raise ProbeError(
+            f"No curve lies in a panel that is drawn: {', '.join(panels.titles)}. Name the curves' panels."
+        )
+
+
+def _shown(curves: pd.DataFrame, panels: Panels) -> pd.DataFrame:
+    shown: pd.DataFrame = curves[curves["panel"].isin(list(panels.titles))]
+    return shown
+
+
+def _colours(curves: pd.DataFrame, panels: Panels) -> dict[str, str]:
+    """Returns a colour a series: greys for references, for the rest those asked for, then those left."""
+    names = list(dict.fromkeys(map(str, _shown(curves, panels)["series"])))
+    found = {name: SHADES[place % len(SHADES)] for place, name in enumerate(panels.references)}
+    found |= {name: COLOURS[place] for name, place in panels.colours.items()}
+    left = [colour for colour in COLOURS if colour not in found.values()] or list(COLOURS)
+    rest = [name for name in names if name not in found]
+    return found | {name: left[place % len(left)] for place, name in enumerate(rest)}
+
+
+def _marker(name: str, colours: Mapping[str, str]) -> str:
+    colour = colours[name]
+    return MARKERS[COLOURS.index(colour)] if colour in COLOURS else ""
+
+
+def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, panels: Panels, colours: Mapping[str, str]) -> None:
+    if panels.x_scale == "log":
+        axes.set_xscale("log")
+        if rows["x"].min() >= PLAIN:
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    if panels.y_scale == "log":
+        style.log_errors(axes, *panels.limits.get(name, _limits(rows, panels.references, panels.levels.get(name))))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    elif name in panels.limits:
+        axes.set_ylim(*panels.limits[name])
+    if name in panels.levels:
+        axes.axhline(panels.levels[name], color="black", linewidth=0.7, zorder=1)
+    for place, x in enumerate(panels.marks.values()):
+        axes.axvline(x, color=style.GREY, linewidth=0.8, linestyle=(":", "-.")[place % 2], zorder=1)
+    for (series, source, _), curve in rows.groupby(["series", "source", "run"], sort=False):
+        _draw_curve(axes, curve.sort_values("x"), LOOKS[str(source)], str(series), colours, panels.y_scale == "log")
+    axes.set_title(panels.titles[name], loc="left", fontsize=7.5)
+    axes.grid(True, axis="y", which="major")
+    axes.margins(x=0.02)
+    if panels.x_scale == "linear" and len(rows) > 1 and (rows["x"] % 1 == 0).all():
+        style.whole_numbers(axes)
+
+
+def _draw_curve(axes: Axes, curve: pd.DataFrame, look: Look, name: str, colours: Mapping[str, str], log: bool) -> None:
+    x, value = curve["x"].to_numpy(dtype=np.float64), curve["value"].to_numpy(dtype=np.float64)
+    if log:
+        # a learner that errs by nothing but rounding leaves the axis at the bottom
+        value = np.maximum(value, axes.get_ylim()[0] * 1e-3)
+    marker = _marker(name, colours) if look.marked and len(curve) <= 40 else ""
+    axes.plot(
+        x,
+        value,
+        color=colours[name],
+        linestyle=look.line,
+        linewidth=look.width,
+        alpha=look.alpha,
+        marker=marker,
+        markersize=3.0,
+        zorder=look.order,
+        label=name,
+    )
+    low, high = curve["low"].astype("float64"), curve["high"].astype("float64")
+    if low.notna().all() and high.notna().all():
+        axes.fill_between(x, low, high, color=colours[name], alpha=0.14 * look.alpha, linewidth=0, zorder=look.order)
+
+
+def _limits(rows: pd.DataFrame, references: Sequence[str], level: float | None) -> tuple[float, float]:
+    """Returns limits around the curves, of references those near the others, and at most `CEILING` above the level."""
+    values = _positive(rows)
+    models = _positive(rows[~rows["series"].isin(list(references))])
+    lowest = float((models if models.size else values).min(initial=1.0 if level is None else level))
+    top = float(values.max(initial=lowest)) if level is None else level * CEILING
+    seen = values[(values >= lowest / REACH) & (values <= top)]
+    return float(seen.min(initial=lowest)) / 1.7, float(seen.max(initial=level or lowest)) * 1.7
+
+
+def _positive(rows: pd.DataFrame) -> Numbers:
+    values: Numbers = rows["value"].to_numpy(dtype=np.float64)
+    return np.asarray(values[np.isfinite(values) & (values > 0)])
+
+
+def _key(curves: pd.DataFrame, panels: Panels, colours: Mapping[str, str]) -> list[Artist]:
+    shown = _shown(curves, panels)
+    present = set(map(str, shown["series"]))
+    marked = set(map(str, shown.loc[shown["source"] == "measured", "series"]))
+    handles: list[Artist] = [
+        style.key_line(name, colour, marker=_marker(name, colours) if name in marked else "")
+        for name, colour in colours.items()
+        if name in present
+    ]
+    sources = [source for source in LOOKS if (shown["source"] == source).any()]
+    if len(sources) > 1 or panels.sources:
+        handles += [style.key_line(panels.sources.get(source, source), line=LOOKS[source].line) for source in sources]
+    if shown["low"].notna().any():
+        handles.append(Patch(facecolor=style.GREY, alpha=0.3, linewidth=0, label=panels.band_name))
+    if panels.levels:
+        handles.append(style.key_line(panels.level_name, "black"))
+    lines: tuple[Line, ...] = (":", "-.")
+    return [*handles, *(style.key_line(name, line=lines[i % 2]) for i, name in enumerate(panels.marks))]
