@@ -46,25 +46,27 @@ PICTURES: tuple[Picture, ...] = (
     Picture(
         "known",
         lambda record: draw_known(record.table),
-        "What linear heads read at the query: the answer, w, and what algorithms would hold; what each block wrote of what "
-        "was still missing; and a two-layer head beside the linear one, with both on the untrained model.",
+        "What linear heads read at the query: the answer, w, and what algorithms would hold; what each block wrote of "
+        "what was still missing; and a two-layer head beside the linear one, with both on the untrained model.",
     ),
     Picture(
         "states",
         lambda record: draw_states(record.table),
-        "What stands inside the blocks after each example: the cosine of w with what heads read of it, beside those that "
-        "algorithms reach; and the errors by site and by target.",
+        "What stands inside the blocks after each example: the cosine of w with what heads read of it, beside those "
+        "that algorithms reach; and the errors by site and by target.",
     ),
     Picture(
         "influence",
         lambda record: draw_influence(record.table),
-        "By how much each example's y moves the answer, beside least squares; and where a Mamba's implicit attention falls.",
+        "By how much each example's y moves the answer, beside least squares; and where a Mamba's implicit attention "
+        "falls.",
     ),
     Picture(
         "causes",
         lambda record: causes_figure([record]),
-        "What the answer does when the stream or a state is exchanged for that of other examples, when it is steered along "
-        "the heads' directions, when blocks are skipped, repeated or exchanged, and when parts of a block are switched off.",
+        "What the answer does when the stream or a state is exchanged for that of other examples, when it is steered "
+        "along the heads' directions, when blocks are skipped, repeated or exchanged, and when parts of a block are "
+        "switched off.",
     ),
 )
 
