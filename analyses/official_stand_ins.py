@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import torch
@@ -15,6 +15,9 @@ import torch.nn.functional as F
 from torch import nn
 
 THEIRS = ("models", "base_models", "mamba_ssm", "mamba_mod", "s4_mod", "causal_conv1d", "xgboost")
+# what the probing script of Grazzi et al. asks for beside them: its own modules, and what only plots or logs
+SCRIPT = ("eval_icl_learning_curves", "eval", "nethook", "samplers", "tasks")
+UNUSED = ("munch", "scienceplots", "seaborn", "tqdm", "wandb")
 SOURCES = {"garg": ["src"], "grazzi": ["", "simple_functions/src"], "park": ["src"]}
 
 
@@ -92,3 +95,53 @@ def official_models(code: str, folder: Path) -> Iterator[ModuleType]:
         sys.path[:] = path
         for name in [name for name in sys.modules if name.split(".")[0] in THEIRS]:
             del sys.modules[name]
+
+
+class Namespaced:
+    """Reads nested settings as attributes, as Munch does."""
+
+    @classmethod
+    def fromDict(cls, settings: Any) -> Any:  # noqa: N802
+        """Returns the settings with their names as attributes."""
+        if not isinstance(settings, dict):
+            return settings
+        return SimpleNamespace(**{name: cls.fromDict(value) for name, value in settings.items()})
+
+
+def silent(steps: Iterable[Any], **unused: Any) -> Iterable[Any]:
+    """Stands in for a progress bar."""
+    return steps
+
+
+@contextmanager
+def official_probing(folder: Path) -> Iterator[ModuleType]:
+    """Yields Grazzi et al.'s probing script as a module; its blocks' outputs come as tuples, as GPT-2's once did."""
+    with official_models("grazzi", folder):
+        replaced = {name: sys.modules.pop(name) for name in UNUSED if name in sys.modules}
+        given = {"munch": {"Munch": Namespaced}, "tqdm": {"tqdm": silent}}
+        sys.modules.update({name: _module(name, **given.get(name, {})) for name in UNUSED})
+        try:
+            script = importlib.import_module("eval_icl_learning_curves")
+            script.TraceDict = _tupled(script.TraceDict)
+            yield script
+        finally:
+            for name in (*SCRIPT, *UNUSED):
+                sys.modules.pop(name, None)
+            sys.modules.update(replaced)
+
+
+def _tupled(traces: type) -> type:
+    """Returns their recorder of outputs, which gives a lone tensor as a tuple of one.
+
+    transformers 4.36, which they name, returned tuples from GPT-2's blocks; where a block returns the tensor, their
+    ``output[0]`` would be the first prompt of the batch.
+    """
+
+    class Tupled(traces):  # type: ignore[misc, valid-type]
+        def items(self) -> Any:
+            for trace in self.values():
+                if isinstance(getattr(trace, "output", None), torch.Tensor):
+                    trace.output = (trace.output,)
+            return super().items()
+
+    return Tupled

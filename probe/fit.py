@@ -17,7 +17,7 @@ from probe.checkpoint import Checkpoint, device_named
 from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.heads import LinearHeads, Moments, SelectionErrors, solve_path
-from probe.heads.calibrated import PROTOCOLS, Protocol, calibrate
+from probe.heads.calibrated import PROTOCOLS, Calibration, Protocol, calibrate
 from probe.language import is_language, language_layers
 from probe.randomness import KeyedGenerator, PromptSource, Purpose, key
 from probe.records import COLUMNS, Record, versions
@@ -332,17 +332,13 @@ def _calibrated(subject: Subject, config: FitConfig, report: Report) -> list[dic
         numbers = range(first, min(first + CALIBRATED_BATCH, protocol.prompts))
         source = PromptSource(config.seed, "score", numbers)
         prompts = subject.task.draw(source, examples + protocol.appended - 1)
-        predicted, target = _calibration_predictions(subject, prompts, protocol, examples)
-        fitted = target[:, : protocol.fitted], target[:, protocol.fitted :]
-        split = torch.split(predicted, [protocol.fitted, protocol.tested], dim=-1)
-        found = calibrate(split[0], fitted[0], split[1], fitted[1])
+        found = calibrate_prompts(subject, prompts, protocol, examples)
         zero = found.zero[:, None]
         lens.add(numbers, found.squared[..., None], zero, torch.ones_like(zero, dtype=torch.bool))
         scales.update(numbers, found.scale.T)
         shifts.update(numbers, found.shift.T)
         unknowing = _independent((config.seed, "chance", "calibrated"), numbers, protocol.fitted + protocol.tested)
-        random = torch.split(unknowing[None], [protocol.fitted, protocol.tested], dim=-1)
-        blind = calibrate(random[0], fitted[0], random[1], fitted[1])
+        blind = _calibrated_by(protocol, unknowing[None], _calibration_targets(prompts, protocol, examples))
         chance.add(numbers, blind.squared[..., None], zero, torch.ones_like(zero, dtype=torch.bool))
         report(f"calibrate {name}", numbers.stop, protocol.prompts)
     rows = list(lens.rows(name, "calibrated"))
@@ -354,19 +350,37 @@ def _calibrated(subject: Subject, config: FitConfig, report: Report) -> list[dic
     return rows + list(chance.rows(name, "chance_calibrated"))
 
 
-def _calibration_predictions(
-    subject: Subject, prompts: Prompts, protocol: Protocol, examples: int
-) -> tuple[Tensor, Tensor]:
-    """Returns lens predictions [layer, batch, fitted + tested] and their targets [batch, fitted + tested]."""
-    stream, targets = subject.alone(prompts, examples)
+def calibrate_prompts(subject: Subject, prompts: Prompts, protocol: Protocol, examples: int) -> Calibration:
+    """Returns scale, shift and error of every layer on given prompts, by a protocol of Grazzi et al. (2024).
+
+    Args:
+        prompts: the first `examples` points of each are its context, the others are appended to it one at a time.
+    """
+    predicted = _calibration_predictions(subject, prompts, protocol, examples)
+    return _calibrated_by(protocol, predicted, _calibration_targets(prompts, protocol, examples))
+
+
+def _calibrated_by(protocol: Protocol, predicted: Tensor, target: Tensor) -> Calibration:
+    """Fits on the first predictions and judges on the rest, [layer, batch, fitted + tested]."""
+    m = protocol.fitted
+    return calibrate(predicted[..., :m], target[:, :m], predicted[..., m:], target[:, m:])
+
+
+def _calibration_targets(prompts: Prompts, protocol: Protocol, examples: int) -> Tensor:
+    """Returns the targets of the fitted queries and then of the tested, [batch, fitted + tested]."""
+    first = examples - protocol.fitted if protocol.in_context else examples
+    return prompts.targets[:, first:, 0]
+
+
+def _calibration_predictions(subject: Subject, prompts: Prompts, protocol: Protocol, examples: int) -> Tensor:
+    """Returns the lens's predictions at the fitted queries and then the tested, [layer, batch, fitted + tested]."""
+    stream, _ = subject.alone(prompts, examples)
     predicted = subject.decode(stream)[..., 0]
     if not protocol.in_context:
-        return predicted, targets
+        return predicted
     inside = prompts.queries[examples - protocol.fitted : examples].to(subject.device)
     within = capture(subject.model, prompts.inputs[:, : 2 * examples + 1].to(subject.device), inside)
-    earlier = subject.decode(within.stream)[..., 0]
-    there = prompts.targets[:, examples - protocol.fitted : examples, 0]
-    return torch.cat([earlier, predicted], dim=-1), torch.cat([there, targets], dim=-1)
+    return torch.cat([subject.decode(within.stream)[..., 0], predicted], dim=-1)
 
 
 def _independent(parts: tuple[object, ...], numbers: range, count: int) -> Tensor:

@@ -2,7 +2,9 @@
 
 As published (arXiv:2402.03170, section 3.2), both are fitted on m = 10 queries appended alone to the k examples and
 judged on n = 40 others. As released, they are fitted on the predictions at the last 10 examples of the prompt
-itself, made with fewer examples before them, and judged on 30 queries appended alone.
+itself, made with fewer examples before them, and judged on 30 queries appended alone; 64 tasks, k = 40 for each of
+them. There errors are mean squares, which the paper divides by d; a record has both the mean square and its ratio
+to that of predicting 0. analyses/compare_protocol.py runs the released script beside this one.
 """
 
 from __future__ import annotations
