@@ -36,6 +36,8 @@ SHOWN = 4
 def claim_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     """Draws a claim's evidence in one row: curves with their nulls, the transfer matrix, the closest algorithms."""
     style.check_view(view, "a picture of a claim")
+    if not records:
+        raise ProbeError("No record was given, but a picture of a claim needs one. Give the .csv of probe claim.")
     if len(records) != 1 or records[0].provenance.get("kind") != "claim":
         raise ProbeError("A picture of a claim needs one record of probe claim. Give its .csv alone.")
     table = tidy(records[0].table)

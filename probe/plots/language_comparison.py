@@ -29,6 +29,8 @@ def language_comparison(records: Sequence[Record], view: View = USUAL) -> Figure
     the number of demonstrations that tasks are drawn at.
     """
     style.check_view(view, "a comparison of language models", "context")
+    if not records:
+        raise ProbeError("No record was given, but a comparison needs one. Give the .csv of probe compare.")
     if len(records) != 1 or not {"difference", "task"} <= set(records[0].table.columns):
         raise ProbeError(
             "A comparison of language models is drawn from one record of probe compare on such tasks. Give its .csv."
