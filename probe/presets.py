@@ -132,8 +132,8 @@ PRESETS: dict[str, Preset] = {
     # standard_hybrid with the curriculum .413 at 5e-4, .350 at 1e-3 and .301 at 2e-3, without it .123 at 2e-3 and .086
     # at 4e-3.
     # sparse_parity in 5 dimensions, the same runs: transformer .754 at 5e-4, 1e-3 and 2e-3, mamba .012 at 4e-3; in 10
-    # dimensions mamba (4e-3) and the transformer (1e-3) were both at .889, the best guess without examples. vector_mqar:
-    # mamba .980 at 2e-3 and .971 at 4e-3.
+    # dimensions mamba (4e-3) and the transformer (1e-3) were both at .889, the best guess without examples.
+    # vector_mqar: mamba .980 at 2e-3 and .971 at 4e-3.
     # Recipes whose rate is not named here were not tried.
     "laptop": Preset(
         dim=5,
