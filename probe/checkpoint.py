@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -265,11 +266,21 @@ def _described(path: Path, text: str) -> dict[str, Any]:
     return dict(found)
 
 
+def _is_small(config: ModelConfig) -> bool:
+    """Returns whether a model of this description surely fits into a few GB, drawn at random."""
+    numbers = [int(digits) for digits in re.findall(r"\d+", config.layout)]
+    blocks = max(numbers, default=1) + len(config.layout)
+    rows = config.dim + config.outputs + config.slots + config.symbols + 16 * config.width * blocks
+    return max(numbers, default=0) <= 1024 and config.width * rows < 2**28
+
+
 def _build(path: Path, description: Mapping[str, Any], weights: Mapping[str, Tensor]) -> ResidualModel:
     try:
-        # only the shapes are asked for: a description may be of a model larger than any memory
-        with torch.device("meta"):
-            model = ResidualModel(ModelConfig(**description["model"]))
+        config = ModelConfig(**description["model"])
+        # a description may be of a model larger than any memory: then only the shapes are asked for, though torch takes
+        # seconds to import what works them out
+        with torch.random.fork_rng(devices=[]), torch.device("cpu" if _is_small(config) else "meta"):
+            model = ResidualModel(config)
         kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
         taken = {name: tensor.to(kinds.get(name, tensor.dtype)) for name, tensor in weights.items()}
         model.load_state_dict(taken, assign=True)

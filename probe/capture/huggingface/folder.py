@@ -50,9 +50,11 @@ def read(path: Path) -> HuggingFaceModel:
     model = _load_gguf(place) if _is_gguf(place) else _load_folder(place)
     try:
         found = HuggingFaceModel(model.eval().requires_grad_(False), str(path))
-        # the library's advice on its slow paths comes with the first pass, and only with that
-        with quiet(), torch.no_grad():
-            found.run(torch.zeros(1, 2, dtype=torch.long))
+        # the library's advice on its slow paths comes with the first pass, and only with that; RWKV has none, and its
+        # first pass rescales its weights
+        if found.kind != "rwkv":
+            with quiet(), torch.no_grad():
+                found.run(torch.zeros(1, 2, dtype=torch.long))
         return found
     except ProbeError:
         raise
