@@ -18,8 +18,8 @@ from probe.errors import ProbeError
 from probe.fit import Subject, measure, prepare
 from probe.language import compare_language, is_language
 from probe.records import Record, versions
-from probe.statistics import LayerErrors, log_ratio
-from probe.subject import describe, load_all
+from probe.statistics import LayerErrors, log_ratio, welch_band
+from probe.subject import by_seed, describe, load_all
 
 ALIKE = 1.1
 """Errors within this factor of one another are called alike, whatever their bands."""
@@ -61,7 +61,9 @@ def compare_models(
     Rows by ``quantity``: ``own`` is the models' own error by context; ``layer`` the head's error at the largest
     context by depth, where a model's error at a depth is that of its last layer no deeper (errors are never
     interpolated between layers); ``reach`` the depth at which the head's error first falls to ``threshold``, as a
-    difference. ``low`` and ``high`` bound one cell, ``all_low`` and ``all_high`` all cells of a quantity at once.
+    difference. ``low`` and ``high`` bound one cell, ``all_low`` and ``all_high`` all cells of a quantity at once, over
+    prompts. Where two sides have three checkpoints or more that differ in their seed alone, further rows whose
+    ``band`` is ``seeds`` give the ratios of geometric means over seeds, with Welch's band of each cell.
     Language models are compared by `compare_language`.
 
     Args:
@@ -82,20 +84,20 @@ def compare_models(
     context = _context(subjects, config)
     subjects = prepare(_fit_config(config, _shared(subjects, context)), models)
     measured = [_measure(subject, config, report or _silent) for subject in subjects]
-    rows = [row for a, b in combinations(measured, 2) for row in _rows(a, b)]
+    table = pd.DataFrame([row for a, b in combinations(measured, 2) for row in _rows(a, b)] + _seed_rows(measured))
     provenance = {
         "kind": "compare",
         "command": command,
         "config": asdict(config),
         "versions": versions(),
-        "verdict": verdicts(pd.DataFrame(rows), measured),
+        "verdict": verdicts(table),
         "models": {
             one.name: describe(one.subject.checkpoint, one.subject.task, context)
             | {"depths": one.depths, "errors": one.errors.ratio.estimate()[:, -1].tolist()}
             for one in measured
         },
     }
-    return Record(pd.DataFrame(rows), provenance)
+    return Record(table, provenance)
 
 
 def _fit_config(config: CompareConfig, context: str) -> FitConfig:
@@ -152,7 +154,7 @@ def depths_of(subject: Subject, axis: str) -> list[float]:
 
 
 def _rows(a: Measured, b: Measured) -> list[dict[str, Any]]:
-    pair = {"model": a.name, "other": b.name}
+    pair = {"model": a.name, "other": b.name, "band": "prompts"}
     rows = [pair | row for row in _own_rows(a, b)]
     rows += [pair | row for row in _layer_rows(a, b)]
     return rows + [pair | row for row in _reach_rows(a, b)]
@@ -233,17 +235,18 @@ def _reached(one: Measured, errors: Tensor, threshold: float) -> Tensor:
     return depths.where(under.any(1), torch.nan)
 
 
-def verdicts(table: pd.DataFrame, measured: Sequence[Measured]) -> list[str]:
+def verdicts(table: pd.DataFrame) -> list[str]:
     """Returns one sentence a pair on the models' own errors, one on depth, and on architectures where seeds allow.
 
     Errors are called different where the band of their ratio, simultaneous over contexts, lies outside 1 and the
     ratio is beyond a factor of 1.1 either way; depths where the band of their difference excludes 0.
     """
     sentences = []
-    for (name, other), pair in table.groupby(["model", "other"], sort=False):
+    over_seeds = table["band"] == "seeds"
+    for (name, other), pair in table[~over_seeds].groupby(["model", "other"], sort=False):
         sentences.append(_own_sentence(str(name), str(other), pair[pair["quantity"] == "own"].iloc[-1]))
         sentences.append(_reach_sentence(str(name), str(other), pair[pair["quantity"] == "reach"]))
-    return sentences + _architecture_sentences(measured)
+    return sentences + _architecture_sentences(table[over_seeds])
 
 
 def _own_sentence(name: str, other: str, row: pd.Series[Any]) -> str:
@@ -269,26 +272,64 @@ def _reach_sentence(name: str, other: str, rows: pd.DataFrame) -> str:
     return f"The heads reach {where}, which the prompts do not tell apart."
 
 
-def _architecture_sentences(measured: Sequence[Measured]) -> list[str]:
-    groups: dict[str, list[float]] = {}
-    for one in measured:
-        arch = str(one.subject.checkpoint.description.get("arch", one.subject.model.anatomy.layout))
-        groups.setdefault(arch, []).append(float(one.own.ratio.estimate()[0, -1].log()))
-    sides = {arch: logs for arch, logs in groups.items() if len(logs) >= SEEDS}
-    if len(sides) < 2:
+def _architecture_sentences(over_seeds: pd.DataFrame) -> list[str]:
+    if over_seeds.empty:
         return ["This compares these checkpoints; of architectures one can speak from three training seeds a side."]
-    return [_seeds_sentence(a, b, sides[a], sides[b]) for a, b in combinations(sides, 2)]
+    own = over_seeds[over_seeds["quantity"] == "own"]
+    return [_seeds_sentence(pair.iloc[-1]) for _, pair in own.groupby(["model", "other"], sort=False)]
 
 
-def _seeds_sentence(a: str, b: str, first: Sequence[float], second: Sequence[float]) -> str:
-    """Compares the mean logarithm of errors over training seeds by Welch's test."""
-    from scipy.stats import ttest_ind
-
-    result = ttest_ind(first, second, equal_var=False)
-    low, high = np.exp(result.confidence_interval(0.95))
-    ratio = float(np.exp(np.mean(first) - np.mean(second)))
-    told = "differ" if low > 1 or high < 1 else "are not told apart"
+def _seeds_sentence(row: pd.Series[Any]) -> str:
+    told = "differ" if row["low"] > 1 or row["high"] < 1 else "are not told apart"
     return (
-        f"The architectures {a} ({len(first)} seeds) and {b} ({len(second)} seeds) {told} in their own error: ratio of "
-        f"geometric means {ratio:.2f}, 95 % band over seeds {low:.2f} to {high:.2f}."
+        f"The architectures {row['model']} and {row['other']} {told} in their own error: at {int(row['context'])} "
+        f"examples ratio of geometric means {row['ratio']:.2f}, 95 % band over seeds {row['low']:.2f} to "
+        f"{row['high']:.2f}."
     )
+
+
+def _seed_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Returns rows for every two groups of checkpoints that differ within themselves in their seed alone."""
+    groups = by_seed([one.subject.checkpoint for one in measured])
+    sides = [[measured[place] for place in group] for group in groups if len(group) >= SEEDS]
+    return [row for a, b in combinations(sides, 2) for row in _side_rows(a, b)]
+
+
+def _side_rows(a: Sequence[Measured], b: Sequence[Measured]) -> list[dict[str, Any]]:
+    contexts = a[0].own.contexts
+    own = _welch_rows("own", *([one.own.ratio.estimate()[0].tolist() for one in side] for side in (a, b)))
+    rows = [row | {"context": context} for row, context in zip(own, contexts, strict=True)]
+    depths = sorted({round(depth, 9) for one in (*a, *b) for depth in one.depths})
+    heads = _welch_rows("layer", *([_errors_at(one, depths) for one in side] for side in (a, b)))
+    context = a[0].errors.contexts[-1]
+    rows += [row | {"context": context, "depth": depth} for row, depth in zip(heads, depths, strict=True)]
+    names = {column: _side_name(side) for column, side in (("model", a), ("other", b))}
+    return [names | row for row in rows]
+
+
+def _side_name(side: Sequence[Measured]) -> str:
+    arch = side[0].subject.checkpoint.description.get("arch", side[0].subject.model.anatomy.layout)
+    return f"{arch} ({len(side)} seeds)"
+
+
+def _errors_at(one: Measured, depths: Sequence[float]) -> list[float]:
+    errors = one.errors.ratio.estimate()[:, -1].tolist()
+    return [errors[_layer_at(one.depths, depth)] for depth in depths]
+
+
+def _welch_rows(quantity: str, a: list[list[float]], b: list[list[float]]) -> list[dict[str, Any]]:
+    """Returns ratios of geometric means over seeds with Welch's bands on the logarithms."""
+    logs = [np.log(np.array(side)) for side in (a, b)]
+    band = welch_band(*logs)
+    columns = {
+        "error": np.exp(logs[0].mean(0)),
+        "other_error": np.exp(logs[1].mean(0)),
+        "ratio": band.value.exp(),
+        "low": band.low.exp(),
+        "high": band.high.exp(),
+    }
+    lists = {name: values.tolist() for name, values in columns.items()}
+    return [
+        {"quantity": quantity, "band": "seeds"} | {name: values[i] for name, values in lists.items()}
+        for i in range(len(lists["ratio"]))
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from probe.randomness import PromptSource, Source
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import FEWEST as FEWEST_SEEDS
 from probe.statistics import LayerErrors, seed_band
-from probe.subject import check_length, describe, learned, load_all, task_for, trained_context
+from probe.subject import by_seed, check_length, describe, learned, load_all, task_for, trained_context
 from probe.tasks import ChainOfThought, Prompts, Task
 from probe.tasks.prompting import Replaced, make_prompting
 from probe.tasks.prompts import only
@@ -244,11 +243,8 @@ def _learned(learner: learners.Learner, drawn: Prompts | Replaced, plan: Plan) -
 
 def _over_seeds(table: pd.DataFrame, plan: Plan) -> list[pd.DataFrame]:
     """Returns rows of the mean over checkpoints that differ in their seed alone, where there are enough."""
-    groups: dict[str, list[Checkpoint]] = {}
-    for found in plan.models:
-        settings = {**found.description.get("plan", {"digest": found.digest}), "seed": None}
-        groups.setdefault(json.dumps(settings, sort_keys=True), []).append(found)
-    return [_mean_rows(table, group) for group in groups.values() if len(group) >= FEWEST_SEEDS]
+    groups = [[plan.models[place] for place in group] for group in by_seed(plan.models)]
+    return [_mean_rows(table, group) for group in groups if len(group) >= FEWEST_SEEDS]
 
 
 def _mean_rows(table: pd.DataFrame, group: Sequence[Checkpoint]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from torch import Tensor
 from probe import checkpoint, tasks
 from probe.capture import Anatomy
 from probe.checkpoint import Checkpoint
+from probe.config import ModelConfig
 from probe.errors import ProbeError
 from probe.learners import Learner, run
 from probe.tasks import Prompts, Shape, Task
@@ -90,6 +91,24 @@ def learned(learner: Learner, prompts: Prompts) -> Float[Tensor, "batch query 1"
     """Returns a learner's answers to the queries, from the examples before each and what the task tells of them."""
     noise, clean = prompts.parameters.get("noise"), prompts.parameters.get("clean")
     return run(learner, prompts.x, prompts.y, prompts.contexts, noise, clean)[..., None]
+
+
+def by_seed(models: Sequence[Checkpoint]) -> list[list[int]]:
+    """Returns the places of the checkpoints, in groups that differ in their training seed alone.
+
+    Checkpoints without a plan of `probe train`, and one that stands there twice, are groups of their own.
+    """
+    groups: dict[str, dict[str, int]] = {}
+    for place, found in enumerate(models):
+        plan = found.description.get("plan")
+        if plan is None:
+            groups[found.digest] = {"": place}
+            continue
+        told = {key: value for key, value in plan.items() if key not in ("seed", "dim", "model")}
+        # settings that a file was written without have their defaults, as when it is loaded
+        key = f"{sorted(told.items())} {ModelConfig(**plan['model'])}"
+        groups.setdefault(key, {}).setdefault(str(plan["seed"]), place)
+    return [list(group.values()) for group in groups.values()]
 
 
 def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:

@@ -1,18 +1,22 @@
 """Claims: pairs share their prompts, a depth is answered by the last layer no deeper, the words fit the bands."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_ind
 
 from probe.cli import main
 from probe.compare import _layer_at, compare_models, verdicts
-from probe.config import CompareConfig, EvaluateConfig, FitConfig
+from probe.config import CompareConfig, EvaluateConfig, FitConfig, TrainConfig
 from probe.errors import ProbeError
 from probe.evaluate import evaluate_models
 from probe.fit import fit_heads
 from probe.records import Record, load
+from probe.train import train_model
 
 
 @pytest.fixture
@@ -99,7 +103,7 @@ def pair(ratio: float, low: float, high: float, reach: tuple[float, float, float
     own = {"quantity": "own", "context": 4, "error": ratio, "other_error": 1.0, "ratio": ratio}
     depth = {"quantity": "reach", "threshold": 0.5, "depth": 0.4, "other_depth": 0.4 - reach[0], "difference": reach[0]}
     rows = [own | {"all_low": low, "all_high": high}, depth | {"low": reach[1], "high": reach[2]}]
-    return pd.DataFrame([{"model": "a", "other": "b"} | row for row in rows])
+    return pd.DataFrame([{"model": "a", "other": "b", "band": "prompts"} | row for row in rows])
 
 
 @pytest.mark.parametrize(
@@ -113,7 +117,7 @@ def pair(ratio: float, low: float, high: float, reach: tuple[float, float, float
     ],
 )
 def test_the_words_follow_the_bands_and_the_stated_factor(table: pd.DataFrame, own: str, depth: str) -> None:
-    sentences = verdicts(table, [])
+    sentences = verdicts(table)
     assert own in sentences[0]
     assert depth in sentences[1]
     assert "three training seeds" in sentences[2]
@@ -131,3 +135,36 @@ def test_the_words_follow_the_bands_and_the_stated_factor(table: pd.DataFrame, o
 def test_what_does_not_fit_is_refused_in_a_sentence(config: CompareConfig, change: dict, sentence: str) -> None:
     with pytest.raises(ProbeError, match=sentence):
         compare_models(replace(config, **change))
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Three short trainings a side, and one more that had one step more."""
+    folder = tmp_path_factory.mktemp("seeds")
+    plain = TrainConfig(out="", task="linear", dim=2, context=4, width=8, attention_heads=2, batch=4)
+    names = []
+    for arch, steps, seed in [*product(("M1", "AF"), (2,), (0, 1, 2)), ("M1", 3, 3)]:
+        names.append(str(folder / f"{arch}-{seed}.pt"))
+        train_model(replace(plain, layout=arch, steps=steps, seed=seed, out=names[-1]))
+    return names
+
+
+def test_sides_of_three_seeds_are_compared_over_their_seeds(seeds: list[str]) -> None:
+    record = compare_models(CompareConfig(ckpt=tuple(seeds), task="linear", prompts=128, score=64, batch=64))
+    over = record.table[record.table["band"] == "seeds"]
+    assert {*zip(over["model"], over["other"], strict=True)} == {("M1 (3 seeds)", "AF (3 seeds)")}
+    errors = {name: about["errors"] for name, about in record.provenance["models"].items()}
+    first, second = (np.log([errors[f"{arch}-{seed}"][-1] for seed in (0, 1, 2)]) for arch in ("M1", "AF"))
+    last = over[over["quantity"] == "layer"].iloc[-1]
+    band = ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    assert last["ratio"] == pytest.approx(np.exp(first.mean() - second.mean()))
+    assert (last["low"], last["high"]) == pytest.approx((np.exp(band.low), np.exp(band.high)))
+    assert over[over["quantity"] == "own"]["context"].tolist() == [0, 1, 2, 3, 4]
+    assert "M1 (3 seeds) and AF (3 seeds)" in record.provenance["verdict"][-1]
+
+
+def test_checkpoints_that_differ_in_more_than_their_seed_are_no_group(seeds: list[str]) -> None:
+    few = [*seeds[:2], seeds[-1], *seeds[3:6]]
+    record = compare_models(CompareConfig(ckpt=tuple(few), task="linear", prompts=64, score=32, batch=32))
+    assert (record.table["band"] == "prompts").all()
+    assert "three training seeds" in record.provenance["verdict"][-1]

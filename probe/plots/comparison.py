@@ -25,14 +25,23 @@ AXES = {
 }
 
 
+STYLES = {"post": "steps-post", None: "default"}
+"""How a line is drawn whose band has this step."""
+
 NEAR = 8.0
 """Ratio axes that span less than this factor have finer ticks."""
 
 
-def comparison(records: Sequence[Record], view: View = USUAL) -> Figure:
-    """Draws the layer curves of the compared checkpoints, and every pair's ratio of errors by depth and by context.
+SHOWN = len(style.COLOURS)
+"""Of more pairs than there are colours, those with the first checkpoint are drawn; the table holds all."""
 
-    Bands of ratios are simultaneous 95 %, over a panel's points.
+
+def comparison(records: Sequence[Record], view: View = USUAL) -> Figure:
+    """Draws the layer curves of the compared checkpoints, and ratios of errors by depth and by context.
+
+    Where the record compares sides of several training seeds, the ratios are those of the sides, with their bands over
+    seeds, and thin lines of the single pairs; a side has one colour. Else every pair has a ratio with its simultaneous
+    95 % band, over prompts and a panel's points.
     """
     style.check_view(view, "a comparison")
     if not records:
@@ -41,21 +50,57 @@ def comparison(records: Sequence[Record], view: View = USUAL) -> Figure:
         raise ProbeError("A comparison is drawn from one record of probe compare. Give its .csv alone.")
     record = records[0]
     table, models = tidy(record.table), dict(record.provenance.get("models") or {})
-    pairs = list(table.groupby(["model", "other"], sort=False))
+    over_seeds = _over_seeds(table)
+    lines, thin = _sides(table, over_seeds, models) if len(over_seeds) else (_pairs(table), [])
     with style.page():
         figure = style.new_figure(2, 2.6, view.title)
         curves, layers, contexts = figure.subplots(1, 3)
-        colours = {name: style.COLOURS[i % len(style.COLOURS)] for i, name in enumerate(models)}
+        colours = _colours(models, over_seeds)
         _draw_curves(curves, models, colours, _axis(record))
-        for place, (_, pair) in enumerate(pairs):
-            colour = _pair_colour(place, len(pairs))
-            _draw_ratio(layers, pair[pair["quantity"] == "layer"], "depth", colour, "post")
-            _draw_ratio(contexts, pair[pair["quantity"] == "own"], "context", colour, None)
+        for axes, quantity, x, step in ((layers, "layer", "depth", "post"), (contexts, "own", "context", None)):
+            for pair in thin:
+                _draw_ratio(axes, pair[pair["quantity"] == quantity], x, None, step)
+            for place, pair in enumerate(lines.values()):
+                _draw_ratio(axes, pair[pair["quantity"] == quantity], x, _pair_colour(place, len(lines)), step)
         _finish_ratios(layers, AXES.get(_axis(record), "depth"), "ratio of the head's errors")
         _finish_ratios(contexts, "examples in context", "ratio of the models' own errors")
         style.whole_numbers(contexts)
-        style.add_legend(figure, _key(models, colours, [f"{a} / {b}" for (a, b), _ in pairs]))
+        style.add_legend(figure, _key(models, colours, list(lines), over_seeds=bool(thin)))
     return figure
+
+
+def _over_seeds(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["band"] == "seeds"] if "band" in table.columns else table.iloc[:0]
+
+
+def _pairs(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Returns every pair's rows by its name, or those of the first checkpoint's pairs where there are many."""
+    pairs = dict(list(table.groupby(["model", "other"], sort=False)))
+    first = table["model"].iloc[0]
+    kept = pairs if len(pairs) <= SHOWN else {names: rows for names, rows in pairs.items() if names[0] == first}
+    return {f"{name} / {other}": rows for (name, other), rows in kept.items()}
+
+
+def _sides(
+    table: pd.DataFrame, over_seeds: pd.DataFrame, models: dict[str, Any]
+) -> tuple[dict[str, pd.DataFrame], list[pd.DataFrame]]:
+    """Returns the sides' rows by name, and the rows of the single pairs of two sides."""
+    sides = {f"{a} / {b}": rows for (a, b), rows in over_seeds.groupby(["model", "other"], sort=False)}
+    single = table[table["band"] != "seeds"]
+    side = {name: _side(about) for name, about in models.items()}
+    pairs = single.groupby(["model", "other"], sort=False)
+    return sides, [rows for (a, b), rows in pairs if side.get(str(a)) != side.get(str(b))]
+
+
+def _side(about: dict[str, Any]) -> str:
+    return str(about.get("arch") or about.get("layout"))
+
+
+def _colours(models: dict[str, Any], over_seeds: pd.DataFrame) -> dict[str, str]:
+    """Returns a colour a checkpoint, or a side where sides are compared."""
+    sides = [_side(about) if len(over_seeds) else name for name, about in models.items()]
+    order = list(dict.fromkeys(sides))
+    return {name: style.COLOURS[order.index(side) % SHOWN] for name, side in zip(models, sides, strict=True)}
 
 
 def _axis(record: Record) -> str:
@@ -83,15 +128,17 @@ def _pair_colour(place: int, pairs: int) -> str:
     return style.COLOURS[2] if pairs == 1 else style.COLOURS[::-1][place % len(style.COLOURS)]
 
 
-def _draw_ratio(axes: Axes, rows: pd.DataFrame, x: str, colour: str, step: Any) -> None:
+def _draw_ratio(axes: Axes, rows: pd.DataFrame, x: str, colour: str | None, step: Any) -> None:
+    """Draws a ratio with its band, or a thin grey one without where no colour is given."""
     rows = rows.sort_values(x)
     at = rows[x].to_numpy(dtype=np.float64)
-    low, high = rows["all_low"].to_numpy(dtype=np.float64), rows["all_high"].to_numpy(dtype=np.float64)
+    if colour is None:
+        axes.plot(at, rows["ratio"], color=style.GREY, linewidth=0.5, alpha=0.6, drawstyle=STYLES[step])
+        return
+    # a band over seeds is each point's own, one over prompts is the panel's
+    low, high = (rows[f"all_{end}"].fillna(rows[end]).to_numpy(dtype=np.float64) for end in ("low", "high"))
     axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0, step=step)
-    if step is None:
-        axes.plot(at, rows["ratio"], color=colour)
-    else:
-        axes.step(at, rows["ratio"], color=colour, where=step)
+    axes.plot(at, rows["ratio"], color=colour, drawstyle=STYLES[step])
 
 
 def _finish_ratios(axes: Axes, label: str, title: str) -> None:
@@ -108,7 +155,7 @@ def _finish_ratios(axes: Axes, label: str, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=7.5)
 
 
-def _key(models: dict[str, Any], colours: dict[str, str], pairs: Sequence[str]) -> list[Artist]:
+def _key(models: dict[str, Any], colours: dict[str, str], lines: Sequence[str], over_seeds: bool) -> list[Artist]:
     handles: list[Artist] = [
         style.key_line(
             f"{name} ({style.count(int(about['blocks']), 'block')})",
@@ -117,6 +164,9 @@ def _key(models: dict[str, Any], colours: dict[str, str], pairs: Sequence[str]) 
         )
         for i, (name, about) in enumerate(models.items())
     ]
-    handles += [style.key_line(name, _pair_colour(i, len(pairs))) for i, name in enumerate(pairs)]
-    band = Patch(facecolor=style.GREY, alpha=0.3, linewidth=0, label="95 % band, over all points of a panel")
+    handles += [style.key_line(name, _pair_colour(i, len(lines))) for i, name in enumerate(lines)]
+    if over_seeds:
+        handles.append(style.key_line("the same, of two checkpoints"))
+    what = "over seeds, of each point" if over_seeds else "over all points of a panel"
+    band = Patch(facecolor=style.GREY, alpha=0.3, linewidth=0, label=f"95 % band, {what}")
     return [*handles, band, style.key_line("1: predicting zero, or equal errors", "black")]

@@ -2,7 +2,7 @@
 
 from probe.statistics.bootstrap import Band, MeanBootstrap, RatioBootstrap, difference, log_ratio, quotient, weights
 from probe.statistics.layer_errors import LayerErrors
-from probe.statistics.seeds import FEWEST, seed_band
+from probe.statistics.seeds import FEWEST, seed_band, welch_band
 from probe.statistics.trend import Trend, trend
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "seed_band",
     "trend",
     "weights",
+    "welch_band",
 ]

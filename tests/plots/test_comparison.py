@@ -41,6 +41,32 @@ def test_there_is_a_curve_a_model_and_a_ratio_a_pair() -> None:
     assert key[:6] == ["a (2 blocks)", "b (2 blocks)", "c (2 blocks)", "a / b", "a / c", "b / c"]
 
 
+def test_sides_of_seeds_have_one_ratio_with_its_band_and_a_colour_each() -> None:
+    plain = record(("a", "b", "c", "d"))
+    models = plain.provenance["models"]
+    for name, about in models.items():
+        about["arch"] = "mamba" if name in "ab" else "transformer"
+    seeds = plain.table[plain.table["model"].eq("a") & plain.table["other"].eq("b")]
+    seeds = seeds.assign(model="mamba (2 seeds)", other="transformer (2 seeds)", band="seeds", all_low=None, low=0.7)
+    table = tidy(pd.concat([plain.table.assign(band="prompts"), seeds], ignore_index=True))
+    figure = comparison([Record(table, plain.provenance)])
+    curves, layers, contexts = figure.axes
+    assert len({line.get_color() for line in curves.get_lines()[1:]}) == 2
+    for axes in (layers, contexts):
+        assert len(axes.collections) == 1
+        # four pairs of one of each side, the sides' own, and the line at 1
+        assert len(axes.get_lines()) == 4 + 1 + 1
+        assert axes.collections[0].get_paths()[0].get_extents().y0 == pytest.approx(0.7)
+    key = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "mamba (2 seeds) / transformer (2 seeds)" in key
+    assert "95 % band, over seeds, of each point" in key
+
+
+def test_of_many_pairs_those_with_the_first_are_drawn() -> None:
+    figure = comparison([record(("a", "b", "c", "d", "e"))])
+    assert [len(axes.collections) for axes in figure.axes[1:]] == [4, 4]
+
+
 def test_a_record_of_something_else_is_refused() -> None:
     with pytest.raises(ProbeError, match="one record of probe compare"):
         comparison([Record(pd.DataFrame({"model": ["a"]}), {"kind": "fit"})])
