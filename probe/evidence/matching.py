@@ -23,6 +23,8 @@ from probe.evidence.answers import Asked, induced_weights
 from probe.statistics import Band, RatioBootstrap, quotient
 
 FINAL = "final_answer"
+HELD = 0.1
+"""The least share of a layer's answer that a step must account for; of layers below it the step is 0, the start."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,15 +121,20 @@ def _choose(
     asked: Asked,
     setting: str,
 ) -> _Chosen:
-    """Returns the step and the factor that come closest to each layer; of steps as close, the earliest."""
+    """Returns the step and the factor that come closest to each layer; of steps as close, the earliest.
+
+    Of a layer whose answer no step accounts for, the closest one is noise: it is taken to stand at the start.
+    """
     squares = predicted.square().sum((1, 2))
     products = torch.einsum("lpq,spq->ls", answers, predicted)
     scales = products / squares.where(squares > 0, 1.0)
-    distances = answers.square().sum((1, 2))[:, None] - scales * products
+    lengths = answers.square().sum((1, 2))
+    distances = lengths[:, None] - scales * products
     found, steps = distances.min(dim=1)
     near = distances <= found[:, None] + 1e-9 * asked.targets.square().sum()
-    steps = near.int().argmax(dim=1)
+    steps = near.int().argmax(dim=1).where(lengths - found >= HELD * lengths, 0)
     chosen = scales.gather(1, steps[:, None])[:, 0]
+    found = distances.gather(1, steps[:, None])[:, 0]
     return _Chosen(setting, steps, chosen, (found.mean() / asked.targets.square().sum()).item())
 
 

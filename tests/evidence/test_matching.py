@@ -77,6 +77,17 @@ def test_a_scaled_stack_of_gradient_steps_is_still_matched_step_by_step(tmp_path
     assert first.unscaled.estimate().max() > 0.1
 
 
+def test_layers_that_hold_noise_alone_stand_at_the_start(tmp_path):
+    """Some step is always the closest; of noise it means nothing, and the later steps stay what they are."""
+    both = [asked("gradient", tmp_path, purpose) for purpose in ("select", "score")]
+    for seed, one in enumerate(both):
+        noise = torch.randn(one.answers["lens"][:2].shape, generator=torch.Generator().manual_seed(seed))
+        one.answers["lens"][:2] = 0.1 * noise.double()
+    first = match(*both, ["lens"])["lens"][0]
+    assert first.steps.tolist() == [0, 0, *range(2, BLOCKS + 1)]
+    assert first.scales[:2].tolist() == [0, 0]
+
+
 @pytest.mark.parametrize("algorithm", ["solve", "gather"])
 def test_a_one_shot_solver_has_no_step_in_between(matches, algorithm):
     """Its layers hold nothing or the whole solution, which is where every algorithm starts and ends."""
