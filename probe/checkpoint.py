@@ -259,6 +259,7 @@ def _described(path: Path, text: str) -> dict[str, Any]:
         found = json.loads(text)
         whole = found["context"], found.get("dim", 1)
         fits = isinstance(found["task"], str) and all(type(number) is int and number >= 0 for number in whole)
+        fits = fits and (found["context"] > 0 or not found["task"])
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         fits = False
     if not fits:

@@ -66,6 +66,14 @@ def test_no_flipped_bit_anywhere_changes_what_is_loaded(saved: Path) -> None:
         assert checkpoint.save(saved.with_name("again.pt"), found.model, {**found.description}) is not None
 
 
+@pytest.mark.parametrize("change", [{"context": 0}, {"context": "4"}, {"context": -1}, {"task": 3}])
+def test_a_signed_file_that_does_not_say_what_it_learned_is_refused(saved: Path, change: dict[str, object]) -> None:
+    found = checkpoint.load(str(saved))
+    checkpoint.save(saved, found.model, found.description | change)
+    with pytest.raises(ProbeError, match="what it was trained on"):
+        checkpoint.load(str(saved))
+
+
 @pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])
 def test_a_truncated_file_is_refused(saved: Path, kept: float) -> None:
     whole = saved.read_bytes()

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from probe.capture.hooks import Place, StreamModel, capture, watching
+from probe.errors import ProbeError
 
 ROUNDING = 1e-5  # of the largest output, in float32
 
@@ -30,7 +31,15 @@ def check_invariants(
 
     Args:
         inputs: a batch of at least two different prompts of at least two tokens.
+
+    Raises:
+        ProbeError: if there are fewer prompts or tokens: nothing would be there to differ.
     """
+    if min(inputs.shape[:2]) < 2:
+        raise ProbeError(
+            f"{inputs.shape[0]} prompts of {inputs.shape[1]} tokens were given, but at least 2 of 2 are needed. "
+            "Check on more."
+        )
     everywhere = torch.arange(inputs.shape[1], device=inputs.device)
     captured = capture(model, inputs, everywhere)
     return [

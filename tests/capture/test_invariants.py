@@ -6,6 +6,7 @@ from torch import nn
 
 from probe.capture import NativeModel, Place, check_invariants
 from probe.config import ModelConfig
+from probe.errors import ProbeError
 from probe.models import ResidualModel
 
 DECODES = "the last layer decodes to the model's output"
@@ -143,3 +144,9 @@ def test_a_long_convolution_by_fourier_transforms_counts_as_causal():
     torch.manual_seed(0)
     model = NativeModel(ResidualModel(ModelConfig(layout="S2", dim=3, width=16, norm="layer")).eval())
     assert [finding.claim for finding in check_invariants(model, inputs) if not finding.held] == []
+
+
+@pytest.mark.parametrize("shape", [(1, 9), (2, 1)])
+def test_inputs_on_which_nothing_could_differ_are_refused(shape):
+    with pytest.raises(ProbeError, match=f"{shape[0]} prompts of {shape[1]} tokens"):
+        check_invariants(native(), torch.zeros(*shape, 3))
