@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 from torch import Tensor
@@ -12,11 +12,11 @@ from torch import Tensor
 from probe.checkpoint import Checkpoint
 from probe.config import ClaimConfig, FitConfig
 from probe.errors import ProbeError
-from probe.evidence.answers import Asked, Reading, ask
+from probe.evidence.answers import Asked, Conditioned, Reading, ask, by_condition
 from probe.evidence.causes import causes
 from probe.evidence.influence import implicit_attention, influence, influence_rows
 from probe.evidence.known import known, known_rows
-from probe.evidence.layers import curve_rows, gain_rows, match_rows, transfer_rows, trend_rows
+from probe.evidence.layers import condition_rows, curve_rows, gain_rows, match_rows, transfer_rows, trend_rows
 from probe.evidence.matching import final_answer, match
 from probe.evidence.nonlinear import compare_heads, comparison_rows, untrained_comparison
 from probe.evidence.nulls import control_errors, shuffled_errors, untrained_errors
@@ -176,11 +176,17 @@ def _matching(study: Study, missing: Missing) -> Rows:
 
     selected, scored = halve("select", study.asked // 2), halve("score", study.asked)
     rows: list[dict[str, Any]] = []
-    for head, matches in match(selected, scored, list(readings), study.config.seed).items():
-        null = final_answer(selected, scored, head, study.config.seed)
+    seed = study.config.seed
+    for head, matches in match(selected, scored, list(readings), seed).items():
+        null = final_answer(selected, scored, head, seed)
         rows += match_rows(study.name, head, null, None)
         for found in matches:
             rows += match_rows(study.name, head, found, null)
+    for which in get_args(Conditioned):
+        both = by_condition(selected, which), by_condition(scored, which)
+        null = final_answer(*both, "linear", seed)
+        for found in match(*both, ["linear"], seed)["linear"]:
+            rows += condition_rows(study.name, "linear", which, found, null)
     return rows
 
 

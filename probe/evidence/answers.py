@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Float64
@@ -15,6 +16,8 @@ from probe.randomness import PromptSource, Purpose
 
 Reading = Callable[[Float[Tensor, "layer row width"]], Float[Tensor, "layer row"]]
 """Turns the stream at the query tokens into answers."""
+Conditioned = Literal["well", "ill"]
+"""Which third of the prompts, by the condition number of their examples."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +32,7 @@ class Asked:
         answers: by the name of the reading.
     """
 
-    numbers: range
+    numbers: Sequence[int]
     examples: Examples
     queries: Float64[Tensor, "prompt query dim"]
     targets: Float64[Tensor, "prompt query"]
@@ -69,6 +72,24 @@ def ask(
         queries=x[:, examples:].double(),
         targets=y[:, examples:].double(),
         answers={name: torch.cat(found, dim=1) for name, found in parts.items()},
+    )
+
+
+def by_condition(asked: Asked, which: Conditioned) -> Asked:
+    """Returns the third of the prompts whose examples are conditioned best, or worst.
+
+    The condition number is that of the examples' x, largest to smallest singular value: it sets how many steps
+    gradient descent takes (Fu et al., 2024, arXiv:2310.17086, tell algorithms apart by it).
+    """
+    order = torch.linalg.cond(asked.examples.x.double()).argsort(stable=True).tolist()
+    third = len(order) // 3
+    kept = sorted(order[:third] if which == "well" else order[len(order) - third :])
+    return Asked(
+        numbers=[asked.numbers[place] for place in kept],
+        examples=Examples(asked.examples.x[kept], asked.examples.y[kept]),
+        queries=asked.queries[kept],
+        targets=asked.targets[kept],
+        answers={name: answers[:, kept] for name, answers in asked.answers.items()},
     )
 
 

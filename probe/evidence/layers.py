@@ -91,13 +91,12 @@ def match_rows(model: str, head: str, found: Match, null: Match | None) -> Itera
         null: the final answer scaled, or None for the null itself.
     """
     about: dict[str, Any] = {"site": found.algorithm, "head": head, "prompts": found.spd.prompts}
-    for metric, distance in (("spd", found.spd), ("spd_unscaled", found.unscaled)):
+    for metric, distance in (("spd", found.spd), ("spd_unscaled", found.unscaled), ("ilwd", found.ilwd)):
         value, (low, high) = distance.estimate(), distance.interval()
         for layer, step in enumerate(found.steps.tolist()):
             band = value[layer].item(), low[layer].item(), high[layer].item()
             yield row(model, "matching", metric, *band, layer=layer, step=step, **about)
     plain = {
-        "ilwd": found.ilwd,
         "similarity_errors": found.similarity_errors,
         "similarity_weights": found.similarity_weights,
         "scale": found.scales,
@@ -107,6 +106,13 @@ def match_rows(model: str, head: str, found: Match, null: Match | None) -> Itera
             yield row(model, "matching", metric, number, layer=layer, step=step, **about)
     if null is not None:
         yield row(model, "matching", "unexplained", *_numbers(found.unexplained(null)), **about)
+        yield row(model, "matching", "unexplained_weights", *_numbers(found.unexplained_weights(null)), **about)
+
+
+def condition_rows(model: str, head: str, which: str, found: Match, null: Match) -> Iterator[dict[str, Any]]:
+    """Yields what an algorithm leaves unexplained on the prompts conditioned best or worst."""
+    about: dict[str, Any] = {"site": found.algorithm, "head": head, "prompts": found.spd.prompts}
+    yield row(model, "matching", f"unexplained_{which}", *_numbers(found.unexplained(null)), **about)
 
 
 def _numbers(band: Band) -> tuple[float, float, float]:

@@ -39,8 +39,8 @@ class Match:
         spd: the squared difference of predictions by layer, in units of the zero error: mean over prompts and
             queries, with bands over prompts.
         unscaled: the same with every factor 1.
-        ilwd: the squared difference of induced weights, in units of the squared length of the true ones' stand-in,
-            least squares' at the same examples.
+        ilwd: the squared difference of induced weights, in units of the squared length of those that the targets
+            induce, with bands over prompts.
         similarity_errors: mean cosine of the two vectors of errors over queries (SimE).
         similarity_weights: mean cosine of the induced weights (SimW).
         chosen_on: the mean over layers of `spd` on the selection prompts, by which setting and steps were chosen.
@@ -52,18 +52,22 @@ class Match:
     scales: Float64[Tensor, " layer"]
     spd: RatioBootstrap
     unscaled: RatioBootstrap
-    ilwd: Float64[Tensor, " layer"]
+    ilwd: RatioBootstrap
     similarity_errors: Float64[Tensor, " layer"]
     similarity_weights: Float64[Tensor, " layer"]
     chosen_on: float
 
     def unexplained(self, null: Match) -> Band:
-        """Returns the distances of all layers together as a share of the null's, with its paired band.
+        """Returns the distances of all layers' answers together as a share of the null's, with its paired band.
 
         0: every layer is a step of the algorithm. 1: the algorithm tells no more than the final answer, scaled. Where
         the layers hold nothing but the final answer, scaled, there is nothing to explain and the share is nan.
         """
         return quotient(self.spd, null.spd)
+
+    def unexplained_weights(self, null: Match) -> Band:
+        """Returns the same share of the distances of induced weights."""
+        return quotient(self.ilwd, null.ilwd)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,18 +161,20 @@ def _measured(
         setting=chosen.setting,
         steps=chosen.steps,
         scales=chosen.scales,
-        spd=_distance(asked, answers - scaled, seed),
-        unscaled=_distance(asked, answers - steps, seed),
-        ilwd=(induced - scale * weights).square().sum((1, 2)) / solved.square().sum(),
+        spd=_distance(asked, answers - scaled, asked.targets, seed),
+        unscaled=_distance(asked, answers - steps, asked.targets, seed),
+        ilwd=_distance(asked, induced - scale * weights, solved, seed),
         similarity_errors=_cosine(answers - asked.targets, scaled - asked.targets),
         similarity_weights=_cosine(induced, scale * weights),
         chosen_on=chosen.distance,
     )
 
 
-def _distance(asked: Asked, left: Float64[Tensor, "layer prompt query"], seed: int) -> RatioBootstrap:
+def _distance(
+    asked: Asked, left: Float64[Tensor, "layer prompt some"], unit: Float64[Tensor, "prompt some"], seed: int
+) -> RatioBootstrap:
     found = RatioBootstrap((len(left),), seed=seed)
-    found.update(asked.numbers, left.square().sum(-1).T, asked.targets.square().sum(-1, keepdim=True))
+    found.update(asked.numbers, left.square().sum(-1).T, unit.square().sum(-1, keepdim=True))
     return found
 
 

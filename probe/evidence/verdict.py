@@ -23,6 +23,8 @@ RISE = 1.1
 """The factor by which an error may rise at a block."""
 UNEXPLAINED = 0.25
 """The share of the null's distance that an algorithm may leave unexplained."""
+CONDITIONED = ("well", "ill")
+"""The thirds of the prompts on which the same is told, without deciding."""
 SHARE = 0.5
 """The share of layers at which an effect must be there."""
 NOTHING = 0.95
@@ -132,10 +134,15 @@ def _algorithm(rows: list[Row]) -> tuple[bool, str]:
     if not found:
         return False, "no layer holds anything but the final answer, scaled"
     best = min(found, key=lambda row: float(row["value"]))
+    of_best = {row["metric"]: row for row in linear if row["site"] == best["site"]}
+    weights = of_best["unexplained_weights"]
     steps = [row["step"] for row in _pick(linear, site=best["site"], metric="spd") if row["layer"] > 0]
-    held = best["high"] <= UNEXPLAINED and len(set(steps)) >= FEWEST_STEPS and steps == sorted(steps)
+    near = max(best["high"], weights["high"]) <= UNEXPLAINED
+    held = near and len(set(steps)) >= FEWEST_STEPS and steps == sorted(steps)
+    thirds = [f"{of_best[f'unexplained_{which}']['value']:.2f} on {which} conditioned inputs" for which in CONDITIONED]
     return held, (
-        f"{best['site']} comes closest and leaves {_band(best)}; its steps by layer: {' '.join(map(str, steps))}"
+        f"{best['site']} comes closest and leaves {_band(best)} of the answers, {_band(weights)} of the induced "
+        f"weights, {' and '.join(thirds)}; its steps by layer: {' '.join(map(str, steps))}"
     )
 
 
@@ -190,8 +197,9 @@ RULES: tuple[_Rule, ...] = (
         "one algorithm",
         "matching",
         "Are the layers' answers successive steps of one algorithm?",
-        f"It leaves at most {UNEXPLAINED:.0%} of what the final answer, scaled, leaves unexplained (upper end of the "
-        f"band), by at least {FEWEST_STEPS} different steps, none of them backwards.",
+        f"It leaves at most {UNEXPLAINED:.0%} of what the final answer, scaled, leaves unexplained, of the answers and "
+        f"of the weights they induce (upper ends of the bands), by at least {FEWEST_STEPS} different steps, none of "
+        "them backwards.",
         _algorithm,
     ),
     _Rule(

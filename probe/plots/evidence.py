@@ -29,6 +29,16 @@ FLOOR = 1e-4
 """Errors below this lie on the lower edge: a planted solver's are rounding."""
 CEILING = 5.0
 FINAL = "final_answer"
+SIMILARITIES: dict[str, tuple[str, Line]] = {
+    "similarity_errors": ("errors (SimE)", "-"),
+    "similarity_weights": ("weights (SimW)", "--"),
+}
+SHARES = {
+    "unexplained": "answers (SPD)",
+    "unexplained_weights": "induced weights (ILWD)",
+    "unexplained_well": "answers, best conditioned third",
+    "unexplained_ill": "answers, worst conditioned third",
+}
 SHOWN = 4
 """Algorithms drawn, the closest first."""
 
@@ -43,7 +53,7 @@ def claim_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     table = tidy(records[0].table)
     draws = [draw_curves, draw_transfer]
     if (table["evidence"] == "matching").any():
-        draws += [draw_distances, draw_steps]
+        draws += [draw_distances, draw_steps, draw_similarities, draw_unexplained]
     with style.page():
         figure = style.new_figure(2, 2.9 * -(-len(draws) // 2), view.title)
         panels = figure.subplots(-(-len(draws) // 2), 2, squeeze=False)
@@ -148,3 +158,45 @@ def draw_steps(axes: Axes, table: pd.DataFrame) -> None:
     style.whole_numbers(axes)
     _key(axes)
     axes.set_title("matching line", loc="left")
+
+
+def draw_similarities(axes: Axes, table: pd.DataFrame) -> None:
+    """Draws the mean cosines of errors (SimE) and of induced weights (SimW) with the closest algorithm's steps."""
+    rows = table[(table["evidence"] == "matching") & (table["head"] == "linear")]
+    for place, site in enumerate(_closest(table)[:2]):
+        for metric, (label, line) in SIMILARITIES.items():
+            one = rows[(rows["site"] == site) & (rows["metric"] == metric) & (rows["layer"] > 0)].sort_values("layer")
+            axes.plot(
+                one["layer"].to_numpy(dtype="float64"),
+                one["value"].to_numpy(dtype="float64"),
+                color=style.COLOURS[place],
+                marker=style.MARKERS[place],
+                linestyle=line,
+                label=f"{style.name(site)}, {label}",
+            )
+    axes.set_ylim(-0.05, 1.05)
+    axes.set_xlabel(style.X_LABELS["layer"])
+    axes.set_ylabel("mean cosine with the best step")
+    style.whole_numbers(axes)
+    _key(axes)
+    axes.set_title("similarity (shown, not judged)", loc="left")
+
+
+def draw_unexplained(axes: Axes, table: pd.DataFrame) -> None:
+    """Draws what the closest algorithms leave of the null's distance, of answers and weights and by conditioning."""
+    rows = table[(table["evidence"] == "matching") & (table["head"] == "linear")]
+    sites = _closest(table)
+    for place, (metric, label) in enumerate(SHARES.items()):
+        one = rows[rows["metric"] == metric].set_index("site").reindex(sites)
+        at = np.arange(len(sites)) + 0.18 * (place - (len(SHARES) - 1) / 2)
+        value = one["value"].to_numpy(dtype="float64")
+        ends = np.clip([value - one["low"], one["high"] - value], 0, None)
+        axes.errorbar(
+            at, value, yerr=ends, linestyle="", color=style.COLOURS[place], marker=style.MARKERS[place], label=label
+        )
+    axes.axhline(1.0, color="black", linewidth=0.6, linestyle="--")
+    axes.set_ylim(0, None)
+    axes.set_xticks(range(len(sites)), [style.name(site) for site in sites], rotation=15, ha="right")
+    axes.set_ylabel("left of the final answer's distance")
+    _key(axes)
+    axes.set_title("what an algorithm leaves unexplained", loc="left")

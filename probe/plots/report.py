@@ -41,7 +41,8 @@ PICTURES: tuple[Picture, ...] = (
         "Error by layer, of heads refitted at every layer, of the last layer's head applied at all, of the lens, and "
         "of the nulls in grey (bands: 95 % by prompt, for all layers at once); every layer's head at every other; how "
         "far the layers' answers are from the closest algorithms' steps, each scaled, beside the final answer scaled; "
-        "and which steps these are.",
+        "which steps these are; how similar they are in direction; and which share of the final answer's distance the "
+        "algorithms leave, on all prompts and on those whose examples are conditioned best and worst.",
     ),
     Picture(
         "known",

@@ -6,7 +6,7 @@ import torch
 from probe import checkpoint
 from probe.capture import NativeModel
 from probe.config import FitConfig
-from probe.evidence.answers import ask, induced_weights
+from probe.evidence.answers import ask, by_condition, induced_weights
 from probe.evidence.matching import final_answer, match
 from probe.fit import prepare
 from probe.models.controls import planted_model
@@ -48,7 +48,7 @@ def test_a_stack_of_gradient_steps_is_matched_step_by_step(matches):
     assert (first.algorithm, first.setting.partition("rate=")[2]) == ("gd", "inverse_lipschitz")
     assert first.steps.tolist() == list(range(BLOCKS + 1))
     assert first.spd.estimate().max() < 1e-8
-    assert first.ilwd.max() < 1e-8
+    assert first.ilwd.estimate().max() < 1e-8
     assert first.similarity_errors[1:].min() > 0.999
     assert first.similarity_weights[1:].min() > 0.999
     torch.testing.assert_close(first.scales[1:], torch.ones(BLOCKS, dtype=torch.float64), rtol=1e-5, atol=0)
@@ -58,8 +58,10 @@ def test_a_stack_of_gradient_steps_is_matched_step_by_step(matches):
 def test_only_gradient_steps_come_nearer_to_the_layers_than_the_final_answer_scaled(matches, nulls):
     """For one coordinate after another no algorithm does; a one-shot solver leaves nothing to explain."""
     assert matches["gradient"][0].unexplained(nulls["gradient"]).high < 1e-6
-    coordinate = matches["coordinate"][0].unexplained(nulls["coordinate"])
-    assert coordinate.low > 0.9
+    assert matches["gradient"][0].unexplained_weights(nulls["gradient"]).high < 1e-6
+    coordinate = matches["coordinate"][0]
+    assert coordinate.unexplained(nulls["coordinate"]).low > 0.9
+    assert coordinate.unexplained_weights(nulls["coordinate"]).low > 0.5
     for algorithm in ("solve", "gather"):
         assert nulls[algorithm].spd.estimate().max() < 1e-10
 
@@ -102,6 +104,25 @@ def test_one_coordinate_after_another_follows_no_algorithm(matches):
     assert len(middle) > 1
     for one in matches["coordinate"]:
         assert one.spd.estimate()[middle].min() > 0.2 / DIM, one.algorithm
+
+
+def test_thirds_by_condition_are_apart_and_keep_what_belongs_together(tmp_path):
+    whole = asked("gradient", tmp_path, "score")
+    well, ill = by_condition(whole, "well"), by_condition(whole, "ill")
+    assert len(well.numbers) == len(ill.numbers) == len(whole.numbers) // 3
+    assert not {*well.numbers} & {*ill.numbers}
+    assert torch.linalg.cond(well.examples.x).max() < torch.linalg.cond(ill.examples.x).min()
+    for place, number in enumerate(ill.numbers):
+        assert torch.equal(ill.examples.x[place], whole.examples.x[number])
+        assert torch.equal(ill.answers["lens"][:, place], whole.answers["lens"][:, number])
+        assert torch.equal(ill.targets[place], whole.targets[number])
+
+
+def test_gradient_steps_are_found_on_well_and_on_ill_conditioned_inputs(tmp_path):
+    both = [asked("gradient", tmp_path, purpose) for purpose in ("select", "score")]
+    for which in ("well", "ill"):
+        first = match(*(by_condition(one, which) for one in both), ["lens"])["lens"][0]
+        assert (first.algorithm, first.steps.tolist()) == ("gd", list(range(BLOCKS + 1)))
 
 
 def test_induced_weights_are_those_of_linear_answers_and_say_where_answers_are_not():

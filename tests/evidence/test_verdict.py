@@ -16,10 +16,12 @@ def trend(head: str, falls: list[float], largest: float, noise: float = 0.01) ->
     return [*steps, row("m", "trend", "largest_fall", largest, head=head)]
 
 
-def matching(steps: list[int], unexplained: float) -> list[dict[str, Any]]:
+def matching(steps: list[int], unexplained: float, weights: float | None = None) -> list[dict[str, Any]]:
     found = [row("m", "matching", "spd", 0.01, site="gd", head="linear", layer=i, step=s) for i, s in enumerate(steps)]
-    band = unexplained, unexplained - 0.02, unexplained + 0.02
-    return [*found, row("m", "matching", "unexplained", *band, site="gd", head="linear")]
+    left = dict.fromkeys(("unexplained", "unexplained_well", "unexplained_ill"), unexplained)
+    left["unexplained_weights"] = unexplained if weights is None else weights
+    bands = {metric: (value, value - 0.02, value + 0.02) for metric, value in left.items()}
+    return found + [row("m", "matching", metric, *band, site="gd", head="linear") for metric, band in bands.items()]
 
 
 def nulls(site: str, gain: float) -> list[dict[str, Any]]:
@@ -76,6 +78,7 @@ WORSE: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "a rise": ("lens", trend("lens", [-1.0, 0.5, -1.0, -1.0], 0.34)),
     "a wandering direction": ("one direction", trend("frozen", [0.0, 0.0, 0.0, -2.0], 1.0)),
     "no algorithm": ("one algorithm", matching([0, 1, 2, 3, 4], 0.24)),
+    "other weights": ("one algorithm", matching([0, 1, 2, 3, 4], 0.05, weights=0.24)),
     "steps back": ("one algorithm", matching([0, 1, 3, 2, 4], 0.05)),
     "two steps": ("one algorithm", matching([0, 0, 0, 1, 1], 0.05)),
     "no gain": ("beyond an untrained model", nulls("untrained", 0.05)),

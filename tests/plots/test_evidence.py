@@ -31,6 +31,17 @@ def record(algorithms: bool = True) -> Record:
                 row("m", "matching", "spd", distance, site=site, head="linear", layer=layer, step=layer)
                 for layer in LAYERS
             ]
+            rows += [
+                row("m", "matching", metric, 0.9, site=site, head="linear", layer=layer, step=layer)
+                for layer in LAYERS
+                for metric in ("similarity_errors", "similarity_weights")
+            ]
+        left = {"unexplained": 0.3, "unexplained_weights": 0.4, "unexplained_well": 0.2, "unexplained_ill": 0.6}
+        rows += [
+            row("m", "matching", metric, value + add, value + add - 0.1, value + add + 0.1, site=site, head="linear")
+            for metric, value in left.items()
+            for site, add in (("gd", 0.0), ("newton", 0.1))
+        ]
     provenance = {
         "kind": "claim",
         "command": "probe claim --ckpt m.pt --task linear",
@@ -56,17 +67,29 @@ def test_every_head_null_and_algorithm_is_drawn_where_it_lies():
     assert steps == {"gradient descent": [1, 2, 3, 4], "newton": [1, 2, 3, 4]}
 
 
+def test_what_algorithms_leave_is_drawn_of_answers_and_weights_and_by_conditioning():
+    similar, left = claim_figure([record()]).axes[4:6]
+    assert {line.get_label() for line in similar.get_lines()} == {
+        f"{name}, {of}" for name in ("gradient descent", "newton") for of in ("errors (SimE)", "weights (SimW)")
+    }
+    drawn = {bars.get_label(): list(bars[0].get_ydata()) for bars in left.containers}
+    assert drawn["answers (SPD)"] == pytest.approx([0.3, 0.4])
+    assert drawn["induced weights (ILWD)"] == pytest.approx([0.4, 0.5])
+    assert drawn["answers, worst conditioned third"] == pytest.approx([0.6, 0.7])
+
+
 def test_without_algorithms_two_panels_are_left():
     titles = [axes.get_title(loc="left") for axes in claim_figure([record(algorithms=False)]).axes]
     assert [title for title in titles if title] == ["error by layer", "one layer's head at another"]
 
 
 def test_a_report_escapes_what_it_is_told_and_holds_its_pictures(tmp_path):
-    page = save_report(record(), tmp_path / "a.html").read_text()
+    found = record()
+    page = save_report(found, tmp_path / "a.html").read_text()
     assert "Not supported: &lt;b&gt;because&lt;/b&gt;." in page
     assert "<b>states</b>: It has none." in page
     assert page.count("data:image/png;base64,") == page.count("<img") >= 1
-    assert "matching (15 rows)" in page
+    assert f"matching ({(found.table['evidence'] == 'matching').sum()} rows)" in page
 
 
 def test_what_is_no_claim_is_refused(tmp_path):
