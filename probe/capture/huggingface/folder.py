@@ -180,6 +180,7 @@ def _check_kind(folder: Path, config: dict[str, Any]) -> None:
 
 def _load_gguf(place: Path) -> nn.Module:
     file = gguf_in(place)
+    check_size(file.parent, file.name)
     model = _load(file.parent, file.name)
     # the weights were brought to float32: nothing is quantised any more
     model.config.__dict__.pop("quantization_config", None)

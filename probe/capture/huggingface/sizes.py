@@ -12,7 +12,7 @@ from probe.capture.huggingface.library import quiet, transformers, unreadable
 from probe.errors import ProbeError
 
 MOST = {
-    **dict.fromkeys(("num_hidden_layers", "n_layer", "n_layers", "num_layers"), 1024),
+    **dict.fromkeys(("num_hidden_layers", "n_layer", "n_layers", "num_layers"), 512),
     **dict.fromkeys(("chunk_size", "mamba_chunk_size"), 4096),
 }
 """The largest settings, by name: blocks are made one by one, and chunks are filled up with zeros."""
@@ -31,21 +31,32 @@ def check_settings(place: Path, settings: Mapping[str, Any]) -> None:
             check_settings(place, value)
 
 
-def check_size(folder: Path) -> None:
-    """Raises `ProbeError` where a folder's config.json describes a model of more weights than its files have bytes."""
+def check_size(folder: Path, gguf: str | None = None) -> None:
+    """Raises `ProbeError` where the settings describe a model of more weights than the files hold.
+
+    Args:
+        gguf: the name of the one file that holds settings and weights, if it is a GGUF.
+    """
     library = transformers()
+    place = folder / (gguf or "config.json")
     try:
         with quiet(), torch.device("meta"):
-            config = library.AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            config = library.AutoConfig.from_pretrained(
+                folder, trust_remote_code=False, local_files_only=True, gguf_file=gguf
+            )
+            check_settings(place, config.to_dict())
             model = library.AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    except ProbeError:
+        raise
     except Exception as error:  # settings of the wrong kind fail in many ways
-        raise unreadable(folder, error) from error
+        raise unreadable(place if gguf else folder, error) from error
     needed = sum(parameter.numel() for parameter in model.parameters())
     computed = sum(buffer.numel() for buffer in model.buffers())
-    files = [path for pattern in ("*.safetensors", "*.bin") for path in folder.glob(pattern)]
-    stored = sum(path.stat().st_size for path in files)
+    files = [place] if gguf else [path for pattern in ("*.safetensors", "*.bin") for path in folder.glob(pattern)]
+    # a weight takes a byte at least, or a bit where it is quantised
+    stored = sum(path.stat().st_size for path in files) * (8 if gguf else 1)
     if needed > stored or computed > max(BUFFERS, stored):
         raise ProbeError(
-            f"{folder / 'config.json'} describes a model of {max(needed, computed)} numbers, but the files beside it "
-            f"hold {stored} bytes. Copy the whole folder."
+            f"{place} describes a model of {max(needed, computed)} numbers, but its files can hold {stored} at most. "
+            "Copy all of them anew."
         )

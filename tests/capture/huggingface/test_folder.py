@@ -115,13 +115,13 @@ def _forget_a_weight(folder):
         (_change(n_layer="three"), "could not be read as a causal language model"),
         (_change(n_layer=10**9), r"config\.json gives n_layer as 1000000000, but at most 1024 can be read"),
         (_change(text_config={"chunk_size": 10**6}), "gives chunk_size as 1000000"),
-        (_change(vocab_size=10**9), r"describes a model of \d+ numbers, but the files beside it hold \d+ bytes"),
+        (_change(vocab_size=10**9), r"describes a model of \d+ numbers, but its files can hold \d+ at most"),
         (_change(quantization_config="yes"), r"is quantised \(some method\)"),
         (_change(model_type=["gpt2"]), "names no model_type"),
         (_change(n_head=5), "could not be read as a causal language model"),
         (_write("config.json", "[" * 100_000), r"config\.json cannot be read as JSON"),
         (_drop("model.safetensors"), "holds no weights"),
-        (_truncate, r"describes a model of \d+ numbers, but the files beside it hold 2000 bytes"),
+        (_truncate, r"describes a model of \d+ numbers, but its files can hold 2000 at most"),
         (_forget_a_weight, r"lacks 1 of the model's weights \(transformer\.h\.1\.attn\.c_proj\.weight\)"),
     ],
 )
@@ -235,3 +235,22 @@ def test_a_gguf_file_is_read_and_is_quantised_no_more(tmp_path, tokens, capsys):
         read(tmp_path)
     with pytest.raises(ProbeError, match="could not be read as a causal language model"):
         read(tmp_path / "other.gguf")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        (b"llama.block_count", 2**23, "gives num_hidden_layers as 8388608, but at most 512"),
+        (b"llama.feed_forward_length", 2**28, r"describes a model of \d+ numbers, but its files can hold \d+ at most"),
+    ],
+)
+def test_a_gguf_file_that_asks_for_more_than_it_holds_is_refused_before_it_is_built(tmp_path, key, value, sentence):
+    path = tmp_path / "small.gguf"
+    write_gguf(path)
+    data = bytearray(path.read_bytes())
+    # the value, a whole number of 32 bits, follows the key and the mark of its kind
+    place = data.index(key) + len(key) + 4
+    data[place : place + 4] = value.to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(ProbeError, match=sentence):
+        read(path)
