@@ -20,7 +20,7 @@ BUFFERS = 2**27
 """As many numbers may be computed beside the weights, such as tables of angles and masks."""
 
 
-def check_settings(place: Path, settings: Mapping[str, Any]) -> None:
+def check_settings(place: Path, settings: Mapping[Any, Any]) -> None:
     """Raises `ProbeError` where a setting is out of all proportion, at any depth."""
     for name, value in settings.items():
         if name in MOST and isinstance(value, int | float) and value > MOST[name]:

@@ -113,7 +113,7 @@ def _forget_a_weight(folder):
         (_change(n_layer=4), r"lacks 12 of the model's weights \(transformer\.h\.3\.attn\.c_attn\.bias\)"),
         (_change(n_layer=2), r"holds weights of block 2 \(.*\), but its config\.json has 2 blocks"),
         (_change(n_layer="three"), "could not be read as a causal language model"),
-        (_change(n_layer=10**9), r"config\.json gives n_layer as 1000000000, but at most 1024 can be read"),
+        (_change(n_layer=10**9), r"config\.json gives n_layer as 1000000000, but at most 512 can be read"),
         (_change(text_config={"chunk_size": 10**6}), "gives chunk_size as 1000000"),
         (_change(vocab_size=10**9), r"describes a model of \d+ numbers, but its files can hold \d+ at most"),
         (_change(quantization_config="yes"), r"is quantised \(some method\)"),
