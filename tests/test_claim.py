@@ -107,10 +107,17 @@ def test_a_model_of_one_function_is_a_null(tmp_path, capsys):
 
 
 def test_a_task_that_is_not_linear_is_examined_without_algorithms(tmp_path):
-    config = ClaimConfig(planted(tmp_path, "gradient"), "quadratic", prompts=512, score=256, asked=64, skip=REST)
+    config = ClaimConfig(planted(tmp_path, "gradient"), "relu_network", prompts=512, score=256, asked=64, skip=REST)
     record = examine_claim(config)
     assert not record.provenance["supported"]
-    assert "quadratic" in record.provenance["not_tested"]["matching"]
+    assert "relu_network" in record.provenance["not_tested"]["matching"]
+
+
+def test_algorithms_are_compared_on_what_a_polynomial_is_linear_in(tmp_path):
+    config = ClaimConfig(planted(tmp_path, "gradient"), "cubic", prompts=512, score=256, asked=64, skip=REST)
+    record = examine_claim(config)
+    assert "matching" not in record.provenance["not_tested"]
+    assert (record.table["evidence"] == "matching").any()
 
 
 @pytest.mark.parametrize(

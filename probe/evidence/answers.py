@@ -26,8 +26,8 @@ class Asked:
 
     Attributes:
         numbers: the prompts' numbers.
-        examples: what stands before the queries.
-        queries: each appended alone.
+        examples: what stands before the queries, with what y is linear in as their x.
+        queries: each appended alone; likewise.
         targets: the true values there.
         answers: by the name of the reading.
     """
@@ -63,7 +63,9 @@ def ask(
         stream, _ = subject.alone(prompts, examples)
         for name, reading in readings.items():
             parts[name].append(reading(stream.flatten(1, 2)).cpu().double().reshape(-1, len(numbers), queries))
-        xs.append(prompts.x)
+        regressors = subject.task.regressors(prompts.x)
+        assert regressors is not None, "asked about a task that is linear in nothing"
+        xs.append(regressors)
         ys.append(prompts.y)
     x, y = torch.cat(xs), torch.cat(ys)
     return Asked(

@@ -81,12 +81,16 @@ class _Chosen:
 def match(selected: Asked, scored: Asked, heads: Sequence[str], seed: int = 0) -> dict[str, list[Match]]:
     """Returns, by head, every algorithm's best match with the layers, the closest on the selection prompts first.
 
+    Settings under which an algorithm diverges on a prompt are not among those it is chosen from.
+
     Args:
         selected: prompts on which settings, steps and scales are chosen.
         scored: others, on which the distances are measured.
         heads: the readings whose answers are compared.
     """
-    tried, tested = list(paths(selected.examples)), list(paths(scored.examples))
+    both = list(zip(paths(selected.examples), paths(scored.examples), strict=True))
+    finite = [pair for pair in both if all(path.weights.isfinite().all() for path in pair)]
+    tried, tested = ([pair[place] for pair in finite] for place in (0, 1))
     return {head: _match(selected, scored, head, tried, tested, seed) for head in heads}
 
 

@@ -17,6 +17,7 @@ from probe.learners.masked_least_squares import MaskedLeastSquares
 from probe.learners.network import Network
 from probe.learners.newton import Newton
 from probe.learners.online_gd import OnlineGradientDescent
+from probe.learners.power_least_squares import PowerLeastSquares
 from probe.learners.ridge import Ridge
 from probe.learners.tree import Tree
 from probe.named import build
@@ -39,6 +40,7 @@ __all__ = [
     "Network",
     "Newton",
     "OnlineGradientDescent",
+    "PowerLeastSquares",
     "Ridge",
     "Tree",
     "make",
@@ -48,6 +50,7 @@ __all__ = [
 LEARNERS: dict[str, type[Learner]] = {
     "least_squares": LeastSquares,
     "masked_least_squares": MaskedLeastSquares,
+    "power_least_squares": PowerLeastSquares,
     "ridge": Ridge,
     "lasso": Lasso,
     "averaging": Averaging,

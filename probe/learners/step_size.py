@@ -26,14 +26,15 @@ def check_rate(learner: str, rate: Rate) -> None:
 
 
 def step_size(hessian: Float64[Tensor, "batch dim dim"], rate: Rate) -> Float64[Tensor, "batch 1"]:
-    """Returns the step of each prompt, 0 where the Hessian is 0.
+    """Returns the step of each prompt, 0 where the Hessian is 0 and nan where it is not finite: what diverged stays so.
 
     With fewer examples than dimensions mu is 0 and the optimal step 2 / L: the component of the largest eigenvalue
     then changes its sign at every step and never shrinks.
     """
     if not isinstance(rate, str):
         return hessian.new_full((len(hessian), 1), rate)
-    eigenvalues = torch.linalg.eigvalsh(hessian)
+    finite = hessian.isfinite().flatten(1).all(1)
+    eigenvalues = torch.linalg.eigvalsh(hessian.where(finite[:, None, None], 0.0))
     smallest, largest = eigenvalues[:, :1].clamp(min=0), eigenvalues[:, -1:]
     step = 2 / (largest + smallest) if rate == "optimal" else 1 / largest
-    return torch.where(largest > 0, step, 0.0)
+    return torch.where(largest > 0, step, 0.0).where(finite[:, None], torch.nan)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from probe.randomness import Source
 from probe.tasks.prompts import Prompts, paired, truncate
@@ -23,7 +25,7 @@ class Cubic(Task):
         dim: dimension of x.
     """
 
-    references: ClassVar[tuple[str, ...]] = ("knn", "network")
+    references: ClassVar[tuple[str, ...]] = ("power_least_squares:power=3", "knn", "network")
 
     dim: int = 20
 
@@ -31,8 +33,12 @@ class Cubic(Task):
         """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0."""
         w = source.normal(self.dim)
         x = truncate(source.normal(context + 1, self.dim), active)
-        y = torch.einsum("bcd,bd->bc", x**3, w) / 15**0.5
+        y = torch.einsum("bcd,bd->bc", self.regressors(x), w)
         return paired(x, y, {"w": w})
+
+    def regressors(self, x: Float[Tensor, "*place dim"]) -> Float[Tensor, "*place dim"]:
+        """Returns what y is linear in: x to the power of 3, of variance 1."""
+        return x**3 / 15**0.5
 
     @property
     def variance(self) -> float:

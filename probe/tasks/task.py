@@ -88,6 +88,10 @@ class Task:
         """Returns each query's cost, 0 where it does not count; divided by `guess`, in sums, it is the error."""
         return OBJECTIVES[self.objective].cost(answers, prompts.targets) * prompts.counted
 
+    def regressors(self, x: Float[Tensor, "*place dim"]) -> Float[Tensor, "*place dim"] | None:
+        """Returns what y is linear in, w known to nobody; None where there is no such thing."""
+        return x if self.linear else None
+
     def guess(self, prompts: Prompts) -> Float[Tensor, "batch query"]:
         """Returns what knowing nothing would cost at each query, 0 where it does not count."""
         return OBJECTIVES[self.objective].guess(prompts.targets, self.shape.outputs) * prompts.counted

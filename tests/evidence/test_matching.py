@@ -9,6 +9,7 @@ from probe.config import FitConfig
 from probe.evidence.answers import ask, by_condition, induced_weights
 from probe.evidence.matching import final_answer, match
 from probe.fit import prepare
+from probe.learners import LeastSquares
 from probe.models.controls import planted_model
 
 DIM, BLOCKS, CONTEXT = 3, 6, 10
@@ -104,6 +105,23 @@ def test_one_coordinate_after_another_follows_no_algorithm(matches):
     assert len(middle) > 1
     for one in matches["coordinate"]:
         assert one.spd.estimate()[middle].min() > 0.2 / DIM, one.algorithm
+
+
+@pytest.mark.parametrize("task", ["linear", "quadratic", "cubic"])
+def test_algorithms_are_given_what_the_answer_is_linear_in(tmp_path, task):
+    found = asked("gradient", tmp_path, "score", task)
+    predicted = torch.einsum("pqd,pd->pq", found.queries, LeastSquares().weights(found.examples))
+    torch.testing.assert_close(predicted, found.targets, rtol=1e-3, atol=1e-3)
+
+
+def test_a_setting_that_diverges_is_not_chosen(tmp_path):
+    both = [asked("gradient", tmp_path, purpose) for purpose in ("select", "score")]
+    for one in both:
+        one.examples.x[3] *= 1e3  # a step of 0.05 is far too long there, and GD++ bends its inputs beyond all bounds
+    found = match(*both, ["lens"])["lens"]
+    assert {"ridge", "least_squares", "gd"} <= {one.algorithm for one in found}
+    assert all(one.spd.estimate().isfinite().all() for one in found)
+    assert next(one for one in found if one.algorithm == "gd").setting.endswith(("optimal", "inverse_lipschitz"))
 
 
 def test_thirds_by_condition_are_apart_and_keep_what_belongs_together(tmp_path):

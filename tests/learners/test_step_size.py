@@ -13,3 +13,9 @@ HESSIANS = torch.stack([torch.diag(torch.tensor(row).double()) for row in ([3.0,
 )
 def test_the_step_of_each_prompt(rate, expected):
     assert step_size(HESSIANS, rate).flatten().tolist() == pytest.approx(expected)
+
+
+def test_a_prompt_that_diverged_has_no_step_and_stops_no_other():
+    hessians = HESSIANS.clone()
+    hessians[0, 0, 0] = torch.inf
+    assert step_size(hessians, "optimal").isnan().flatten().tolist() == [True, False, False]
