@@ -299,12 +299,17 @@ class PlotConfig:
         "prompting",
         "comparison",
         "claim",
+        "claim-known",
+        "claim-states",
+        "claim-influence",
+        "claim-causes",
         "language",
         "language-layers",
         "language-comparison",
     ] = "layers"
     """Error by layer, error by examples, both as a map, scale and shift by layer, the training curve, what probe
-    evaluate or what probe compare measured; what probe evaluate, fit or compare measured on language tasks."""
+    evaluate, probe compare or probe claim (five pictures) measured; what probe evaluate, fit or compare measured on
+    language tasks."""
     depth: Literal["auto", "layer", "depth", "parameters", "flops"] = "auto"
     """The axis of a layer curve."""
     context: int | None = None

@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from matplotlib.figure import Figure
 
 from probe.plots.calibration import calibration_curve
+from probe.plots.causes import causes_figure
 from probe.plots.comparison import comparison
 from probe.plots.contexts import context_curve
 from probe.plots.evidence import claim_figure
 from probe.plots.heatmap import heat_map
+from probe.plots.influence import draw_influence
+from probe.plots.known import draw_known
 from probe.plots.language import language_accuracy
 from probe.plots.language_comparison import language_comparison
 from probe.plots.language_layers import language_curves
@@ -18,6 +21,8 @@ from probe.plots.layers import layer_curve
 from probe.plots.panels import Panels, curve_panels
 from probe.plots.prompting import prompting_curves
 from probe.plots.report import save_report
+from probe.plots.rows import of_one_claim
+from probe.plots.states import draw_states
 from probe.plots.style import View, save_figure
 from probe.plots.training import training_curve
 from probe.records import Record
@@ -31,6 +36,10 @@ KINDS: dict[str, Callable[[Sequence[Record], View], Figure]] = {
     "prompting": prompting_curves,
     "comparison": comparison,
     "claim": claim_figure,
+    "claim-known": of_one_claim(draw_known, "a picture of what is known"),
+    "claim-states": of_one_claim(draw_states, "a picture of states"),
+    "claim-influence": of_one_claim(draw_influence, "a picture of influence"),
+    "claim-causes": causes_figure,
     "language": language_accuracy,
     "language-layers": language_curves,
     "language-comparison": language_comparison,

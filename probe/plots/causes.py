@@ -159,6 +159,8 @@ def draw_causes(table: pd.DataFrame, figure: Figure) -> None:
 def causes_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     """Draws the interventions of any number of models as a picture of its own, two columns of a paper wide."""
     style.check_view(view, "a picture of interventions")
+    if not records:
+        raise ProbeError("No record was given, but a picture of interventions needs one. Give the .csv of probe claim.")
     table = pd.concat([record.table for record in records], ignore_index=True)
     known = table[table["evidence"] == "causes"] if "evidence" in table else table.iloc[:0]
     with style.page():

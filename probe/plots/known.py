@@ -71,7 +71,7 @@ def _remainder(axes: Axes, rows: pd.DataFrame) -> None:
     draw_curve(
         axes, _error(rows, "remainder", "written at x"), "layer", style.COLOURS[4], marker="D", label="remainder"
     )
-    _errors(axes, "what was left of y, from what a block wrote", rows)
+    _errors(axes, "what was left of y, in a block's output", rows)
 
 
 def _heads(axes: Axes, rows: pd.DataFrame, name: str) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
 from probe.plots import style
-from probe.plots.style import Line
-from probe.records import tidy
+from probe.plots.style import USUAL, Line, View
+from probe.records import Record, tidy
 
 UNTRAINED = "linear, untrained"
 MAP = "viridis"
@@ -33,6 +36,27 @@ def rows_of(table: pd.DataFrame, evidence: str, metrics: str) -> pd.DataFrame:
     if len(models) > 1:
         raise ProbeError(f"Rows of {', '.join(models)} were given, but this picture shows one model. Draw each alone.")
     return rows
+
+
+def of_one_claim(
+    draw: Callable[[pd.DataFrame, str | None], Figure], picture: str
+) -> Callable[[Sequence[Record], View], Figure]:
+    """Returns what draws a kind of evidence from one record of `probe claim`.
+
+    Args:
+        draw: draws from the record's table, with a title.
+        picture: what is drawn, for messages.
+    """
+
+    def figure(records: Sequence[Record], view: View = USUAL) -> Figure:
+        style.check_view(view, picture)
+        if not records:
+            raise ProbeError(f"No record was given, but {picture} needs one. Give the .csv of probe claim.")
+        if len(records) != 1 or "evidence" not in records[0].table.columns:
+            raise ProbeError(f"{picture.capitalize()} is drawn from one record of probe claim. Give its .csv alone.")
+        return draw(records[0].table, view.title)
+
+    return figure
 
 
 def numbers(rows: pd.DataFrame, name: str) -> list[int]:

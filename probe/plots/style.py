@@ -39,6 +39,10 @@ NAMES = {
     "knn": "nearest neighbours",
     "gd": "gradient descent",
     "gd_plus_plus": "GD++",
+    "newton": "Newton",
+    "lasso": "Lasso",
+    "power_least_squares:power=2": "least squares on squares",
+    "power_least_squares:power=3": "least squares on cubes",
 }
 
 ERROR_LABEL = "normalised error (1 = predicting zero)"

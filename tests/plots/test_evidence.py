@@ -64,13 +64,13 @@ def test_every_head_null_and_algorithm_is_drawn_where_it_lies():
     assert {"the last layer's head, frozen", "the model's own read-out (lens)", "untrained model"} <= set(lines)
     assert list(lines["trained on one fixed function"].get_xdata()) == [0, 2, 4], "laid along the same depth"
     steps = {line.get_label(): list(line.get_ydata()) for line in panels[3].get_lines()}
-    assert steps == {"gradient descent": [1, 2, 3, 4], "newton": [1, 2, 3, 4]}
+    assert steps == {"gradient descent": [1, 2, 3, 4], "Newton": [1, 2, 3, 4]}
 
 
 def test_what_algorithms_leave_is_drawn_of_answers_and_weights_and_by_conditioning():
     similar, left = claim_figure([record()]).axes[4:6]
     assert {line.get_label() for line in similar.get_lines()} == {
-        f"{name}, {of}" for name in ("gradient descent", "newton") for of in ("errors (SimE)", "weights (SimW)")
+        f"{name}, {of}" for name in ("gradient descent", "Newton") for of in ("errors (SimE)", "weights (SimW)")
     }
     drawn = {bars.get_label(): list(bars[0].get_ydata()) for bars in left.containers}
     assert drawn["answers (SPD)"] == pytest.approx([0.3, 0.4])

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from probe.errors import ProbeError
+from probe.plots import KINDS, View
 from probe.plots.known import draw_known
-from probe.records import EVIDENCE_COLUMNS
+from probe.records import EVIDENCE_COLUMNS, Record
 
 
 def row(target, layer, value, head="linear", site="stream at x", context=8):
@@ -51,3 +52,12 @@ def test_both_heads_are_drawn_where_they_were_compared():
 def test_other_records_are_refused():
     with pytest.raises(ProbeError, match="no rows of known"):
         draw_known(table(False).assign(evidence="states"))
+
+
+def test_it_is_drawn_from_one_record_of_a_claim():
+    record = Record(table(compared=True), {"kind": "claim"})
+    assert len(KINDS["claim-known"]([record], View()).axes) == len(draw_known(record.table).axes)
+    with pytest.raises(ProbeError, match="one record of probe claim"):
+        KINDS["claim-known"]([record, record], View())
+    with pytest.raises(ProbeError, match="one record of probe claim"):
+        KINDS["claim-known"]([Record(pd.DataFrame({"model": ["m"]}), {"kind": "fit"})], View())
