@@ -48,7 +48,7 @@ def test_a_stack_of_gradient_steps_supports_the_claim(task, dim, width, tmp_path
     assert found["supported"], found["verdict"]
     seen = next(one["seen"] for one in found["criteria"] if one["name"] == "one algorithm")
     assert seen.startswith("gd ")
-    assert seen.endswith("by layer: 1 2 3 4 5 6")
+    assert seen.endswith("1.0 steps a layer: 1 2 3 4 5 6")
 
 
 @pytest.mark.parametrize("task", ["linear", "noisy_linear:noise=0.5"])

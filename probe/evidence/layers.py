@@ -105,6 +105,7 @@ def match_rows(model: str, head: str, found: Match, null: Match | None) -> Itera
         for layer, (number, step) in enumerate(zip(values.tolist(), found.steps.tolist(), strict=True)):
             yield row(model, "matching", metric, number, layer=layer, step=step, **about)
     if null is not None:
+        yield row(model, "matching", "steps_a_layer", found.rate, **about)
         yield row(model, "matching", "unexplained", *_numbers(found.unexplained(null)), **about)
         yield row(model, "matching", "unexplained_weights", *_numbers(found.unexplained_weights(null)), **about)
 

@@ -65,6 +65,13 @@ class Match:
         """
         return quotient(self.spd, null.spd)
 
+    @property
+    def rate(self) -> float:
+        """The slope of the matching line: steps of the algorithm a layer, by least squares over all layers."""
+        layers = torch.arange(len(self.steps), dtype=torch.float64)
+        off = layers - layers.mean()
+        return ((off * self.steps).sum() / off.square().sum()).item()
+
     def unexplained_weights(self, null: Match) -> Band:
         """Returns the same share of the distances of induced weights."""
         return quotient(self.ilwd, null.ilwd)

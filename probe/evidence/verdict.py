@@ -142,7 +142,8 @@ def _algorithm(rows: list[Row]) -> tuple[bool, str]:
     thirds = [f"{of_best[f'unexplained_{which}']['value']:.2f} on {which} conditioned inputs" for which in CONDITIONED]
     return held, (
         f"{best['site']} comes closest and leaves {_band(best)} of the answers, {_band(weights)} of the induced "
-        f"weights, {' and '.join(thirds)}; its steps by layer: {' '.join(map(str, steps))}"
+        f"weights, {' and '.join(thirds)}; {of_best['steps_a_layer']['value']:.1f} steps a layer: "
+        f"{' '.join(map(str, steps))}"
     )
 
 

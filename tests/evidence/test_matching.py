@@ -48,6 +48,7 @@ def test_a_stack_of_gradient_steps_is_matched_step_by_step(matches):
     first = matches["gradient"][0]
     assert (first.algorithm, first.setting.partition("rate=")[2]) == ("gd", "inverse_lipschitz")
     assert first.steps.tolist() == list(range(BLOCKS + 1))
+    assert first.rate == pytest.approx(1)
     assert first.spd.estimate().max() < 1e-8
     assert first.ilwd.estimate().max() < 1e-8
     assert first.similarity_errors[1:].min() > 0.999

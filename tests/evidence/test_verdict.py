@@ -21,6 +21,7 @@ def matching(steps: list[int], unexplained: float, weights: float | None = None)
     left = dict.fromkeys(("unexplained", "unexplained_well", "unexplained_ill"), unexplained)
     left["unexplained_weights"] = unexplained if weights is None else weights
     bands = {metric: (value, value - 0.02, value + 0.02) for metric, value in left.items()}
+    found.append(row("m", "matching", "steps_a_layer", 1.0, site="gd", head="linear"))
     return found + [row("m", "matching", metric, *band, site="gd", head="linear") for metric, band in bands.items()]
 
 
