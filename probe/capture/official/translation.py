@@ -79,8 +79,13 @@ def build(translation: Translation, weights: Mapping[str, Tensor], run: Run) -> 
     """
     dropped = _left_out(translation, weights, run)
     # nothing is drawn: only the shapes are asked for, and every tensor is then replaced
-    with torch.device("meta"):
-        model = ResidualModel(translation.config)
+    try:
+        with torch.device("meta"):
+            model = ResidualModel(translation.config)
+    except (RuntimeError, OverflowError) as error:
+        raise ProbeError(
+            f"{run.config} asks for a model larger than any that can be described. Give the config.yaml of the run."
+        ) from error
     own = model.state_dict()
     assert own.keys() == translation.origins.keys(), own.keys() ^ translation.origins.keys()
     taken = {name: _taken(translation.origins[name], own[name].shape, weights, run) for name in own}

@@ -95,3 +95,12 @@ def test_a_width_that_heads_do_not_divide_is_refused(run_of: Callable[..., Path]
 def test_half_precision_weights_are_read_in_float32(run_of: Callable[..., Path]) -> None:
     folder = run_of("park-rnn", lambda weights: weights.update({key: weights[key].half() for key in weights}))
     assert {weight.dtype for weight in official.read(folder).model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(("name", "old"), [("garg-gpt2", "n_dims: 3"), ("park-gpt2-symbols", "n_positions")])
+def test_a_model_beyond_any_description_is_refused(run_of: Callable[..., Path], name: str, old: str) -> None:
+    config = run_of(name) / "config.yaml"
+    line = next(line for line in config.read_text().splitlines() if old in line)
+    config.write_text(config.read_text().replace(line, f"{line.partition(':')[0]}: {10**18}"))
+    with pytest.raises(ProbeError, match=r"larger than any that can be described|of the shape"):
+        official.read(config.parent)

@@ -1,0 +1,22 @@
+"""Claims: an error is one line that a terminal can show, whatever stands in the names that it repeats."""
+
+import pytest
+
+from probe.errors import ProbeError, suggest
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("one\ntwo\x1b[31m", "one?two?[31m"),
+        ("x" * 300 + " short", "x" * 300 + " short"),
+        ("before " + "y" * 9000 + " after.", "before " + "y" * 300 + "... after."),
+    ],
+)
+def test_what_a_terminal_cannot_show_is_replaced_and_endless_words_are_cut(given: str, shown: str) -> None:
+    assert str(ProbeError(given)) == shown
+
+
+def test_a_close_name_is_suggested_and_a_far_one_is_not() -> None:
+    assert suggest("linaer", ["linear", "cubic"]) == "Did you mean linear? "
+    assert suggest("xyz", ["linear", "cubic"]) == ""
