@@ -89,7 +89,7 @@ def examine_claim(
             rows += stage(study, missing)
         except ProbeError as error:
             missing[name] = str(error)
-    table = tidy(pd.DataFrame(rows)[EVIDENCE_COLUMNS])
+    table = tidy(pd.DataFrame(rows, columns=EVIDENCE_COLUMNS))
     verdict = judge(rows, missing)
     provenance = {
         "kind": "claim",

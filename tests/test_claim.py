@@ -96,6 +96,15 @@ def test_a_report_is_one_file_with_its_record_beside_it(tmp_path, capsys):
     assert main(["plot", str(tmp_path / "out.csv"), "--kind", "claim", "--out", str(tmp_path / "again.png")]) == 0
 
 
+@pytest.mark.parametrize("kept", ["curve", "trend", "matching", "nulls", None])
+def test_a_report_is_drawn_of_whatever_evidence_there_is(kept, tmp_path, capsys):
+    skipped = [name for name in STAGES if name != kept]
+    arguments = ["--prompts", "256", "--score", "64", "--asked", "32", "--skip", *skipped]
+    path = planted(tmp_path, "gradient")
+    assert main(["claim", "--ckpt", path, "--task", "linear", "--out", str(tmp_path / "out"), *arguments]) == 0
+    assert "<h1" in (tmp_path / "out.html").read_text()
+
+
 def test_a_model_of_one_function_is_a_null(tmp_path, capsys):
     """A control that answers nothing lies far above; its own criterion is then tested."""
     control = planted(tmp_path, "solve")
@@ -140,6 +149,7 @@ def test_what_does_not_fit_is_one_sentence_before_any_work(flags, sentence, tmp_
 def test_a_shallow_model_has_no_way_step_by_step(tmp_path):
     path = planted(tmp_path, "gradient", blocks=2)
     record = examine_claim(ClaimConfig(path, "linear", prompts=512, score=256, asked=64, skip=REST))
+    assert save_report(record, tmp_path / "shallow.html").is_file()
     assert "2 blocks" in record.provenance["not_tested"]["trend"]
     assert not record.provenance["supported"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -51,14 +51,17 @@ def claim_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     if len(records) != 1 or records[0].provenance.get("kind") != "claim":
         raise ProbeError("A picture of a claim needs one record of probe claim. Give its .csv alone.")
     table = tidy(records[0].table)
-    draws = [draw_curves, draw_transfer]
-    if (table["evidence"] == "matching").any():
-        draws += [draw_distances, draw_steps, draw_similarities, draw_unexplained]
+    there = set(table["evidence"])
+    draws = [draw for evidence, drawn in PANELS.items() if evidence in there for draw in drawn]
+    if not draws:
+        raise ProbeError(f"The record holds none of {', '.join(PANELS)}, which this picture is drawn from.")
     with style.page():
         figure = style.new_figure(2, 2.9 * -(-len(draws) // 2), view.title)
         panels = figure.subplots(-(-len(draws) // 2), 2, squeeze=False)
-        for draw, axes in zip(draws, panels.flat, strict=True):
+        for draw, axes in zip(draws, panels.flat, strict=False):
             draw(axes, table)
+        for axes in panels.flat[len(draws) :]:
+            axes.remove()
     return figure
 
 
@@ -200,3 +203,11 @@ def draw_unexplained(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_ylabel("left of the final answer's distance")
     _key(axes)
     axes.set_title("what an algorithm leaves unexplained", loc="left")
+
+
+PANELS: dict[str, tuple[Callable[[Axes, pd.DataFrame], None], ...]] = {
+    "curve": (draw_curves,),
+    "transfer": (draw_transfer,),
+    "matching": (draw_distances, draw_steps, draw_similarities, draw_unexplained),
+}
+"""What is drawn of each kind of evidence."""

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from probe.errors import ProbeError
 from probe.plots import style
 from probe.plots.causes import causes_figure
-from probe.plots.evidence import claim_figure
+from probe.plots.evidence import PANELS, claim_figure
 from probe.plots.influence import draw_influence
 from probe.plots.known import draw_known
 from probe.plots.states import draw_states
@@ -27,16 +27,16 @@ from probe.records import Record, tidy, write_atomically
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the report, drawn where its kind of evidence is there."""
+    """A picture of the report, drawn where one of its kinds of evidence is there."""
 
-    evidence: str
+    evidence: tuple[str, ...]
     draw: Callable[[Record], Figure]
     caption: str
 
 
 PICTURES: tuple[Picture, ...] = (
     Picture(
-        "curve",
+        tuple(PANELS),
         lambda record: claim_figure([record]),
         "Error by layer, of heads refitted at every layer, of the last layer's head applied at all, of the lens, and "
         "of the nulls in grey (bands: 95 % by prompt, for all layers at once); every layer's head at every other; how "
@@ -45,25 +45,25 @@ PICTURES: tuple[Picture, ...] = (
         "algorithms leave, on all prompts and on those whose examples are conditioned best and worst.",
     ),
     Picture(
-        "known",
+        ("known",),
         lambda record: draw_known(record.table),
         "What linear heads read at the query: the answer, w, and what algorithms would hold; what each block wrote of "
         "what was still missing; and a two-layer head beside the linear one, with both on the untrained model.",
     ),
     Picture(
-        "states",
+        ("states",),
         lambda record: draw_states(record.table),
         "What stands inside the blocks after each example: the cosine of w with what heads read of it, beside those "
         "that algorithms reach; and the errors by site and by target.",
     ),
     Picture(
-        "influence",
+        ("influence",),
         lambda record: draw_influence(record.table),
         "By how much each example's y moves the answer, beside least squares; and where a Mamba's implicit attention "
         "falls.",
     ),
     Picture(
-        "causes",
+        ("causes",),
         lambda record: causes_figure([record]),
         "What the answer does when the stream or a state is exchanged for that of other examples, when it is steered "
         "along the heads' directions, when blocks are skipped, repeated or exchanged, and when parts of a block are "
@@ -102,7 +102,7 @@ def _page(record: Record) -> str:
         f"{style.count(about['dim'], 'dimension')}; {about['block']}.",
         criteria=found["criteria"],
         missing=found["not_tested"],
-        pictures=[_picture(one, record) for one in PICTURES if (table["evidence"] == one.evidence).any()],
+        pictures=[_picture(one, record) for one in PICTURES if table["evidence"].isin(one.evidence).any()],
         tables=[_table(str(name), rows) for name, rows in table.groupby("evidence", sort=False)],
         provenance=json.dumps({name: found[name] for name in ("command", "config", "versions", "models")}, indent=2),
     )
