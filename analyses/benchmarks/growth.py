@@ -1,0 +1,127 @@
+"""Measures how the time and the peak memory of `probe fit` grow with prompts, layers, width and context.
+
+    python analyses/benchmarks/growth.py [--axes prompts blocks width context] [--repeats 1] [--out FILE.md]
+
+A Mamba of 4 blocks, width 32, 3 dimensions and 10 examples, trained for one step, is fitted on 2,048 prompts; then
+one of these at a time grows. Every run is a process of its own, start-up included; the system reports its peak.
+Growth is told beside the smallest run of the axis: memory must stay as it is while prompts grow, and time must not
+outgrow the work, which is the product of prompts, blocks and tokens, and the square of the width.
+
+The picture draws both against each axis, beside lines of proportional growth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from report import machine, markdown
+
+BASE = {"prompts": 2048, "blocks": 4, "width": 32, "context": 10}
+AXES = {
+    "prompts": [1_000, 10_000, 100_000, 1_000_000],
+    "blocks": [4, 8, 16, 32],
+    "width": [32, 64, 128, 256],
+    "context": [40, 160, 640, 2_560, 10_000],
+}
+FEWER = {"context": {"prompts": 64}}
+"""What the base is changed to along an axis, so that its longest run ends."""
+SCORE = 64
+Run = tuple[float, int]
+"""Seconds and bytes."""
+
+
+def main() -> None:
+    """Measures, prints and draws."""
+    arguments = parse()
+    rows, points = [], []
+    for axis in arguments.axes:
+        first: Run | None = None
+        for value in AXES[axis][: arguments.most]:
+            runs = [measured(BASE | FEWER.get(axis, {}) | {axis: value}) for _ in range(arguments.repeats)]
+            seconds, held = statistics.median(run[0] for run in runs), statistics.median(run[1] for run in runs)
+            first = first or (seconds, int(held))
+            growth = f"{seconds / first[0]:.2f}", f"{held / first[1]:.2f}", f"{value / AXES[axis][0]:g}"
+            rows.append([*growth, axis, str(value), f"{seconds:.1f}", f"{held / 2**20:.0f}"])
+            points.append((axis, value, seconds, held))
+            print(rows[-1], file=sys.stderr, flush=True)
+    titles = ["time / first", "memory / first", "axis / first", "axis", "value", "s", "peak MiB"]
+    settings = ", ".join(f"{name} {value}" for name, value in BASE.items())
+    text = f"{machine()}; mamba, {settings}, {SCORE} score prompts\n\n{markdown(titles, rows)}\n"
+    print(text)
+    if arguments.out:
+        arguments.out.write_text(text)
+    if arguments.picture:
+        draw(points, arguments.picture)
+
+
+def parse() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--axes", nargs="+", choices=list(AXES), default=list(AXES), help="what grows")
+    parser.add_argument("--most", type=int, default=9, help="values of an axis, from the smallest")
+    parser.add_argument("--repeats", type=int, default=1, help="processes a median is taken over")
+    parser.add_argument("--out", type=Path, help="also write the table to this file")
+    parser.add_argument("--picture", type=Path, help="and the picture to this one")
+    return parser.parse_args()
+
+
+def measured(settings: dict[str, int]) -> Run:
+    """Fits heads on a model of these sizes in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = str(Path(folder) / "model.pt")
+        model = [f"--{name}={settings[name]}" for name in ("blocks", "width", "context")]
+        train = ["--arch", "mamba", "--task", "linear", "--dim", "3", "--steps", "1", "--batch", "1", *model]
+        run(["train", *train, "--out", checkpoint])
+        fit = ["--ckpt", checkpoint, "--task", "linear", "--prompts", str(settings["prompts"]), "--score", str(SCORE)]
+        return run(["fit", *fit, "--context", str(settings["context"]), "--batch", "64", "--out", f"{folder}/fit"])
+
+
+def run(arguments: list[str]) -> Run:
+    """Runs a command of probe that must succeed and returns what it took.
+
+    A process's peak counts what its parent held when it was started, so this one imports nothing large.
+    """
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "probe", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return time.perf_counter() - began, used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def draw(points: list[tuple[str, int, float, float]], path: Path) -> None:
+    """Draws seconds and memory against every axis."""
+    from matplotlib.figure import Figure
+
+    from probe.plots import save_figure, style
+
+    axes = list(dict.fromkeys(point[0] for point in points))
+    with style.page():
+        figure: Figure = style.new_figure(2, 3.6, None)
+        panels = figure.subplots(2, len(axes), squeeze=False)
+        for column, axis in enumerate(axes):
+            x = [point[1] for point in points if point[0] == axis]
+            for row, (label, place, scale) in enumerate((("seconds", 2, 1.0), ("peak memory, MiB", 3, 2.0**20))):
+                y = [float(point[place]) / scale for point in points if point[0] == axis]
+                panel = panels[row, column]
+                panel.plot(x, y, marker="o", color=style.COLOURS[row])
+                panel.plot(x, [y[0] * value / x[0] for value in x], color=style.GREY, linestyle=":")
+                panel.set(xscale="log", yscale="log", xlabel=axis if row else "", ylabel=label if not column else "")
+                panel.set_ylim(min(y) / 2, max(y) * 3)
+        style.add_legend(
+            figure, [style.key_line("measured", "black", marker="o"), style.key_line("in proportion", style.GREY, ":")]
+        )
+        save_figure(figure, path)
+
+
+if __name__ == "__main__":
+    main()
