@@ -35,6 +35,20 @@ def selective_scan(u, delta, A, B, C, D=None, z=None, delta_bias=None, delta_sof
     return y if z is None else y * F.silu(z)
 
 
+def mamba_inner(
+    xz, conv_weight, conv_bias, in_weight, step_weight, out_weight, out_bias, A, B, C, D, delta_bias, delta_softplus
+):
+    """Does what the fused kernel does between the two projections of a block (the same paper, section 3.4)."""
+    assert B is None and C is None, "B and C depend on the input"
+    x, z = xz.chunk(2, dim=1)
+    time, width, rank = xz.shape[2], conv_weight.shape[-1], step_weight.shape[1]
+    x = F.silu(F.conv1d(x, conv_weight, conv_bias, padding=width - 1, groups=len(conv_weight))[..., :time])
+    step, B, C = torch.einsum("ed,bdt->bet", in_weight, x).split([rank, A.shape[1], A.shape[1]], dim=1)
+    step = torch.einsum("dr,brt->bdt", step_weight, step)
+    y = selective_scan(x, step, A, B, C, D, z, delta_bias, delta_softplus)
+    return F.linear(y.transpose(1, 2), out_weight, out_bias)
+
+
 class PlainRMSNorm(nn.Module):
     """An RMSNorm whose weights lie where the fused one's do."""
 
@@ -66,7 +80,7 @@ def stand_ins(code: str, folder: Path) -> dict[str, ModuleType | None]:
             found[f"mamba_ssm.{name}"] = _module(f"mamba_ssm.{name}", __path__=[])
         found["mamba_ssm.models.config_mamba"] = _module("config_mamba", MambaConfig=object)
     norms = _module("layernorm", RMSNorm=PlainRMSNorm, layer_norm_fn=F.layer_norm, rms_norm_fn=rms_norm)
-    scans = _module("interface", selective_scan_fn=selective_scan, mamba_inner_fn=None)
+    scans = _module("interface", selective_scan_fn=selective_scan, mamba_inner_fn=mamba_inner)
     return found | {
         "mamba_ssm.utils.generation": _module("generation", GenerationMixin=object),
         "mamba_ssm.utils.hf": _module("hf", load_config_hf=None, load_state_dict_hf=None),

@@ -101,12 +101,13 @@ def run(arguments: list[str]) -> Run:
 def draw(points: list[tuple[str, int, float, float]], path: Path) -> None:
     """Draws seconds and memory against every axis."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     from probe.plots import save_figure, style
 
     axes = list(dict.fromkeys(point[0] for point in points))
     with style.page():
-        figure: Figure = style.new_figure(2, 3.6, None)
+        figure: Figure = style.new_figure(2, 4.0, None)
         panels = figure.subplots(2, len(axes), squeeze=False)
         for column, axis in enumerate(axes):
             x = [point[1] for point in points if point[0] == axis]
@@ -117,6 +118,11 @@ def draw(points: list[tuple[str, int, float, float]], path: Path) -> None:
                 panel.plot(x, [y[0] * value / x[0] for value in x], color=style.GREY, linestyle=":")
                 panel.set(xscale="log", yscale="log", xlabel=axis if row else "", ylabel=label if not column else "")
                 panel.set_ylim(min(y) / 2, max(y) * 3)
+                panel.set_xticks(x, [f"{value:,}" for value in x])
+                panel.xaxis.set_minor_locator(NullLocator())
+                panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                panel.yaxis.set_minor_locator(NullLocator())
         style.add_legend(
             figure, [style.key_line("measured", "black", marker="o"), style.key_line("in proportion", style.GREY, ":")]
         )
