@@ -10,7 +10,8 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from probe.config import (
 )
 from probe.errors import ProbeError
 from probe.presets import ARCHITECTURES
+from probe.processes import ALONE, Processes, ToldError, joined, only_one
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,12 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        config = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS, prog="probe", description=DESCRIPTION, args=given, sort_subcommands=False
-        )
-        return RUN[type(config)](config, shlex.join(["probe", *given]))
+        with joined() as processes:
+            config, command = _parsed(given, processes), shlex.join(["probe", *given])
+            if type(config) in TOGETHER:
+                return TOGETHER[type(config)](config, command, processes)
+            only_one(processes, f"probe {given[0]}")
+            return RUN[type(config)](config, command)
     except SystemExit as stop:
         return int(stop.code or 0)
+    except ToldError as told:
+        return told.code
     except ProbeError as error:
         print(f"probe: {error}", file=sys.stderr)
         return 2
@@ -68,15 +74,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _train(config: TrainConfig, command: str) -> int:
+def _parsed(given: Sequence[str], processes: Processes) -> Any:
+    """Returns the flags as a config; of several processes one says what is wrong with them."""
+    with ExitStack() as silence:
+        if not processes.writes:
+            silence.enter_context(redirect_stdout(StringIO()))
+            silence.enter_context(redirect_stderr(StringIO()))
+        return tyro.extras.subcommand_cli_from_dict(
+            COMMANDS, prog="probe", description=DESCRIPTION, args=given, sort_subcommands=False
+        )
+
+
+def _train(config: TrainConfig, command: str, processes: Processes) -> int:
     from probe.train import train_model
 
-    with _bar("train") as show:
+    with _bar("train", processes) as show:
         record = train_model(
             config,
             command,
             lambda now: show(f"loss {now.loss:.4f}  error {now.error:.4f}", now.step, now.steps),
+            processes,
         )
+    if not processes.writes:
+        return 0
     found = record.provenance
     errors = found["errors"]
     if config.json:
@@ -87,32 +107,43 @@ def _train(config: TrainConfig, command: str) -> int:
     return 0
 
 
-def _fit(config: FitConfig, command: str) -> int:
+def _fit(config: FitConfig, command: str, processes: Processes) -> int:
     from probe.fit import fit_heads
     from probe.language import is_language
     from probe.plots import language_curves, layer_curve
+    from probe.summary import language_summary, language_table, layer_summary, layer_table
 
     def tell(record: Record) -> str:
         if is_language(config.task):
-            return _language_summary(record) if config.json else _language_table(record, "layer")
-        return json.dumps(_summary(record), indent=2) if config.json else _layer_table(record)
+            return language_summary(record) if config.json else language_table(record, "layer")
+        return json.dumps(layer_summary(record), indent=2) if config.json else layer_table(record)
 
     draw = language_curves if is_language(config.task) else layer_curve
-    return _measure("fit", config, lambda show: fit_heads(config, command, show), draw, tell)
+    return _measure(
+        "fit", config, lambda show: fit_heads(config, command, show, processes=processes), draw, tell, processes
+    )
 
 
-def _evaluate(config: EvaluateConfig, command: str) -> int:
+def _evaluate(config: EvaluateConfig, command: str, processes: Processes) -> int:
     from probe.evaluate import evaluate_models
     from probe.language import is_language
     from probe.plots import language_accuracy, prompting_curves
+    from probe.summary import language_summary, language_table, prompting_summary, prompting_table
 
     def tell(record: Record) -> str:
         if is_language(config.task):
-            return _language_summary(record) if config.json else _language_table(record, "context")
-        return json.dumps(_prompting_summary(record), indent=2) if config.json else _prompting_table(record)
+            return language_summary(record) if config.json else language_table(record, "context")
+        return json.dumps(prompting_summary(record), indent=2) if config.json else prompting_table(record)
 
     draw = language_accuracy if is_language(config.task) else prompting_curves
-    return _measure("evaluate", config, lambda show: evaluate_models(config, command, show), draw, tell)
+    return _measure(
+        "evaluate",
+        config,
+        lambda show: evaluate_models(config, command, show, processes=processes),
+        draw,
+        tell,
+        processes,
+    )
 
 
 def _compare(config: CompareConfig, command: str) -> int:
@@ -158,6 +189,7 @@ def _measure(
     run: Callable[[Callable[[str, int, int], None]], Record],
     draw: Callable[[Sequence[Record]], Figure],
     tell: Callable[[Record], str],
+    processes: Processes = ALONE,
 ) -> int:
     """Refuses what cannot be written, runs a verb, and writes its record and its picture."""
     from probe import records
@@ -166,10 +198,12 @@ def _measure(
 
     stem = Path(config.out or _default_stem(verb, [name_of(find(name)) for name in config.ckpt], config.task))
     picture = stem.with_name(f"{stem.name}.png")
-    for path in (*records.record_paths(stem), picture):
+    for path in (*records.record_paths(stem), picture) if processes.writes else ():
         records.check_writable(path)
-    with _bar(verb) as show:
+    with _bar(verb, processes) as show:
         record = run(show)
+    if not processes.writes:
+        return 0
     written = [*records.save(record, stem), save_figure(draw([record]), picture)]
     print(tell(record))
     if not config.json:
@@ -267,10 +301,14 @@ def _checkpoints() -> dict[str, str]:
     }
 
 
-RUN: dict[type, Callable[[Any, str], int]] = {
+TOGETHER: dict[type, Callable[[Any, str, Processes], int]] = {
     TrainConfig: _train,
     FitConfig: _fit,
     EvaluateConfig: _evaluate,
+}
+"""What several processes can run together."""
+
+RUN: dict[type, Callable[[Any, str], int]] = {
     CompareConfig: _compare,
     ClaimConfig: _claim,
     PlotConfig: _plot,
@@ -285,98 +323,10 @@ def _default_stem(verb: str, names: Sequence[str], task: str) -> str:
     return f"figures/{verb}-{'-'.join(names)}-{words}"
 
 
-def _summary(record: Record) -> dict[str, Any]:
-    """Returns what a script would ask for first: errors by layer at the largest context."""
-    table = record.table
-    at_last = table[table["context"] == table["context"].max()]
-    models: dict[str, Any] = {}
-    for row in at_last.itertuples():
-        heads = models.setdefault(str(row.model), {})
-        layer = "all" if row.layer is None or row.layer != row.layer else str(int(row.layer))
-        heads.setdefault(str(row.head), {})[layer] = row.error
-    return {"context": int(table["context"].max()), "error": models}
-
-
-def _prompting_summary(record: Record) -> dict[str, Any]:
-    """Returns the errors at the largest context, by prompting style, model and head."""
-    styles: dict[str, Any] = {}
-    for style, rows in record.table.groupby("prompting", sort=False):
-        at_last = rows[rows["context"] == rows["context"].max()]
-        for row in at_last.itertuples():
-            entry = styles.setdefault(str(style), {"context": int(row.context), "error": {}})
-            entry["error"].setdefault(str(row.model), {})[str(row.head)] = row.error
-    return styles
-
-
-def _prompting_table(record: Record) -> str:
-    """Returns the errors at a few contexts, by prompting style, model and learner."""
-    lines = ["error (1 = knowing nothing)"]
-    for style, rows in record.table.groupby("prompting", sort=False):
-        each = [set(group["context"]) for _, group in rows.groupby(["model", "head"])]
-        contexts = sorted(set.intersection(*each))
-        shown = sorted({contexts[round(i * (len(contexts) - 1) / 7)] for i in range(8)})
-        chosen = rows[rows["context"].isin(shown)]
-        own = chosen["head"] == "model"
-        names = chosen["model"].where(own, chosen["head"])
-        grid = chosen.assign(name=names).pivot_table(index="name", columns="context", values="error", sort=False)
-        lines += ["", str(style), grid.to_string(float_format=lambda number: f"{number:.4f}")]
-    return "\n".join(lines)
-
-
-def _language_table(record: Record, by: str) -> str:
-    """Returns the accuracies of language tasks, by number of demonstrations or, at the largest, by layer."""
-    rows = record.table[record.table["metric"] == "accuracy"]
-    if by == "context":
-        grid = rows.pivot_table(index=["model", "task"], columns="context", values="value", sort=False)
-        return f"accuracy by number of demonstrations\n{grid.to_string(float_format=_share, na_rep='')}"
-    most = rows["context"].max()
-    rows = rows[rows["context"] == most]
-    own = rows[rows["layer"].notna()].astype({"layer": int})
-    grid = own.pivot_table(index="layer", columns=["model", "task", "head"], values="value", sort=False)
-    lines = [f"accuracy at {most} demonstrations", grid.to_string(float_format=_share, na_rep="")]
-    others = rows[rows["layer"].isna()]
-    return "\n".join(
-        [*lines, *(f"  {row.model} {row.task} {row.head}: {row.value:.3f}" for row in others.itertuples())]
-    )
-
-
-def _language_summary(record: Record) -> str:
-    """Returns the same as JSON: by model, task, number of demonstrations, head, and layer where there is one."""
-    found: dict[str, Any] = {}
-    rows = record.table[record.table["metric"] == "accuracy"]
-    for row in rows.to_dict("records"):
-        place = found
-        for name in ("model", "task", "context", "head"):
-            place = place.setdefault(str(row[name]), {})
-        layer = row["layer"]
-        place["all" if layer is None or layer != layer else str(int(layer))] = row["value"]
-    return json.dumps({"accuracy": found}, indent=2)
-
-
-def _share(number: float) -> str:
-    return f"{number:.3f}"
-
-
-def _layer_table(record: Record) -> str:
-    """Returns the errors by layer at the largest context as a short table."""
-    table = record.table
-    context = int(table["context"].max())
-    at_last = table[(table["context"] == context) & (table["target"] == table["target"].iloc[-1])]
-    lines = [f"error at {context} examples (1 = predicting zero)"]
-    for model, rows in table[table["context"] == context].groupby("model", sort=False):
-        layered = rows[rows["layer"].notna() & (rows["head"] != "model")]
-        grid = layered.pivot_table(index="layer", columns="head", values="error", sort=False)
-        lines += ["", str(model), grid.to_string(float_format=lambda number: f"{number:.5f}")]
-        others = rows[rows["layer"].isna() | (rows["head"] == "model")]
-        lines += [f"  {row.head}: {row.error:.5f}" for row in others.itertuples()]
-    assert len(at_last), "the largest context has rows"
-    return "\n".join(lines)
-
-
 @contextmanager
-def _bar(title: str) -> Iterator[Callable[[str, int, int], None]]:
+def _bar(title: str, processes: Processes = ALONE) -> Iterator[Callable[[str, int, int], None]]:
     """Yields ``show(text, done, total)``: a progress bar on stderr, only on a terminal and only after two seconds."""
-    if not sys.stderr.isatty():
+    if not (processes.writes and sys.stderr.isatty()):
         yield lambda text, done, total: None
         return
     from rich.console import Console

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,11 +17,12 @@ from probe.checkpoint import Checkpoint, device_named
 from probe.config import EvaluateConfig
 from probe.errors import ProbeError
 from probe.language import evaluate_language, is_language
+from probe.processes import ALONE, Processes, merge_each, only_one
 from probe.randomness import PromptSource, Source
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import FEWEST as FEWEST_SEEDS
 from probe.statistics import LayerErrors, seed_band
-from probe.subject import by_seed, check_length, describe, learned, load_all, task_for, trained_context
+from probe.subject import by_seed, check_length, check_same, describe, learned, load_all, task_for, trained_context
 from probe.tasks import ChainOfThought, Prompts, Task
 from probe.tasks.prompting import Replaced, make_prompting
 from probe.tasks.prompts import only
@@ -46,7 +48,11 @@ class Plan:
 
 
 def evaluate_models(
-    config: EvaluateConfig, command: str = "", report: Report | None = None, models: Sequence[Checkpoint] = ()
+    config: EvaluateConfig,
+    command: str = "",
+    report: Report | None = None,
+    models: Sequence[Checkpoint] = (),
+    processes: Processes = ALONE,
 ) -> Record:
     """Returns one row per prompting style, model or learner, and number of examples.
 
@@ -56,16 +62,19 @@ def evaluate_models(
 
     Args:
         models: checkpoints at hand, taken in place of the files that the config names.
+        processes: those that run this together; each returns the whole record.
 
     Raises:
         ProbeError: if a checkpoint, the task, a style, a learner or a number does not fit, before any work.
     """
     if is_language(config.task):
+        only_one(processes, f"--task {config.task}")
         return evaluate_language(config, command, report, models)
     plan = prepare(config, models)
+    check_same(plan.models, processes)
     rows: list[dict[str, Any]] = []
     for style in config.prompting:
-        rows += _evaluate(plan, style, config, report or _silent)
+        rows += _evaluate(plan, style, config, report or _silent, processes)
     table = pd.DataFrame(rows).assign(band="prompts")
     table = pd.concat([table, *_over_seeds(table, plan)], ignore_index=True)
     provenance = {
@@ -73,6 +82,7 @@ def evaluate_models(
         "command": command,
         "config": asdict(config),
         "versions": versions(),
+        "processes": processes.count,
         "models": {found.name: describe(found, plan.task, plan.context) for found in plan.models},
     }
     return Record(table[[*COLUMNS, "prompting", "median", "band"]], provenance)
@@ -165,31 +175,41 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 
 class _Scores:
-    """The errors and the costs, prompt by prompt, of one model or learner under one style."""
+    """The errors and the costs, by the number of a batch's first prompt, of one model or learner under one style."""
 
     def __init__(self, layers: Sequence[int] | None, blocks: int, contexts: Sequence[int], seed: int) -> None:
         self.errors = LayerErrors("y", layers, blocks, contexts, seed)
-        self.costs: list[Tensor] = []
-        self.guesses: list[Tensor] = []
+        self.costs: dict[int, Tensor] = {}
+        self.guesses: dict[int, Tensor] = {}
 
     def add(self, numbers: Sequence[int], answers: Tensor, task: Task, prompts: Prompts) -> None:
         """Adds answers [batch, context, answer]."""
         cost, guess = task.cost(answers, prompts), task.guess(prompts)
         self.errors.add(numbers, cost[None], guess, prompts.counted)
-        self.costs.append(cost.where(prompts.counted, torch.nan))
-        self.guesses.append(guess.where(prompts.counted, torch.nan))
+        self.costs[numbers[0]] = cost.where(prompts.counted, torch.nan)
+        self.guesses[numbers[0]] = guess.where(prompts.counted, torch.nan)
+
+    def merge(self, other: _Scores) -> _Scores:
+        """Returns what both have gathered, each prompt's in its place."""
+        merged = copy(self)
+        merged.errors = self.errors.merge(other.errors)
+        merged.costs, merged.guesses = self.costs | other.costs, self.guesses | other.guesses
+        return merged
 
     def rows(self, model: str, head: str, style: str) -> list[dict[str, Any]]:
         """Returns a record's rows; the median is that of the prompts' costs, in units of the mean guess."""
-        median = torch.cat(self.costs).nanmedian(0).values / torch.cat(self.guesses).nanmean(0)
+        costs, guesses = (torch.cat([of[first] for first in sorted(of)]) for of in (self.costs, self.guesses))
+        median = costs.nanmedian(0).values / guesses.nanmean(0)
         rows = list(self.errors.rows(model, head))
         return [row | {"prompting": style, "median": value} for row, value in zip(rows, median.tolist(), strict=True)]
 
 
 @torch.no_grad()
-def _evaluate(plan: Plan, style: str, config: EvaluateConfig, report: Report) -> list[dict[str, Any]]:
+def _evaluate(
+    plan: Plan, style: str, config: EvaluateConfig, report: Report, processes: Processes
+) -> list[dict[str, Any]]:
     scores: dict[tuple[str, str], _Scores] = {}
-    for first in range(0, config.prompts, config.batch):
+    for first in processes.deal(range(0, config.prompts, config.batch)):
         numbers = range(first, min(first + config.batch, config.prompts))
         drawn = _draw(plan, style, PromptSource(config.seed, "score", numbers))
         for found in plan.models:
@@ -202,6 +222,7 @@ def _evaluate(plan: Plan, style: str, config: EvaluateConfig, report: Report) ->
             kept = scores.setdefault(("", name), _Scores(None, 1, asked.contexts, config.seed))
             kept.add(numbers, answers, plan.task, asked)
         report(style, numbers.stop, config.prompts)
+    scores = processes.merged(scores, merge_each, dict)
     rows: list[dict[str, Any]] = []
     for found in plan.models:
         rows += scores[found.name, "model"].rows(found.name, "model", style)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,19 +12,20 @@ import torch
 from torch import Tensor
 
 from probe import learners
-from probe.capture import Captured, DescribedModel, capture
+from probe.capture import capture
 from probe.checkpoint import Checkpoint, device_named
 from probe.config import FitConfig
 from probe.errors import ProbeError
-from probe.heads import LinearHeads, Moments, SelectionErrors, solve_path
+from probe.heads import LinearHeads, Moments, SelectionErrors, best_penalty, solve_path
 from probe.heads.calibrated import PROTOCOLS, Calibration, Protocol, calibrate
 from probe.language import is_language, language_layers
+from probe.processes import ALONE, Processes, merge_each, only_one
 from probe.randomness import KeyedGenerator, PromptSource, Purpose, key
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import LayerErrors, MeanBootstrap
-from probe.subject import check_length, describe, learned, load_all, task_for, trained_context
+from probe.subject import Subject as Subject
+from probe.subject import check_length, check_same, describe, learned, load_all, task_for, trained_context
 from probe.tasks import Prompts, Task
-from probe.tasks.prompts import append_each, only
 
 WIDE = 128  # above this width, contexts default to FEW
 FEW = 8
@@ -38,74 +39,30 @@ Report = Callable[[str, int, int], None]
 """Called with the stage, the prompts done and all of them."""
 
 
-@dataclass(frozen=True)
-class Subject:
-    """A checkpoint ready to be probed, with the task and contexts it is probed on.
-
-    Attributes:
-        longest: the number of examples before the last query of the prompts that are drawn.
-        contexts: the numbers of examples before the queries that are probed.
-        chosen: which of a prompt's queries these are.
-    """
-
-    checkpoint: Checkpoint
-    model: DescribedModel
-    task: Task
-    longest: int
-    contexts: list[int]
-    chosen: Tensor
-    device: torch.device
-
-    @property
-    def layers(self) -> int:
-        """The number of layers, the read-in included."""
-        return len(self.model.places)
-
-    def errors(self, target: str, layers: Sequence[int] | None, config: FitConfig) -> LayerErrors:
-        """Returns an empty table of errors at this subject's contexts."""
-        return LayerErrors(target, layers, self.layers - 1, self.contexts, config.seed)
-
-    @torch.no_grad()
-    def decode(self, stream: Tensor) -> Tensor:
-        """Returns what the model's own decoder makes of a stream, on the CPU."""
-        return self.task.answer(self.model.decode(stream)).cpu()
-
-    @torch.no_grad()
-    def alone(self, prompts: Prompts, examples: int) -> tuple[Tensor, Tensor]:
-        """Returns the stream at every later x, each appended alone to so many examples, and the targets there.
-
-        The stream is [layer, batch, query, width], the targets [batch, query].
-        """
-        sequences, targets = append_each(prompts, examples)
-        last = torch.tensor([sequences.shape[2] - 1], device=self.device)
-        stream = capture(self.model, sequences.flatten(0, 1).to(self.device), last).stream[:, :, 0]
-        return stream.reshape(len(stream), *targets.shape, -1), targets
-
-    def batches(self, config: FitConfig, purpose: Purpose, count: int) -> Iterator[tuple[range, Prompts, Captured]]:
-        """Draws prompts by number, keeps the chosen queries and captures the stream there."""
-        for first in range(0, count, config.batch):
-            numbers = range(first, min(first + config.batch, count))
-            prompts = only(self.task.draw(PromptSource(config.seed, purpose, numbers), self.longest), self.chosen)
-            yield numbers, prompts, capture(self.model, prompts.inputs.to(self.device), prompts.queries.to(self.device))
-
-
 def fit_heads(
-    config: FitConfig, command: str = "", report: Report | None = None, models: Sequence[Checkpoint] = ()
+    config: FitConfig,
+    command: str = "",
+    report: Report | None = None,
+    models: Sequence[Checkpoint] = (),
+    processes: Processes = ALONE,
 ) -> Record:
     """Fits the chosen heads on every checkpoint and returns one row per model, layer, context, target and head.
 
     Args:
         models: checkpoints at hand, taken in place of the files that the config names.
+        processes: those that run this together; each returns the whole record.
 
     Raises:
         ProbeError: if a checkpoint, the task, a context or a number of prompts does not fit, before any work.
     """
     if is_language(config.task):
+        only_one(processes, f"--task {config.task}")
         return language_layers(config, command, report, models)
     subjects = prepare(config, models)
+    check_same([subject.checkpoint for subject in subjects], processes)
     rows: list[dict[str, Any]] = []
     for subject in subjects:
-        rows += _probe(subject, config, report or _silent)
+        rows += _probe(subject, config, report or _silent, processes)
     table = pd.DataFrame(rows)
     further = [name for name in table.columns if name not in COLUMNS]
     provenance = {
@@ -113,6 +70,7 @@ def fit_heads(
         "command": command,
         "config": asdict(config),
         "versions": versions(),
+        "processes": processes.count,
         "models": {
             subject.checkpoint.name: describe(subject.checkpoint, subject.task, subject.longest) for subject in subjects
         },
@@ -215,25 +173,25 @@ def _silent(stage: str, done: int, total: int) -> None:
     """Reports to nobody."""
 
 
-def _probe(subject: Subject, config: FitConfig, report: Report) -> list[dict[str, Any]]:
-    fitted, scores = measure(subject, config, report)
+def _probe(subject: Subject, config: FitConfig, report: Report, processes: Processes) -> list[dict[str, Any]]:
+    fitted, scores = measure(subject, config, report, processes)
     rows = [row for head, errors in scores.items() for row in errors.rows(subject.checkpoint.name, head)]
     for head, heads in fitted.items():
         chosen = [row for row in rows if row["head"] == head]
         for row, penalty in zip(chosen, heads.penalty.flatten().tolist(), strict=True):
             row["penalty"] = penalty
     if "calibrated" in config.head:
-        rows += _calibrated(subject, config, report)
+        rows += _calibrated(subject, config, report, processes)
     return rows
 
 
 def measure(
-    subject: Subject, config: FitConfig, report: Report
+    subject: Subject, config: FitConfig, report: Report, processes: Processes = ALONE
 ) -> tuple[dict[str, LinearHeads], dict[str, LayerErrors]]:
     """Returns the fitted heads, and the errors of every head but the calibrated on the score prompts."""
     ridges = [name for name in config.head if name in RIDGES]
-    fitted = _fit_linear(subject, config, report) if ridges else {}
-    return fitted, _score(subject, config, fitted, report)
+    fitted = _fit_linear(subject, config, report, processes) if ridges else {}
+    return fitted, _score(subject, config, fitted, report, processes)
 
 
 def _features(subject: Subject, config: FitConfig, purpose: Purpose, numbers: range, stream: Tensor) -> Features:
@@ -245,10 +203,10 @@ def _features(subject: Subject, config: FitConfig, purpose: Purpose, numbers: ra
     return found | {"chance": _noise(config, purpose, numbers, len(subject.contexts), subject.model.width)}
 
 
-def _fit_linear(subject: Subject, config: FitConfig, report: Report) -> dict[str, LinearHeads]:
+def _fit_linear(subject: Subject, config: FitConfig, report: Report, processes: Processes) -> dict[str, LinearHeads]:
     """Fits every ridge head, and chance beside them, in one pass, and chooses their penalties in a second."""
     name, moments = subject.checkpoint.name, dict[str, Moments]()
-    for numbers, prompts, captured in subject.batches(config, "fit", config.prompts):
+    for numbers, prompts, captured in subject.batches(config, "fit", config.prompts, processes):
         target, counted = _target(config, prompts, subject.task), _counted(config, prompts)
         for head, features in _features(subject, config, "fit", numbers, captured.stream).items():
             if head not in moments:
@@ -256,14 +214,21 @@ def _fit_linear(subject: Subject, config: FitConfig, report: Report) -> dict[str
                 moments[head] = Moments(grid, subject.model.width, target.shape[-1], features.device)
             moments[head].update(features, target.to(features.device), counted)
         report(f"fit {name}", numbers.stop, config.prompts)
-    errors = {head: SelectionErrors(solve_path(found)) for head, found in moments.items()}
+    # solved once and handed round: machines of two kinds would not find the same path to the bit
+    paths = processes.merged(moments, merge_each, lambda all_: {head: solve_path(each) for head, each in all_.items()})
+    errors = {head: SelectionErrors(path) for head, path in paths.items()}
     count = -(-config.prompts // 4)
-    for numbers, prompts, captured in subject.batches(config, "select", count):
+    for numbers, prompts, captured in subject.batches(config, "select", count, processes):
         target, counted = _target(config, prompts, subject.task), _counted(config, prompts)
         for head, features in _features(subject, config, "select", numbers, captured.stream).items():
             errors[head].update(features, target.to(features.device), counted)
         report(f"select {name}", numbers.stop, count)
-    return {head: error.path.choose(error.best()) for head, error in errors.items()}
+    sums = processes.merged({head: error.errors for head, error in errors.items()}, _added, dict)
+    return {head: path.choose(best_penalty(sums[head])) for head, path in paths.items()}
+
+
+def _added(one: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {head: errors + other[head] for head, errors in one.items()}
 
 
 def _noise(config: FitConfig, purpose: Purpose, numbers: range, contexts: int, width: int) -> Tensor:
@@ -291,7 +256,7 @@ def _target(config: FitConfig, prompts: Prompts, task: Task) -> Tensor:
 
 
 def _score(
-    subject: Subject, config: FitConfig, fitted: dict[str, LinearHeads], report: Report
+    subject: Subject, config: FitConfig, fitted: dict[str, LinearHeads], report: Report, processes: Processes
 ) -> dict[str, LayerErrors]:
     everywhere = range(subject.layers)
     scores = {"model": subject.errors("y", [subject.layers - 1], config)}
@@ -301,7 +266,7 @@ def _score(
         scores["lens"] = subject.errors("y", everywhere, config)
     references = {name: learners.make(name) for name in subject.task.references[:1]}
     scores.update({learner: subject.errors("y", None, config) for learner in references})
-    for numbers, prompts, captured in subject.batches(config, "score", config.score):
+    for numbers, prompts, captured in subject.batches(config, "score", config.score, processes):
         answers = {"model": subject.task.answer(captured.output.cpu())[None]}
         if fitted:
             for head, features in _features(subject, config, "score", numbers, captured.stream).items():
@@ -318,36 +283,38 @@ def _score(
         for head, answer in answers.items():
             scores[head].add(numbers, subject.task.cost(answer, prompts), guess, prompts.counted)
         report(f"score {subject.checkpoint.name}", numbers.stop, config.score)
-    return scores
+    return processes.merged(scores, merge_each, dict)
 
 
-def _calibrated(subject: Subject, config: FitConfig, report: Report) -> list[dict[str, Any]]:
+def _calibrated(subject: Subject, config: FitConfig, report: Report, processes: Processes) -> list[dict[str, Any]]:
     """Runs a protocol of Grazzi et al. (2024) with the largest chosen context as its k."""
     protocol, examples = PROTOCOLS[config.protocol], subject.longest
     layers, blocks, name = range(subject.layers), subject.layers - 1, subject.checkpoint.name
-    lens = LayerErrors("y", layers, blocks, [examples], config.seed)
-    chance = LayerErrors("y", None, blocks, [examples], config.seed)
-    scales, shifts = (MeanBootstrap((subject.layers,), seed=config.seed) for _ in range(2))
-    for first in range(0, protocol.prompts, CALIBRATED_BATCH):
+    errors = {
+        head: LayerErrors("y", of, blocks, [examples], config.seed) for head, of in (("lens", layers), ("chance", None))
+    }
+    means = {quantity: MeanBootstrap((subject.layers,), seed=config.seed) for quantity in ("scale", "shift")}
+    for first in processes.deal(range(0, protocol.prompts, CALIBRATED_BATCH)):
         numbers = range(first, min(first + CALIBRATED_BATCH, protocol.prompts))
         source = PromptSource(config.seed, "score", numbers)
         prompts = subject.task.draw(source, examples + protocol.appended - 1)
         found = calibrate_prompts(subject, prompts, protocol, examples)
         zero = found.zero[:, None]
-        lens.add(numbers, found.squared[..., None], zero, torch.ones_like(zero, dtype=torch.bool))
-        scales.update(numbers, found.scale.T)
-        shifts.update(numbers, found.shift.T)
+        errors["lens"].add(numbers, found.squared[..., None], zero, torch.ones_like(zero, dtype=torch.bool))
+        means["scale"].update(numbers, found.scale.T)
+        means["shift"].update(numbers, found.shift.T)
         unknowing = _independent((config.seed, "chance", "calibrated"), numbers, protocol.fitted + protocol.tested)
         blind = _calibrated_by(protocol, unknowing[None], _calibration_targets(prompts, protocol, examples))
-        chance.add(numbers, blind.squared[..., None], zero, torch.ones_like(zero, dtype=torch.bool))
+        errors["chance"].add(numbers, blind.squared[..., None], zero, torch.ones_like(zero, dtype=torch.bool))
         report(f"calibrate {name}", numbers.stop, protocol.prompts)
-    rows = list(lens.rows(name, "calibrated"))
-    for quantity, found_means in (("scale", scales), ("shift", shifts)):
+    errors, means = processes.merged(errors, merge_each, dict), processes.merged(means, merge_each, dict)
+    rows = list(errors["lens"].rows(name, "calibrated"))
+    for quantity, found_means in means.items():
         mean, (low, high) = found_means.estimate(), found_means.interval()
         for layer, row in enumerate(rows):
             row[quantity] = mean[layer].item()
             row[f"{quantity}_low"], row[f"{quantity}_high"] = low[layer].item(), high[layer].item()
-    return rows + list(chance.rows(name, "chance_calibrated"))
+    return rows + list(errors["chance"].rows(name, "chance_calibrated"))
 
 
 def calibrate_prompts(subject: Subject, prompts: Prompts, protocol: Protocol, examples: int) -> Calibration:

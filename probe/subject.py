@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from probe import checkpoint, tasks
-from probe.capture import Anatomy
+from probe.capture import Anatomy, Captured, DescribedModel, capture
 from probe.checkpoint import Checkpoint
-from probe.config import ModelConfig
+from probe.config import FitConfig, ModelConfig
 from probe.errors import ProbeError
 from probe.learners import Learner, run
+from probe.processes import ALONE, Processes
+from probe.randomness import PromptSource, Purpose
+from probe.statistics import LayerErrors
 from probe.tasks import Prompts, Shape, Task
+from probe.tasks.prompts import append_each, only
 
 RESIDUALS = {
     "pre": "pre-norm",
@@ -22,6 +28,59 @@ RESIDUALS = {
     "none": "recurrent, without a residual",
     "parallel": "parallel, attention and feed-forward side by side",
 }
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A checkpoint ready to be probed, with the task and contexts it is probed on.
+
+    Attributes:
+        longest: the number of examples before the last query of the prompts that are drawn.
+        contexts: the numbers of examples before the queries that are probed.
+        chosen: which of a prompt's queries these are.
+    """
+
+    checkpoint: Checkpoint
+    model: DescribedModel
+    task: Task
+    longest: int
+    contexts: list[int]
+    chosen: Tensor
+    device: torch.device
+
+    @property
+    def layers(self) -> int:
+        """The number of layers, the read-in included."""
+        return len(self.model.places)
+
+    def errors(self, target: str, layers: Sequence[int] | None, config: FitConfig) -> LayerErrors:
+        """Returns an empty table of errors at this subject's contexts."""
+        return LayerErrors(target, layers, self.layers - 1, self.contexts, config.seed)
+
+    @torch.no_grad()
+    def decode(self, stream: Tensor) -> Tensor:
+        """Returns what the model's own decoder makes of a stream, on the CPU."""
+        return self.task.answer(self.model.decode(stream)).cpu()
+
+    @torch.no_grad()
+    def alone(self, prompts: Prompts, examples: int) -> tuple[Tensor, Tensor]:
+        """Returns the stream at every later x, each appended alone to so many examples, and the targets there.
+
+        The stream is [layer, batch, query, width], the targets [batch, query].
+        """
+        sequences, targets = append_each(prompts, examples)
+        last = torch.tensor([sequences.shape[2] - 1], device=self.device)
+        stream = capture(self.model, sequences.flatten(0, 1).to(self.device), last).stream[:, :, 0]
+        return stream.reshape(len(stream), *targets.shape, -1), targets
+
+    def batches(
+        self, config: FitConfig, purpose: Purpose, count: int, processes: Processes = ALONE
+    ) -> Iterator[tuple[range, Prompts, Captured]]:
+        """Draws this process's prompts by number, keeps the chosen queries and captures the stream there."""
+        for first in processes.deal(range(0, count, config.batch)):
+            numbers = range(first, min(first + config.batch, count))
+            prompts = only(self.task.draw(PromptSource(config.seed, purpose, numbers), self.longest), self.chosen)
+            yield numbers, prompts, capture(self.model, prompts.inputs.to(self.device), prompts.queries.to(self.device))
 
 
 def load_all(names: Sequence[str], models: Sequence[Checkpoint] = ()) -> list[Checkpoint]:
@@ -60,6 +119,16 @@ def task_for(found: Checkpoint, text: str, dim: int | None) -> Task:
             f"as {fitting}."
         )
     return task
+
+
+def check_same(models: Sequence[Checkpoint], processes: Processes) -> None:
+    """Raises `ProbeError` where a process has read other checkpoints than the first one."""
+    own = [found.digest for found in models]
+    if processes.shared(lambda: own) != own:
+        raise ProbeError(
+            f"Process {processes.rank} has read other checkpoints than process 0, but all need the same. Put the same "
+            "files where every machine looks for them."
+        )
 
 
 def trained_context(models: Sequence[Checkpoint]) -> int:

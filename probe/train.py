@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 import torch
@@ -16,15 +16,17 @@ from torch import Tensor
 from probe import checkpoint, records
 from probe.checkpoint import device_named
 from probe.config import ModelConfig, TrainConfig
-from probe.errors import ProbeError, suggest
+from probe.errors import ProbeError
 from probe.models import ResidualModel
-from probe.models.layout import parse_layout
-from probe.presets import ARCHITECTURES, PRESETS, Preset, architecture
+from probe.plan import TrainPlan
+from probe.plan import make_plan as make_plan
+from probe.presets import architecture
+from probe.processes import ALONE, EndedError, Processes
+from probe.processes.step import add_gradients, completed
 from probe.randomness import BatchSource, PromptSource, key
 from probe.records import Record, versions
-from probe.tasks import TASKS, Prompts, Shape, Task, make
+from probe.tasks import Prompts, Task, make
 
-T = TypeVar("T")
 LOG_EVERY = 50
 FINAL_PROMPTS = 4096
 FINAL_BATCH = 256
@@ -42,44 +44,6 @@ class Progress:
     error: float
 
 
-@dataclass(frozen=True)
-class TrainPlan:
-    """A training with every setting decided."""
-
-    model: ModelConfig
-    task: str
-    arch: str
-    context: int
-    steps: int
-    batch: int
-    lr: float
-    schedule: str
-    warmup: int
-    clip: float
-    curriculum: bool
-    preset: str
-    seed: int
-    dim: int
-
-    def rate(self, step: int) -> float:
-        """Returns the learning rate of a step, counted from 0."""
-        if step < self.warmup:
-            return self.lr * (step + 1) / self.warmup
-        if self.schedule == "constant":
-            return self.lr
-        done = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.lr * 0.5 * (1 + math.cos(math.pi * done))
-
-    def stage(self, step: int) -> tuple[int, int]:
-        """Returns a step's active dimensions and examples before the last query."""
-        if not self.curriculum:
-            return self.dim, self.context
-        preset, grows = PRESETS[self.preset], TASKS[self.task.partition(":")[0]].grows
-        dims, points = preset.task(self.task).dims or preset.dims, preset.task(self.task).points or preset.points
-        active = dims.at(step, self.dim) if "dims" in grows else self.dim
-        return active, points.at(step, self.context + 1) - 1 if "points" in grows else self.context
-
-
 @dataclass
 class _Run:
     """What a training carries from step to step; all of it stands in the state."""
@@ -93,146 +57,58 @@ class _Run:
     command: str
 
 
-def train_model(config: TrainConfig, command: str = "", progress: Callable[[Progress], None] | None = None) -> Record:
+def train_model(
+    config: TrainConfig,
+    command: str = "",
+    progress: Callable[[Progress], None] | None = None,
+    processes: Processes = ALONE,
+) -> Record:
     """Trains, writes FILE.pt, FILE.pt.state and the loss log FILE-training.csv/.json, and returns the log.
+
+    Several processes descend as one would, but for rounding and for what is dropped out. Where one of them is lost the
+    last whole step is saved, unless it was the one that writes.
+
+    Args:
+        processes: those that run this together; a training may go on with another number of them.
 
     Raises:
         ProbeError: if the settings contradict each other, the output cannot be written, or the loss diverges.
     """
     out = Path(config.out)
-    records.check_writable(out)
+    processes.shared(lambda: records.check_writable(out))
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    plan = _resumed_plan(config) if config.resume else make_plan(config)
+    state = processes.shared(lambda: checkpoint.load_state(_state_path(out))) if config.resume else None
+    plan = make_plan(config) if state is None else _resumed_plan(config, state)
+    if plan.batch < processes.count:
+        raise ProbeError(
+            f"--batch {plan.batch} was given, but each of {processes.count} processes needs a prompt. Start fewer."
+        )
     task = make(plan.task, plan.dim)
     device = device_named(config.device)
     run = _start(plan, device, command)
-    if config.resume:
-        _restore(run, checkpoint.load_state(_state_path(out)))
+    if state is not None:
+        _restore(run, state)
     run.model.use_kernel(config.kernel)
     saved = time.monotonic()
     began = saved - run.seconds
     try:
         while run.step < plan.steps:
-            _step(run, plan, task, device)
+            processes.check()
+            _step(run, plan, task, device, processes)
             if run.step % LOG_EVERY == 0 or run.step == plan.steps:
                 _log(run, plan, began, progress)
-            if time.monotonic() - saved > config.save_seconds:
-                _save(run, plan, out)
+            if processes.writes and time.monotonic() - saved > config.save_seconds:
+                _save(run, plan, out, processes)
                 saved = time.monotonic()
-    except KeyboardInterrupt:
-        _save(run, plan, out)
+    except (KeyboardInterrupt, EndedError):
+        if processes.writes:
+            _save(run, plan, out, processes)
         raise
-    return _save(run, plan, out, _final_errors(run.model, task, plan, device))
+    return processes.shared(lambda: _save(run, plan, out, processes, _final_errors(run.model, task, plan, device)))
 
 
-def make_plan(config: TrainConfig) -> TrainPlan:
-    """Decides every setting from the flags, the preset and the architecture.
-
-    Raises:
-        ProbeError: if a setting is missing, unknown or out of range.
-    """
-    if config.task is None:
-        raise ProbeError("No task was given, but a training needs one. Add --task linear, for example.")
-    preset = PRESETS[config.preset]
-    special = preset.task(config.task)
-    dim = _given(config.dim, _given(special.dim, preset.dim))
-    context = _given(config.context, _given(special.context, preset.context))
-    task = make(config.task, dim)
-    if context < 1:
-        raise ProbeError(f"--context {context} was given, but at least 1 is needed. Give a larger number.")
-    model, arch = _model_config(config, preset, task.shape, task.length(context))
-    recipe = preset.recipe(arch)
-    plan = TrainPlan(
-        model=model,
-        task=config.task,
-        arch=arch,
-        context=context,
-        steps=_given(config.steps, _given(special.steps, recipe.steps)),
-        batch=_given(config.batch, preset.batch),
-        lr=_given(config.lr, _given(special.lr, recipe.lr)),
-        schedule=_given(config.schedule, preset.schedule),
-        warmup=_given(config.warmup, preset.warmup),
-        clip=_given(config.clip, preset.clip),
-        curriculum=_given(config.curriculum, recipe.curriculum),
-        preset=config.preset,
-        seed=config.seed,
-        dim=dim,
-    )
-    for name, lowest in (("steps", 1), ("batch", 1), ("warmup", 0)):
-        if getattr(plan, name) < lowest:
-            raise ProbeError(
-                f"--{name} {getattr(plan, name)} was given, but at least {lowest} is needed. Give a larger number."
-            )
-    if not (math.isfinite(plan.lr) and plan.lr > 0 and plan.clip >= 0):
-        raise ProbeError(
-            f"--lr {plan.lr} and --clip {plan.clip} were given, but the rate must be positive and the clip at least 0. "
-            "Correct them."
-        )
-    return plan
-
-
-def _given(flag: T | None, default: T) -> T:
-    return default if flag is None else flag
-
-
-def _model_config(config: TrainConfig, preset: Preset, shape: Shape, length: int) -> tuple[ModelConfig, str]:
-    if (config.arch is None) == (config.layout is None):
-        raise ProbeError(
-            "A training needs either --arch or --layout. "
-            f"Give one of them: --arch {' or '.join(ARCHITECTURES)}, or --layout M12."
-        )
-    recipe = preset.recipe(config.arch and architecture(config.arch))
-    width = _given(config.width, recipe.width)
-    if width < 1:
-        raise ProbeError(f"--width {width} was given, but it must be positive. Give a larger number.")
-    if config.layout is not None:
-        letters = "".join(letter.letter for letter in parse_layout(config.layout))
-        layout, arch = config.layout, config.layout
-        # as the named architectures of the same blocks have it: attention alone cannot tell places apart
-        norm = "rms" if set("MDLEG") & set(letters) else "layer"
-        positions = "learned" if set(letters) <= set("AF") else "none"
-    else:
-        found = architecture(str(config.arch))
-        if found is None:
-            raise ProbeError(
-                f"No architecture is called {config.arch!r}. {suggest(str(config.arch), list(ARCHITECTURES))}"
-                f"Architectures: {', '.join(ARCHITECTURES)}."
-            )
-        arch = found
-        layout, norm, positions = _named_layout(arch, config, preset)
-    chosen = _given(config.positions, positions)
-    model = ModelConfig(
-        layout=layout,
-        dim=shape.inputs,
-        width=width,
-        outputs=shape.outputs,
-        norm=_given(config.norm, norm),  # type: ignore[arg-type]
-        positions=chosen,  # type: ignore[arg-type]
-        slots=length if chosen == "learned" else 0,
-        attention_heads=_given(config.attention_heads, preset.attention_heads),
-        symbols=shape.symbols,
-        dropout=_given(config.dropout, 0.0),
-        init=_given(config.init, "own"),
-    )
-    return model, arch
-
-
-def _named_layout(arch: str, config: TrainConfig, preset: Preset) -> tuple[str, str, str]:
-    family = ARCHITECTURES[arch]
-    blocks = _given(config.blocks, preset.recipe(arch).blocks)
-    layout = family.named(blocks)
-    if layout is None:
-        before = f"{family.blocks_before} and " if family.blocks_before else ""
-        raise ProbeError(
-            f"--blocks {blocks} was given, but {arch} needs {before}a positive multiple of "
-            f"{family.blocks_per_repeat}. Give such a number."
-        )
-    return layout, family.norm, family.positions
-
-
-def _resumed_plan(config: TrainConfig) -> TrainPlan:
-    state = checkpoint.load_state(_state_path(Path(config.out)))
+def _resumed_plan(config: TrainConfig, state: dict[str, Any]) -> TrainPlan:
     settings = dict(state["plan"])
     model = ModelConfig(**settings["model"])
     # a state written before tasks had a shape of their own lacks the dimension, which was the model's
@@ -271,10 +147,12 @@ def _restore(run: _Run, state: dict[str, Any]) -> None:
     run.rows, run.sums, run.command = list(state["rows"]), list(state["sums"]), str(state["command"])
 
 
-def _step(run: _Run, plan: TrainPlan, task: Task, device: torch.device) -> None:
+def _step(run: _Run, plan: TrainPlan, task: Task, device: torch.device, processes: Processes = ALONE) -> None:
     active, context = plan.stage(run.step)
     prompts = task.draw(BatchSource(plan.seed, run.step, plan.batch, device), context, active)
-    outputs = _forward(run.model, prompts.inputs, plan, run.step)
+    own = processes.share(plan.batch)
+    spoken = _forward(run.model, prompts.inputs[own], plan, run.step, processes)
+    outputs = completed(spoken, own, plan.batch, processes)
     loss = task.loss(outputs, prompts)
     if not bool(torch.isfinite(loss)):
         raise ProbeError(
@@ -283,6 +161,7 @@ def _step(run: _Run, plan: TrainPlan, task: Task, device: torch.device) -> None:
         )
     run.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    add_gradients(run.model.parameters(), processes)
     if plan.clip > 0:
         torch.nn.utils.clip_grad_norm_(run.model.parameters(), plan.clip)
     for group in run.optimiser.param_groups:
@@ -312,11 +191,12 @@ def _log(run: _Run, plan: TrainPlan, began: float, progress: Callable[[Progress]
         progress(Progress(run.step, plan.steps, row["loss"], row["error"]))
 
 
-def _forward(model: ResidualModel, inputs: Tensor, plan: TrainPlan, step: int) -> Tensor:
-    """Runs the model in training; where anything is dropped, what is dropped depends on the step alone."""
+def _forward(model: ResidualModel, inputs: Tensor, plan: TrainPlan, step: int, processes: Processes) -> Tensor:
+    """Runs the model in training; where anything is dropped, what is dropped depends on step and process alone."""
+    who = (processes.rank,) if processes.count > 1 else ()
     devices = [inputs.device] if inputs.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(key(plan.seed, "dropout", step) % 2**63)
+        torch.manual_seed(key(plan.seed, "dropout", step, *who) % 2**63)
         outputs: Tensor = model(inputs)
     return outputs
 
@@ -345,7 +225,7 @@ def _final_errors(model: ResidualModel, task: Task, plan: TrainPlan, device: tor
     return {"errors": [float(error) for error in errors], "contexts": list(prompts.contexts)}
 
 
-def _save(run: _Run, plan: TrainPlan, out: Path, errors: dict[str, Any] | None = None) -> Record:
+def _save(run: _Run, plan: TrainPlan, out: Path, processes: Processes, errors: dict[str, Any] | None = None) -> Record:
     description: dict[str, Any] = {
         "task": plan.task,
         "arch": plan.arch,
@@ -358,6 +238,7 @@ def _save(run: _Run, plan: TrainPlan, out: Path, errors: dict[str, Any] | None =
         "plan": asdict(plan),
         "command": run.command,
         "versions": versions(),
+        "processes": processes.count,
         **(errors or {}),
     }
     state = {

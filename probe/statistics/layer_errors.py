@@ -61,6 +61,18 @@ class LayerErrors:
         self._counted += counted.sum(0)
         self.ratio.update(numbers, cost.double().transpose(0, 1), guess.double()[:, None])
 
+    def merge(self, other: LayerErrors) -> LayerErrors:
+        """Returns the errors over both sets of prompts, which must not overlap."""
+        assert (self.target, self.layers, self.contexts) == (other.target, other.layers, other.contexts), (
+            "errors of different cells do not add"
+        )
+        layers = None if self.layers == [None] else [layer for layer in self.layers if layer is not None]
+        merged = LayerErrors(self.target, layers, self.blocks, self.contexts, self.ratio.seed)
+        merged.ratio = self.ratio.merge(other.ratio)
+        merged._costs = self._costs + other._costs
+        merged._counted = self._counted + other._counted
+        return merged
+
     def rows(self, model: str, head: str) -> Iterator[dict[str, Any]]:
         """Yields a record's row for every layer and context."""
         error, (low, high) = self.ratio.estimate(), self.ratio.interval()

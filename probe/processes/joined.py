@@ -1,0 +1,47 @@
+"""Joins the processes that torchrun has started, and ends with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from probe.errors import ProbeError
+from probe.processes.alone import ALONE, Processes
+from probe.processes.ended import EndedError, ToldError
+
+
+@contextmanager
+def joined() -> Iterator[Processes]:
+    """Yields the processes that run this command together, `ALONE` unless torchrun has started several.
+
+    All leave together: an error of one is the error of all, told once.
+
+    Raises:
+        EndedError: if another process has failed or was lost.
+        ToldError: likewise, or for an error of this process, where another one tells the user.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or "RANK" not in os.environ:
+        yield ALONE
+        return
+    from probe.processes.group import Group
+
+    group = Group()
+    try:
+        yield group
+        group.shared(lambda: None)
+    except KeyboardInterrupt as error:
+        if not group.ending.speaks():
+            raise ToldError("interrupted", code=130) from error
+        raise
+    except ProbeError as error:
+        if not isinstance(error, EndedError):
+            group.ending.post(str(error))
+        if not group.ending.speaks():
+            raise ToldError(str(error)) from error
+        raise
+    except Exception as error:
+        group.ending.post(f"Process {group.rank} of {group.count} failed ({type(error).__name__}), so all end.")
+        group.ending.speaks()  # its traceback follows
+        raise
+    group.leave()
