@@ -26,6 +26,7 @@ from probe.config import (
     FitConfig,
     ListConfig,
     PlotConfig,
+    SweepConfig,
     TrainConfig,
 )
 from probe.errors import ProbeError
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "train": TrainConfig,
+    "sweep": SweepConfig,
     "fit": FitConfig,
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
@@ -104,6 +106,27 @@ def _train(config: TrainConfig, command: str, processes: Processes) -> int:
         return 0
     print(f"{config.out}: {found['step']} steps in {found['seconds'] / 60:.1f} min, task {found['task']}")
     print(f"error at {found['context']} examples: {errors[-1]:.4f} (1 = predicting zero)")
+    return 0
+
+
+def _sweep(config: SweepConfig, command: str) -> int:
+    from probe.summary import sweep_table
+    from probe.sweep import run_sweep
+
+    with _bar("sweep") as show:
+        record = run_sweep(config, command, show)
+    failed = int((record.table["outcome"] != "done").sum())
+    if config.json:
+        shown = record.table[["model", "outcome", "error"]].astype(object)
+        print(json.dumps(shown.where(shown.notna(), None).to_dict("records"), indent=2))
+    else:
+        print(sweep_table(record))
+        print(f"wrote {config.out}/sweep.csv, {config.out}/sweep.json")
+    if failed:
+        raise ProbeError(
+            f"{failed} of {len(record.table)} trainings did not end well. Correct the table, or run the same command "
+            "again to go on."
+        )
     return 0
 
 
@@ -309,6 +332,7 @@ TOGETHER: dict[type, Callable[[Any, str, Processes], int]] = {
 """What several processes can run together."""
 
 RUN: dict[type, Callable[[Any, str], int]] = {
+    SweepConfig: _sweep,
     CompareConfig: _compare,
     ClaimConfig: _claim,
     PlotConfig: _plot,

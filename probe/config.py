@@ -5,10 +5,15 @@ Nothing here imports torch, so that `probe --help` is instant.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from typing import Literal
 
 import tyro
+
+from probe.errors import ProbeError
 
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
 Init = Literal["own", "torch"]
@@ -105,6 +110,39 @@ class TrainConfig:
     """Print a summary of the training as JSON on stdout."""
     resume: bool = False
     """Continue from FILE.pt.state, with the settings that stand in it."""
+
+
+def train_config(flags: Sequence[str]) -> TrainConfig:
+    """Returns what flags of `probe train` mean.
+
+    Raises:
+        ProbeError: if they are none.
+    """
+    told = StringIO()
+    try:
+        with redirect_stderr(told), redirect_stdout(told):
+            return tyro.cli(TrainConfig, args=flags, console_outputs=False)
+    except SystemExit as error:
+        raise ProbeError(f"{' '.join(flags)} are no flags of probe train. See probe train --help.") from error
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """Runs a table of trainings, so many at a time; what is done is passed over, what was stopped goes on."""
+
+    table: tyro.conf.Positional[str]
+    """A CSV: its columns are flags of probe train, each row a training; a cell a|b stands for a row with each, an
+    empty one for a flag not given."""
+    out: str
+    """The folder of the checkpoints, their states, loss logs and what they say, and of sweep.csv, a row a training."""
+    jobs: int = 1
+    """Trainings at a time; on a cluster, each in a block (a Slurm job, a pod) of its own."""
+    engine: Literal["local", "slurm", "kubernetes"] = "local"
+    """Where they run: here, or on a cluster by Parsl (extra cluster)."""
+    setting: tuple[str, ...] = ()
+    """Settings of the cluster, NAME=VALUE as Parsl's provider has them, e.g. partition=gpu walltime=08:00:00."""
+    json: bool = False
+    """Print the outcomes as JSON on stdout instead of a table."""
 
 
 @dataclass(frozen=True)

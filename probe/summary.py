@@ -94,3 +94,9 @@ def layer_table(record: Record) -> str:
         lines += [f"  {row.head}: {row.error:.5f}" for row in others.itertuples()]
     assert len(at_last), "the largest context has rows"
     return "\n".join(lines)
+
+
+def sweep_table(record: Record) -> str:
+    """Returns the trainings with their errors, the best first, and what those said that have none."""
+    shown = record.table.sort_values("error")[["model", "error", "seconds", "outcome"]]
+    return str(shown.to_string(index=False, na_rep="", float_format=lambda number: f"{number:.4f}"))

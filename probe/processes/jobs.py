@@ -1,0 +1,80 @@
+"""Commands that are run side by side on this machine, with no service and nothing to install."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+Done = Callable[["Job", int], None]
+"""Called with a job that has ended and its exit code."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: how it is started, and how it goes on where it has left a state.
+
+    Args:
+        name: what the user calls it.
+        start: the flags of `probe` that start it.
+        resume: the flags that continue it.
+        state: the file that is there once it can be continued.
+        log: where what it says is kept.
+    """
+
+    name: str
+    start: tuple[str, ...]
+    resume: tuple[str, ...]
+    state: Path
+    log: Path
+
+    def arguments(self) -> tuple[str, ...]:
+        """Returns the flags that start it, or continue it where it has begun."""
+        return self.resume if self.state.is_file() else self.start
+
+    def line(self, python: str) -> str:
+        """Returns the same as a line of shell, which looks for the state where it is run."""
+        begin, go_on = (shlex.join([python, "-m", "probe", *flags]) for flags in (self.start, self.resume))
+        return f"if test -f {shlex.quote(str(self.state))}; then {go_on}; else {begin}; fi"
+
+
+def run_here(jobs: Sequence[Job], at_once: int, done: Done) -> None:
+    """Runs all jobs, so many at a time; an interrupt is handed on, so that each saves where it stands."""
+    running: set[subprocess.Popen[bytes]] = set()
+    stopped = False
+
+    def run(job: Job) -> int:
+        if stopped:
+            return 130
+        with job.log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "probe", *job.arguments()],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                # an interrupt from the keyboard reaches the whole group: each gets one, from us
+                start_new_session=True,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+            running.add(process)
+            try:
+                return process.wait()
+            finally:
+                running.discard(process)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        begun = {pool.submit(run, job): job for job in jobs}
+        try:
+            for future in as_completed(begun):
+                done(begun[future], future.result())
+        except BaseException:
+            stopped = True
+            for process in list(running):
+                process.send_signal(signal.SIGINT)
+            raise

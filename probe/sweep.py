@@ -1,0 +1,159 @@
+"""Runs a table of trainings, a row each; those that are done are passed over, those that were stopped go on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, fields
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from probe import records
+from probe.config import SweepConfig, TrainConfig, train_config
+from probe.errors import ProbeError, suggest
+from probe.plan import make_plan
+from probe.processes.cluster import run_on
+from probe.processes.jobs import Job, run_here
+from probe.records import Record, versions
+
+OURS = ("out", "resume", "json")
+Report = Callable[[str, int, int], None]
+"""Called with the training that has ended, how many have, and all of them."""
+Row = dict[str, str]
+
+
+def run_sweep(config: SweepConfig, command: str = "", report: Report | None = None) -> Record:
+    """Trains what a table asks for and returns a row per training: its flags, outcome, steps, seconds and error.
+
+    A training that fails leaves the others alone; its outcome is what it said last.
+
+    Raises:
+        ProbeError: if the table, a row, the folder or the engine does not fit, before any work.
+    """
+    folder = Path(config.out)
+    rows = {_name(row): row for row in read_table(config.table)}
+    records.check_writable(folder / "sweep.csv")
+    if config.jobs < 1:
+        raise ProbeError(f"--jobs {config.jobs} was given, but a positive number is needed. Give one.")
+    folder.mkdir(parents=True, exist_ok=True)
+    ended = sum(_finished(folder, name) is not None for name in rows)
+    waiting = [_job(folder, name, row) for name, row in rows.items() if _finished(folder, name) is None]
+
+    def done(job: Job, code: int) -> None:
+        nonlocal ended
+        ended += 1
+        if report is not None:
+            report(job.name, ended, len(rows))
+        records.save(_record(config, command, rows), folder / "sweep")
+
+    if waiting and config.engine == "local":
+        if config.setting:
+            raise ProbeError("--setting was given, but the local engine has none. Drop it, or choose an --engine.")
+        run_here(waiting, config.jobs, done)
+    elif waiting:
+        run_on(config.engine, config.setting, folder / "parsl", waiting, config.jobs, done)
+    record = _record(config, command, rows)
+    records.save(record, folder / "sweep")
+    return record
+
+
+def read_table(path: str) -> list[Row]:
+    """Returns every training that a CSV asks for, its flags checked; a cell ``a|b`` stands for a row with each.
+
+    Raises:
+        ProbeError: if the file cannot be read, or a row is no training or stands there twice.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            read = csv.DictReader(file, strict=True)
+            lines, columns = list(read), [name.strip().lstrip("-").replace("-", "_") for name in read.fieldnames or []]
+    except (OSError, ValueError, csv.Error) as error:
+        raise ProbeError(f"{path} cannot be read as a table ({error}). Give a CSV of flags of probe train.") from error
+    known = [field.name for field in fields(TrainConfig) if field.name not in OURS]
+    for column in columns:
+        if column not in known:
+            raise ProbeError(
+                f"{path} has a column {column!r}, but columns are flags of probe train. {suggest(column, known)}"
+                f"Flags: {', '.join(known)}."
+            )
+    rows: list[Row] = []
+    for number, line in enumerate(lines, start=2):
+        cells = list(line.values())
+        if None in line or None in cells:
+            raise ProbeError(f"Line {number} of {path} has not as many cells as its head. Correct it.")
+        for row in _expanded(dict(zip(columns, map(str, cells), strict=True))):
+            if row in rows:
+                raise ProbeError(f"Line {number} of {path} asks for a training that stands there already. Drop it.")
+            try:
+                make_plan(train_config([*_flags(row), "--out", "unused.pt"]))
+            except ProbeError as error:
+                raise ProbeError(f"Line {number} of {path} is no training: {error}") from error
+            rows.append(row)
+    if not rows:
+        raise ProbeError(f"{path} asks for no training. Add a line with at least a task and an arch.")
+    return rows
+
+
+def _expanded(row: Row) -> Iterator[Row]:
+    """Yields a row for every choice among the alternatives of its cells; an empty cell is a flag not given."""
+    given = {name: [each.strip() for each in cell.split("|")] for name, cell in row.items() if cell.strip()}
+    for chosen in product(*given.values()):
+        yield dict(zip(given, chosen, strict=True))
+
+
+def _flags(row: Row) -> list[str]:
+    """Returns a row as flags; true and false are written as Python has them, and seldom so in tables."""
+    words = {name: value.capitalize() if value.lower() in ("true", "false") else value for name, value in row.items()}
+    return [part for name, value in words.items() for part in (f"--{name.replace('_', '-')}", value)]
+
+
+def _name(row: Row) -> str:
+    """Returns what a training is called: all its flags, so that another table never finds the wrong one."""
+    told = [value if name in ("arch", "layout", "task") else f"{name}{value}" for name, value in row.items()]
+    return "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in "-".join(told))
+
+
+def _job(folder: Path, name: str, row: Row) -> Job:
+    out = str(folder / f"{name}.pt")
+    start = ("train", *_flags(row), "--out", out)
+    return Job(name, start, ("train", "--resume", "--out", out), Path(f"{out}.state"), folder / f"{name}.log")
+
+
+def _finished(folder: Path, name: str) -> dict[str, Any] | None:
+    """Returns what a training's record says, once it has measured its final errors."""
+    with suppress(OSError, ValueError):
+        found = json.loads((folder / f"{name}-training.json").read_bytes())
+        if "errors" in found and (folder / f"{name}.pt").is_file():
+            return dict(found)
+    return None
+
+
+def _record(config: SweepConfig, command: str, rows: dict[str, Row]) -> Record:
+    folder = Path(config.out)
+    columns = list(dict.fromkeys(flag for row in rows.values() for flag in row))
+    table = []
+    for name, row in rows.items():
+        found = _finished(folder, name)
+        told = {
+            "outcome": "done" if found else _said(folder / f"{name}.log"),
+            "trained": found["step"] if found else None,
+            "seconds": found["seconds"] if found else None,
+            "error": found["errors"][-1] if found else None,
+        }
+        table.append({"model": name} | {flag: row.get(flag) for flag in columns} | told)
+    provenance = {"kind": "sweep", "command": command, "config": asdict(config), "versions": versions()}
+    return Record(pd.DataFrame(table), provenance)
+
+
+def _said(log: Path) -> str:
+    """Returns the last line that a training has said, if it was started."""
+    try:
+        lines: Sequence[str] = log.read_text(errors="replace").split("\n")
+    except OSError:
+        return "waiting"
+    return next((line for line in reversed(lines) if line.strip()), "not finished")
