@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         FitConfig,
         ModelConfig,
         PlotConfig,
+        SweepConfig,
         TrainConfig,
     )
     from probe.convert import convert_checkpoint
@@ -49,9 +50,11 @@ if TYPE_CHECKING:
     from probe.language import evaluate_language, language_layers
     from probe.learners import make as make_learner
     from probe.models import ResidualModel
+    from probe.processes import joined as join_processes
     from probe.records import Record
     from probe.records import load as load_record
     from probe.records import save as save_record
+    from probe.sweep import run_sweep
     from probe.tasks import make as make_task
     from probe.train import train_model
 
@@ -73,6 +76,7 @@ _HOMES = {
     "ProbeError": ("probe.errors", "ProbeError"),
     "Record": ("probe.records", "Record"),
     "ResidualModel": ("probe.models", "ResidualModel"),
+    "SweepConfig": ("probe.config", "SweepConfig"),
     "TrainConfig": ("probe.config", "TrainConfig"),
     "capture_by_path": ("probe.capture", "capture_by_path"),
     "capture_stream": ("probe.capture", "capture"),
@@ -85,12 +89,14 @@ _HOMES = {
     "fit_heads": ("probe.fit", "fit_heads"),
     "from_transformer_lens": ("probe.capture", "from_transformer_lens"),
     "hooked": ("probe.capture", "hooked"),
+    "join_processes": ("probe.processes", "joined"),
     "language_layers": ("probe.language", "language_layers"),
     "load_checkpoint": ("probe.checkpoint", "load"),
     "load_record": ("probe.records", "load"),
     "make_checkpoint": ("probe.checkpoint", "of"),
     "make_learner": ("probe.learners", "make"),
     "make_task": ("probe.tasks", "make"),
+    "run_sweep": ("probe.sweep", "run_sweep"),
     "run_with_cache": ("probe.capture", "run_with_cache"),
     "save_record": ("probe.records", "save"),
     "train_model": ("probe.train", "train_model"),
@@ -114,6 +120,7 @@ __all__ = [
     "ProbeError",
     "Record",
     "ResidualModel",
+    "SweepConfig",
     "TrainConfig",
     "capture_by_path",
     "capture_stream",
@@ -126,12 +133,14 @@ __all__ = [
     "fit_heads",
     "from_transformer_lens",
     "hooked",
+    "join_processes",
     "language_layers",
     "load_checkpoint",
     "load_record",
     "make_checkpoint",
     "make_learner",
     "make_task",
+    "run_sweep",
     "run_with_cache",
     "save_record",
     "train_model",

@@ -19,8 +19,10 @@ from probe.errors import ProbeError, suggest
 from probe.plan import make_plan
 from probe.processes.cluster import run_on
 from probe.processes.jobs import Job, run_here
+from probe.randomness import key
 from probe.records import Record, versions
 
+LONGEST = 150  # letters of a name; a file system allows 255, with what is appended
 OURS = ("out", "resume", "json")
 Report = Callable[[str, int, int], None]
 """Called with the training that has ended, how many have, and all of them."""
@@ -36,7 +38,7 @@ def run_sweep(config: SweepConfig, command: str = "", report: Report | None = No
         ProbeError: if the table, a row, the folder or the engine does not fit, before any work.
     """
     folder = Path(config.out)
-    rows = {_name(row): row for row in read_table(config.table)}
+    rows = _named(read_table(config.table), config.table)
     records.check_writable(folder / "sweep.csv")
     if config.jobs < 1:
         raise ProbeError(f"--jobs {config.jobs} was given, but a positive number is needed. Give one.")
@@ -112,10 +114,18 @@ def _flags(row: Row) -> list[str]:
     return [part for name, value in words.items() for part in (f"--{name.replace('_', '-')}", value)]
 
 
+def _named(rows: Sequence[Row], path: str) -> dict[str, Row]:
+    named = {_name(row): row for row in rows}
+    if len(named) < len(rows):
+        raise ProbeError(f"Two trainings of {path} would have one name. Put them into tables and folders of their own.")
+    return named
+
+
 def _name(row: Row) -> str:
     """Returns what a training is called: all its flags, so that another table never finds the wrong one."""
     told = [value if name in ("arch", "layout", "task") else f"{name}{value}" for name, value in row.items()]
-    return "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in "-".join(told))
+    name = "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in "-".join(told))
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 17]}-{key(*told) % 2**64:016x}"
 
 
 def _job(folder: Path, name: str, row: Row) -> Job:

@@ -46,7 +46,13 @@ def run_on(engine: str, settings: Sequence[str], folder: Path, jobs: Sequence[Jo
     blocks = min(at_once, len(jobs))
     provider = _provider(engine, settings, blocks)
     executor = HighThroughputExecutor(label="probe", provider=provider, max_workers_per_node=1, cores_per_worker=1e-3)
-    config = parsl.Config(executors=[executor], run_dir=str(folder), retries=RETRIES, initialize_logging=False)
+    config = parsl.Config(
+        executors=[executor],
+        run_dir=str(folder),
+        retries=RETRIES,
+        retry_handler=_cost,
+        initialize_logging=False,
+    )
     with parsl.load(config):
         # a pod has the python of its image, a node of Slurm that of the shared file system
         python = "python" if engine == "kubernetes" else sys.executable
@@ -60,6 +66,11 @@ def run_on(engine: str, settings: Sequence[str], folder: Path, jobs: Sequence[Jo
 
 def _line(line: str, stdout: object = None, stderr: object = None) -> str:
     return line
+
+
+def _cost(error: Exception, task: object) -> float:
+    """Returns how many of its retries a failure costs: all where the training itself has ended."""
+    return RETRIES + 1 if hasattr(error, "exitcode") else 1
 
 
 def _code(future: Future[int]) -> int:

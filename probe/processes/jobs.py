@@ -9,8 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 Done = Callable[["Job", int], None]
 """Called with a job that has ended and its exit code."""
@@ -45,7 +47,11 @@ class Job:
 
 
 def run_here(jobs: Sequence[Job], at_once: int, done: Done) -> None:
-    """Runs all jobs, so many at a time; an interrupt is handed on, so that each saves where it stands."""
+    """Runs all jobs, so many at a time; an interrupt is handed on, so that each saves where it stands.
+
+    A job whose log is locked still runs, left behind by a sweep that was killed: it is awaited and then continued.
+    """
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // at_once))}
     running: set[subprocess.Popen[bytes]] = set()
     stopped = False
 
@@ -53,6 +59,7 @@ def run_here(jobs: Sequence[Job], at_once: int, done: Done) -> None:
         if stopped:
             return 130
         with job.log.open("ab") as log:
+            _lock(log)
             process = subprocess.Popen(
                 [sys.executable, "-m", "probe", *job.arguments()],
                 stdout=log,
@@ -60,7 +67,7 @@ def run_here(jobs: Sequence[Job], at_once: int, done: Done) -> None:
                 stdin=subprocess.DEVNULL,
                 # an interrupt from the keyboard reaches the whole group: each gets one, from us
                 start_new_session=True,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=threads | os.environ,
             )
             running.add(process)
             try:
@@ -78,3 +85,11 @@ def run_here(jobs: Sequence[Job], at_once: int, done: Done) -> None:
             for process in list(running):
                 process.send_signal(signal.SIGINT)
             raise
+
+
+def _lock(log: BinaryIO) -> None:
+    """Waits for whoever writes this log; the lock is inherited, and so held until the job itself has ended."""
+    with suppress(ImportError):  # where there is no such lock
+        import fcntl
+
+        fcntl.flock(log, fcntl.LOCK_EX)

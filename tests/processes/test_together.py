@@ -55,8 +55,8 @@ def _furthest(table: pd.DataFrame, other: pd.DataFrame) -> float:
 def test_two_processes_find_what_one_finds(one: Tables, two: list[Tables], folder: Path) -> None:
     """Streams are those of one process to the bit, so that what is gathered agrees to 1e-10.
 
-    Linear heads agree to 1e-6 end to end: the toys' layers span less than their width, and a penalty of 1e-12 makes
-    much of the last bit.
+    Linear heads agree to 1e-6 end to end: the toys' layers span less than their width, and the smallest penalty makes
+    much of the last bit there.
     """
     for name, table in one.items():
         assert len(table) > 0

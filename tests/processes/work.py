@@ -19,8 +19,8 @@ from probe.processes import Processes, joined, merge_each
 from probe.train import train_model
 
 EVERY = ("linear", "normed", "lens", "calibrated")
-FIT = FitConfig(ckpt=("m.pt",), task="linear", head=EVERY, context="1,10", prompts=120, score=90, batch=16)
-OUTLIERS = FitConfig(ckpt=("outlier.pt",), task="many_outlier", prompts=100, score=70, batch=16)
+FIT = FitConfig(ckpt=("m.pt",), task="linear", head=EVERY, context="1,10", prompts=400, score=90, batch=32)
+OUTLIERS = FitConfig(ckpt=("outlier.pt",), task="many_outlier", head=("lens",), score=70, batch=16)
 EVALUATE = EvaluateConfig(
     ckpt=("m.pt", "t.pt"),
     task="linear",
@@ -30,7 +30,7 @@ EVALUATE = EvaluateConfig(
     batch=16,
 )
 TRAIN = TrainConfig(
-    out="trained.pt", task="many_outlier", layout="M1AF", dim=2, width=8, context=6, batch=7, steps=40, clip=0.05
+    out="trained.pt", task="many_outlier", layout="M1F", dim=2, width=8, context=6, batch=7, steps=40, clip=0.05
 )
 
 
@@ -40,7 +40,8 @@ def moments(processes: Processes) -> pd.DataFrame:
     for batch in processes.deal(range(total)):
         drawn = torch.Generator().manual_seed(batch)
         stream = 3 + torch.randn(2, 7, 3, 5, generator=drawn)
-        found["only"].update(stream, torch.randn(7, 3, 2, generator=drawn) + stream[0, :, :, :2])
+        counted = torch.rand(7, 3, generator=drawn) < 0.8
+        found["only"].update(stream, torch.randn(7, 3, 2, generator=drawn) + stream[0, :, :, :2], counted)
     paths = processes.merged(found, merge_each, lambda all_: {name: solve_path(one) for name, one in all_.items()})
     heads = paths["only"].choose(torch.full((2, 3), 5))
     return pd.DataFrame({"weight": heads.weight.flatten()[:6], "intercept": heads.intercept.flatten()[:6]})
@@ -52,7 +53,7 @@ def everything(folder: Path, processes: Processes) -> dict[str, object]:
     def here(config):
         return replace(config, ckpt=tuple(str(folder / name) for name in config.ckpt))
 
-    found = {"fit": FIT, "outliers": OUTLIERS, "one batch": replace(FIT, head=("linear",), batch=256)}
+    found = {"fit": FIT, "outliers": OUTLIERS, "one batch": replace(FIT, head=("linear",), batch=512)}
     tables = {name: fit_heads(here(config), processes=processes).table for name, config in found.items()}
     tables["moments"] = moments(processes)
     tables["evaluate"] = evaluate_models(here(EVALUATE), processes=processes).table

@@ -1,0 +1,26 @@
+"""Claims: errors gathered apart and merged are those gathered together."""
+
+import torch
+
+from probe.statistics import LayerErrors
+
+
+def test_two_halves_merged_are_the_whole() -> None:
+    drawn = torch.Generator().manual_seed(0)
+    cost, guess = (torch.rand(*shape, generator=drawn) for shape in ((2, 40, 3), (40, 3)))
+    counted = torch.rand(40, 3, generator=drawn) < 0.7
+    cost, guess = cost * counted, guess * counted
+
+    def gather(*numbers: int) -> LayerErrors:
+        errors = LayerErrors("y", [0, 1], 1, [1, 2, 3], seed=5)
+        chosen = list(numbers)
+        errors.add(chosen, cost[:, chosen], guess[chosen], counted[chosen])
+        return errors
+
+    halves = gather(*range(0, 40, 2)).merge(gather(*range(1, 40, 2)))
+    for one, other in zip(halves.rows("m", "linear"), gather(*range(40)).rows("m", "linear"), strict=True):
+        assert one["prompts"] == other["prompts"] < 40
+        for name in ("mse", "error", "low", "high"):
+            assert abs(one[name] - other[name]) < 1e-12
+    assert gather(0).merge(gather(1)).layers == [0, 1]
+    assert LayerErrors("y", None, 1, [1], 0).merge(LayerErrors("y", None, 1, [1], 0)).layers == [None]
