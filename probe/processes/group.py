@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from probe.errors import ProbeError
 from probe.processes.ended import Ending
 
 TIMEOUT = timedelta(minutes=30)  # a peer that is silent but not gone; one may solve large heads while the others wait
@@ -30,9 +31,17 @@ class Group:
     """
 
     def __init__(self) -> None:
-        store, rank, count = next(dist.rendezvous("env://", timeout=TIMEOUT))  # type: ignore[attr-defined]
+        try:
+            store, rank, count = next(dist.rendezvous("env://", timeout=TIMEOUT))  # type: ignore[attr-defined]
+        except (RuntimeError, ValueError) as error:
+            place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+            raise ProbeError(
+                f"The other processes cannot be met at {place}, where the environment says they are. Start them by "
+                "torchrun, or unset WORLD_SIZE to run alone."
+            ) from error
         self._rank, self._count = int(rank), int(count)
-        self.ending = Ending(store.clone(), self._count)
+        # a connection of its own: the other one may be waiting
+        self.ending = Ending(store.clone() if hasattr(store, "clone") else store, self._count)
         backend, self._direct = "gloo", False
         if torch.cuda.is_available():
             gpus = torch.cuda.device_count()

@@ -10,6 +10,8 @@ from probe.errors import ProbeError
 from probe.processes.alone import ALONE, Processes
 from probe.processes.ended import EndedError, ToldError
 
+VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun, and others like it, set
+
 
 @contextmanager
 def joined() -> Iterator[Processes]:
@@ -21,7 +23,7 @@ def joined() -> Iterator[Processes]:
         EndedError: if another process has failed or was lost.
         ToldError: likewise, or for an error of this process, where another one tells the user.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or "RANK" not in os.environ:
+    if not set(VARIABLES) <= os.environ.keys() or os.environ["WORLD_SIZE"] == "1":
         yield ALONE
         return
     from probe.processes.group import Group

@@ -111,3 +111,16 @@ def test_torchrun_starts_it_and_one_process_writes_and_speaks(tmp_path: Path, to
 
 def test_a_verb_for_one_process_is_not_refused_alone() -> None:
     only_one(ALONE, "probe compare")
+
+
+def test_a_training_that_is_told_to_end_saves_first(start: Start, tmp_path: Path) -> None:
+    """As Slurm and Kubernetes tell it, before they take the machine away."""
+    out = tmp_path / "told.pt"
+    running = start("-m", "probe", "train", *TRAIN, "--steps", "100000", "--save-seconds", "0.01", "--out", str(out))
+    _await(tmp_path / "told.pt.state", running[0])
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+    codes, _, errors = finish(running)
+    assert codes == [2, 2]
+    assert len(_sentences(errors)) == 1
+    assert 0 < checkpoint.load_state(tmp_path / "told.pt.state")["step"] < 100000
