@@ -37,7 +37,8 @@ def run_sweep(config: SweepConfig, command: str = "", report: Report | None = No
     Raises:
         ProbeError: if the table, a row, the folder or the engine does not fit, before any work.
     """
-    folder = Path(config.out)
+    # a job on a cluster starts in a folder of its own
+    folder = Path(config.out) if config.engine == "local" else Path(config.out).resolve()
     rows = _named(read_table(config.table), config.table)
     records.check_writable(folder / "sweep.csv")
     if config.jobs < 1:

@@ -20,7 +20,8 @@ from typing import Any
 from probe.errors import ProbeError, suggest
 from probe.processes.jobs import Done, Job
 
-RETRIES = 3  # of a training whose block was lost, by its time limit for example
+RETRIES = 20  # of a training whose block was lost, by its time limit for example; each goes on from the last state
+USUAL: dict[str, dict[str, Any]] = {"slurm": {"exclusive": False, "walltime": "04:00:00"}, "kubernetes": {}}
 OURS = ("nodes_per_block", "init_blocks", "min_blocks", "max_blocks", "parallelism", "launcher")
 
 
@@ -45,7 +46,19 @@ def run_on(engine: str, settings: Sequence[str], folder: Path, jobs: Sequence[Jo
         ) from error
     blocks = min(at_once, len(jobs))
     provider = _provider(engine, settings, blocks)
-    executor = HighThroughputExecutor(label="probe", provider=provider, max_workers_per_node=1, cores_per_worker=1e-3)
+    # a pod has the python of its image, a node of Slurm that of the shared file system
+    python = "python" if engine == "kubernetes" else sys.executable
+    home = "parsl.executors.high_throughput"
+    executor = HighThroughputExecutor(
+        label="probe",
+        provider=provider,
+        max_workers_per_node=1,
+        cores_per_worker=1e-3,
+        # Parsl's own scripts are found only where an environment is activated
+        interchange_launch_cmd=[sys.executable, "-m", f"{home}.interchange"],
+    )
+    pool = f"{python} -m {home}.process_worker_pool"
+    executor.launch_cmd = executor.launch_cmd.replace("process_worker_pool.py", pool, 1)
     config = parsl.Config(
         executors=[executor],
         run_dir=str(folder),
@@ -54,8 +67,6 @@ def run_on(engine: str, settings: Sequence[str], folder: Path, jobs: Sequence[Jo
         initialize_logging=False,
     )
     with parsl.load(config):
-        # a pod has the python of its image, a node of Slurm that of the shared file system
-        python = "python" if engine == "kubernetes" else sys.executable
         app = parsl.bash_app(_line)
         begun: dict[Future[int], Job] = {
             app(job.line(python), stdout=(str(job.log), "a"), stderr=(str(job.log), "a")): job for job in jobs
@@ -84,7 +95,7 @@ def _provider(engine: str, settings: Sequence[str], blocks: int) -> Any:
 
     kind = {"slurm": SlurmProvider, "kubernetes": KubernetesProvider}[engine]
     known = inspect.signature(kind.__init__).parameters
-    chosen: dict[str, Any] = {"init_blocks": blocks, "max_blocks": blocks}
+    chosen: dict[str, Any] = {"init_blocks": blocks, "max_blocks": blocks, **USUAL[engine]}
     for setting in settings:
         name, equals, value = setting.partition("=")
         free = [each for each in known if each not in ("self", *OURS)]
