@@ -203,7 +203,9 @@ def _features(subject: Subject, config: FitConfig, purpose: Purpose, numbers: ra
     return found | {"chance": _noise(config, purpose, numbers, len(subject.contexts), subject.model.width)}
 
 
-def _fit_linear(subject: Subject, config: FitConfig, report: Report, processes: Processes) -> dict[str, LinearHeads]:
+def _fit_linear(
+    subject: Subject, config: FitConfig, report: Report, processes: Processes = ALONE
+) -> dict[str, LinearHeads]:
     """Fits every ridge head, and chance beside them, in one pass, and chooses their penalties in a second."""
     name, moments = subject.checkpoint.name, dict[str, Moments]()
     for numbers, prompts, captured in subject.batches(config, "fit", config.prompts, processes):
