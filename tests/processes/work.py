@@ -58,7 +58,9 @@ def everything(folder: Path, processes: Processes) -> dict[str, object]:
     tables["moments"] = moments(processes)
     tables["evaluate"] = evaluate_models(here(EVALUATE), processes=processes).table
     trained = str(folder / f"trained-{processes.count}.pt")
-    tables["train"] = train_model(replace(TRAIN, out=trained), processes=processes).table.drop(columns=["model", "seconds"])
+    tables["train"] = train_model(replace(TRAIN, out=trained), processes=processes).table.drop(
+        columns=["model", "seconds"]
+    )
     return tables
 
 
