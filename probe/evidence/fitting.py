@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from probe.config import FitConfig
@@ -35,8 +35,18 @@ class Fitting:
         """Returns the two passes over prompts that heads need, each with its number of prompts."""
         return ("fit", config.prompts), ("select", -(-config.prompts // 4))
 
-    def update(self, purpose: Pass, stream: Float[Tensor, "layer batch context width"], targets: Targets) -> None:
-        """Adds a batch of prompts; no tensor is kept."""
+    def update(
+        self,
+        purpose: Pass,
+        stream: Float[Tensor, "layer batch context width"],
+        targets: Targets,
+        counted: Bool[Tensor, "batch context"] | None = None,
+    ) -> None:
+        """Adds a batch of prompts; no tensor is kept.
+
+        Args:
+            counted: at which contexts a prompt counts; at all of them unless given.
+        """
         joint = torch.cat([target.to(self._device, torch.float64) for target in targets.values()], dim=-1)
         if purpose not in self._moments:
             self._moments[purpose] = Moments(
@@ -45,7 +55,7 @@ class Fitting:
             start = 0
             for name, target in targets.items():
                 self._parts[name] = slice(start, start := start + target.shape[-1])
-        self._moments[purpose].update(stream, joint)
+        self._moments[purpose].update(stream, joint, counted)
 
     def solve(self) -> dict[str, LinearHeads]:
         """Returns the heads for every target."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from probe.capture import Captured
@@ -26,9 +26,15 @@ from probe.tasks import Prompts
 
 Ask = Callable[[Prompts, Captured], Targets]
 """Turns prompts, and what was captured on them, into what heads are asked for, by name."""
+Counted = Callable[[Prompts], Bool[Tensor, "batch context"]]
+"""Tells which queries of prompts count."""
 ITERATES = (1, 2, 4, 8)
 ONLINE = 0.5
 """The step of online gradient descent over the one that would fit a typical example, |x|² = dim, exactly."""
+
+
+def _counted(prompts: Prompts) -> Bool[Tensor, "batch context"]:
+    return prompts.counted
 
 
 def known(subject: Subject, config: FitConfig) -> dict[str, LayerErrors]:
@@ -49,16 +55,21 @@ def known(subject: Subject, config: FitConfig) -> dict[str, LayerErrors]:
     return errors | {"remainder": remainder_errors(subject, heads["y"], config)}
 
 
-def know(subject: Subject, ask: Ask, config: FitConfig) -> tuple[dict[str, LinearHeads], dict[str, LayerErrors]]:
+def know(
+    subject: Subject, ask: Ask, config: FitConfig, counted: Counted = _counted
+) -> tuple[dict[str, LinearHeads], dict[str, LayerErrors]]:
     """Fits heads for every target at every layer and returns them with their errors on the score prompts.
 
     Every target has its own penalties, chosen on the selection prompts.
+
+    Args:
+        counted: tells which queries count; the task's own unless given.
     """
-    heads = _fit(subject, ask, config)
+    heads = _fit(subject, ask, config, counted=counted)
     errors = {name: subject.errors(name, range(subject.layers), config) for name in heads}
     for numbers, prompts, captured in subject.batches(config, "score", config.score):
         for name, target in ask(prompts, captured).items():
-            errors[name].update(numbers, heads[name](captured.stream).cpu(), target)
+            errors[name].update(numbers, heads[name](captured.stream).cpu(), target, counted(prompts))
     return heads, errors
 
 
@@ -78,7 +89,7 @@ def remainder_errors(subject: Subject, answers: LinearHeads, config: FitConfig) 
         left = ask(prompts, captured)["remainder"].double().permute(2, 0, 1)
         wrong = (heads(_written(captured)).cpu().diagonal(dim1=0, dim2=3).permute(2, 0, 1) - left).square()
         zero = prompts.targets[..., 0].double().square()
-        errors.add(numbers, wrong, zero, torch.ones_like(zero, dtype=torch.bool))
+        errors.add(numbers, wrong * prompts.counted, zero * prompts.counted, prompts.counted)
     return errors
 
 
@@ -117,12 +128,16 @@ def _written(captured: Captured) -> Float[Tensor, "layer batch context width"]:
 
 
 def _fit(
-    subject: Subject, ask: Ask, config: FitConfig, read: Callable[[Captured], Tensor] = _stream
+    subject: Subject,
+    ask: Ask,
+    config: FitConfig,
+    read: Callable[[Captured], Tensor] = _stream,
+    counted: Counted = _counted,
 ) -> dict[str, LinearHeads]:
     fitting = Fitting(subject.device)
     for purpose, count in fitting.passes(config):
         for _, prompts, captured in subject.batches(config, purpose, count):
-            fitting.update(purpose, read(captured), ask(prompts, captured))
+            fitting.update(purpose, read(captured), ask(prompts, captured), counted(prompts))
     return fitting.solve()
 
 

@@ -58,12 +58,13 @@ def compare_heads(
         last = captured.stream[:, :, -1]
         for name, heads, one in found:
             truth = _targets(prompts)[name].double()
-            zero = truth.square().sum(-1)[:, None]
+            counted = prompts.counted[:, -1, None].double()
+            zero = truth.square().sum(-1)[:, None] * counted
             for errors, predicted in (
                 (one.two_layer, heads(last)),
                 (one.linear, heads.linear(last[:, :, None])[:, :, 0]),
             ):
-                errors.update(numbers, (predicted.cpu() - truth).square().sum(-1).T, zero)
+                errors.update(numbers, (predicted.cpu() - truth).square().sum(-1).T * counted, zero)
     return [one for _, _, one in found]
 
 
@@ -120,13 +121,16 @@ def _hold(
     streams: list[Tensor] = []
     targets: dict[str, list[Tensor]] = {}
     for _, prompts, captured in subject.batches(config, purpose, count):
-        streams.append(captured.stream[:, :, -1].clone())
+        counted = prompts.counted[:, -1]
+        streams.append(captured.stream[:, counted.to(subject.device), -1])
         for name, target in _targets(prompts).items():
-            targets.setdefault(name, []).append(target.to(subject.device))
+            targets.setdefault(name, []).append(target[counted].to(subject.device))
     return torch.cat(streams, dim=1), {name: torch.cat(parts) for name, parts in targets.items()}
 
 
 def _targets(prompts: Prompts) -> dict[str, Float[Tensor, "prompts target"]]:
-    y = prompts.targets[:, -1].float()
-    known = {"y": y, "shuffled": y.roll(1, 0)}
+    y, counted = prompts.targets[:, -1].float(), prompts.counted[:, -1]
+    shuffled = y.clone()
+    shuffled[counted] = y[counted].roll(1, 0)
+    known = {"y": y, "shuffled": shuffled}
     return known | {"w": prompts.parameters["w"]} if "w" in prompts.parameters else known

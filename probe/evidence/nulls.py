@@ -67,7 +67,8 @@ def shuffled_errors(subject: Subject, config: FitConfig) -> LayerErrors:
     def ask(prompts: Prompts, captured: Captured) -> Targets:
         return {"shuffled": subject.task.encoded(prompts).roll(1, 0)}
 
-    return know(subject, ask, config)[1]["shuffled"]
+    # where the other prompt's target does not count, it may be an outlier, which is known to all
+    return know(subject, ask, config, lambda prompts: prompts.counted.roll(1, 0))[1]["shuffled"]
 
 
 def _answers(prompts: Prompts, captured: Captured) -> Targets:

@@ -30,8 +30,9 @@ def transfer(subject: Subject, heads: LinearHeads, config: FitConfig) -> RatioBo
     for numbers, prompts, captured in subject.batches(config, "score", config.score):
         predicted = apply_each(heads, captured.stream[:, :, -1].cpu())
         target = subject.task.encoded(prompts)[:, -1].double()
-        squared = (predicted - target).square().sum(-1)
-        errors.update(numbers, squared.permute(2, 0, 1), target.square().sum(-1)[:, None, None])
+        counted = prompts.counted[:, -1].double()
+        squared = (predicted - target).square().sum(-1) * counted
+        errors.update(numbers, squared.permute(2, 0, 1), (counted * target.square().sum(-1))[:, None, None])
     return errors
 
 

@@ -39,11 +39,17 @@ class LayerErrors:
         numbers: Sequence[int],
         predicted: Float[Tensor, "layer batch context target"],
         target: Float[Tensor, "batch context target"],
+        counted: Bool[Tensor, "batch context"] | None = None,
     ) -> None:
-        """Adds the squared errors of a batch of prompts by their numbers."""
+        """Adds the squared errors of a batch of prompts by their numbers.
+
+        Args:
+            counted: which of them count; all of them unless given.
+        """
         truth = target.double()
+        counted = torch.ones_like(truth[..., 0], dtype=torch.bool) if counted is None else counted
         squared = (predicted.double() - truth).square().sum(-1)
-        self.add(numbers, squared, truth.square().sum(-1), torch.ones_like(truth[..., 0], dtype=torch.bool))
+        self.add(numbers, squared * counted, truth.square().sum(-1) * counted, counted)
 
     def add(
         self,

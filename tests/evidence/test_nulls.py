@@ -9,7 +9,9 @@ from probe import checkpoint
 from probe.capture import NativeModel
 from probe.config import FitConfig, ModelConfig
 from probe.errors import ProbeError
+from probe.evidence.nonlinear import compare_heads
 from probe.evidence.nulls import control_errors, shuffled_errors, untrained, untrained_errors
+from probe.evidence.transfer import transfer
 from probe.fit import measure, prepare
 from probe.models import ResidualModel
 
@@ -42,6 +44,24 @@ def test_its_errors_are_those_of_heads_fitted_to_it(trained):
     direct = measure(prepare(config, [untrained(subject.checkpoint, config.seed)])[0], config, lambda *_: None)[1]
     torch.testing.assert_close(found.ratio.estimate(), direct["linear"].ratio.estimate())
     assert (found.layers, found.contexts) == ([0, 1, 2], [2, 4])
+
+
+def test_where_not_all_queries_count_all_errors_are_of_those_that_do(trained):
+    """Among outliers, whose y is 1, heads would else look as if they knew another prompt's target."""
+    subject, plain = trained
+    config = replace(plain, task="many_outlier:probability=0.7", prompts=1024, score=512)
+    subject = prepare(config, [subject.checkpoint])[0]
+    found = untrained_errors(subject, config)
+    fresh = prepare(config, [untrained(subject.checkpoint, config.seed)])[0]
+    direct = measure(fresh, config, lambda *_: None)[1]
+    torch.testing.assert_close(found.ratio.estimate(), direct["linear"].ratio.estimate())
+    assert shuffled_errors(subject, config).ratio.estimate().min() > 0.95
+    heads, errors = measure(subject, config, lambda *_: None)
+    matrix = transfer(subject, heads["linear"], config)
+    torch.testing.assert_close(matrix.estimate().diagonal(), errors["linear"].ratio.estimate()[:, -1])
+    two = {one.target: one for one in compare_heads(subject, config)}
+    assert two["shuffled"].linear.estimate().min() > 0.95
+    torch.testing.assert_close(two["y"].linear.estimate(), errors["linear"].ratio.estimate()[:, -1], rtol=0.05, atol=0)
 
 
 def test_shuffled_targets_are_not_found_even_where_the_answer_stands_in_the_stream(planted_subject):
