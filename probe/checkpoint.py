@@ -23,6 +23,7 @@ from probe.config import ModelConfig
 from probe.errors import ProbeError
 from probe.models import ResidualModel
 from probe.records import write_atomically
+from probe.shards import is_sharded, read_shards, write_shards
 
 FORMAT = 1
 INSTEAD = "Give a checkpoint written by probe train."
@@ -104,7 +105,7 @@ def find(name: str) -> Path:
     folder = Path("checkpoints")
     places = [Path(name), folder / name, Path(f"{name}.pt"), folder / f"{name}.pt"]
     for place in places if Path(name).parent == Path(".") else places[::2]:
-        if place.is_file() or _reader(place) is not None:
+        if place.is_file() or is_sharded(place) or _reader(place) is not None:
             return place
     if Path(name).is_dir():
         raise ProbeError(
@@ -116,21 +117,29 @@ def find(name: str) -> Path:
 
 def name_of(path: Path) -> str:
     """Returns what the checkpoint at a path is called in records and file names."""
+    if is_sharded(path):
+        return path.name
     reader = _reader(path)
     return path.stem if reader is None else reader.name(path)
 
 
-def save(path: str | Path, model: ResidualModel, description: Mapping[str, Any]) -> str:
+def save(
+    path: str | Path, model: ResidualModel, description: Mapping[str, Any], part_megabytes: float | None = None
+) -> str:
     """Writes a checkpoint and returns its digest.
 
     Args:
         description: JSON-able; at least ``task``, ``context``, ``seed``, ``step``, ``command``.
+        part_megabytes: writes a folder of safetensors files of at most this size instead of one file.
     """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     text = json.dumps({"model": asdict(model.config), **description}, sort_keys=True)
     digest = _digest(weights, text)
-    content = {"probe": FORMAT, "description": text, "digest": digest, "weights": weights}
-    write_atomically(Path(path), lambda file: torch.save(content, file))
+    content = {"probe": FORMAT, "description": text, "digest": digest}
+    if part_megabytes is None:
+        write_atomically(Path(path), lambda file: torch.save({**content, "weights": weights}, file))
+    else:
+        write_shards(Path(path), content, weights, part_megabytes)
     return digest
 
 
@@ -146,11 +155,13 @@ def load(name: str) -> Checkpoint:
 
 
 def _reader(path: Path) -> Reader | None:
+    if is_sharded(path):
+        return None
     return next((reader for reader in READERS if reader.recognises(path)), None)
 
 
 def _read_own(path: Path) -> Checkpoint:
-    content = read_saved(path, INSTEAD)
+    content = read_shards(path) if is_sharded(path) else read_saved(path, INSTEAD)
     if official.are_weights(content):
         raise ProbeError(
             f"{path} was not written by probe train; it looks like the weights of an official run, but no config.yaml "
@@ -168,7 +179,7 @@ def _read_own(path: Path) -> Checkpoint:
     model = _build(path, description, weights)
     dim = description.get("dim", model.config.dim)
     stream, digest = NativeModel(model), content["digest"]
-    return Checkpoint(path.stem, stream, description["task"], dim, description["context"], description, digest)
+    return Checkpoint(name_of(path), stream, description["task"], dim, description["context"], description, digest)
 
 
 def of(

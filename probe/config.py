@@ -102,6 +102,10 @@ class TrainConfig:
     """cpu, cuda, or auto: a GPU where there is one."""
     kernel: Kernel = "auto"
     """Backend of the selective scan."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the matrix products while training; weights, states that are handed on, and losses stay float32."""
+    compile: bool = False
+    """Compile the model by torch.compile, on a GPU as CUDA graphs: pays where small models wait for launches."""
     threads: int | None = None
     """CPU threads; the weights depend on their number in the last bits."""
     save_seconds: float = 60.0
@@ -374,7 +378,9 @@ class ConvertConfig:
     """A checkpoint of ours, or the run folder of an official code base (config.yaml and state.pt or model_STEP.pt) or
     one of its weights files."""
     out: str
-    """The checkpoint to write, FILE.pt."""
+    """The checkpoint to write, FILE.pt, or with --part-megabytes a folder."""
+    part_megabytes: float | None = None
+    """Write a folder of safetensors files of at most so many MB each, instead of one file."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from probe.config import ConvertConfig
 from probe.errors import ProbeError
 from probe.models import ResidualModel
 from probe.records import versions
+from probe.shards import INDEX
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def convert_checkpoint(config: ConvertConfig, command: str = "") -> Conversion:
         ProbeError: if it cannot be read, is no model of ours, or the output cannot be written.
     """
     out = Path(config.out)
-    records.check_writable(out)
+    records.check_writable(out if config.part_megabytes is None else out / INDEX)
     found = checkpoint.load(config.ckpt)
     if not isinstance(found.model, ResidualModel):
         raise ProbeError(
@@ -44,7 +45,8 @@ def convert_checkpoint(config: ConvertConfig, command: str = "") -> Conversion:
         # of the training; the file's own command is the conversion
         source["command"] = known["command"]
     described = {"seed": None, "step": None, **known, "dim": found.dim, "source": source}
-    digest = checkpoint.save(out, found.model, {**described, "command": command, "versions": versions()})
+    described |= {"command": command, "versions": versions()}
+    digest = checkpoint.save(out, found.model, described, config.part_megabytes)
     left_out, notes = source.get("left_out", []), source.get("notes", [])
     unused = [f"left out, as the official model never uses it: {', '.join(left_out)}"] if left_out else []
     remarks = (*unused, *notes)

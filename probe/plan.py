@@ -33,6 +33,7 @@ class TrainPlan:
     preset: str
     seed: int
     dim: int
+    precision: str = "float32"
 
     def rate(self, step: int) -> float:
         """Returns the learning rate of a step, counted from 0."""
@@ -85,6 +86,7 @@ def make_plan(config: TrainConfig) -> TrainPlan:
         preset=config.preset,
         seed=config.seed,
         dim=dim,
+        precision=config.precision,
     )
     for name, lowest in (("steps", 1), ("batch", 1), ("warmup", 0)):
         if getattr(plan, name) < lowest:

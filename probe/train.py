@@ -31,7 +31,8 @@ LOG_EVERY = 50
 FINAL_PROMPTS = 4096
 FINAL_BATCH = 256
 # what may change between a run and its continuation without changing what is trained
-FREE_ON_RESUME = ("out", "device", "kernel", "threads", "save_seconds", "json", "resume")
+FREE_ON_RESUME = ("out", "device", "kernel", "compile", "threads", "save_seconds", "json", "resume")
+SHAPES = 64  # of prompts, over a curriculum, that a compiled model is kept for
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,12 @@ class _Run:
     step: int
     seconds: float
     rows: list[dict[str, Any]]
-    sums: list[float]
+    sums: Tensor
+    """Since the last report: loss, steps, the last query's cost, that of knowing nothing; where the model is, so that
+    no step waits for a GPU."""
     command: str
+    forward: Callable[[Tensor], Tensor]
+    """The model, or what it was compiled into."""
 
 
 def train_model(
@@ -90,6 +95,8 @@ def train_model(
     if state is not None:
         _restore(run, state)
     run.model.use_kernel(config.kernel)
+    if config.compile:
+        run.forward = _compiled(run.model, device)
     saved = time.monotonic()
     began = saved - run.seconds
     try:
@@ -137,28 +144,36 @@ def _start(plan: TrainPlan, device: torch.device, command: str) -> _Run:
         torch.manual_seed(key(plan.seed, "weights") % 2**63)
         model = ResidualModel(plan.model).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=plan.lr, fused=True)
-    return _Run(model, optimiser, 0, 0.0, [], [0.0] * 4, command)
+    sums = torch.zeros(4, dtype=torch.float64, device=device)
+    return _Run(model, optimiser, 0, 0.0, [], sums, command, model)
+
+
+def _compiled(model: ResidualModel, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Returns the model compiled for each shape of prompts; on a GPU replayed as one CUDA graph a pass.
+
+    A small model's kernels are over before the next one is launched; a graph launches all at once.
+    """
+    torch._dynamo.config.recompile_limit = SHAPES
+    mode = "reduce-overhead" if device.type == "cuda" else "default"
+    compiled: Callable[[Tensor], Tensor] = torch.compile(model, mode=mode, dynamic=False)
+    return compiled
 
 
 def _restore(run: _Run, state: dict[str, Any]) -> None:
     run.model.load_state_dict(state["weights"])
     run.optimiser.load_state_dict(state["optimiser"])
     run.step, run.seconds = int(state["step"]), float(state["seconds"])
-    run.rows, run.sums, run.command = list(state["rows"]), list(state["sums"]), str(state["command"])
+    run.rows, run.command = list(state["rows"]), str(state["command"])
+    run.sums.copy_(torch.tensor(state["sums"]))
 
 
 def _step(run: _Run, plan: TrainPlan, task: Task, device: torch.device, processes: Processes = ALONE) -> None:
     active, context = plan.stage(run.step)
     prompts = task.draw(BatchSource(plan.seed, run.step, plan.batch, device), context, active)
     own = processes.share(plan.batch)
-    spoken = _forward(run.model, prompts.inputs[own], plan, run.step, processes)
+    spoken = _forward(run.forward, prompts.inputs[own], plan, run.step, processes)
     outputs = completed(spoken, own, plan.batch, processes)
     loss = task.loss(outputs, prompts)
-    if not bool(torch.isfinite(loss)):
-        raise ProbeError(
-            f"The loss is not finite at step {run.step}, so the training has diverged. "
-            "Use a smaller --lr or a --clip; the last saved state is kept."
-        )
     run.optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     add_gradients(run.model.parameters(), processes)
@@ -168,12 +183,23 @@ def _step(run: _Run, plan: TrainPlan, task: Task, device: torch.device, processe
         group["lr"] = plan.rate(run.step)
     run.optimiser.step()
     run.step += 1
-    last = _last_error(task, outputs.detach(), prompts)
-    run.sums = [total + new for total, new in zip(run.sums, (loss.item(), 1.0, *last), strict=True)]
+    squared, zero = _last_error(task, outputs.detach(), prompts)
+    run.sums += torch.stack([loss.detach(), torch.ones_like(loss), squared, zero])
+
+
+def _refuse_divergence(run: _Run) -> None:
+    """Raises if a loss since the last report was not finite."""
+    if not bool(torch.isfinite(run.sums[0])):
+        first = run.rows[-1]["step"] if run.rows else 0
+        raise ProbeError(
+            f"The loss is not finite between steps {first} and {run.step}, so the training has diverged. "
+            "Use a smaller --lr or a --clip; the last saved state is kept."
+        )
 
 
 def _log(run: _Run, plan: TrainPlan, began: float, progress: Callable[[Progress], None] | None) -> None:
-    total, steps, squared, zero = run.sums
+    _refuse_divergence(run)
+    total, steps, squared, zero = run.sums.tolist()
     active, context = plan.stage(run.step - 1)
     run.seconds = time.monotonic() - began
     row = {
@@ -186,25 +212,28 @@ def _log(run: _Run, plan: TrainPlan, began: float, progress: Callable[[Progress]
         "context": context,
     }
     run.rows.append(row)
-    run.sums = [0.0] * 4
+    run.sums.zero_()
     if progress is not None:
         progress(Progress(run.step, plan.steps, row["loss"], row["error"]))
 
 
-def _forward(model: ResidualModel, inputs: Tensor, plan: TrainPlan, step: int, processes: Processes) -> Tensor:
+def _forward(
+    model: Callable[[Tensor], Tensor], inputs: Tensor, plan: TrainPlan, step: int, processes: Processes
+) -> Tensor:
     """Runs the model in training; where anything is dropped, what is dropped depends on step and process alone."""
     who = (processes.rank,) if processes.count > 1 else ()
     devices = [inputs.device] if inputs.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(key(plan.seed, "dropout", step, *who) % 2**63)
-        outputs: Tensor = model(inputs)
-    return outputs
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
+            outputs = model(inputs)
+    return outputs.float()
 
 
-def _last_error(task: Task, outputs: Tensor, prompts: Prompts) -> tuple[float, float]:
+def _last_error(task: Task, outputs: Tensor, prompts: Prompts) -> tuple[Tensor, Tensor]:
     """Returns the cost of the last query, and that of knowing nothing, summed over the batch."""
     answers = task.answer(outputs.index_select(1, prompts.queries))
-    return task.cost(answers, prompts)[:, -1].sum().item(), task.guess(prompts)[:, -1].sum().item()
+    return task.cost(answers, prompts)[:, -1].sum(), task.guess(prompts)[:, -1].sum()
 
 
 @torch.no_grad()
@@ -226,6 +255,7 @@ def _final_errors(model: ResidualModel, task: Task, plan: TrainPlan, device: tor
 
 
 def _save(run: _Run, plan: TrainPlan, out: Path, processes: Processes, errors: dict[str, Any] | None = None) -> Record:
+    _refuse_divergence(run)
     description: dict[str, Any] = {
         "task": plan.task,
         "arch": plan.arch,
@@ -249,7 +279,7 @@ def _save(run: _Run, plan: TrainPlan, out: Path, processes: Processes, errors: d
         "seconds": run.seconds,
         "rows": run.rows,
         "command": run.command,
-        "sums": run.sums,
+        "sums": run.sums.tolist(),
     }
     checkpoint.save_state(_state_path(out), state)
     digest = checkpoint.save(out, run.model, description)

@@ -90,3 +90,52 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(tmp_p
     (tmp_path / "file").write_text("")
     with pytest.raises(ProbeError, match="cannot be written"):
         convert_checkpoint(ConvertConfig(str(tmp_path / "nowhere"), str(tmp_path / "file" / "out.pt")))
+
+
+def test_a_checkpoint_in_parts_is_the_same_checkpoint(toys: Path, tmp_path: Path) -> None:
+    out = tmp_path / "parts"
+    assert main(["convert", "--ckpt", str(toys / "m.pt"), "--out", str(out), "--part-megabytes", "0.005"]) == 0
+    files = sorted(path.name for path in out.iterdir())
+    assert len(files) > 2
+    assert "checkpoint.json" in files
+    sizes = [path.stat().st_size for path in out.glob("*.safetensors")]
+    whole, parts = checkpoint.load(str(toys / "m.pt")), checkpoint.load(str(out))
+    largest = max(tensor.numel() * 4 for tensor in whole.model.state_dict().values())
+    assert max(sizes) <= max(5000, largest) + 2000
+    assert (parts.name, parts.task, parts.context) == ("parts", whole.task, whole.context)
+    for key, tensor in whole.model.state_dict().items():
+        assert torch.equal(parts.model.state_dict()[key], tensor)
+    # again, in fewer parts: nothing of the old ones is left
+    convert_checkpoint(ConvertConfig(str(toys / "m.pt"), str(out), part_megabytes=1.0))
+    assert sorted(path.name for path in out.iterdir()) == ["checkpoint.json", "weights-1-of-1.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        (lambda folder: next(folder.glob("weights-2-*")).unlink(), "cannot be read"),
+        (lambda folder: next(folder.glob("weights-2-*")).write_bytes(b"nothing"), "is damaged"),
+        (lambda folder: (folder / "checkpoint.json").write_text("{"), "is damaged"),
+        (lambda folder: (folder / "checkpoint.json").write_text('{"files": ["../m.pt"]}'), "is damaged"),
+        (lambda folder: (folder / "checkpoint.json").write_text('{"files": []}'), "was not written by probe train"),
+        (lambda folder: _exchange(folder), "is damaged"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(toys: Path, tmp_path: Path, harm, sentence: str) -> None:
+    out = tmp_path / "parts"
+    convert_checkpoint(ConvertConfig(str(toys / "m.pt"), str(out), part_megabytes=0.005))
+    harm(out)
+    with pytest.raises(ProbeError, match=sentence):
+        checkpoint.load(str(out))
+
+
+def _exchange(folder: Path) -> None:
+    index = folder / "checkpoint.json"
+    index.write_text(index.read_text().replace("weights-2-", "weights-1-", 1))
+
+
+def test_a_folder_of_other_things_is_left_alone(toys: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(ProbeError, match="something other than a checkpoint in parts"):
+        convert_checkpoint(ConvertConfig(str(toys / "m.pt"), str(tmp_path), part_megabytes=1.0))
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

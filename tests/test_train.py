@@ -1,6 +1,7 @@
 """Training learns, resumes as if it had never stopped, and refuses what cannot be trained."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -180,3 +181,33 @@ def test_a_layout_text_is_built_like_the_named_architecture_of_its_blocks(arch: 
     named = make_plan(TrainConfig(out=str(tmp_path / "a.pt"), task="linear", arch=arch.replace("_", "-"))).model
     written = TrainConfig(out=str(tmp_path / "b.pt"), task="linear", layout=named.layout, width=named.width)
     assert make_plan(written).model == named
+
+
+@pytest.mark.parametrize("arch", list(ARCHITECTURES))
+def test_products_in_half_precision_learn_alike(arch: str, tmp_path: Path) -> None:
+    """The loss after some steps is that of float32 within a hundredth; the weights themselves stay float32."""
+    blocks = ARCHITECTURES[arch].blocks_before + ARCHITECTURES[arch].blocks_per_repeat
+    short = replace(TOY, layout=None, arch=arch, blocks=blocks, steps=12)
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        out = tmp_path / f"{precision}.pt"
+        log = train_model(replace(short, out=str(out), precision=precision))
+        losses[precision] = log.table["loss"].iloc[-1]
+        weights = checkpoint.load(str(out)).model.state_dict().values()
+        assert {tensor.dtype for tensor in weights if tensor.is_floating_point()} == {torch.float32}
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.01)
+    assert losses["bfloat16"] != losses["float32"]
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+def test_a_compiled_model_learns_the_same(tmp_path: Path) -> None:
+    """In a process of its own: the run-time checks of shapes that tests are under cannot be compiled."""
+    train = [sys.executable, "-m", "probe", "train", "--arch", "transformer", "--blocks", "2", "--width", "8"]
+    train += ["--task", "linear", "--dim", "2", "--context", "3", "--steps", "8", "--no-curriculum", "--device", "cpu"]
+    losses = {}
+    for name, flags in (("plain", []), ("compiled", ["--compile"])):
+        out = tmp_path / f"{name}.pt"
+        subprocess.run([*train, "--out", str(out), *flags], check=True, capture_output=True)
+        losses[name] = records.load(tmp_path / f"{name}-training").table["loss"].tolist()
+    assert losses["compiled"] == pytest.approx(losses["plain"], rel=1e-5)
+    assert _weights(tmp_path / "compiled.pt").keys() == _weights(tmp_path / "plain.pt").keys()

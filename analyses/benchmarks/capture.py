@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -219,13 +220,13 @@ def peak(call: Peer) -> int:
     """Returns the largest number of bytes alive at once during a call, above what was alive before."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         kept = call()
-    alive = highest = 0
-    for event in sorted(profiler.events(), key=lambda event: event.time_range.start):
-        if event.name == "[memory]":
-            alive += event.cpu_memory_usage
-            highest = max(highest, alive)
     del kept
-    return highest
+    # as they happened: `profiler.events()` adds what is allocated to the operator that asked for it
+    events = profiler.profiler.kineto_results.events()  # type: ignore[union-attr]
+    changes = [
+        event.nbytes() for event in sorted(events, key=lambda event: event.start_ns()) if event.name() == "[memory]"
+    ]
+    return max(accumulate(changes, initial=0))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ is, and must give the same heads before anything is timed: at one fixed penalty,
 float64 copies must agree. What is timed:
 
 * one penalty: second moments of the whole grid and one solution, against a loop of `Ridge`;
-* a path of penalties, chosen by 5-fold cross-validation: against a loop of `RidgeCV` with its closed-form leave-one-out
-  errors, the cheapest way in scikit-learn; the same with joblib over all threads; and himalaya's `RidgeCV` with
-  5 folds, if it is installed. The same penalties are given to all.
+* a path of penalties, chosen by 5-fold cross-validation, against loops of `RidgeCV` over the same folds, which must
+  choose the same penalties, one after another and by joblib over all threads; of `RidgeCV` with its closed-form
+  leave-one-out errors, a cheaper criterion, for which a fold is not held out; and of himalaya's `RidgeCV`, if it is
+  installed. The same penalties are given to all. Ours computes in float64; the loops are given float64 rows, and
+  those with leave-one-out errors float32 ones as well, with which they compute in float32.
 
 A loop is timed on `--cells` cells, spread over the grid, and multiplied up: every cell costs it the same. Peers take
 turns; ratios of medians come first.
@@ -22,8 +24,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -38,7 +41,17 @@ from probe.heads import Moments, best_penalty, fold_errors, solve_path
 FOLDS = 5
 TARGET = 20.0
 AGREE = 1e-6  # largest difference of weights, of the largest weight
-Rows = tuple[NDArray[np.float32], NDArray[np.float32]]
+CHOICE = 1e-6  # by how much the error of a penalty may exceed the least: folds may differ by a prompt
+ONE, PATH = "ours, one penalty", f"ours, {FOLDS} folds"
+Rows = tuple[NDArray[np.floating], NDArray[np.floating]]
+Splits = list[tuple[NDArray[np.intp], NDArray[np.intp]]]
+
+
+class Head(Protocol):
+    """What fits one cell."""
+
+    def fit(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> object:
+        """Fits it."""
 
 
 def main() -> int:
@@ -55,21 +68,30 @@ def main() -> int:
     cells = spread(arguments)
     chosen = [rows_of(stream, target, *cell) for cell in cells]
     up = arguments.layers * arguments.contexts / len(cells)
+    double = [(x.astype(np.float64), y.astype(np.float64)) for x, y in chosen]
+    cv = splits(arguments.prompts)
+    if (wrong := badly_chosen(stream, target, penalties, dict(zip(cells, double, strict=True)), cv)) is not None:
+        print(f"The penalties of cell {wrong} disagree; nothing was timed.", file=sys.stderr)
+        return 1
+    folded, threads = partial(RidgeCV, penalties, cv=cv), arguments.threads
     peers: dict[str, tuple[str, Callable[[], object], float]] = {
-        "ours, one penalty": ("one", lambda: one_penalty(stream, target, penalties[0]), 1.0),
-        "Ridge, loop": ("one", lambda: [Ridge(alpha=penalties[0]).fit(x, y) for x, y in chosen], up),
-        "ours, path, 5 folds": ("path", lambda: cross_validated(stream, target, penalties), 1.0),
-        "RidgeCV, loop": ("path", lambda: [RidgeCV(penalties).fit(x, y) for x, y in chosen], up),
-        "RidgeCV, joblib": ("path", lambda: by_joblib(chosen, penalties, arguments.threads), up),
+        ONE: ("one", lambda: one_penalty(stream, target, penalties[0]), 1.0),
+        "Ridge, loop": ("one", lambda: loop(partial(Ridge, penalties[0]), double), up),
+        PATH: ("path", lambda: cross_validated(stream, target, penalties), 1.0),
+        f"RidgeCV, {FOLDS} folds, loop": ("path", lambda: loop(folded, double), up),
+        f"RidgeCV, {FOLDS} folds, joblib": ("path", lambda: by_joblib(folded, double, threads), up),
+        "RidgeCV, leave-one-out, loop": ("path", lambda: loop(partial(RidgeCV, penalties), double), up),
+        "RidgeCV, leave-one-out, joblib": ("path", lambda: by_joblib(partial(RidgeCV, penalties), double, threads), up),
+        "RidgeCV, leave-one-out, loop, float32": ("path", lambda: loop(partial(RidgeCV, penalties), chosen), up),
     }
-    if (himalaya := himalaya_loop(penalties)) is not None:
-        peers["himalaya RidgeCV, loop"] = ("path", lambda: [himalaya(x, y) for x, y in chosen], up)
+    if (himalaya := himalaya_head(penalties)) is not None:
+        peers[f"himalaya RidgeCV, {FOLDS} folds, loop"] = ("path", lambda: loop(himalaya, double), up)
     runs = in_turns({name: (call, scale) for name, (_, call, scale) in peers.items()}, arguments.repeats)
     rows = []
     for name, (kind, _, _) in peers.items():
-        ours = statistics.median(runs["ours, one penalty" if kind == "one" else "ours, path, 5 folds"])
+        ours = statistics.median(runs[ONE if kind == "one" else PATH])
         seconds = statistics.median(runs[name])
-        limit = f"{TARGET:g}" if name == "RidgeCV, loop" else ""
+        limit = f"{TARGET:g}" if name.startswith("RidgeCV") and name.endswith("loop") else ""
         spread_of = ", ".join(f"{run:.2f}" for run in runs[name])
         rows.append([f"{seconds / ours:.1f}", limit, name, f"{seconds:.2f}", spread_of])
     grid = f"{arguments.layers} layers x {arguments.contexts} contexts, width {arguments.width}"
@@ -158,18 +180,48 @@ def cross_validated(stream: Tensor, target: Tensor, penalties: list[float]) -> o
     return path.choose(best_penalty(fold_errors(folds, penalties, absolute=True)))
 
 
-def by_joblib(rows: list[Rows], penalties: list[float], threads: int) -> object:
+def splits(prompts: int) -> Splits:
+    """Returns the folds that `cross_validated` makes, as places to fit on and places to judge on."""
+    size, places = -(-prompts // FOLDS), np.arange(prompts)
+    held = [places[first : first + size] for first in range(0, prompts, size)]
+    return [(np.setdiff1d(places, part), part) for part in held]
+
+
+def badly_chosen(
+    stream: Tensor, target: Tensor, penalties: list[float], rows: dict[tuple[int, int], Rows], cv: Splits
+) -> tuple[int, int] | None:
+    """Returns a cell of which `RidgeCV` chooses a penalty that by our sums errs more than the best, or None."""
+    size = len(cv[0][1])
+    folds = [
+        moments_of(stream[:, first : first + size], target[first : first + size])
+        for first in range(0, len(target), size)
+    ]
+    errors = fold_errors(folds, penalties, absolute=True)
+    for (layer, context), (x, y) in rows.items():
+        theirs = penalties.index(RidgeCV(penalties, cv=cv).fit(x, y).alpha_)
+        found = errors[:, layer, context]
+        if not found[theirs] <= (1 + CHOICE) * found.min():
+            return layer, context
+    return None
+
+
+def loop(head: Callable[[], Head], rows: list[Rows]) -> list[object]:
+    """Fits cell after cell."""
+    return [head().fit(x, y) for x, y in rows]
+
+
+def by_joblib(head: Callable[[], Head], rows: list[Rows], threads: int) -> object:
     """Fits cells side by side."""
-    return Parallel(n_jobs=threads)(delayed(RidgeCV(penalties).fit)(x, y) for x, y in rows)
+    return Parallel(n_jobs=threads)(delayed(head().fit)(x, y) for x, y in rows)
 
 
-def himalaya_loop(penalties: list[float]) -> Callable[[NDArray[np.float32], NDArray[np.float32]], object] | None:
-    """Returns what fits a cell by himalaya, or None without it."""
+def himalaya_head(penalties: list[float]) -> Callable[[], Head] | None:
+    """Returns himalaya's, or None without it."""
     try:
         from himalaya.ridge import RidgeCV as Himalaya
     except ImportError:
         return None
-    return lambda x, y: Himalaya(alphas=penalties, cv=FOLDS, fit_intercept=True).fit(x, y)
+    return partial(Himalaya, alphas=penalties, cv=FOLDS, fit_intercept=True)
 
 
 def in_turns(peers: dict[str, tuple[Callable[[], object], float]], repeats: int) -> dict[str, list[float]]:

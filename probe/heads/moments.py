@@ -108,8 +108,8 @@ class Moments:
         step_x, step_y = other._origin_x - self._origin_x, other._origin_y - self._origin_y
         merged._origin_x.copy_(self._origin_x + share * step_x)
         merged._origin_y.copy_(self._origin_y + share * step_y)
-        merged._products.copy_(self._products + other._products)
-        merged._target_products.copy_(self._target_products + other._target_products)
+        torch.add(self._products, other._products, out=merged._products)
+        torch.add(self._target_products, other._target_products, out=merged._target_products)
         merged._add_outer(weight, step_x, step_y)
         return merged
 

@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -267,11 +268,21 @@ def fold_errors(
     if len(filled) < 2:
         raise ProbeError(f"Cross-validation was given {len(filled)} folds with prompts, but it needs two. Give more.")
     errors = []
-    for held in filled:
-        rest = reduce(Moments.merge, [fold for fold in filled if fold is not held])
+    for held, rest in zip(filled, _others(filled), strict=True):
         path = solve_path(rest, penalties, intercept=intercept, absolute=absolute)
         errors.append(path.squared_errors(held))
     return torch.stack(errors).sum(0)
+
+
+def _others(folds: Sequence[Moments]) -> Iterator[Moments]:
+    """Yields, for each fold, all others merged, by three merges a fold."""
+    after = list(accumulate(reversed(folds[1:]), Moments.merge))
+    before = folds[0]
+    yield after.pop()
+    for fold in folds[1:-1]:
+        yield before.merge(after.pop())
+        before = before.merge(fold)
+    yield before
 
 
 def _affine(

@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
+import torch
 from torch import Tensor
 
 from probe.errors import ProbeError, suggest
 
 
-def load(operation: str, backends: Mapping[str, str], backend: str, what: str = "kernel") -> Callable[..., Tensor]:
+def load(
+    operation: str, backends: Mapping[str, str], backend: str, what: str = "kernel", *, takes_half: bool = False
+) -> Callable[..., Tensor]:
     """Returns a backend's function; importing it only now keeps what only it needs out of the way.
+
+    Where matrix products are taken in half precision (torch.autocast), states that are handed on through time stay
+    float32.
 
     Args:
         operation: the folder's name, and the function's.
         backends: every backend's name.
         what: what they are called in a sentence.
+        takes_half: whether the backends see to that themselves; else they are given float32.
 
     Raises:
         ProbeError: if there is no such backend, or the package it needs is not installed.
@@ -33,4 +40,19 @@ def load(operation: str, backends: Mapping[str, str], backend: str, what: str = 
             "Install it, or use --kernel auto."
         ) from error
     function: Callable[..., Tensor] = getattr(module, operation)
-    return function
+    return function if takes_half else _in_float32(function)
+
+
+def _in_float32(kernel: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def run(*given: Tensor | None) -> Tensor:
+        device = next(tensor.device.type for tensor in given if tensor is not None)
+        if not torch.is_autocast_enabled(device):
+            return kernel(*given)
+        with torch.autocast(device, enabled=False):
+            return kernel(*(tensor.float() if _is_half(tensor) else tensor for tensor in given))  # type: ignore[union-attr]
+
+    return run
+
+
+def _is_half(tensor: Tensor | None) -> bool:
+    return tensor is not None and tensor.dtype in (torch.float16, torch.bfloat16)

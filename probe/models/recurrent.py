@@ -5,6 +5,7 @@ One layer a block, with torch's names and initialisation, which does not depend 
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -18,7 +19,9 @@ class LSTM(nn.Module):
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """Returns the hidden state after every token."""
-        result: Tensor = self.lstm(hidden)[0]
+        # the state is handed on from token to token: in full precision, also where products are taken in half
+        with torch.autocast(hidden.device.type, enabled=False):
+            result: Tensor = self.lstm(hidden.to(self.lstm.weight_hh_l0.dtype))[0]
         return result
 
     def start(self, batch: int) -> tuple[Tensor, ...]:
@@ -48,7 +51,9 @@ class RNN(nn.Module):
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """Returns the hidden state after every token."""
-        result: Tensor = self.rnn(hidden)[0]
+        # the state is handed on from token to token: in full precision, also where products are taken in half
+        with torch.autocast(hidden.device.type, enabled=False):
+            result: Tensor = self.rnn(hidden.to(self.rnn.weight_hh_l0.dtype))[0]
         return result
 
     def start(self, batch: int) -> tuple[Tensor, ...]:

@@ -73,7 +73,8 @@ class ResidualModel(nn.Module):
         Raises:
             ProbeError: if the inputs are longer than the learned positions reach.
         """
-        stream: Tensor = self.read_in(inputs)
+        # blocks add to a stream of full precision, also where products are taken in half
+        stream: Tensor = self.read_in(inputs).to(self.read_out.weight.dtype)
         if self.positions is None:
             return stream
         time = inputs.shape[1]

@@ -13,6 +13,8 @@ positive, so nothing overflows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -39,22 +41,49 @@ def delta_rule(
     since_start = query if elapsed is None else query * elapsed.exp()
     until_end = key if elapsed is None else key * (elapsed[..., -1:, :] - elapsed).exp()
     if beta is None:
-        written, erased = value, None
+        outputs = read @ value
+        if chunks > 1:
+            # all chunks side by side: only the states are handed on from chunk to chunk
+            outputs = outputs + since_start @ _states(until_end.mT @ value, elapsed)
     else:
-        written, erased = _solve(key, value, _split(beta.unsqueeze(-1), chunks, length), elapsed)
+        outputs = _corrected(
+            _split(beta.unsqueeze(-1), chunks, length), key, value, read, since_start, until_end, elapsed
+        )
+    return outputs.flatten(2, 3)[:, :, :time]
+
+
+def _states(added: Tensor, elapsed: Tensor | None) -> Tensor:
+    """Returns the state before every chunk, [batch, head, chunk, key, value], from what each one adds."""
+    kept = _kept(elapsed, added.shape[2])
+    state, states = torch.zeros_like(added[:, :, 0]), []
+    for new, share in zip(added.unbind(2), kept, strict=True):
+        states.append(state)
+        state = new + state if share is None else new + share * state
+    return torch.stack(states, dim=2)
+
+
+def _corrected(
+    beta: Tensor,
+    key: Tensor,
+    value: Tensor,
+    read: Tensor,
+    since_start: Tensor,
+    until_end: Tensor,
+    elapsed: Tensor | None,
+) -> Tensor:
+    """Returns the outputs [batch, head, chunk, time, value] of the delta rule, whose writing depends on the state."""
+    written, erased = _solve(key, value, beta, elapsed)
+    kept = _kept(elapsed, key.shape[2])
+    # taken apart once: a chunk taken by its number has a gradient as large as all chunks
+    parts = zip(*(part.unbind(2) for part in (written, erased, read, since_start, until_end.mT)), kept, strict=True)
     outputs, state = [], None
-    for c in range(chunks):
-        u = written[:, :, c]
-        if state is not None and erased is not None:
-            u = u - erased[:, :, c] @ state
-        output = read[:, :, c] @ u
+    for u, forgotten, within, since, until, share in parts:
         if state is not None:
-            output = output + since_start[:, :, c] @ state
-        outputs.append(output)
-        if c + 1 < chunks:
-            added = until_end[:, :, c].mT @ u
-            state = added if state is None else added + _kept(state, elapsed, c)
-    return torch.cat(outputs, dim=2)[:, :, :time]
+            u = u - forgotten @ state
+        outputs.append(within @ u if state is None else within @ u + since @ state)
+        added = until @ u
+        state = added if state is None else added + (state if share is None else share * state)
+    return torch.stack(outputs, dim=2)
 
 
 def _split(tensor: Tensor, chunks: int, length: int) -> Tensor:
@@ -82,5 +111,6 @@ def _solve(key: Tensor, value: Tensor, beta: Tensor, elapsed: Tensor | None) -> 
     return written, erased
 
 
-def _kept(state: Tensor, elapsed: Tensor | None, chunk: int) -> Tensor:
-    return state if elapsed is None else elapsed[:, :, chunk, -1:, :].exp() * state
+def _kept(elapsed: Tensor | None, chunks: int) -> Sequence[Tensor | None]:
+    """Returns by how much every chunk multiplies the state that it starts from."""
+    return [None] * chunks if elapsed is None else elapsed[..., -1:, :].exp().unbind(2)

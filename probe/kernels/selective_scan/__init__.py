@@ -50,7 +50,7 @@ def selective_scan(
         ProbeError: if the backend is unknown, not installed, or cannot run on these tensors.
     """
     name = choose(u.device.type, u.dtype) if backend == "auto" else backend
-    return load("selective_scan", BACKENDS, name)(u, delta, A, B, C, D, z, delta_bias)
+    return load("selective_scan", BACKENDS, name, takes_half=True)(u, delta, A, B, C, D, z, delta_bias)
 
 
 def choose(device: str, dtype: torch.dtype) -> str:
