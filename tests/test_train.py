@@ -203,7 +203,20 @@ def test_products_in_half_precision_learn_alike(arch: str, tmp_path: Path) -> No
 def test_a_compiled_model_learns_the_same(tmp_path: Path) -> None:
     """In a process of its own: the run-time checks of shapes that tests are under cannot be compiled."""
     train = [sys.executable, "-m", "probe", "train", "--arch", "transformer", "--blocks", "2", "--width", "8"]
-    train += ["--task", "linear", "--dim", "2", "--context", "3", "--steps", "8", "--no-curriculum", "--device", "cpu"]
+    train += [
+        "--task",
+        "linear",
+        "--dim",
+        "2",
+        "--context",
+        "3",
+        "--steps",
+        "8",
+        "--curriculum",
+        "False",
+        "--device",
+        "cpu",
+    ]
     losses = {}
     for name, flags in (("plain", []), ("compiled", ["--compile"])):
         out = tmp_path / f"{name}.pt"
