@@ -102,7 +102,7 @@ def main() -> None:
     target = FOLDER / "index.toml"
     known = tomllib.loads(target.read_text()) if target.is_file() and "--again" not in sys.argv else {}
     index: dict[str, dict[str, Any]] = {}
-    for path in sorted(FOLDER.glob("*.pt")):
+    for path in sorted([*FOLDER.glob("*.pt"), *(part.parent for part in FOLDER.glob("*/checkpoint.json"))]):
         found = load_checkpoint(str(path))
         kept = known.get(path.stem, {})
         index[path.stem] = kept if kept.get("digest") == found.digest else entry(path, found)

@@ -30,6 +30,7 @@ from probe.tasks import Prompts, Task, make
 LOG_EVERY = 50
 FINAL_PROMPTS = 4096
 FINAL_BATCH = 256
+FINAL_TOKENS = 2**16  # at most so many at once: prompts may be long
 # what may change between a run and its continuation without changing what is trained
 FREE_ON_RESUME = ("out", "device", "kernel", "compile", "threads", "save_seconds", "json", "resume")
 SHAPES = 64  # of prompts, over a curriculum, that a compiled model is kept for
@@ -242,9 +243,10 @@ def _final_errors(model: ResidualModel, task: Task, plan: TrainPlan, device: tor
     model.eval()
     costs: list[Tensor] = []
     guesses: list[Tensor] = []
-    for first in range(0, FINAL_PROMPTS, FINAL_BATCH):
+    batch = min(FINAL_BATCH, max(1, FINAL_TOKENS // task.length(plan.context)))
+    for first in range(0, FINAL_PROMPTS, batch):
         prompts = task.draw(
-            PromptSource(plan.seed, "score", range(first, min(first + FINAL_BATCH, FINAL_PROMPTS))), plan.context
+            PromptSource(plan.seed, "score", range(first, min(first + batch, FINAL_PROMPTS))), plan.context
         )
         outputs = model(prompts.inputs.to(device)).cpu()
         costs.append(task.cost(task.answer(outputs.index_select(1, prompts.queries)), prompts).sum(0))

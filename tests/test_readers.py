@@ -124,7 +124,7 @@ def written(files):
     return make
 
 
-def test_ours(tmp_path):
+def save_ours(path, megabytes=None):
     model = ResidualModel(ModelConfig("M1A1", 3, 8, positions="learned", slots=11, attention_heads=2))
     settings = {
         "task": "noisy_linear:noise=0.5",
@@ -135,7 +135,11 @@ def test_ours(tmp_path):
         "command": "probe train",
         "arch": "x",
     }
-    checkpoint.save(tmp_path / "good.pt", model, settings)
+    checkpoint.save(path, model, settings, megabytes)
+
+
+def test_ours(tmp_path):
+    save_ours(tmp_path / "good.pt")
     make = written({"ours.pt": (tmp_path / "good.pt").read_bytes()})
     spoils = {
         "bytes": spoil_bytes("ours.pt"),
@@ -144,6 +148,19 @@ def test_ours(tmp_path):
         "signed": spoil_signed,
     }
     sound(lambda folder: make(folder) / "ours.pt", spoils, check, tmp_path)
+
+
+def test_ours_in_parts(tmp_path):
+    save_ours(tmp_path / "whole", megabytes=0.003)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
+    first = "weights-1-of-" + next(name for name in files if "-1-of-" in name).split("-of-")[1]
+    spoils = {
+        "index": spoil_json("checkpoint.json"),
+        "index bytes": spoil_bytes("checkpoint.json"),
+        "header": spoil_header(first),
+        "bytes": spoil_bytes(first),
+    }
+    sound(written(files), spoils, check, tmp_path)
 
 
 @pytest.mark.parametrize("fixture", ["garg-gpt2", "grazzi-mamba", "park-standard", "park-gpt2-symbols"])

@@ -36,7 +36,7 @@ from probe.heads import Moments, RidgePath, SelectionErrors
 from probe.presets import ARCHITECTURES
 from probe.randomness import PromptSource
 
-TARGET = 1.25
+TARGET = 1.15
 PARTS = ("forward", "prompts", "copies", "chance", "moments", "solving", "selection")
 WARM_UP = 1024  # prompts
 

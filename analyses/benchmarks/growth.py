@@ -2,7 +2,7 @@
 
     python analyses/benchmarks/growth.py [--axes prompts blocks width context] [--repeats 1] [--out FILE.md]
 
-A Mamba of 4 blocks, width 32, 3 dimensions and 10 examples, trained for one step, is fitted on 2,048 prompts; then
+An untrained Mamba of 4 blocks, width 32, 3 dimensions and 10 examples is fitted on 2,048 prompts; then
 one of these at a time grows. Every run is a process of its own, start-up included; the system reports its peak.
 Growth is told beside the smallest run of the axis: memory must stay as it is while prompts grow, and time must not
 outgrow the work, which is the product of prompts, blocks and tokens, and the square of the width.
@@ -30,7 +30,7 @@ AXES = {
     "width": [32, 64, 128, 256],
     "context": [40, 160, 640, 2_560, 10_000],
 }
-FEWER = {"context": {"prompts": 64}}
+FEWER = {"context": {"prompts": 128}}
 """What the base is changed to along an axis, so that its longest run ends."""
 SCORE = 64
 Run = tuple[float, int]
@@ -40,6 +40,9 @@ Run = tuple[float, int]
 def main() -> None:
     """Measures, prints and draws."""
     arguments = parse()
+    if arguments.untrained:
+        write_untrained(*arguments.untrained)
+        return
     rows, points = [], []
     for axis in arguments.axes:
         first: Run | None = None
@@ -69,6 +72,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=1, help="processes a median is taken over")
     parser.add_argument("--out", type=Path, help="also write the table to this file")
     parser.add_argument("--picture", type=Path, help="and the picture to this one")
+    parser.add_argument("--untrained", nargs=4, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -76,11 +80,23 @@ def measured(settings: dict[str, int]) -> Run:
     """Fits heads on a model of these sizes in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = str(Path(folder) / "model.pt")
-        model = [f"--{name}={settings[name]}" for name in ("blocks", "width", "context")]
-        train = ["--arch", "mamba", "--task", "linear", "--dim", "3", "--steps", "1", "--batch", "1", *model]
-        run(["train", *train, "--out", checkpoint])
+        # a process of its own: this one must stay small
+        sizes = [str(settings[name]) for name in ("blocks", "width", "context")]
+        subprocess.run([sys.executable, __file__, "--untrained", checkpoint, *sizes], check=True)
         fit = ["--ckpt", checkpoint, "--task", "linear", "--prompts", str(settings["prompts"]), "--score", str(SCORE)]
         return run(["fit", *fit, "--context", str(settings["context"]), "--batch", "64", "--out", f"{folder}/fit"])
+
+
+def write_untrained(path: str, blocks: str, width: str, context: str) -> None:
+    """Writes a checkpoint of a Mamba as it is drawn."""
+    import torch
+
+    from probe import ModelConfig, ResidualModel
+    from probe.checkpoint import save
+
+    torch.manual_seed(0)
+    model = ResidualModel(ModelConfig(layout=f"M{blocks}", dim=3, width=int(width)))
+    save(path, model, {"task": "linear", "context": int(context), "seed": 0, "step": 0, "command": ""})
 
 
 def run(arguments: list[str]) -> Run:
@@ -96,6 +112,11 @@ def run(arguments: list[str]) -> Run:
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return time.perf_counter() - began, used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def short(value: int) -> str:
+    """Writes a number in thousands or millions."""
+    return next(f"{value / unit:g}{name}" for unit, name in ((10**6, "M"), (10**3, "k"), (1, "")) if value >= unit)
 
 
 def draw(points: list[tuple[str, int, float, float]], path: Path) -> None:
@@ -118,7 +139,7 @@ def draw(points: list[tuple[str, int, float, float]], path: Path) -> None:
                 panel.plot(x, [y[0] * value / x[0] for value in x], color=style.GREY, linestyle=":")
                 panel.set(xscale="log", yscale="log", xlabel=axis if row else "", ylabel=label if not column else "")
                 panel.set_ylim(min(y) / 2, max(y) * 3)
-                panel.set_xticks(x, [f"{value:,}" for value in x])
+                panel.set_xticks(x, [short(value) for value in x])
                 panel.xaxis.set_minor_locator(NullLocator())
                 panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
                 panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

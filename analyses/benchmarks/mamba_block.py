@@ -34,7 +34,7 @@ from probe import ModelConfig, ResidualModel
 from probe.models import mamba, short_convolution
 
 TOLERANCE = 1e-4  # of a tensor's largest number; gradients are float32 sums over thousands of tokens
-TARGETS = {("forward", 256): 3.5, ("forward + backward", 256): 4.0}
+TARGETS = {("forward", 256): 3.5, ("forward + backward", 256): 3.0}
 PARTS = ("products", "scan", "convolution", "norm")
 
 Call = Callable[[], object]

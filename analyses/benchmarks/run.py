@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
+FIGURES = HERE.parent.parent / "figures"
 QUICK: dict[str, list[str]] = {
     "startup": ["--repeats", "1"],
     "capture": ["--batch", "4", "--width", "32", "--blocks", "2", "--repeats", "2"],
@@ -76,6 +77,14 @@ def main() -> int:
     for name in arguments.names or QUICK:
         began = time.perf_counter()
         command = [sys.executable, str(HERE / f"{name}.py"), *(QUICK[name] if arguments.quick else [])]
+        command += (
+            [
+                "--picture",
+                str(folder / "benchmark-growth.png" if arguments.folder else FIGURES / "benchmark-growth.png"),
+            ]
+            if name == "growth"
+            else []
+        )
         code = subprocess.run([*command, "--out", str(folder / f"{name}.md")], check=False).returncode
         print(f"{name}: exit code {code} after {time.perf_counter() - began:.0f} s\n", file=sys.stderr, flush=True)
         failed += [name] if code else []

@@ -1,12 +1,14 @@
 """Times the Triton selective scan on a GPU against what moving its bytes would take, and against mamba-ssm.
 
-    python analyses/benchmarks/selective_scan_gpu.py [--dtype float32|bfloat16] [--repeats N]
+    python analyses/benchmarks/selective_scan_gpu.py [--dtype float32|bfloat16] [--repeats N] [--expected TB_PER_S]
 
 First checks both kernels against the float64 reference, and stops if one is off. Then prints a table in
 markdown: median microseconds of a forward pass and of a forward and backward pass, each call from a cold
 second-level cache. The floor is the time in which a plain copy would move the same bytes: every activation
 read once and every result written once. ``back_to_back_us`` is the time a call takes with nothing between
 calls, launches included: where it exceeds the kernel's own time, the launches are what costs.
+
+``--expected`` prints the floors alone, at a bandwidth that is given, and needs no GPU.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from report import markdown
 from torch import Tensor
 
 from probe.errors import ProbeError
@@ -49,7 +52,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32", help="of the activations")
     parser.add_argument("--repeats", type=int, default=50, help="timed calls a median is taken over")
+    parser.add_argument("--expected", type=float, metavar="TB_PER_S", help="only the floors at this bandwidth")
     arguments = parser.parse_args()
+    if arguments.expected:
+        print_expected(getattr(torch, arguments.dtype), arguments.dtype, arguments.expected)
+        return 0
     if not torch.cuda.is_available():
         print("This benchmark found no GPU and needs one: run it on a machine with CUDA.", file=sys.stderr)
         return 2
@@ -67,12 +74,23 @@ def main() -> int:
     return 0
 
 
+def print_expected(dtype: torch.dtype, called: str, terabytes: float) -> None:
+    """Prints what moving the bytes of each shape takes."""
+    print(f"{called}, {terabytes:g} TB/s: floors, nothing measured\n")
+    rows = []
+    for shape in SHAPES:
+        for backward, what in ((False, "forward"), (True, "forward + backward")):
+            moved = moved_bytes(shape, dtype, backward)
+            rows.append([*map(str, shape), what, f"{moved / 2**20:.0f}", f"{moved / terabytes / 1e6:.0f}"])
+    print(markdown([*COLUMNS[:5], "MiB", "floor_us"], rows))
+
+
 def available(names: list[str]) -> dict[str, Callable[..., Tensor]]:
     """Returns the kernels that can be imported, and says of the others why not."""
     kernels = {}
     for name in names:
         try:
-            kernels[name] = load("selective_scan", BACKENDS, name)
+            kernels[name] = load("selective_scan", BACKENDS, name, takes_half=True)
         except ProbeError as error:
             print(f"{name} is left out: {error}\n")
     return kernels
