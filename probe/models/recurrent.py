@@ -21,7 +21,7 @@ class LSTM(nn.Module):
         """Returns the hidden state after every token."""
         # the state is handed on from token to token: in full precision, also where products are taken in half
         with torch.autocast(hidden.device.type, enabled=False):
-            result: Tensor = self.lstm(hidden.to(self.lstm.weight_hh_l0.dtype))[0]
+            result: Tensor = self.lstm(hidden.to(next(self.lstm.parameters()).dtype))[0]
         return result
 
     def start(self, batch: int) -> tuple[Tensor, ...]:
@@ -53,7 +53,7 @@ class RNN(nn.Module):
         """Returns the hidden state after every token."""
         # the state is handed on from token to token: in full precision, also where products are taken in half
         with torch.autocast(hidden.device.type, enabled=False):
-            result: Tensor = self.rnn(hidden.to(self.rnn.weight_hh_l0.dtype))[0]
+            result: Tensor = self.rnn(hidden.to(next(self.rnn.parameters()).dtype))[0]
         return result
 
     def start(self, batch: int) -> tuple[Tensor, ...]:
