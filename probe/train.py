@@ -165,7 +165,7 @@ def _restore(run: _Run, state: dict[str, Any]) -> None:
     run.optimiser.load_state_dict(state["optimiser"])
     run.step, run.seconds = int(state["step"]), float(state["seconds"])
     run.rows, run.command = list(state["rows"]), str(state["command"])
-    run.sums.copy_(torch.tensor(state["sums"]))
+    run.sums.copy_(torch.tensor(state["sums"], dtype=torch.float64))
 
 
 def _step(run: _Run, plan: TrainPlan, task: Task, device: torch.device, processes: Processes = ALONE) -> None:

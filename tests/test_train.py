@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from probe import checkpoint, records
+from probe import checkpoint, records, train
 from probe.config import TrainConfig
 from probe.errors import ProbeError
 from probe.presets import ARCHITECTURES
@@ -53,6 +53,25 @@ def test_resuming_after_an_interrupt_gives_exactly_the_weights_of_an_unstopped_r
     assert _same(Path(whole.out), Path(parted.out))
     unstopped = records.load(tmp_path / "whole-training")
     assert resumed.table["loss"].tolist() == unstopped.table["loss"].tolist()
+
+
+def test_a_report_spans_what_was_before_and_after_an_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unstopped = train_model(replace(TOY, out=str(tmp_path / "whole.pt")))
+    step = train._step
+
+    def stop_at_30(run: train._Run, *rest: object) -> None:
+        if run.step == 30:
+            raise KeyboardInterrupt
+        step(run, *rest)
+
+    parted = replace(TOY, out=str(tmp_path / "parted.pt"))
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "_step", stop_at_30)
+        with pytest.raises(KeyboardInterrupt):
+            train_model(parted)
+    resumed = train_model(TrainConfig(out=parted.out, resume=True))
+    for column in ("loss", "error"):
+        assert resumed.table[column].tolist() == unstopped.table[column].tolist()
 
 
 def test_resuming_after_kill_9_gives_exactly_the_weights_of_an_unstopped_run(tmp_path: Path) -> None:
