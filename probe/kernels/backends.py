@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import wraps
 from importlib import import_module
 
 import torch
@@ -44,6 +45,7 @@ def load(
 
 
 def _in_float32(kernel: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @wraps(kernel)
     def run(*given: Tensor | None) -> Tensor:
         device = next(tensor.device.type for tensor in given if tensor is not None)
         if not torch.is_autocast_enabled(device):
