@@ -23,9 +23,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from triton.runtime.interpreter import InterpretedFunction
 
-from probe.errors import ProbeError
+from probe.kernels.triton_parts import LOG2_E, dense, refuse_unfit, rows, sigmoid, softplus, steps
 
 SEGMENT = 32
 # steps unrolled together, so that their loads overlap; both divide SEGMENT. Going back, the states and decays
@@ -34,7 +33,6 @@ GROUP_FORWARD = 4
 GROUP_BACKWARD = 2
 # programs that keep a large GPU busy, about one a scheduler; with fewer, blocks of channels get smaller
 ENOUGH_PROGRAMS = 512
-LOG2_E: tl.constexpr = tl.constexpr(1.4426950408889634)
 
 
 def selective_scan(
@@ -56,31 +54,11 @@ def selective_scan(
         ProbeError: for float64 tensors, or tensors that are not on a GPU (nor, interpreted, on the CPU).
     """
     tensors = (u, delta, A, B, C, D, z, delta_bias)
-    _refuse_unfit([tensor for tensor in tensors if tensor is not None])
+    refuse_unfit([tensor for tensor in tensors if tensor is not None])
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
         y: Tensor = _SelectiveScan.apply(*tensors)  # type: ignore[no-untyped-call]
         return y
     return _forward(u, delta, A, B, C, D, z, delta_bias, keep=False)[0]
-
-
-def _refuse_unfit(tensors: list[Tensor]) -> None:
-    for tensor in tensors:
-        if tensor.dtype not in (torch.float32, torch.bfloat16, torch.float16):
-            raise ProbeError(
-                f"The triton kernel was given {tensor.dtype}; it needs float32, bfloat16 or float16. "
-                "Convert the tensors, or use --kernel reference."
-            )
-        if tensor.device.type != "cuda" and not isinstance(_forward_kernel, InterpretedFunction):
-            raise ProbeError(
-                f"The triton kernel was given tensors on {tensor.device}; it needs them on a GPU. "
-                "Move them there, or use --kernel auto."
-            )
-        # offsets inside one prompt are 32-bit, which saves registers
-        if tensor.dim() == 3 and tensor.shape[1] * max(tensor.stride(1), tensor.shape[2]) >= 2**31:
-            raise ProbeError(
-                f"The triton kernel was given prompts of {tensor.shape[1]} by {tensor.shape[2]} numbers; it "
-                "needs fewer than 2^31 numbers a prompt. Shorten them, or use --kernel reference."
-            )
 
 
 class _SelectiveScan(torch.autograd.Function):
@@ -127,12 +105,12 @@ def _forward(
         size = (prompts, (time - 1) // SEGMENT, states, channels)
         starts = torch.empty(size, dtype=torch.float32, device=u.device)
     state, block, warps = _tile(prompts, channels, states)
-    u, delta, B, C = _dense(u), _dense(delta), _dense(B), _dense(C)
-    z, bias = None if z is None else _dense(z), None if bias is None else _dense(bias)
+    u, delta, B, C = dense(u), dense(delta), dense(B), dense(C)
+    z, bias = None if z is None else dense(z), None if bias is None else dense(bias)
     with torch.cuda.device_of(u):  # type: ignore[no-untyped-call]
         _forward_kernel[(prompts * triton.cdiv(channels, block),)](
-            u, delta, A.T.contiguous(), B, C, _dense(D), z, bias, y, starts,
-            *_steps(u), *_steps(delta), *_steps(B), *_steps(C), *_steps(z), time, channels, states,
+            u, delta, A.T.contiguous(), B, C, dense(D), z, bias, y, starts,
+            *steps(u), *steps(delta), *steps(B), *steps(C), *steps(z), time, channels, states,
             STATE=state, BLOCK=block, SEGMENT=SEGMENT, GROUP=GROUP_FORWARD,
             num_warps=warps, enable_fp_fusion=True,
         )  # fmt: skip
@@ -161,13 +139,13 @@ def _backward(
     d_BC = starts.new_empty(2, blocks, prompts, time, states)
     d_parameters = starts.new_empty(prompts, states + 2, channels)
     scratch = starts.new_empty(prompts * blocks, SEGMENT // GROUP_BACKWARD, state, block)
-    u, delta, B, C = _dense(u), _dense(delta), _dense(B), _dense(C)
-    z, bias = None if z is None else _dense(z), None if bias is None else _dense(bias)
+    u, delta, B, C = dense(u), dense(delta), dense(B), dense(C)
+    z, bias = None if z is None else dense(z), None if bias is None else dense(bias)
     with torch.cuda.device_of(u):  # type: ignore[no-untyped-call]
         _backward_kernel[(prompts * blocks,)](
-            d_y.contiguous(), u, delta, A.T.contiguous(), B, C, _dense(D), z, bias,
+            d_y.contiguous(), u, delta, A.T.contiguous(), B, C, dense(D), z, bias,
             starts, scratch, d_u, d_delta, d_z, d_BC, d_parameters,
-            *_steps(u), *_steps(delta), *_steps(B), *_steps(C), *_steps(z), time, channels, states, prompts,
+            *steps(u), *steps(delta), *steps(B), *steps(C), *steps(z), time, channels, states, prompts,
             STATE=state, BLOCK=block, SEGMENT=SEGMENT, GROUP=GROUP_BACKWARD,
             num_warps=warps, enable_fp_fusion=True,
         )  # fmt: skip
@@ -193,34 +171,6 @@ def _tile(prompts: int, channels: int, states: int) -> tuple[int, int, int]:
     return state, block, max(1, state * block // 512)
 
 
-def _dense(x: Tensor) -> Tensor:
-    """Returns x, copied only if neighbours in its last dimension are not neighbours in memory."""
-    return x if x.stride(-1) == 1 else x.contiguous()
-
-
-def _steps(x: Tensor | None) -> tuple[int, int]:
-    """Returns the distance in memory from one prompt to the next, and from one time step to the next."""
-    return (0, 0) if x is None else (x.stride(0), x.stride(1))
-
-
-@triton.jit
-def _softplus(x):
-    """Returns log(1 + exp(x)) and its derivative, accurate to rounding for small and large x."""
-    e = tl.exp2(-tl.abs(x) * LOG2_E)
-    # log(1 + e) = 2 atanh(r); 1 + e alone would round away most of a small step size
-    r = e / (2.0 + e)
-    s = r * r
-    series = 1.0 / 7.0 + s * (1.0 / 9.0 + s * (1.0 / 11.0 + s * (1.0 / 13.0)))
-    series = 1.0 + s * (1.0 / 3.0 + s * (1.0 / 5.0 + s * series))
-    return tl.maximum(x, 0.0) + 2.0 * r * series, tl.where(x >= 0, 1.0, e) / (1.0 + e)
-
-
-@triton.jit
-def _sigmoid(x):
-    e = tl.exp2(-tl.abs(x) * LOG2_E)
-    return tl.where(x >= 0, 1.0, e) / (1.0 + e)
-
-
 @triton.jit
 def _parameters(A, D, bias, c, n, channels, states):
     """Loads A log2(e) [STATE, BLOCK], D and the bias [BLOCK], zeros where there are none."""
@@ -232,18 +182,6 @@ def _parameters(A, D, bias, c, n, channels, states):
     if bias is not None:
         shift = tl.load(bias + c, c < channels, other=0.0).to(tl.float32)
     return decay, skip, shift
-
-
-@triton.jit
-def _rows(pointer, stride, start, time, columns, width, GROUP: tl.constexpr):
-    """Loads GROUP rows of a [time, columns] matrix as float32, zeros where there are none."""
-    rows = ()
-    for i in tl.static_range(GROUP):
-        # a width of 0, not a second mask: the interpreter cannot join a mask to a single truth value
-        inside = columns < tl.where(start + i < time, width, 0)
-        row = tl.load(pointer + ((start + i) * stride + columns), inside, other=0.0)
-        rows = rows + (row.to(tl.float32),)  # type: ignore[assignment]
-    return rows
 
 
 @triton.jit
@@ -283,18 +221,18 @@ def _forward_kernel(
             if (start > 0) & (start % SEGMENT == 0):
                 tl.store(starts + n[:, None] * channels + c[None, :], h, in_n[:, None] & in_c[None, :])
                 starts += states * channels
-        us = _rows(u, u_time, start, time, c, channels, GROUP)
-        deltas = _rows(delta, delta_time, start, time, c, channels, GROUP)
-        bs = _rows(B, B_time, start, time, n, states, GROUP)
-        cs = _rows(C, C_time, start, time, n, states, GROUP)
+        us = rows(u, u_time, start, time, c, channels, GROUP)
+        deltas = rows(delta, delta_time, start, time, c, channels, GROUP)
+        bs = rows(B, B_time, start, time, n, states, GROUP)
+        cs = rows(C, C_time, start, time, n, states, GROUP)
         if z is not None:
-            zs = _rows(z, z_time, start, time, c, channels, GROUP)
+            zs = rows(z, z_time, start, time, c, channels, GROUP)
         for i in tl.static_range(GROUP):
-            step, _ = _softplus(deltas[i] + shift)
+            step, _ = softplus(deltas[i] + shift)
             h = _advance(h, step, us[i], bs[i], decay)
             out = tl.sum(h * cs[i][:, None], axis=0) + skip * us[i]
             if z is not None:
-                out *= zs[i] * _sigmoid(zs[i])
+                out *= zs[i] * sigmoid(zs[i])
             tl.store(y + ((start + i) * channels + c), out, c < tl.where(start + i < time, channels, 0))
         start += GROUP
 
@@ -344,35 +282,35 @@ def _backward_kernel(
         start = first
         while start < stop:
             tl.store(scratch + ((start - first) // GROUP * STATE * BLOCK + corner), h)
-            us = _rows(u, u_time, start, time, c, channels, GROUP)
-            deltas = _rows(delta, delta_time, start, time, c, channels, GROUP)
-            bs = _rows(B, B_time, start, time, n, states, GROUP)
+            us = rows(u, u_time, start, time, c, channels, GROUP)
+            deltas = rows(delta, delta_time, start, time, c, channels, GROUP)
+            bs = rows(B, B_time, start, time, n, states, GROUP)
             for i in tl.static_range(GROUP):
-                step, _ = _softplus(deltas[i] + shift)
+                step, _ = softplus(deltas[i] + shift)
                 h = _advance(h, step, us[i], bs[i], decay)
             start += GROUP
         tl.debug_barrier()
         while start > first:
             start -= GROUP
-            us = _rows(u, u_time, start, time, c, channels, GROUP)
-            deltas = _rows(delta, delta_time, start, time, c, channels, GROUP)
-            bs = _rows(B, B_time, start, time, n, states, GROUP)
-            cs = _rows(C, C_time, start, time, n, states, GROUP)
-            d_ys = _rows(d_y, channels, start, time, c, channels, GROUP)
+            us = rows(u, u_time, start, time, c, channels, GROUP)
+            deltas = rows(delta, delta_time, start, time, c, channels, GROUP)
+            bs = rows(B, B_time, start, time, n, states, GROUP)
+            cs = rows(C, C_time, start, time, n, states, GROUP)
+            d_ys = rows(d_y, channels, start, time, c, channels, GROUP)
             if z is not None:
-                zs = _rows(z, z_time, start, time, c, channels, GROUP)
+                zs = rows(z, z_time, start, time, c, channels, GROUP)
             hs = (tl.load(scratch + ((start - first) // GROUP * STATE * BLOCK + corner)),)
             for i in tl.static_range(GROUP):
-                step, _ = _softplus(deltas[i] + shift)
+                step, _ = softplus(deltas[i] + shift)
                 hs = hs + (_advance(hs[i], step, us[i], bs[i], decay),)  # type: ignore[assignment]
             for i in tl.static_range(GROUP - 1, -1, -1):
                 inside = start + i < time
                 in_row, in_column = c < tl.where(inside, channels, 0), n < tl.where(inside, states, 0)
                 row, column = (start + i) * channels + c, (start + i) * states + n
-                step, slope = _softplus(deltas[i] + shift)
+                step, slope = softplus(deltas[i] + shift)
                 d_out = d_ys[i]
                 if z is not None:
-                    opened = _sigmoid(zs[i])
+                    opened = sigmoid(zs[i])
                     out = tl.sum(hs[i + 1] * cs[i][:, None], axis=0) + skip * us[i]
                     d_gate = d_out * out * opened * (1.0 + zs[i] * (1.0 - opened))
                     tl.store(d_z + row, d_gate, in_row)

@@ -9,6 +9,8 @@ value of the token itself, exp(k_i - (t - 1 - i) exp(decay)) for an earlier one 
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -18,6 +20,7 @@ from probe.kernels.backends import load
 BACKENDS = {
     "reference": "the stable recurrence in plain torch, one time step after another",
     "cpu": "fused numba kernel, float32 on the CPU",
+    "triton": "fused Triton kernel, on a GPU",
     "parallel": "all of time at once, by one matrix a channel; the recurrence where keys are too large for it",
 }
 # the matrices hold time² numbers a channel
@@ -40,14 +43,16 @@ def wkv4(
         backend: one of `BACKENDS`, or ``auto`` (see `choose`).
 
     Raises:
-        ProbeError: if the backend is unknown.
+        ProbeError: if the backend is unknown, not installed, or cannot run on these tensors.
     """
     name = choose(key.device.type, key.dtype, key.shape[1]) if backend == "auto" else backend
     return load("wkv4", BACKENDS, name, "kernel of WKV")(key, value, decay, first)
 
 
 def choose(device: str, dtype: torch.dtype, time: int) -> str:
-    """Returns the fastest backend for a device type, a dtype and a length of sequence."""
+    """Returns the fastest backend for a device type, a dtype and a length of sequence, among those installed."""
     if device == "cpu" and dtype == torch.float32:
         return "cpu"
+    if device == "cuda" and dtype != torch.float64 and find_spec("triton") is not None:
+        return "triton"
     return "parallel" if time <= LONGEST_PARALLEL else "reference"

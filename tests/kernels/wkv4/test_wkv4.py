@@ -147,10 +147,16 @@ def test_the_fused_kernel_refuses_float64():
 
 def test_the_default_is_the_fused_kernel_or_the_matrices_for_short_sequences():
     assert choose("cpu", torch.float32, 1000) == "cpu"
-    assert choose("cpu", torch.float64, 257) == choose("cuda", torch.float32, 257) == "parallel"
-    assert choose("cpu", torch.float64, 258) == choose("cuda", torch.float32, 258) == "reference"
+    assert choose("cpu", torch.float64, 257) == choose("cuda", torch.float64, 257) == "parallel"
+    assert choose("cpu", torch.float64, 258) == choose("cuda", torch.float64, 258) == "reference"
     for tensors, chosen in ((draw(), parallel), (draw(dtype=torch.float32), cpu)):
         assert torch.equal(wkv4(**tensors), chosen(**tensors))
+
+
+@pytest.mark.parametrize(("installed", "chosen"), [(True, "triton"), (False, "parallel")])
+def test_on_a_gpu_the_default_is_triton_where_it_is_installed(installed, chosen, monkeypatch):
+    monkeypatch.setattr("probe.kernels.wkv4.find_spec", lambda name: name if installed else None)
+    assert choose("cuda", torch.float32, 9) == choose("cuda", torch.bfloat16, 9) == chosen
 
 
 def test_a_kernel_can_be_named_and_an_unknown_one_is_refused():
