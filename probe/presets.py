@@ -128,9 +128,9 @@ PRESETS: dict[str, Preset] = {
     # it was at 0.67 by then. At 1e-3, 2,500 steps in all gave 0.158, and 16,000 gave 0.001.
     # The others were tried on skewed_linear, runs of 800 steps with a warm-up of 80, errors at 15 examples at rates
     # 1e-3, 2e-3, 4e-3 and, where tried, 8e-3: s4 .347 .269 .258 .253; mamba_without_selection .181 .135 .116 .109;
-    # rwkv4 .190 .135 .145; mambaformer .102 .061 .058; gated_deltanet .093 .073 .073; from 2e-3 on, mamba .096 .077 .063
-    # and s4_mamba .167 .140 .131; Mamba without its convolution .556 .461 .520 1.00, without its gate .186 .190 at 4e-3
-    # and 8e-3, with constant delta .126 .132, B .091 .080, C .074 .074;
+    # rwkv4 .190 .135 .145; mambaformer .102 .061 .058; gated_deltanet .093 .073 .073; from 2e-3 on, mamba .096 .077
+    # .063 and s4_mamba .167 .140 .131; Mamba without its convolution .556 .461 .520 1.00, without its gate .186 .190 at
+    # 4e-3 and 8e-3, with constant delta .126 .132, B .091 .080, C .074 .074;
     # standard_hybrid with the curriculum .413 at 5e-4, .350 at 1e-3 and .301 at 2e-3, without it .123 at 2e-3 and .086
     # at 4e-3.
     # sparse_parity in 5 dimensions, the same runs: transformer .754 at 5e-4, 1e-3 and 2e-3, mamba .012 at 4e-3; in 10
