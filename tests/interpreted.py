@@ -44,10 +44,12 @@ def too_large(found: Mapping[str, Mapping[str, float]]) -> dict[tuple[str, str],
     return {(case, name): error for case in found for name, error in found[case].items() if not error < 1}
 
 
-def run(operation: Callable[..., Tensor], tensors: dict[str, Tensor], weights: Tensor) -> dict[str, Tensor]:
-    """Returns y and the gradient of sum(weights * y) by every tensor."""
+def run(
+    operation: Callable[..., Tensor], tensors: dict[str, Tensor], weights: Tensor, *, unused: bool = False
+) -> dict[str, Tensor]:
+    """Returns y and the gradient of sum(weights * y) by every tensor; `unused` ones have a gradient of 0, or raise."""
     y = operation(**tensors)
-    gradients = torch.autograd.grad(y, list(tensors.values()), weights.to(y.dtype), materialize_grads=True)
+    gradients = torch.autograd.grad(y, list(tensors.values()), weights.to(y.dtype), materialize_grads=unused)
     return {"y": y.detach()} | dict(zip(tensors, gradients, strict=True))
 
 
@@ -69,7 +71,7 @@ def compared(
     shape, dtype, device = tensors[like].shape, tensors[like].dtype, tensors[like].device
     weights = torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(device, dtype)
     exact = {name: tensor.detach().double().requires_grad_() for name, tensor in tensors.items()}
-    got, want = run(kernel, tensors, weights), run(reference, exact, weights.double())
+    got, want = run(kernel, tensors, weights), run(reference, exact, weights.double(), unused=True)
     with torch.no_grad():
         assert torch.equal(kernel(**tensors), got["y"]), "y differs without gradients"
     if device.type == "cuda":

@@ -132,7 +132,7 @@ def main() -> int:
     kernels = {name: available(name, operation) for name, operation in OPERATIONS.items()}
     for name, found in kernels.items():
         for kernel, run in found.items():
-            worst, tensor = disagreement(name, run, dtype)
+            worst, tensor = disagreement(name, kernel, run, dtype)
             print(
                 f"{name}, {kernel}: largest error {worst:.1e} of the largest number, in {tensor} (float64 reference)\n"
             )
@@ -220,13 +220,11 @@ def forward_and_backward(kernel: Callable[..., Tensor], inputs: Inputs) -> Calla
     return call
 
 
-def disagreement(name: str, kernel: Callable[..., Tensor], dtype: torch.dtype) -> tuple[float, str]:
+def disagreement(name: str, kernel: str, run: Callable[..., Tensor], dtype: torch.dtype) -> tuple[float, str]:
     """Returns the largest error of y and all gradients, over the tensor's largest number, and which it is."""
     operation = OPERATIONS[name]
-    inputs = operation.draw(CHECKED, dtype, "triton")
-    if kernel.__module__.endswith("parallel"):
-        inputs = {key: tensor.float() for key, tensor in inputs.items()}
-    got = forward_and_backward(kernel, inputs)()
+    inputs = operation.draw(CHECKED, dtype, kernel)
+    got = forward_and_backward(run, inputs)()
     reference = load(name, operation.backends, "reference", takes_half=True)
     want = forward_and_backward(reference, {key: tensor.double() for key, tensor in inputs.items()})()
     errors = {key: float((got[key].double() - want[key]).abs().max() / want[key].abs().max()) for key in want}
