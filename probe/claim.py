@@ -111,9 +111,6 @@ def _study(config: ClaimConfig, models: Sequence[Checkpoint], show: Report) -> S
             f"--task {config.task} was given, but the claim is examined on tasks of pairs with a number to predict. "
             "Use probe fit for language tasks."
         )
-    unknown = [name for name in config.skip if name not in STAGES]
-    if unknown:
-        raise ProbeError(f"--skip {unknown[0]} was given, but the kinds of evidence are {', '.join(STAGES)}. Name one.")
     found = load_all((config.ckpt,), models)
     context = found[0].context if config.context is None else config.context
     fit = FitConfig(

@@ -142,14 +142,17 @@ def _measure(subject: Subject, config: CompareConfig, report: Report) -> Measure
     return Measured(subject, depths_of(subject, config.depth), scores[config.head], scores["model"])
 
 
+DEPTHS: dict[str, Callable[[Subject], list[int]]] = {
+    "blocks": lambda subject: list(range(subject.layers)),
+    "parameters": lambda subject: list(subject.model.anatomy.parameters),
+    "flops": lambda subject: subject.model.flops(subject.task.length(subject.longest)),
+}
+"""What is counted up to each layer, [blocks + 1], by the flag's word."""
+
+
 def depths_of(subject: Subject, axis: str) -> list[float]:
     """Returns the share of blocks, parameters or FLOPs up to each layer, [blocks + 1]."""
-    if axis == "parameters":
-        counts = list(subject.model.anatomy.parameters)
-    elif axis == "flops":
-        counts = subject.model.flops(subject.task.length(subject.longest))
-    else:
-        counts = list(range(subject.layers))
+    counts = DEPTHS[axis](subject)
     return [count / counts[-1] for count in counts]
 
 

@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from probe.errors import ProbeError
+from probe.fields import Count, NameOf, NotNegative, Numbers, ObjectText, Positive, Range, Share, Size, check
 
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
 Init = Literal["own", "torch"]
-HeadName = Literal["linear", "normed", "lens", "calibrated", "task_vector"]
+Schedule = Literal["constant", "cosine"]
+Precision = Literal["float32", "bfloat16"]
+Task = Annotated[str, NameOf("task")]
+Seed = Annotated[int, Range(-(2**63), 2**63 - 1)]
 Matching = Literal["published", "exact", "prefix", "synonym"]
 
 
@@ -27,26 +31,29 @@ class ModelConfig:
 
     layout: str
     """Blocks as text, e.g. M24 or (AF)12."""
-    dim: int
+    dim: Annotated[int, Range(0, 2**20)]
     """Dimension of the inputs x."""
-    width: int
+    width: Size
     """Width of the residual stream."""
-    outputs: int = 1
+    outputs: Size = 1
     """Dimension of the predictions."""
     norm: Literal["rms", "layer", "none"] = "rms"
     """RMSNorm, LayerNorm or none, before every block and at the end."""
     positions: Literal["none", "learned", "sinusoidal"] = "none"
     """Learned absolute positions, fixed sinusoidal ones, or none."""
-    slots: int = 0
+    slots: Annotated[int, Range(0, 2**24)] = 0
     """Number of learned positions, in tokens."""
-    attention_heads: int = 8
+    attention_heads: Annotated[int, Range(1, 2**12)] = 8
     """Attention heads of every attention block."""
-    symbols: int = 0
+    symbols: Annotated[int, Range(0, 2**24)] = 0
     """Size of the vocabulary, where tokens are symbols; 0 where they are vectors."""
-    dropout: float = 0.0
+    dropout: Share = 0.0
     """Dropout of every mixer that has one, in training."""
     init: Init = "own"
     """First weights of attention, feed-forward blocks and learned positions: GPT-2's, or torch's defaults."""
+
+    def __post_init__(self) -> None:
+        check(self, lambda name: f"The model's {name}")
 
 
 @dataclass(frozen=True)
@@ -55,65 +62,68 @@ class TrainConfig:
 
     out: str
     """The checkpoint to write, FILE.pt; the state stands beside it in FILE.pt.state."""
-    task: str | None = None
+    task: Task | None = None
     """The task with its options, e.g. linear or noisy_linear:noise=0.5,target=clean."""
-    arch: str | None = None
+    arch: Annotated[str, NameOf("architecture")] | None = None
     """A named architecture (see probe list architectures)."""
     layout: str | None = None
     """Blocks as text instead of a named architecture, e.g. M24, (AF)12 or M(AM)12."""
-    preset: Literal["laptop", "paper"] = "laptop"
+    preset: Annotated[str, NameOf("preset")] = "laptop"
     """Sizes, steps and rates: laptop takes about half an hour on one core, paper is the published recipe."""
-    dim: int | None = None
+    dim: Size | None = None
     """Dimension of the inputs x."""
-    width: int | None = None
+    width: Size | None = None
     """Width of the residual stream."""
-    blocks: int | None = None
+    blocks: Annotated[int, Range(1, 1024)] | None = None
     """Number of blocks of a named architecture (a transformer layer is two)."""
     norm: Literal["rms", "layer"] | None = None
     """RMSNorm or LayerNorm."""
     positions: Literal["none", "learned", "sinusoidal"] | None = None
     """Learned absolute positions, fixed sinusoidal ones (Vaswani et al., 2017), or none."""
-    dropout: float | None = None
+    dropout: Share | None = None
     """Dropout in training, of every block that has one; none unless given."""
     init: Init | None = None
     """First weights of attention, feed-forward blocks and learned positions: GPT-2's (own), or torch's defaults, as
     in the hybrids of Park et al. (2024)."""
-    attention_heads: int | None = None
+    attention_heads: Annotated[int, Range(1, 2**12)] | None = None
     """Attention heads of every attention block."""
-    context: int | None = None
+    context: Size | None = None
     """Examples before the last query."""
-    steps: int | None = None
+    steps: Count | None = None
     """Training steps, each on a fresh batch."""
-    batch: int | None = None
+    batch: Size | None = None
     """Prompts a step."""
-    lr: float | None = None
+    lr: Positive | None = None
     """Peak learning rate of Adam."""
-    schedule: Literal["constant", "cosine"] | None = None
+    schedule: Schedule | None = None
     """The rate after the warm-up: constant, or a half cosine down to 0 at the last step."""
-    warmup: int | None = None
+    warmup: Annotated[int, Range(0, 2**40)] | None = None
     """Steps over which the rate rises linearly from 0."""
-    clip: float | None = None
+    clip: NotNegative | None = None
     """Largest gradient norm; 0 clips nothing."""
     curriculum: bool | None = None
     """Whether dimensions and examples grow during training (Garg et al., 2022), as the preset has it."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the first weights and of every batch."""
     device: str = "auto"
     """cpu, cuda, or auto: a GPU where there is one."""
     kernel: Kernel = "auto"
     """Backend of the selective scan."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """Of the matrix products while training; weights, states that are handed on, and losses stay float32."""
     compile: bool = False
     """Compile the model by torch.compile, on a GPU as CUDA graphs: pays where small models wait for launches."""
-    threads: int | None = None
+    threads: Annotated[int, Range(1, 4096)] | None = None
     """CPU threads; the weights depend on their number in the last bits."""
-    save_seconds: float = 60.0
+    save_seconds: NotNegative = 60.0
     """Seconds between saves of weights, state and loss log."""
     json: bool = False
     """Print a summary of the training as JSON on stdout."""
     resume: bool = False
     """Continue from FILE.pt.state, with the settings that stand in it."""
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 def train_config(flags: Sequence[str]) -> TrainConfig:
@@ -139,7 +149,7 @@ class SweepConfig:
     empty one for a flag not given."""
     out: str
     """The folder of the checkpoints, their states, loss logs and what they say, and of sweep.csv, a row a training."""
-    jobs: int = 1
+    jobs: Size = 1
     """Trainings at a time; on a cluster, each in a block (a Slurm job, a pod) of its own."""
     engine: Literal["local", "slurm", "kubernetes"] = "local"
     """Where they run: here, or on a cluster by Parsl (extra cluster)."""
@@ -147,6 +157,9 @@ class SweepConfig:
     """Settings of the cluster, NAME=VALUE as Parsl's provider has them, e.g. partition=gpu walltime=08:00:00."""
     json: bool = False
     """Print the outcomes as JSON on stdout instead of a table."""
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True)
@@ -156,25 +169,25 @@ class FitConfig:
     ckpt: tuple[str, ...]
     """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
     not found here is sought in checkpoints/."""
-    task: str
+    task: Task
     """The task with its options; it may differ from the one the checkpoint was trained on."""
-    head: tuple[HeadName, ...] = ("linear", "lens")
+    head: Annotated[tuple[str, ...], NameOf("head")] = ("linear", "lens")
     """linear: ridge from the stream to the target. normed: the same after the model's own final norm. lens: the
     model's own decoder applied early. calibrated: the lens with a scale and a shift per prompt. task_vector, for
     language tasks: the stream of a prompt with demonstrations patched into one without, layer by layer."""
     target: str = "y"
     """What the linear head is asked for: y, or a drawn parameter such as w."""
-    context: str = "all"
+    context: Annotated[str, Numbers(("all",))] = "all"
     """Numbers of examples before the query: all, or N,N,...; for language tasks, all means 5 demonstrations."""
-    prompts: int = 8192
+    prompts: Count = 8192
     """Prompts the heads are fitted on; a quarter as many again choose the penalty."""
-    score: int = 2048
+    score: Count = 2048
     """Prompts the errors are measured on."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of every prompt."""
-    dim: int | None = None
+    dim: Size | None = None
     """Dimension of the inputs x; the checkpoint's, and an error if it differs."""
-    batch: int = 128
+    batch: Size = 128
     """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
     """cpu, cuda, or auto: a GPU where there is one."""
@@ -194,6 +207,9 @@ class FitConfig:
     json: bool = False
     """Print a summary of the record as JSON on stdout instead of a table."""
 
+    def __post_init__(self) -> None:
+        _check(self)
+
 
 @dataclass(frozen=True)
 class EvaluateConfig:
@@ -202,27 +218,27 @@ class EvaluateConfig:
     ckpt: tuple[str, ...]
     """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
     not found here is sought in checkpoints/."""
-    task: str
+    task: Task
     """The task with its options; it may differ from the one a checkpoint was trained on."""
-    prompting: tuple[str, ...] = ("standard",)
+    prompting: Annotated[tuple[str, ...], NameOf("prompting")] = ("standard",)
     """How prompts are drawn: standard (as the task has it), isotropic, or shifted between examples and query as in
     Garg et al. (2022); see probe list prompting."""
-    learner: tuple[str, ...] = ("usual",)
+    learner: Annotated[tuple[str, ...], NameOf("learner")] = ("usual",)
     """Learners run on the same prompts, with options, e.g. ridge:penalty=0.1 gd:steps=24; usual: those that suit the
     task; none."""
-    context: int | None = None
+    context: Annotated[int, Range(0, 2**20)] | None = None
     """The largest number of examples, which may lie far beyond training; by default the longest trained one. For
     language tasks, the most demonstrations, 5 by default."""
-    index: str = "auto"
+    index: Annotated[str, Numbers(("all", "auto"))] = "auto"
     """Where a pass or a fit is needed for every number of examples: all, auto (all up to 40, then spaced
     geometrically; for language tasks 0, 1, 2, 4, ...), or N,N,..."""
-    prompts: int = 1280
+    prompts: Count = 1280
     """Prompts the errors are measured on."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of every prompt."""
-    dim: int | None = None
+    dim: Size | None = None
     """Dimension of the inputs x; the checkpoints', and an error if it differs."""
-    batch: int = 64
+    batch: Size = 64
     """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
     """cpu, cuda, or auto: a GPU where there is one."""
@@ -230,7 +246,7 @@ class EvaluateConfig:
     """Backend of the models' kernels."""
     tokenizer: str | None = None
     """For language tasks: a tokenizer's folder or name, where the checkpoint brings none."""
-    tokens: int = 1
+    tokens: Size = 1
     """For language tasks: the most tokens that are decoded, up to the end of the line."""
     match: Matching = "published"
     """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
@@ -242,6 +258,9 @@ class EvaluateConfig:
     json: bool = False
     """Print a summary of the record as JSON on stdout instead of a table."""
 
+    def __post_init__(self) -> None:
+        _check(self)
+
 
 @dataclass(frozen=True)
 class CompareConfig:
@@ -249,24 +268,24 @@ class CompareConfig:
 
     ckpt: tuple[str, ...]
     """Two checkpoints or more, of any kind that fit takes."""
-    task: str
+    task: Task
     """The task with its options."""
     head: Literal["linear", "normed", "lens"] = "linear"
     """What reads the stream, as for probe fit; language models are compared by their own answers alone."""
     depth: Literal["blocks", "parameters", "flops"] = "blocks"
     """What is counted up to a layer: the share of blocks (a transformer layer is two), of parameters or of FLOPs."""
-    context: int | None = None
+    context: Annotated[int, Range(0, 2**20)] | None = None
     """The number of examples that layers are compared at; by default the largest that every checkpoint was trained
     with. For language tasks, the most demonstrations, 5 by default."""
-    prompts: int = 8192
+    prompts: Count = 8192
     """Prompts the heads are fitted on; a quarter as many again choose the penalty."""
-    score: int = 2048
+    score: Count = 2048
     """Prompts the errors are measured on; for language tasks, prompts a task."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of every prompt."""
-    dim: int | None = None
+    dim: Size | None = None
     """Dimension of the inputs x; the checkpoints', and an error if it differs."""
-    batch: int = 128
+    batch: Size = 128
     """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
     """cpu, cuda, or auto: a GPU where there is one."""
@@ -274,7 +293,7 @@ class CompareConfig:
     """Backend of the models' kernels."""
     tokenizer: str | None = None
     """For language tasks: a tokenizer's folder or name, where the checkpoints bring none."""
-    tokens: int = 1
+    tokens: Size = 1
     """For language tasks: the most tokens that are decoded, up to the end of the line."""
     match: Matching = "published"
     """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
@@ -286,6 +305,9 @@ class CompareConfig:
     json: bool = False
     """Print a summary of the record as JSON on stdout instead of sentences."""
 
+    def __post_init__(self) -> None:
+        _check(self)
+
 
 @dataclass(frozen=True)
 class ClaimConfig:
@@ -293,26 +315,26 @@ class ClaimConfig:
 
     ckpt: str
     """The checkpoint, of any kind that fit takes."""
-    task: str
+    task: Task
     """The task with its options; it may differ from the one the checkpoint was trained on."""
     control: str | None = None
     """A model trained on one fixed function, e.g. with --task linear:functions=1, as a null; left out unless given."""
-    context: int | None = None
+    context: Annotated[int, Range(0, 2**20)] | None = None
     """The number of examples before the query; by default the largest trained one."""
-    prompts: int = 8192
+    prompts: Count = 8192
     """Prompts the heads are fitted on; a quarter as many again choose the penalty."""
-    score: int = 2048
+    score: Count = 2048
     """Prompts that errors are measured on."""
-    asked: int = 256
+    asked: Count = 256
     """Prompts on which algorithms are compared with the layers, each with many queries; half as many again choose."""
-    skip: tuple[str, ...] = ()
+    skip: Annotated[tuple[str, ...], NameOf("evidence")] = ()
     """Kinds of evidence to leave out: curve, trend, matching, nulls, known, states, influence, causes. The report says
     that they were not tested."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of every prompt."""
-    dim: int | None = None
+    dim: Size | None = None
     """Dimension of the inputs x; the checkpoint's, and an error if it differs."""
-    batch: int = 128
+    batch: Size = 128
     """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
     """cpu, cuda, or auto: a GPU where there is one."""
@@ -323,6 +345,9 @@ class ClaimConfig:
     json: bool = False
     """Print the verdict as JSON on stdout instead of lines."""
 
+    def __post_init__(self) -> None:
+        _check(self)
+
 
 @dataclass(frozen=True)
 class PlotConfig:
@@ -332,30 +357,17 @@ class PlotConfig:
     """RECORD.csv files; several are laid over one another."""
     out: str
     """The figure, FILE.png, FILE.pdf or FILE.svg."""
-    kind: Literal[
-        "layers",
-        "contexts",
-        "heatmap",
-        "calibration",
-        "training",
-        "prompting",
-        "comparison",
-        "claim",
-        "claim-known",
-        "claim-states",
-        "claim-influence",
-        "claim-causes",
-        "language",
-        "language-layers",
-        "language-comparison",
-    ] = "layers"
+    kind: Annotated[str, NameOf("picture")] = "layers"
     """Error by layer, error by examples, both as a map, scale and shift by layer, the training curve, what probe
     evaluate, probe compare or probe claim (five pictures) measured; what probe evaluate, fit or compare measured on
     language tasks."""
     depth: Literal["auto", "layer", "depth", "parameters", "flops"] = "auto"
     """The axis of a layer curve."""
-    context: int | None = None
+    context: Annotated[int, Range(0, 2**20)] | None = None
     """The number of examples a layer curve is drawn at; the largest by default."""
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True)
@@ -364,10 +376,13 @@ class CheckConfig:
 
     ckpt: str
     """A checkpoint: a file of probe train, an official run folder, a Hugging Face folder or hub name."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the prompts."""
     kernel: Kernel = "auto"
     """Backend of the selective scan."""
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True)
@@ -379,8 +394,11 @@ class ConvertConfig:
     one of its weights files."""
     out: str
     """The checkpoint to write, FILE.pt, or with --part-megabytes a folder."""
-    part_megabytes: float | None = None
+    part_megabytes: Positive | None = None
     """Write a folder of safetensors files of at most so many MB each, instead of one file."""
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True)
@@ -391,3 +409,14 @@ class ListConfig:
         Literal["all", "tasks", "architectures", "heads", "learners", "prompting", "checkpoints"]
     ] = "all"
     """One list, or all of them."""
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+def _check(settings: Any) -> None:
+    """Checks a configuration's fields; a task that was given as an object brings its dimension."""
+    check(settings)
+    task = getattr(settings, "task", None)
+    if isinstance(task, ObjectText) and not isinstance(task.given, type) and settings.dim is None:
+        object.__setattr__(settings, "dim", getattr(task.given, "dim", 0) or None)

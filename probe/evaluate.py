@@ -92,8 +92,6 @@ def prepare(config: EvaluateConfig, at_hand: Sequence[Checkpoint] = ()) -> Plan:
     """Loads the checkpoints and refuses, before any work, what does not fit together."""
     if config.prompts < FEWEST:
         raise ProbeError(f"--prompts {config.prompts} was given, but bands need at least {FEWEST}. Give more.")
-    if config.batch < 1:
-        raise ProbeError(f"--batch {config.batch} was given, but a positive number is needed. Give one.")
     models = load_all(config.ckpt, at_hand)
     task = task_for(models[0], config.task, config.dim)
     for found in models[1:]:

@@ -84,9 +84,6 @@ def prepare(config: FitConfig, models: Sequence[Checkpoint] = ()) -> list[Subjec
         raise ProbeError("No head was given, but at least one is needed. Add --head linear.")
     if "task_vector" in config.head:
         raise ProbeError(f"The task_vector head suits language tasks, and {config.task} is none. Use --head linear.")
-    for flag, number in (("--prompts", config.prompts), ("--batch", config.batch)):
-        if number < 1:
-            raise ProbeError(f"{flag} {number} was given, but a positive number is needed. Give one.")
     if config.score < FEWEST_SCORED:
         raise ProbeError(
             f"--score {config.score} was given, but bands need at least {FEWEST_SCORED} prompts. Give more."

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import is_dataclass
+from inspect import signature
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from probe.errors import ProbeError, suggest
+from probe.fields import Count, ObjectText, UnfitError, conform, hints_of
+from probe.registries import unknown_name
 
 Kind = TypeVar("Kind")
 
 FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-
-
-class _UnfitError(Exception):
-    """Says what an option needs."""
 
 
 def build(kinds: Mapping[str, type[Kind]], what: str, text: str, given: Mapping[str, object] | None = None) -> Kind:
@@ -31,14 +30,15 @@ def build(kinds: Mapping[str, type[Kind]], what: str, text: str, given: Mapping[
     Raises:
         ProbeError: if the name, an option or a value does not fit.
     """
+    if isinstance(text, ObjectText):
+        return cast("Kind", _given_object(what, text, given or {}))
     name, _, rest = text.partition(":")
     if name not in kinds:
-        known = ", ".join(kinds)
-        raise ProbeError(f"No {what} is called {name!r}. {suggest(name, list(kinds))}{what.capitalize()}s: {known}.")
+        raise unknown_name(what, name, list(kinds))
     kind: Any = kinds[name]
-    names, given = [field.name for field in fields(kind)], given or {}
-    values = {field: value for field, value in given.items() if field in names}
-    types = {field: get_type_hints(kind)[field] for field in names if field not in given}
+    hints, given = hints_of(kind), given or {}
+    values = {field: value for field, value in given.items() if field in hints}
+    types = {field: hint for field, hint in hints.items() if field not in given}
     for part in filter(None, rest.split(",")):
         option, separator, value = part.partition("=")
         if option not in types or not separator:
@@ -57,43 +57,66 @@ def parse(option: str, text: str, kind: Any) -> object:
     """
     try:
         return _read(text, kind)
-    except _UnfitError as needed:
+    except UnfitError as needed:
         raise ProbeError(f"The option {option} was given {text!r}, but it needs {needed}. Correct the value.") from None
 
 
-def _read(text: str, kind: Any) -> object:
-    if get_origin(kind) in (Union, UnionType):
-        return _read_any(text, get_args(kind))
-    if get_origin(kind) is Literal:
-        return _read_word(text, {word: word for word in get_args(kind)}, f"one of {', '.join(get_args(kind))}")
+def _given_object(what: str, text: ObjectText, given: Mapping[str, object]) -> object:
+    """Returns the object that a text carries; a class or function is called with what is no option."""
+    found = text.given
+    if is_dataclass(found) and not isinstance(found, type):
+        for name, value in given.items():
+            if getattr(found, name, value) not in (value, 0):
+                raise ProbeError(
+                    f"The {what} {text} was given with {name} {getattr(found, name)}, but {value} is needed here. "
+                    f"Make it with {value}."
+                )
+        return found
+    assert callable(found), "what is neither a dataclass nor callable was refused before"
+    return found(**{name: value for name, value in given.items() if name in signature(found).parameters})
+
+
+def _read(text: str, hint: Any) -> object:
+    """Returns a text as a value of a type; whole numbers are positive unless their range says otherwise."""
+    return conform(_value(text, hint), hint if get_origin(hint) is Annotated or hint is not int else Count)
+
+
+def _value(text: str, kind: Any) -> object:
+    """Returns the value that a text spells, in the first of several types that can."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        return _value(text, get_args(kind)[0])
+    if origin in (Union, UnionType):
+        return _first(text, get_args(kind))
+    if origin is Literal:
+        return _word(
+            text, {str(word): word for word in get_args(kind)}, f"one of {', '.join(map(str, get_args(kind)))}"
+        )
     if kind is NoneType:
-        return _read_word(text.lower(), {"none": None}, "none")
+        return _word(text.lower(), {"none": None}, "none")
     if kind is bool:
-        return _read_word(text.lower(), FLAGS, "true or false")
-    return text if kind is str else _read_number(text, kind)
+        return _word(text.lower(), FLAGS, "true or false")
+    return text if kind is str else _number(text, kind)
 
 
-def _read_any(text: str, kinds: tuple[Any, ...]) -> object:
+def _first(text: str, kinds: tuple[Any, ...]) -> object:
     needed = []
     for kind in kinds:
         try:
             return _read(text, kind)
-        except _UnfitError as error:
+        except UnfitError as error:
             needed.append(str(error))
-    raise _UnfitError(" or ".join(needed))
+    raise UnfitError(" or ".join(needed))
 
 
-def _read_word(text: str, words: Mapping[str, object], needed: str) -> object:
+def _word(text: str, words: Mapping[str, object], needed: str) -> object:
     if text not in words:
-        raise _UnfitError(needed)
+        raise UnfitError(needed)
     return words[text]
 
 
-def _read_number(text: str, kind: type[int] | type[float]) -> float:
+def _number(text: str, kind: type[int] | type[float]) -> float:
     try:
-        number = kind(text)
+        return kind(text)
     except ValueError:
-        raise _UnfitError("a whole number" if kind is int else "a number") from None
-    if number != number or abs(number) == float("inf") or (kind is int and number < 1):
-        raise _UnfitError("a positive whole number" if kind is int else "a finite number")
-    return number
+        raise UnfitError("a whole number" if kind is int else "a number") from None

@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from probe.config import ModelConfig, TrainConfig
-from probe.errors import ProbeError, suggest
+from probe.config import ModelConfig, Precision, Schedule, TrainConfig
+from probe.errors import ProbeError
+from probe.fields import Count, Dimension, NameOf, NotNegative, Positive, Range, Size, check
 from probe.models.layout import parse_layout
-from probe.presets import ARCHITECTURES, PRESETS, Preset, architecture
-from probe.tasks import TASKS, Shape, make
+from probe.models.mixers import norm_of, positions_of, recipe_of
+from probe.presets import ARCHITECTURES, PRESETS, Preset, architectures_of
+from probe.tasks import Shape, make
 
 T = TypeVar("T")
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+}
+"""The share of the peak rate, by the share of the steps after the warm-up that are done."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model's blocks and what goes with them.
+
+    Args:
+        arch: the architecture's name, or the layout text of one that has none.
+        recipe: the architecture whose sizes, steps and rate are taken where no flag says otherwise.
+    """
+
+    arch: str
+    layout: str
+    norm: str
+    positions: str
+    recipe: str
 
 
 @dataclass(frozen=True)
@@ -20,35 +46,35 @@ class TrainPlan:
     """A training with every setting decided."""
 
     model: ModelConfig
-    task: str
+    task: Annotated[str, NameOf("task")]
     arch: str
-    context: int
-    steps: int
-    batch: int
-    lr: float
-    schedule: str
-    warmup: int
-    clip: float
+    context: Size
+    steps: Count
+    batch: Size
+    lr: Positive
+    schedule: Schedule
+    warmup: Annotated[int, Range(0, 2**40)]
+    clip: NotNegative
     curriculum: bool
-    preset: str
+    preset: Annotated[str, NameOf("preset")]
     seed: int
-    dim: int
-    precision: str = "float32"
+    dim: Dimension
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        check(self, lambda name: f"The training's {name}")
 
     def rate(self, step: int) -> float:
         """Returns the learning rate of a step, counted from 0."""
         if step < self.warmup:
             return self.lr * (step + 1) / self.warmup
-        if self.schedule == "constant":
-            return self.lr
-        done = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.lr * 0.5 * (1 + math.cos(math.pi * done))
+        return self.lr * SCHEDULES[self.schedule]((step - self.warmup) / max(1, self.steps - self.warmup))
 
     def stage(self, step: int) -> tuple[int, int]:
         """Returns a step's active dimensions and examples before the last query."""
         if not self.curriculum:
             return self.dim, self.context
-        preset, grows = PRESETS[self.preset], TASKS[self.task.partition(":")[0]].grows
+        preset, grows = PRESETS[self.preset], make(self.task, self.dim).grows
         dims, points = preset.task(self.task).dims or preset.dims, preset.task(self.task).points or preset.points
         active = dims.at(step, self.dim) if "dims" in grows else self.dim
         return active, points.at(step, self.context + 1) - 1 if "points" in grows else self.context
@@ -67,14 +93,13 @@ def make_plan(config: TrainConfig) -> TrainPlan:
     dim = _given(config.dim, _given(special.dim, preset.dim))
     context = _given(config.context, _given(special.context, preset.context))
     task = make(config.task, dim)
-    if context < 1:
-        raise ProbeError(f"--context {context} was given, but at least 1 is needed. Give a larger number.")
-    model, arch = _model_config(config, preset, task.shape, task.length(context))
-    recipe = preset.recipe(arch)
-    plan = TrainPlan(
+    family = _family(config, preset)
+    model = _model_config(config, preset, family, task.shape, task.length(context))
+    recipe = preset.recipe(family.recipe)
+    return TrainPlan(
         model=model,
         task=config.task,
-        arch=arch,
+        arch=family.arch,
         context=context,
         steps=_given(config.steps, _given(special.steps, recipe.steps)),
         batch=_given(config.batch, preset.batch),
@@ -88,66 +113,52 @@ def make_plan(config: TrainConfig) -> TrainPlan:
         dim=dim,
         precision=config.precision,
     )
-    for name, lowest in (("steps", 1), ("batch", 1), ("warmup", 0)):
-        if getattr(plan, name) < lowest:
-            raise ProbeError(
-                f"--{name} {getattr(plan, name)} was given, but at least {lowest} is needed. Give a larger number."
-            )
-    if not (math.isfinite(plan.lr) and plan.lr > 0 and plan.clip >= 0):
-        raise ProbeError(
-            f"--lr {plan.lr} and --clip {plan.clip} were given, but the rate must be positive and the clip at least 0. "
-            "Correct them."
-        )
-    return plan
 
 
 def _given(flag: T | None, default: T) -> T:
     return default if flag is None else flag
 
 
-def _model_config(config: TrainConfig, preset: Preset, shape: Shape, length: int) -> tuple[ModelConfig, str]:
-    if (config.arch is None) == (config.layout is None):
-        raise ProbeError(
-            "A training needs either --arch or --layout. "
-            f"Give one of them: --arch {' or '.join(ARCHITECTURES)}, or --layout M12."
-        )
-    recipe = preset.recipe(config.arch and architecture(config.arch))
-    width = _given(config.width, recipe.width)
-    if width < 1:
-        raise ProbeError(f"--width {width} was given, but it must be positive. Give a larger number.")
-    if config.layout is not None:
-        letters = "".join(letter.letter for letter in parse_layout(config.layout))
-        layout, arch = config.layout, config.layout
-        # as the named architectures of the same blocks have it: attention alone cannot tell places apart
-        norm = "rms" if set("MDLEG") & set(letters) else "layer"
-        positions = "learned" if set(letters) <= set("AF") else "none"
-    else:
-        found = architecture(str(config.arch))
-        if found is None:
-            raise ProbeError(
-                f"No architecture is called {config.arch!r}. {suggest(str(config.arch), list(ARCHITECTURES))}"
-                f"Architectures: {', '.join(ARCHITECTURES)}."
-            )
-        arch = found
-        layout, norm, positions = _named_layout(arch, config, preset)
-    chosen = _given(config.positions, positions)
-    model = ModelConfig(
-        layout=layout,
+def _model_config(config: TrainConfig, preset: Preset, family: Family, shape: Shape, length: int) -> ModelConfig:
+    positions = _given(config.positions, family.positions)
+    return ModelConfig(
+        layout=family.layout,
         dim=shape.inputs,
-        width=width,
+        width=_given(config.width, preset.recipe(family.recipe).width),
         outputs=shape.outputs,
-        norm=_given(config.norm, norm),  # type: ignore[arg-type]
-        positions=chosen,  # type: ignore[arg-type]
-        slots=length if chosen == "learned" else 0,
+        norm=_given(config.norm, family.norm),  # type: ignore[arg-type]
+        positions=positions,  # type: ignore[arg-type]
+        slots=length if positions == "learned" else 0,
         attention_heads=_given(config.attention_heads, preset.attention_heads),
         symbols=shape.symbols,
         dropout=_given(config.dropout, 0.0),
         init=_given(config.init, "own"),
     )
-    return model, arch
 
 
-def _named_layout(arch: str, config: TrainConfig, preset: Preset) -> tuple[str, str, str]:
+def _family(config: TrainConfig, preset: Preset) -> Family:
+    if (config.arch is None) == (config.layout is None):
+        raise ProbeError(
+            "A training needs either --arch or --layout. "
+            f"Give one of them: --arch {' or '.join(ARCHITECTURES)}, or --layout M12."
+        )
+    return _layout_family(config.layout) if config.arch is None else _named_family(config.arch, config, preset)
+
+
+def _layout_family(layout: str | None) -> Family:
+    """Returns the named architecture that a layout text is of, or what its blocks say of themselves."""
+    assert layout is not None, "either an architecture or a layout is given"
+    letters = parse_layout(layout)
+    positions = positions_of(letters, layout)
+    same = [name for name, text in architectures_of(len(letters)).items() if parse_layout(text) == letters]
+    # two architectures may differ in their positions alone, as the hybrids do
+    same.sort(key=lambda name: ARCHITECTURES[name].positions != positions)
+    if same:
+        return Family(same[0], layout, ARCHITECTURES[same[0]].norm, ARCHITECTURES[same[0]].positions, same[0])
+    return Family(layout, layout, norm_of(letters, layout), positions, recipe_of(letters, layout))
+
+
+def _named_family(arch: str, config: TrainConfig, preset: Preset) -> Family:
     family = ARCHITECTURES[arch]
     blocks = _given(config.blocks, preset.recipe(arch).blocks)
     layout = family.named(blocks)
@@ -157,4 +168,4 @@ def _named_layout(arch: str, config: TrainConfig, preset: Preset) -> tuple[str, 
             f"--blocks {blocks} was given, but {arch} needs {before}a positive multiple of "
             f"{family.blocks_per_repeat}. Give such a number."
         )
-    return layout, family.norm, family.positions
+    return Family(arch, layout, family.norm, family.positions, arch)

@@ -50,6 +50,12 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
+def architectures_of(blocks: int) -> dict[str, str]:
+    """Returns the layouts of every architecture that has so many blocks, by its name."""
+    layouts = {name: family.named(blocks) for name, family in ARCHITECTURES.items()}
+    return {name: layout for name, layout in layouts.items() if layout is not None}
+
+
 def architecture(name: str) -> str | None:
     """Returns the registered name of an architecture, whose hyphens and underscores may be left out or exchanged."""
     plain = {known.replace("_", ""): known for known in ARCHITECTURES}
@@ -106,7 +112,7 @@ class Preset:
     dims: Curriculum
     points: Curriculum
     recipes: dict[str, Recipe]
-    """By architecture; a layout text takes the first."""
+    """By architecture; one that is not named takes the first."""
     tasks: dict[str, TaskRecipe] = field(default_factory=dict)
     """By task, where it departs from what stands above."""
 

@@ -41,8 +41,6 @@ def run_sweep(config: SweepConfig, command: str = "", report: Report | None = No
     folder = Path(config.out) if config.engine == "local" else Path(config.out).resolve()
     rows = _named(read_table(config.table), config.table)
     records.check_writable(folder / "sweep.csv")
-    if config.jobs < 1:
-        raise ProbeError(f"--jobs {config.jobs} was given, but a positive number is needed. Give one.")
     folder.mkdir(parents=True, exist_ok=True)
     ended = sum(_finished(folder, name) is not None for name in rows)
     waiting = [_job(folder, name, row) for name, row in rows.items() if _finished(folder, name) is None]

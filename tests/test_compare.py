@@ -152,7 +152,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_sides_of_three_seeds_are_compared_over_their_seeds(seeds: list[str]) -> None:
     record = compare_models(CompareConfig(ckpt=tuple(seeds), task="linear", prompts=128, score=64, batch=64))
     over = record.table[record.table["band"] == "seeds"]
-    assert {*zip(over["model"], over["other"], strict=True)} == {("M1 (3 seeds)", "AF (3 seeds)")}
+    assert {*zip(over["model"], over["other"], strict=True)} == {("mamba (3 seeds)", "transformer (3 seeds)")}
     errors = {name: about["errors"] for name, about in record.provenance["models"].items()}
     first, second = (np.log([errors[f"{arch}-{seed}"][-1] for seed in (0, 1, 2)]) for arch in ("M1", "AF"))
     last = over[over["quantity"] == "layer"].iloc[-1]
@@ -160,7 +160,7 @@ def test_sides_of_three_seeds_are_compared_over_their_seeds(seeds: list[str]) ->
     assert last["ratio"] == pytest.approx(np.exp(first.mean() - second.mean()))
     assert (last["low"], last["high"]) == pytest.approx((np.exp(band.low), np.exp(band.high)))
     assert over[over["quantity"] == "own"]["context"].tolist() == [0, 1, 2, 3, 4]
-    assert "M1 (3 seeds) and AF (3 seeds)" in record.provenance["verdict"][-1]
+    assert "mamba (3 seeds) and transformer (3 seeds)" in record.provenance["verdict"][-1]
 
 
 def test_checkpoints_that_differ_in_more_than_their_seed_are_no_group(seeds: list[str]) -> None:

@@ -108,9 +108,9 @@ def test_a_chain_of_thought_can_rest_on_the_models_own_steps(tmp_path: Path, mon
     [
         ({"task": "linaer"}, "Did you mean linear"),
         ({"prompting": ("upside_down",)}, "No prompting is called 'upside_down'"),
-        ({"learner": ("leastsquares",)}, "Did you mean least_squares"),
+        ({"learner": ("lest_squares",)}, "Did you mean least_squares"),
         ({"prompts": 4}, "--prompts 4"),
-        ({"index": "1,x"}, "--index 1,x"),
+        ({"index": "1,x"}, "--index was given '1,x'"),
         ({"index": "1,99"}, "numbers from 0 to 4"),
         ({"context": 0}, "--context 0"),
         ({"task": "sparse_parity:size=1", "prompting": ("skewed",)}, "sparse_parity:size=1 is none"),

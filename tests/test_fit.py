@@ -174,7 +174,7 @@ def test_contexts_default_to_all_when_narrow_and_to_eight_when_wide() -> None:
         ({"dim": 20}, "reads 2-dimensional inputs, but --dim 20 was given"),
         ({"prompts": 10}, "at least 18"),
         ({"score": 4}, "--score 4"),
-        ({"batch": 0}, "--batch 0"),
+        ({"batch": 0}, "--batch was given 0"),
         ({"context": "5,x"}, "whole numbers"),
         ({"context": "-1"}, "0 or more"),
         ({"target": "z"}, "Targets: y, w"),

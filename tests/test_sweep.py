@@ -63,7 +63,7 @@ def test_a_missing_table_and_settings_without_a_cluster_are_refused(tmp_path: Pa
         run_sweep(SweepConfig(table=str(tmp_path / "none.csv"), out=str(tmp_path)))
     with pytest.raises(ProbeError, match="local engine has none"):
         run_sweep(SweepConfig(table=str(table), out=str(tmp_path), setting=("partition=gpu",)))
-    with pytest.raises(ProbeError, match="--jobs 0"):
+    with pytest.raises(ProbeError, match="--jobs was given 0"):
         run_sweep(SweepConfig(table=str(table), out=str(tmp_path), jobs=0))
 
 

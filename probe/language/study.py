@@ -83,8 +83,6 @@ def studies(
     Raises:
         ProbeError: if a model, its tokenizer, a task or a number does not fit.
     """
-    if config.batch < 1:
-        raise ProbeError(f"--batch {config.batch} was given, but a positive number is needed. Give one.")
     names, device = named(config.task), device_named(config.device)
     found: list[Study] = []
     for place, one in enumerate(load_all(config.ckpt, models)):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.fields import Checked, Range, Share
 from probe.learners.examples import Examples
 from probe.learners.learner import Learner
 
 
 @dataclass(frozen=True)
-class Boosting(Learner):
+class Boosting(Checked, Learner):
     """Predicts by gradient-boosted trees, xgboost's XGBRegressor (Garg et al., 2022); needs probe[boosting].
 
     Trees are grown prompt by prompt. The defaults are xgboost's own, as in the code released with Grazzi et al.
@@ -27,9 +28,9 @@ class Boosting(Learner):
         rate: the factor on each tree.
     """
 
-    trees: int = 100
-    depth: int = 6
-    rate: float = 0.3
+    trees: Annotated[int, Range(1, 10_000)] = 100
+    depth: Annotated[int, Range(1, 64)] = 6
+    rate: Share = 0.3
 
     def predict(self, examples: Examples, query: Float[Tensor, "batch dim"]) -> Float[Tensor, " batch"]:
         """Returns the predicted y of each prompt's query.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
+from probe.fields import Checked, Range
 from probe.learners.examples import Examples
 from probe.learners.learner import IterativeLearner
 
@@ -15,7 +17,7 @@ ROUNDING = 1e-15
 
 
 @dataclass(frozen=True)
-class ConjugateGradient(IterativeLearner):
+class ConjugateGradient(Checked, IterativeLearner):
     """Predicts after steps of conjugate gradients on X'Xw = X'y, from w = 0.
 
     No method whose steps are combinations of gradients has smaller squares after as many steps; it is at the
@@ -25,7 +27,7 @@ class ConjugateGradient(IterativeLearner):
         steps: how many.
     """
 
-    steps: int = 24
+    steps: Annotated[int, Range(0, 100_000)] = 24
 
     def iterates(self, examples: Examples) -> Float64[Tensor, "step batch dim"]:
         """Returns the weights before the first step, which are 0, and after every step."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from probe.fields import Checked, Range
 from probe.learners.examples import Examples
 from probe.learners.learner import IterativeLearner
-from probe.learners.step_size import Rate, check_rate, step_size
+from probe.learners.step_size import Rate, step_size
 
 
 @dataclass(frozen=True)
-class GradientDescent(IterativeLearner):
+class GradientDescent(Checked, IterativeLearner):
     """Predicts after steps of w <- w - rate X'(Xw - y) / n, from w = 0 (Grazzi et al., 2024, section 3.2).
 
     Args:
@@ -22,11 +24,8 @@ class GradientDescent(IterativeLearner):
         rate: ``optimal``, as in the paper, ``inverse_lipschitz`` or a number, by the Hessian X'X / n of each prompt.
     """
 
-    steps: int = 24
+    steps: Annotated[int, Range(0, 100_000)] = 24
     rate: Rate = "optimal"
-
-    def __post_init__(self) -> None:
-        check_rate("gd", self.rate)
 
     def iterates(self, examples: Examples) -> Float64[Tensor, "step batch dim"]:
         """Returns the weights before the first step, which are 0, and after every step."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from probe.fields import Checked, NotNegative, Range
 from probe.learners.examples import Examples
 from probe.learners.learner import IterativeLearner
-from probe.learners.step_size import Rate, check_rate, step_size
+from probe.learners.step_size import Rate, step_size
 
 
 @dataclass(frozen=True)
-class GradientDescentPlusPlus(IterativeLearner):
+class GradientDescentPlusPlus(Checked, IterativeLearner):
     """Predicts after steps of gradient descent on inputs whose spread is evened by X <- X (I - gamma X'X).
 
     Two algorithms go by this name. In von Oswald et al. (2023), arXiv:2212.07677, the inputs are
@@ -37,14 +38,11 @@ class GradientDescentPlusPlus(IterativeLearner):
             (``own``).
     """
 
-    steps: int = 24
+    steps: Annotated[int, Range(0, 100_000)] = 24
     rate: Rate = "optimal"
-    gamma: float = 1.94e-4
+    gamma: NotNegative = 1.94e-4
     transform: Literal["once", "each"] = "once"
     spectrum: Literal["original", "own"] = "original"
-
-    def __post_init__(self) -> None:
-        check_rate("gd_plus_plus", self.rate)
 
     def iterates(self, examples: Examples) -> Float64[Tensor, "step batch dim"]:
         """Returns the weights before the first step, which are 0, and after every step."""

@@ -8,19 +8,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from probe.fields import Checked, Size
 from probe.learners.examples import Examples
 from probe.learners.learner import Learner
 
 
 @dataclass(frozen=True)
-class NearestNeighbours(Learner):
+class NearestNeighbours(Checked, Learner):
     """Predicts the mean y of the examples nearest to the query, by Euclidean distance (Garg et al., 2022).
 
     Args:
         neighbours: how many; all examples where there are fewer.
     """
 
-    neighbours: int = 3
+    neighbours: Size = 3
 
     def predict(self, examples: Examples, query: Float[Tensor, "batch dim"]) -> Float[Tensor, " batch"]:
         """Returns the predicted y of each prompt's query."""

@@ -9,6 +9,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.fields import Checked, Positive, Size
 from probe.learners.examples import Examples
 from probe.learners.learner import LinearLearner
 
@@ -18,7 +19,7 @@ ROUNDING = 1e-14  # of |y|² / n
 
 
 @dataclass(frozen=True)
-class Lasso(LinearLearner):
+class Lasso(Checked, LinearLearner):
     """Predicts by the w that minimises |Xw - y|² / 2n + penalty |w|₁, without an intercept.
 
     Coordinate descent (Friedman, Hastie & Tibshirani, 2010), whose slow tail with few examples is cut short: between
@@ -32,14 +33,9 @@ class Lasso(LinearLearner):
         sweeps: over the coordinates, at most.
     """
 
-    penalty: float = 0.01
-    tolerance: float = 1e-9
-    sweeps: int = 1000
-
-    def __post_init__(self) -> None:
-        for name, value in (("penalty", self.penalty), ("tolerance", self.tolerance)):
-            if value <= 0:
-                raise ProbeError(f"lasso was given the {name} {value}, but it needs a positive one. Give one.")
+    penalty: Positive = 0.01
+    tolerance: Positive = 1e-9
+    sweeps: Size = 1000
 
     def weights(self, examples: Examples) -> Float64[Tensor, "batch dim"]:
         """Returns the minimiser of each prompt.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from probe.fields import Checked, Positive, Range, Size
 from probe.learners.examples import Examples
 from probe.learners.learner import Learner
 
 
 @dataclass(frozen=True)
-class Network(Learner):
+class Network(Checked, Learner):
     """Predicts by a two-layer ReLU network trained from scratch on the examples by Adam (Garg et al., 2022).
 
     All prompts are trained at once, each on its own copy. The copies start from one draw, PyTorch's default of a
@@ -27,10 +29,10 @@ class Network(Learner):
         seed: of the start and of the batches.
     """
 
-    hidden: int = 100
-    steps: int = 100
-    rate: float = 5e-3
-    minibatch: int = 100
+    hidden: Size = 100
+    steps: Annotated[int, Range(0, 100_000)] = 100
+    rate: Positive = 5e-3
+    minibatch: Size = 100
     seed: int = 1
 
     def predict(self, examples: Examples, query: Float[Tensor, "batch dim"]) -> Float[Tensor, " batch"]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from probe.fields import Checked, Range
 from probe.learners.examples import Examples
 from probe.learners.learner import IterativeLearner
 from probe.learners.singular import decompose
 
 
 @dataclass(frozen=True)
-class Newton(IterativeLearner):
+class Newton(Checked, IterativeLearner):
     """Predicts by w = M X'y, where M approaches the inverse of S = X'X by M <- 2 M - M S M (Newton-Schulz).
 
     Fu et al. (2024), arXiv:2310.17086: M starts at alpha S with alpha in (0, 2 / |S²|). At that end the component of
@@ -26,7 +28,7 @@ class Newton(IterativeLearner):
         steps: how many; the weights before the first are 0, and after it those of the first M.
     """
 
-    steps: int = 24
+    steps: Annotated[int, Range(0, 100_000)] = 24
 
     def iterates(self, examples: Examples) -> Float64[Tensor, "step batch dim"]:
         """Returns 0, and the weights by the first M and by every one after it."""

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from probe.fields import Checked, Positive
 from probe.learners.examples import Examples
 from probe.learners.learner import IterativeLearner
-from probe.learners.step_size import check_rate
 
 
 @dataclass(frozen=True)
-class OnlineGradientDescent(IterativeLearner):
+class OnlineGradientDescent(Checked, IterativeLearner):
     """Predicts after one pass of w <- w + rate (y - w.x) x over the examples, in their order.
 
     Args:
@@ -23,11 +23,7 @@ class OnlineGradientDescent(IterativeLearner):
             its normalised error on `linear` is (1 - 1 / dim)^examples.
     """
 
-    rate: Literal["projection"] | float = "projection"
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.rate, str):
-            check_rate("online_gd", self.rate)
+    rate: Literal["projection"] | Positive = "projection"
 
     def iterates(self, examples: Examples) -> Float64[Tensor, "step batch dim"]:
         """Returns the weights before the first example, which are 0, and after every example."""

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from probe.errors import ProbeError
+from probe.fields import Checked, NotNegative
 from probe.learners.examples import Examples
 from probe.learners.learner import LinearLearner
 from probe.learners.singular import decompose
 
 
 @dataclass(frozen=True)
-class Ridge(LinearLearner):
+class Ridge(Checked, LinearLearner):
     """Predicts by the w that minimises |Xw - y|² + penalty |w|².
 
     The default penalty is the examples' noise variance, which makes w the posterior mean, and the prediction
@@ -25,11 +25,7 @@ class Ridge(LinearLearner):
         penalty: 0 or more; none for the default.
     """
 
-    penalty: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.penalty is not None and self.penalty < 0:
-            raise ProbeError(f"ridge was given the penalty {self.penalty}, but it needs 0 or more. Give one.")
+    penalty: NotNegative | None = None
 
     def weights(self, examples: Examples) -> Float64[Tensor, "batch dim"]:
         """Returns the minimiser of each prompt."""

@@ -8,21 +8,11 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from probe.errors import ProbeError
+from probe.fields import Positive
 
-Rate = Literal["optimal", "inverse_lipschitz"] | float
+Rate = Literal["optimal", "inverse_lipschitz"] | Positive
 """By each prompt's Hessian, with L and mu its largest and smallest eigenvalue: 2 / (L + mu), the best constant
 step, or 1 / L, under which every component shrinks monotonically. Else the step itself."""
-
-
-def check_rate(learner: str, rate: Rate) -> None:
-    """Refuses a step that is not positive.
-
-    Raises:
-        ProbeError: if it is not.
-    """
-    if not isinstance(rate, str) and rate <= 0:
-        raise ProbeError(f"{learner} was given the rate {rate}, but it needs a positive one. Give one.")
 
 
 def step_size(hessian: Float64[Tensor, "batch dim dim"], rate: Rate) -> Float64[Tensor, "batch 1"]:

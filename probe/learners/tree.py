@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from probe.fields import Checked, Range
 from probe.learners.examples import Examples
 from probe.learners.learner import Learner
 
 
 @dataclass(frozen=True)
-class Tree(Learner):
+class Tree(Checked, Learner):
     """Predicts by a greedy decision tree, scikit-learn's DecisionTreeRegressor (Garg et al., 2022).
 
     Trees are grown prompt by prompt. Grazzi et al. (2024) show depth 4 and none under one name; their text says 2.
@@ -22,7 +24,7 @@ class Tree(Learner):
         depth: at most; none for leaves of one value.
     """
 
-    depth: int | None = 4
+    depth: Annotated[int, Range(1, 64)] | None = 4
 
     def predict(self, examples: Examples, query: Float[Tensor, "batch dim"]) -> Float[Tensor, " batch"]:
         """Returns the predicted y of each prompt's query."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args, get_type_hints
 
@@ -43,11 +44,20 @@ class Mixer:
         module: built from the width, the model's number of blocks, the block's place where it asks for ``index``,
             and its settings, the constructor's other arguments.
         residual: how the block treats the stream unless ``residual=`` says otherwise (see `Block`).
+        norm: the norm of models that hold such a block and are of no named architecture: RMS norms where one asks
+            for them.
+        ordered: whether the block itself can tell the order of tokens; where none of a model's can, positions are
+            learned.
+        recipe: the architecture whose sizes and rate suit models that begin with such a block and are of no named
+            architecture.
     """
 
     name: str
     module: type[nn.Module]
     residual: Residual = "pre"
+    norm: Literal["rms", "layer"] = "layer"
+    ordered: bool = True
+    recipe: str = "mamba"
 
     def settings(self) -> dict[str, Any]:
         """Returns the settings' names and types."""
@@ -57,24 +67,39 @@ class Mixer:
 
 
 LETTERS: dict[str, Mixer] = {
-    "M": Mixer("Mamba", Mamba),
-    "A": Mixer("causal attention", Attention),
-    "F": Mixer("feed-forward", MLP),
-    "S": Mixer("S4D", S4D),
-    "T": Mixer("S4-Mamba", S4Mamba),
-    "D": Mixer("Mamba-2", Mamba2),
-    "R": Mixer("RWKV-4 time mix", RWKV4TimeMix),
-    "C": Mixer("RWKV-4 channel mix", RWKV4ChannelMix),
-    "V": Mixer("RWKV-7 time mix", RWKV7TimeMix),
-    "W": Mixer("RWKV-7 channel mix", RWKV7ChannelMix),
-    "L": Mixer("linear attention", LinearAttention),
-    "E": Mixer("DeltaNet", DeltaNet),
-    "G": Mixer("Gated DeltaNet", GatedDeltaNet),
-    "U": Mixer("LSTM", LSTM, "none"),
-    "N": Mixer("ReLU RNN", RNN, "none"),
+    "M": Mixer("Mamba", Mamba, norm="rms"),
+    "A": Mixer("causal attention", Attention, ordered=False, recipe="transformer"),
+    "F": Mixer("feed-forward", MLP, ordered=False, recipe="transformer"),
+    "S": Mixer("S4D", S4D, recipe="s4"),
+    "T": Mixer("S4-Mamba", S4Mamba, recipe="s4_mamba"),
+    "D": Mixer("Mamba-2", Mamba2, norm="rms", recipe="mamba2"),
+    "R": Mixer("RWKV-4 time mix", RWKV4TimeMix, recipe="rwkv4"),
+    "C": Mixer("RWKV-4 channel mix", RWKV4ChannelMix, recipe="rwkv4"),
+    "V": Mixer("RWKV-7 time mix", RWKV7TimeMix, recipe="rwkv7"),
+    "W": Mixer("RWKV-7 channel mix", RWKV7ChannelMix, recipe="rwkv7"),
+    "L": Mixer("linear attention", LinearAttention, norm="rms", recipe="linear_attention"),
+    "E": Mixer("DeltaNet", DeltaNet, norm="rms", recipe="deltanet"),
+    "G": Mixer("Gated DeltaNet", GatedDeltaNet, norm="rms", recipe="gated_deltanet"),
+    "U": Mixer("LSTM", LSTM, residual="none", recipe="lstm"),
+    "N": Mixer("ReLU RNN", RNN, residual="none", recipe="rnn"),
     "P": Mixer("planted least squares", Planted),
     "Q": Mixer("planted pairing", Pairing),
 }
+
+
+def norm_of(letters: Sequence[Letter], layout: str) -> Literal["rms", "layer"]:
+    """Returns the norm of a model of these blocks that is of no named architecture."""
+    return "rms" if any(_known(letter, layout).norm == "rms" for letter in letters) else "layer"
+
+
+def positions_of(letters: Sequence[Letter], layout: str) -> Literal["none", "learned"]:
+    """Returns the positions of a model of these blocks: learned where none of them can tell the order of tokens."""
+    return "none" if any(_known(letter, layout).ordered for letter in letters) else "learned"
+
+
+def recipe_of(letters: Sequence[Letter], layout: str) -> str:
+    """Returns the architecture whose recipe suits a model of these blocks that is of no named one."""
+    return _known(letters[0], layout).recipe
 
 
 def make_mixer(letter: Letter, config: ModelConfig, blocks: int, place: int) -> nn.Module:

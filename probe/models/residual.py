@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -55,14 +57,14 @@ class ResidualModel(nn.Module):
         self.read_in: nn.Module = (
             nn.Embedding(config.symbols, config.width) if config.symbols else nn.Linear(config.dim, config.width)
         )
-        self.positions = _positions(config)
+        self.positions = POSITIONS[config.positions](config)
         blocks = enumerate(zip(letters, self.residuals, strict=True))
         self.blocks = nn.ModuleList(
-            Block(_norm(config), make_mixer(letter, config, len(letters), place), residual)
+            Block(NORMS[config.norm](config), make_mixer(letter, config, len(letters), place), residual)
             for place, (letter, residual) in blocks
         )
         # a last block that norms what it returns needs no further norm
-        self.norm_f = _norm(config) if self.residuals[-1] == "pre" else nn.Identity()
+        self.norm_f = NORMS[config.norm](config) if self.residuals[-1] == "pre" else nn.Identity()
         self.read_out = nn.Linear(config.width, config.outputs)
 
     def embed(
@@ -137,20 +139,23 @@ def _running(start: int, additions: list[int]) -> list[int]:
     return totals
 
 
-def _positions(config: ModelConfig) -> nn.Module | None:
-    if config.positions == "none":
-        return None
-    if config.positions == "sinusoidal":
-        return Sinusoids(config.width)
+def _learned(config: ModelConfig) -> nn.Module:
     positions = nn.Embedding(config.slots, config.width)
     if config.init == "own":
         nn.init.normal_(positions.weight, std=0.02)
     return positions
 
 
-def _norm(config: ModelConfig) -> nn.Module:
-    if config.norm == "none":
-        return nn.Identity()
-    if config.norm == "rms":
-        return nn.RMSNorm(config.width, eps=1e-5)
-    return nn.LayerNorm(config.width, eps=1e-5)
+POSITIONS: dict[str, Callable[[ModelConfig], nn.Module | None]] = {
+    "none": lambda config: None,
+    "learned": _learned,
+    "sinusoidal": lambda config: Sinusoids(config.width),
+}
+"""What is added to the read-in, by the configuration's word."""
+
+NORMS: dict[str, Callable[[ModelConfig], nn.Module]] = {
+    "none": lambda config: nn.Identity(),
+    "rms": lambda config: nn.RMSNorm(config.width, eps=1e-5),
+    "layer": lambda config: nn.LayerNorm(config.width, eps=1e-5),
+}
+"""The norm before every block and at the end, by the configuration's word."""

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.fields import Dimension, Size
 from probe.randomness import Source
 from probe.tasks.prompts import Prompts, truncate
 from probe.tasks.task import Shape, Task
@@ -35,8 +36,8 @@ class ChainOfThought(Task):
     appendable: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]] = ("least_squares", "knn", "network")
 
-    dim: int = 10
-    hidden: int = 8
+    dim: Dimension = 10
+    hidden: Size = 8
     style: Literal["input_output", "plain"] = "input_output"
 
     @property

@@ -10,6 +10,8 @@ from torch import Tensor
 from probe.errors import ProbeError
 from probe.randomness import Source, generator
 
+MOST = 2**28
+
 
 def weights(source: Source, dim: int, functions: int) -> Float[Tensor, "prompts {dim}"]:
     """Returns standard normal weights: fresh ones for each prompt, or of a fixed pool of so many functions.
@@ -23,16 +25,16 @@ def weights(source: Source, dim: int, functions: int) -> Float[Tensor, "prompts 
     return torch.from_numpy(drawn).to(chosen.device)[chosen]
 
 
-def check_functions(functions: int) -> None:
-    """Refuses a negative number of functions.
+def check_functions(functions: int, dim: int) -> None:
+    """Refuses a pool of functions that would take more than a gigabyte.
 
     Raises:
-        ProbeError: if it is negative.
+        ProbeError: if functions times dimension is over 2^28.
     """
-    if functions < 0:
+    if functions * dim > MOST:
         raise ProbeError(
-            f"functions={functions} was given, but it counts the functions there are, 0 for a fresh one a prompt. "
-            "Give 0 or more."
+            f"A pool of {functions:,} functions of {dim:,} coordinates was asked for, but {MOST:,} numbers at most are "
+            "kept. Give fewer functions or a smaller --dim."
         )
 
 

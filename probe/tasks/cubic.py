@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from probe.fields import Dimension
 from probe.randomness import Source
 from probe.tasks.prompts import Prompts, paired, truncate
 from probe.tasks.task import Task
@@ -27,7 +28,7 @@ class Cubic(Task):
 
     references: ClassVar[tuple[str, ...]] = ("power_least_squares:power=3", "knn", "network")
 
-    dim: int = 20
+    dim: Dimension = 20
 
     def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
         """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0."""

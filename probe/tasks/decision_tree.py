@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from probe.fields import Dimension, Range
 from probe.randomness import Source
 from probe.tasks.choices import whole
 from probe.tasks.prompts import Prompts, paired, truncate
@@ -31,8 +32,8 @@ class DecisionTree(Task):
 
     references: ClassVar[tuple[str, ...]] = ("tree", "knn", "averaging")
 
-    dim: int = 20
-    depth: int = 4
+    dim: Dimension = 20
+    depth: Annotated[int, Range(1, 16)] = 4
 
     def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
         """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0.

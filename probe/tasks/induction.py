@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.fields import Range, Size
 from probe.randomness import Source
 from probe.tasks.choices import distinct, whole
 from probe.tasks.prompts import Prompts
@@ -39,11 +40,12 @@ class Induction(Task):
     grows: ClassVar[tuple[Axis, ...]] = ()
     appendable: ClassVar[bool] = False
 
-    vocabulary: int = 128
-    chain_depth: int = 1
+    vocabulary: Annotated[int, Range(2, 2**24)] = 128
+    chain_depth: Size = 1
     fixed_query: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.chain_depth >= self.vocabulary:
             raise ProbeError(
                 f"A chain of {self.chain_depth} hops was asked for, but its symbols must differ and there are "

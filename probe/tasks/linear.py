@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 
+from probe.fields import Dimension, Range, Scale
 from probe.randomness import Source
 from probe.tasks.choices import check_functions, weights
 from probe.tasks.prompts import Prompts, paired, truncate
@@ -30,13 +31,14 @@ class Linear(Task):
     linear: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("least_squares", "averaging", "knn")
 
-    dim: int = 20
-    x_scale: float = 1.0
-    y_scale: float = 1.0
-    functions: int = 0
+    dim: Dimension = 20
+    x_scale: Scale = 1.0
+    y_scale: Scale = 1.0
+    functions: Annotated[int, Range(0, 2**20)] = 0
 
     def __post_init__(self) -> None:
-        check_functions(self.functions)
+        super().__post_init__()
+        check_functions(self.functions, self.dim)
 
     def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
         """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0."""

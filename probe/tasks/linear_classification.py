@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 
+from probe.fields import Dimension
 from probe.randomness import Source
 from probe.tasks.prompts import Prompts, paired, truncate
 from probe.tasks.task import Task
@@ -26,7 +27,7 @@ class LinearClassification(Task):
     objective: ClassVar[str] = "sign"
     references: ClassVar[tuple[str, ...]] = ("least_squares", "averaging", "knn")
 
-    dim: int = 20
+    dim: Dimension = 20
 
     def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
         """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0."""

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from probe.errors import ProbeError
+from probe.fields import Dimension, Share
 from probe.randomness import Source
 from probe.tasks.prompts import Prompts, paired, truncate
 from probe.tasks.task import Task
@@ -30,10 +31,11 @@ class ManyOutlier(Task):
     appendable: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]] = ("masked_least_squares",)
 
-    dim: int = 20
-    probability: float = 0.9
+    dim: Dimension = 20
+    probability: Share = 0.9
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_probability(self.probability)
 
     def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:

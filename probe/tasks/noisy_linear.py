@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.fields import Dimension, Scale, Size, Spread
 from probe.randomness import Source
 from probe.tasks.prompts import Prompts, paired, truncate
 from probe.tasks.task import Task
@@ -36,13 +37,13 @@ class NoisyLinear(Task):
     linear: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("least_squares", "ridge", "averaging", "knn")
 
-    dim: int = 20
-    noise: float = 1.0
+    dim: Dimension = 20
+    noise: Spread = 1.0
     target: Literal["noisy", "clean"] = "noisy"
     renormalise: bool = False
-    group_size: int = 1
-    x_scale: float = 1.0
-    y_scale: float = 1.0
+    group_size: Size = 1
+    x_scale: Scale = 1.0
+    y_scale: Scale = 1.0
 
     def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
         """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from probe.fields import Dimension, Share
 from probe.randomness import Source
 from probe.tasks.many_outlier import check_probability
 from probe.tasks.prompts import Prompts, interleave, paired, truncate
@@ -40,11 +41,12 @@ class OrthogonalOutlier(Task):
     appendable: ClassVar[bool] = False
     references: ClassVar[tuple[str, ...]] = ("masked_least_squares",)
 
-    dim: int = 20
-    probability: float = 0.5
+    dim: Dimension = 20
+    probability: Share = 0.5
     released: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_probability(self.probability)
 
     def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:

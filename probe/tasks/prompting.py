@@ -10,12 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.fields import Checked, Range, Scale, Size, Spread
 from probe.named import build
 from probe.randomness import Source
 from probe.tasks.noisy_linear import renormalising
@@ -60,7 +62,7 @@ class Replaced:
         return replace(paired(x, y, self.parameters), contexts=tuple(indices))
 
 
-class Prompting(ABC):
+class Prompting(Checked, ABC):
     """Prompts unlike those of training, for tasks whose y is w.x."""
 
     def draw(self, task: Task, source: Source, context: int) -> Prompts | Replaced:
@@ -110,7 +112,7 @@ class ScaleX(Prompting):
         factor: 1/3, 1/2, 2 and 3 as published.
     """
 
-    factor: float = 2.0
+    factor: Scale = 2.0
 
     def _lay_out(self, w: Directions, x: Points, source: Source) -> Prompts:
         return _plain(w, self.factor * x)
@@ -124,7 +126,7 @@ class ScaleY(Prompting):
         factor: 1/3, 1/2, 2 and 3 as published.
     """
 
-    factor: float = 2.0
+    factor: Scale = 2.0
 
     def _lay_out(self, w: Directions, x: Points, source: Source) -> Prompts:
         return _plain(self.factor * w, x)
@@ -141,9 +143,9 @@ class Noisy(Prompting):
         group_size: prompts that are renormalised together, by number: 64 as released.
     """
 
-    noise: float = 1.0
+    noise: Spread = 1.0
     renormalise: bool = False
-    group_size: int = 64
+    group_size: Size = 64
 
     def draw(self, task: Task, source: Source, context: int) -> Prompts | Replaced:
         """Draws prompts with `context` examples before the last query."""
@@ -171,7 +173,7 @@ class Skewed(Prompting):
         released: whether, as in the released code, all prompts share one basis, and not each has its own.
     """
 
-    power: float = 1.0
+    power: Annotated[float, Range(0, 8)] = 1.0
     released: bool = False
 
     def _lay_out(self, w: Directions, x: Points, source: Source) -> Prompts:

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.fields import Size
 from probe.randomness import Source
 from probe.tasks.choices import distinct, whole
 from probe.tasks.prompts import Prompts
@@ -39,12 +40,13 @@ class RegularLanguage(Task):
     grows: ClassVar[tuple[Axis, ...]] = ()
     appendable: ClassVar[bool] = False
 
-    letters: int = 18
-    states: int = 12
-    edges: int = 4
-    word_length: int = 10
+    letters: Size = 18
+    states: Size = 12
+    edges: Size = 4
+    word_length: Size = 10
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 2 <= self.states <= self.letters:
             raise ProbeError(
                 f"Automata of {self.states} states were asked for, but 2 to {self.letters} are needed, as many as "

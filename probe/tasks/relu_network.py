@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 
+from probe.fields import Dimension, Size
 from probe.randomness import Source
 from probe.tasks.prompts import Prompts, paired, truncate
 from probe.tasks.task import Task
@@ -26,8 +27,8 @@ class ReluNetwork(Task):
 
     references: ClassVar[tuple[str, ...]] = ("least_squares", "averaging", "knn", "network")
 
-    dim: int = 20
-    hidden: int = 100
+    dim: Dimension = 20
+    hidden: Size = 100
 
     def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
         """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0."""

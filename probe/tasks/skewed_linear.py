@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from probe.fields import Dimension, Range, Scale, Size
 from probe.randomness import Source
 from probe.tasks.choices import check_functions, weights
 from probe.tasks.prompts import Prompts, paired, truncate
@@ -37,15 +38,16 @@ class SkewedLinear(Task):
     linear: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("least_squares", "averaging", "knn")
 
-    dim: int = 20
-    power: float = 1.0
-    group_size: int = 1
-    x_scale: float = 1.0
-    y_scale: float = 1.0
-    functions: int = 0
+    dim: Dimension = 20
+    power: Annotated[float, Range(0, 8)] = 1.0
+    group_size: Size = 1
+    x_scale: Scale = 1.0
+    y_scale: Scale = 1.0
+    functions: Annotated[int, Range(0, 2**20)] = 0
 
     def __post_init__(self) -> None:
-        check_functions(self.functions)
+        super().__post_init__()
+        check_functions(self.functions, self.dim)
 
     def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
         """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0.

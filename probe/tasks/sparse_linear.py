@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from probe.errors import ProbeError
+from probe.fields import Dimension, Size
 from probe.randomness import Source
 from probe.tasks.choices import subset
 from probe.tasks.prompts import Prompts, paired, truncate
@@ -30,10 +31,11 @@ class SparseLinear(Task):
     linear: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ("least_squares", "lasso:penalty=0.01", "averaging", "knn")
 
-    dim: int = 20
-    sparsity: int = 3
+    dim: Dimension = 20
+    sparsity: Size = 3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.sparsity > self.dim:
             raise ProbeError(
                 f"A sparsity of {self.sparsity} was given, but w has {self.dim} coordinates. "

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from probe.errors import ProbeError
+from probe.fields import Dimension, Size
 from probe.randomness import Source
 from probe.tasks.choices import subset
 from probe.tasks.prompts import Prompts, paired, truncate
@@ -32,11 +33,12 @@ class SparseParity(Task):
     grows: ClassVar[tuple[Axis, ...]] = ()
     references: ClassVar[tuple[str, ...]] = ("knn",)
 
-    dim: int = 10
-    size: int = 2
-    group_size: int = 1
+    dim: Dimension = 10
+    size: Size = 2
+    group_size: Size = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.size > self.dim:
             raise ProbeError(
                 f"A parity of {self.size} coordinates was asked for, but x has {self.dim}. "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
+from probe.fields import Checked, Range
 from probe.randomness import Source
 from probe.tasks.objectives import OBJECTIVES, mean_counted
 from probe.tasks.prompts import Prompts
@@ -35,7 +36,7 @@ class Shape:
         return f"reads {read} and predicts {self.outputs} number{'s' if self.outputs > 1 else ''} a token"
 
 
-class Task:
+class Task(Checked):
     """A function class whose fields are its options; what is here suits pairs of a vector x and a scalar y.
 
     Attributes:
@@ -53,7 +54,7 @@ class Task:
     appendable: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ()
 
-    dim: int = 0
+    dim: Annotated[int, Range(0, 2**16)] = 0
 
     @property
     def shape(self) -> Shape:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.fields import Range, Size
 from probe.randomness import Source
 from probe.tasks.choices import distinct, whole
 from probe.tasks.prompts import Prompts
@@ -39,12 +40,13 @@ class TokenMqar(Task):
     grows: ClassVar[tuple[Axis, ...]] = ()
     appendable: ClassVar[bool] = False
 
-    vocabulary: int = 8192
-    pairs: int = 4
-    power: float = 0.01
+    vocabulary: Annotated[int, Range(2, 2**24)] = 8192
+    pairs: Size = 4
+    power: Annotated[float, Range(0, 64, open=True)] = 0.01
     random_gaps: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.vocabulary // 2 - 1 < self.pairs:
             raise ProbeError(
                 f"{self.pairs} pairs were asked for, but a vocabulary of {self.vocabulary} symbols has "

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 
 from probe.errors import ProbeError
+from probe.fields import Dimension, Size
 from probe.randomness import Source
 from probe.tasks.choices import distinct
 from probe.tasks.prompts import Prompts, queries
@@ -34,8 +35,8 @@ class VectorMqar(Task):
     grows: ClassVar[tuple[Axis, ...]] = ()
     appendable: ClassVar[bool] = False
 
-    dim: int = 20
-    queries: int = 8
+    dim: Dimension = 20
+    queries: Size = 8
 
     @property
     def shape(self) -> Shape:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.fields import Dimension, Spread
 from probe.randomness import Source
 from probe.tasks.choices import whole
 from probe.tasks.prompts import Prompts
@@ -37,9 +38,9 @@ class VectorRetrieval(Task):
     grows: ClassVar[tuple[Axis, ...]] = ()
     appendable: ClassVar[bool] = False
 
-    dim: int = 20
+    dim: Dimension = 20
     norm: Literal["sqrt_dim", "unit"] = "sqrt_dim"
-    query_noise: float = 0.0
+    query_noise: Spread = 0.0
     released: bool = False
 
     @property

@@ -30,5 +30,5 @@ def test_it_learns_polynomials_without_error_from_as_many_examples_as_dimensions
 
 
 def test_a_power_of_nothing_is_refused():
-    with pytest.raises(ProbeError, match="power of 0"):
+    with pytest.raises(ProbeError, match="power of PowerLeastSquares was given 0"):
         PowerLeastSquares(0)

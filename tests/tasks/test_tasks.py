@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from probe.errors import ProbeError
+from probe.fields import hints_of
 from probe.randomness import BatchSource, PromptSource
 from probe.tasks import TASKS, Linear, NoisyLinear, SkewedLinear, Task, make
 
@@ -166,11 +167,13 @@ NOISY = "noise, target, renormalise, group_size, x_scale, y_scale"
         ("linear:x_scale=", "The option linear:x_scale was given '', but it needs a number. Correct the value."),
         (
             "linear:x_scale=nan",
-            "The option linear:x_scale was given 'nan', but it needs a finite number. Correct the value.",
+            "The option linear:x_scale was given 'nan', but it needs a number above 0 and at most 1,000,000. "
+            "Correct the value.",
         ),
         (
             "linear:y_scale=-inf",
-            "The option linear:y_scale was given '-inf', but it needs a finite number. Correct the value.",
+            "The option linear:y_scale was given '-inf', but it needs a number above 0 and at most 1,000,000. "
+            "Correct the value.",
         ),
         (
             "skewed_linear:group_size=1.5",
@@ -178,7 +181,7 @@ NOISY = "noise, target, renormalise, group_size, x_scale, y_scale"
         ),
         (
             "skewed_linear:group_size=0",
-            "The option skewed_linear:group_size was given '0', but it needs a positive whole number. "
+            "The option skewed_linear:group_size was given '0', but it needs a whole number from 1 to 1,048,576. "
             "Correct the value.",
         ),
         (
@@ -203,3 +206,43 @@ def test_a_dimension_below_one_is_refused(dim):
         make("linear", dim)
     expected = f"The dimension {dim} was given, but inputs need at least 1. Give --dim a positive number."
     assert str(raised.value) == expected
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "noisy_linear:noise=-1",
+        "skewed_linear:power=1e9",
+        "linear:functions=99999999999",
+        "linear:functions=-1",
+        "linear:x_scale=0",
+        "sparse_linear:sparsity=0",
+        "decision_tree:depth=60",
+        "relu_network:hidden=99999999999",
+        "many_outlier:probability=1.5",
+        "vector_retrieval:query_noise=-0.1",
+        "induction:vocabulary=1",
+        "token_mqar:power=0",
+        "regular_language:word_length=99999999999",
+    ],
+)
+def test_an_option_out_of_its_range_is_refused_before_anything_is_drawn(wrong):
+    with pytest.raises(ProbeError, match=r"but it needs|needed"):
+        make(wrong, 5)
+
+
+@pytest.mark.parametrize("wrong", [{"noise": -1.0}, {"dim": 0}, {"group_size": 0}])
+def test_a_task_made_in_python_is_checked_as_a_text_is(wrong):
+    with pytest.raises(ProbeError, match="of NoisyLinear was given"):
+        TASKS["noisy_linear"](**wrong)
+
+
+def test_a_pool_larger_than_memory_is_refused():
+    with pytest.raises(ProbeError, match="1,048,576 functions of 65,536"):
+        make("linear:functions=1048576", 65536)
+
+
+def test_every_number_among_the_options_of_every_task_has_a_range():
+    for name, kind in TASKS.items():
+        for field, hint in hints_of(kind).items():
+            assert hint not in (int, float), f"{name}:{field}"
