@@ -77,3 +77,20 @@ def test_every_checkpoint_stands_in_the_index_with_its_digest() -> None:
         assert checkpoint.load(str(path)).digest == entry["digest"]
         assert path.stat().st_size <= 8 * 2**20
         assert {"command", "seed", "steps", "seconds", "training_flops", "error"} <= set(entry)
+
+
+def test_the_set_that_the_tests_install_lies_within_the_declared_ranges_and_every_range_has_both_ends() -> None:
+    import tomllib
+
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / ".ci" / "constraints.txt").read_text().splitlines()
+    tested = dict(line.lower().replace("_", "-").split("==") for line in lines if not line.startswith("#"))
+    dev = [Requirement(text) for text in project["optional-dependencies"]["dev"]]
+    for needed in (*map(Requirement, project["dependencies"]), *dev):
+        assert any(one.operator == ">=" for one in needed.specifier), needed
+        assert needed.specifier.contains(tested[needed.name.lower()]), needed
+    for needed in map(Requirement, project["dependencies"]):
+        assert any(one.operator == "<" for one in needed.specifier), f"{needed} permits every release to come"
+    assert "-c .ci/constraints.txt" in (ROOT / "README.md").read_text()

@@ -1,0 +1,109 @@
+"""Tries the project at the ends of the versions that it permits, and writes the set that its tests are run with.
+
+    python .ci/bounds.py lowest [--torch]   every verb on the declared floors; torch's own floor only if asked for,
+                                            since on Linux its wheel takes several GB
+    python .ci/bounds.py newest             every verb and the whole test suite on the newest permitted versions
+    python .ci/bounds.py renew              the same, and where it passes, writes .ci/constraints.txt
+
+Environments are made in a temporary folder; what a release elsewhere breaks is so found here, and not by whoever runs
+the README's test command, which installs the set of .ci/constraints.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
+EXTRAS = ("huggingface", "boosting")
+"""The extras whose floors are tried: those that a verb can reach."""
+HEAD = """# The versions that the README's test command installs. Written by: python .ci/bounds.py renew
+"""
+
+
+def main() -> int:
+    """Runs what was asked for and returns its exit code."""
+    parser = argparse.ArgumentParser(description="Tries the versions that the project permits.")
+    parser.add_argument("what", choices=["lowest", "newest", "renew"])
+    parser.add_argument("--torch", action="store_true", help="torch's own floor, too")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="probe-bounds-") as folder:
+        python = _environment(Path(folder))
+        if asked.what == "lowest":
+            return _lowest(python, Path(folder), asked.torch)
+        return _newest(python, Path(folder), asked.what == "renew")
+
+
+def floors(requirements: Sequence[str]) -> list[str]:
+    """Returns the lowest version that each requirement permits, as NAME==VERSION; markers are kept.
+
+    Raises:
+        ValueError: if a requirement has no floor.
+    """
+    found = []
+    for requirement in requirements:
+        text, _, marker = requirement.partition(";")
+        match = re.match(r"([A-Za-z0-9_.-]+)(\[[^\]]*\])?.*>=\s*([0-9][^,\s]*)", text)
+        if match is None:
+            raise ValueError(f"{requirement} has no floor")
+        found.append(f"{match[1]}=={match[3]}" + (f" ; {marker.strip()}" if marker else ""))
+    return found
+
+
+def _lowest(python: Path, folder: Path, with_torch: bool) -> int:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [*project["dependencies"], *(one for extra in EXTRAS for one in project["optional-dependencies"][extra])]
+    lowest = folder / "lowest.txt"
+    kept = [line for line in floors(named) if with_torch or not line.startswith("torch==")]
+    if not with_torch:
+        kept += [line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch==")]
+    lowest.write_text("\n".join(kept) + "\n")
+    print(lowest.read_text())
+    _pip(python, "-e", f"{ROOT}[{','.join(EXTRAS)}]", "-c", str(lowest))
+    return _run(python, str(ROOT / ".ci" / "smoke.py"), str(folder / "smoke"))
+
+
+def _newest(python: Path, folder: Path, write: bool) -> int:
+    _pip(python, "-e", f"{ROOT}[dev]")
+    code = _run(python, str(ROOT / ".ci" / "smoke.py"), str(folder / "smoke"))
+    code = code or _run(python, "-m", "pytest", "-n", "auto")
+    if code == 0 and write:
+        CONSTRAINTS.write_text(HEAD + "".join(f"{line}\n" for line in installed(python)))
+        print(f"wrote {CONSTRAINTS}")
+    return code
+
+
+def installed(python: Path) -> list[str]:
+    """Returns what is installed beside the project, as NAME==VERSION, without the builds' own marks."""
+    command = [str(python), "-m", "pip", "list", "--format", "freeze", "--exclude-editable"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    tools = ("pip", "setuptools", "wheel")
+    return [line.partition("+")[0] for line in lines if line.partition("==")[0] not in tools]
+
+
+def _environment(folder: Path) -> Path:
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    return folder / "venv" / "bin" / "python"
+
+
+def _pip(python: Path, *arguments: str) -> None:
+    subprocess.run([str(python), "-m", "pip", "install", "-q", *arguments], check=True)
+
+
+def _run(python: Path, *arguments: str) -> int:
+    # the environment's own scripts come first, and no other tree's modules
+    path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"PATH": path}
+    return subprocess.run([str(python), *arguments], cwd=ROOT, env=environment).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
