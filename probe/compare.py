@@ -19,7 +19,7 @@ from probe.fit import Subject, measure, prepare
 from probe.language import compare_language, is_language
 from probe.records import Record, versions
 from probe.statistics import LayerErrors, log_ratio, welch_band
-from probe.subject import by_seed, describe, load_all
+from probe.subject import by_seed, describe, load_all, notes_on
 
 ALIKE = 1.1
 """Errors within this factor of one another are called alike, whatever their bands."""
@@ -91,6 +91,7 @@ def compare_models(
         "config": asdict(config),
         "versions": versions(),
         "verdict": verdicts(table),
+        "notes": notes_on([one.subject.checkpoint for one in measured], context),
         "models": {
             one.name: describe(one.subject.checkpoint, one.subject.task, context)
             | {"depths": one.depths, "errors": one.errors.ratio.estimate()[:, -1].tolist()}

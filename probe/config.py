@@ -6,19 +6,19 @@ Nothing here imports torch, so that `probe --help` is instant.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
-from typing import Literal
+from typing import Annotated, Literal
 
-import tyro
-
-from probe.errors import ProbeError
+from probe.arguments import Listed, Positional, read
 
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
 Init = Literal["own", "torch"]
 HeadName = Literal["linear", "normed", "lens", "calibrated", "task_vector"]
 Matching = Literal["published", "exact", "prefix", "synonym"]
+PictureName = Literal[
+    "layers", "contexts", "heatmap", "calibration", "training", "prompting", "comparison", "claim", "claim-known",
+    "claim-states", "claim-influence", "claim-causes", "language", "language-layers", "language-comparison",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,46 +56,48 @@ class TrainConfig:
     out: str
     """The checkpoint to write, FILE.pt; the state stands beside it in FILE.pt.state."""
     task: str | None = None
-    """The task with its options, e.g. linear or noisy_linear:noise=0.5,target=clean."""
+    """The task with its options, e.g. linear or noisy_linear:noise=0.5,target=clean; needed unless resumed."""
     arch: str | None = None
-    """A named architecture (see probe list architectures)."""
+    """A named architecture (see probe list architectures); needed unless a layout is given, or resumed."""
     layout: str | None = None
-    """Blocks as text instead of a named architecture, e.g. M24, (AF)12 or M(AM)12."""
+    """Blocks as text instead, e.g. M24, (AF)12 or M(AM)12; by default the architecture's."""
     preset: Literal["laptop", "paper"] = "laptop"
     """Sizes, steps and rates: laptop takes about half an hour on one core, paper is the published recipe."""
     dim: int | None = None
-    """Dimension of the inputs x."""
+    """Dimension of the inputs x; by default as the preset has it for the task."""
     width: int | None = None
-    """Width of the residual stream."""
+    """Width of the residual stream; by default as the preset has it for the architecture."""
     blocks: int | None = None
-    """Number of blocks of a named architecture (a transformer layer is two)."""
+    """Number of blocks of a named architecture (a transformer layer is two); by default as the preset has it."""
     norm: Literal["rms", "layer"] | None = None
-    """RMSNorm or LayerNorm."""
+    """RMSNorm or LayerNorm; by default the architecture's."""
     positions: Literal["none", "learned", "sinusoidal"] | None = None
-    """Learned absolute positions, fixed sinusoidal ones (Vaswani et al., 2017), or none."""
+    """Learned absolute positions, fixed sinusoidal ones (Vaswani et al., 2017), or none; by default the
+    architecture's."""
     dropout: float | None = None
     """Dropout in training, of every block that has one; none unless given."""
     init: Init | None = None
     """First weights of attention, feed-forward blocks and learned positions: GPT-2's (own), or torch's defaults, as
-    in the hybrids of Park et al. (2024)."""
+    in the hybrids of Park et al. (2024); own unless given."""
     attention_heads: int | None = None
-    """Attention heads of every attention block."""
+    """Attention heads of every attention block; by default as the preset has it."""
     context: int | None = None
-    """Examples before the last query."""
+    """Examples before the last query; by default as the preset has it for the task."""
     steps: int | None = None
-    """Training steps, each on a fresh batch."""
+    """Training steps, each on a fresh batch; by default as the preset has it."""
     batch: int | None = None
-    """Prompts a step."""
+    """Prompts a step; by default as the preset has it."""
     lr: float | None = None
-    """Peak learning rate of Adam."""
+    """Peak learning rate of Adam; by default as the preset has it."""
     schedule: Literal["constant", "cosine"] | None = None
-    """The rate after the warm-up: constant, or a half cosine down to 0 at the last step."""
+    """The rate after the warm-up: constant, or a half cosine down to 0 at the last step; by default as the
+    preset has it."""
     warmup: int | None = None
-    """Steps over which the rate rises linearly from 0."""
+    """Steps over which the rate rises linearly from 0; by default as the preset has it."""
     clip: float | None = None
-    """Largest gradient norm; 0 clips nothing."""
+    """Largest gradient norm; 0 clips nothing; by default as the preset has it."""
     curriculum: bool | None = None
-    """Whether dimensions and examples grow during training (Garg et al., 2022), as the preset has it."""
+    """Whether dimensions and examples grow during training (Garg et al., 2022); by default as the preset has it."""
     seed: int = 0
     """Seed of the first weights and of every batch."""
     device: str = "auto"
@@ -107,7 +109,7 @@ class TrainConfig:
     compile: bool = False
     """Compile the model by torch.compile, on a GPU as CUDA graphs: pays where small models wait for launches."""
     threads: int | None = None
-    """CPU threads; the weights depend on their number in the last bits."""
+    """CPU threads, by default all; the weights depend on their number in the last bits."""
     save_seconds: float = 60.0
     """Seconds between saves of weights, state and loss log."""
     json: bool = False
@@ -122,19 +124,16 @@ def train_config(flags: Sequence[str]) -> TrainConfig:
     Raises:
         ProbeError: if they are none.
     """
-    told = StringIO()
-    try:
-        with redirect_stderr(told), redirect_stdout(told):
-            return tyro.cli(TrainConfig, args=flags, console_outputs=False)
-    except SystemExit as error:
-        raise ProbeError(f"{' '.join(flags)} are no flags of probe train. See probe train --help.") from error
+    [config] = read(flags, "probe train", TrainConfig)
+    assert isinstance(config, TrainConfig)
+    return config
 
 
 @dataclass(frozen=True)
 class SweepConfig:
     """Runs a table of trainings, so many at a time; what is done is passed over, what was stopped goes on."""
 
-    table: tyro.conf.Positional[str]
+    table: Positional[str]
     """A CSV: its columns are flags of probe train, each row a training; a cell a|b stands for a row with each, an
     empty one for a flag not given."""
     out: str
@@ -144,7 +143,8 @@ class SweepConfig:
     engine: Literal["local", "slurm", "kubernetes"] = "local"
     """Where they run: here, or on a cluster by Parsl (extra cluster)."""
     setting: tuple[str, ...] = ()
-    """Settings of the cluster, NAME=VALUE as Parsl's provider has them, e.g. partition=gpu walltime=08:00:00."""
+    """Settings of the cluster, NAME=VALUE as Parsl's provider has them, e.g. partition=gpu walltime=08:00:00; by
+    default its own."""
     json: bool = False
     """Print the outcomes as JSON on stdout instead of a table."""
 
@@ -164,8 +164,8 @@ class FitConfig:
     language tasks: the stream of a prompt with demonstrations patched into one without, layer by layer."""
     target: str = "y"
     """What the linear head is asked for: y, or a drawn parameter such as w."""
-    context: str = "all"
-    """Numbers of examples before the query: all, or N,N,...; for language tasks, all means 5 demonstrations."""
+    context: Annotated[str, Listed(("all",))] = "all"
+    """Numbers of examples before the query: all, or some of them; for language tasks, all means 5 demonstrations."""
     prompts: int = 8192
     """Prompts the heads are fitted on; a quarter as many again choose the penalty."""
     score: int = 2048
@@ -173,7 +173,7 @@ class FitConfig:
     seed: int = 0
     """Seed of every prompt."""
     dim: int | None = None
-    """Dimension of the inputs x; the checkpoint's, and an error if it differs."""
+    """Dimension of the inputs x; by default the checkpoint's, and an error if it differs."""
     batch: int = 128
     """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
@@ -183,14 +183,16 @@ class FitConfig:
     protocol: Literal["published", "released"] = "published"
     """How the calibrated head is fitted: as Grazzi et al. (2024) describe it, or as their code does it."""
     tokenizer: str | None = None
-    """For language tasks: a tokenizer's folder or name, where the checkpoint brings none."""
+    """For language tasks: a tokenizer's folder or name, where the checkpoint brings none; by default its own."""
     match: Matching = "published"
     """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
     each category."""
     data: str | None = None
-    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json, in place of ours."""
+    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
     out: str | None = None
-    """Stem of the files written: STEM.csv, STEM.json, STEM.png. Default figures/fit-CHECKPOINT-TASK."""
+    """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
+    is the picture's. By default
+    runs/fit-CHECKPOINT-TASK, with the settings that differ from their defaults."""
     json: bool = False
     """Print a summary of the record as JSON on stdout instead of a table."""
 
@@ -213,15 +215,15 @@ class EvaluateConfig:
     context: int | None = None
     """The largest number of examples, which may lie far beyond training; by default the longest trained one. For
     language tasks, the most demonstrations, 5 by default."""
-    index: str = "auto"
+    index: Annotated[str, Listed(("all", "auto"))] = "auto"
     """Where a pass or a fit is needed for every number of examples: all, auto (all up to 40, then spaced
-    geometrically; for language tasks 0, 1, 2, 4, ...), or N,N,..."""
+    geometrically; for language tasks 0, 1, 2, 4, ...), or some of them."""
     prompts: int = 1280
     """Prompts the errors are measured on."""
     seed: int = 0
     """Seed of every prompt."""
     dim: int | None = None
-    """Dimension of the inputs x; the checkpoints', and an error if it differs."""
+    """Dimension of the inputs x; by default the checkpoints', and an error if it differs."""
     batch: int = 64
     """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
@@ -229,16 +231,18 @@ class EvaluateConfig:
     kernel: Kernel = "auto"
     """Backend of the models' kernels."""
     tokenizer: str | None = None
-    """For language tasks: a tokenizer's folder or name, where the checkpoint brings none."""
+    """For language tasks: a tokenizer's folder or name, where the checkpoint brings none; by default its own."""
     tokens: int = 1
     """For language tasks: the most tokens that are decoded, up to the end of the line."""
     match: Matching = "published"
     """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
     each category."""
     data: str | None = None
-    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json, in place of ours."""
+    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
     out: str | None = None
-    """Stem of the files written: STEM.csv, STEM.json, STEM.png. Default figures/evaluate-CHECKPOINT-TASK."""
+    """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
+    is the picture's. By default
+    runs/evaluate-CHECKPOINT-TASK, with the settings that differ from their defaults."""
     json: bool = False
     """Print a summary of the record as JSON on stdout instead of a table."""
 
@@ -265,7 +269,7 @@ class CompareConfig:
     seed: int = 0
     """Seed of every prompt."""
     dim: int | None = None
-    """Dimension of the inputs x; the checkpoints', and an error if it differs."""
+    """Dimension of the inputs x; by default the checkpoints', and an error if it differs."""
     batch: int = 128
     """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
@@ -273,16 +277,18 @@ class CompareConfig:
     kernel: Kernel = "auto"
     """Backend of the models' kernels."""
     tokenizer: str | None = None
-    """For language tasks: a tokenizer's folder or name, where the checkpoints bring none."""
+    """For language tasks: a tokenizer's folder or name, where the checkpoints bring none; by default their own."""
     tokens: int = 1
     """For language tasks: the most tokens that are decoded, up to the end of the line."""
     match: Matching = "published"
     """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
     each category."""
     data: str | None = None
-    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json, in place of ours."""
+    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
     out: str | None = None
-    """Stem of the files written: STEM.csv, STEM.json, STEM.png. Default figures/compare-CHECKPOINTS-TASK."""
+    """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
+    is the picture's. By default
+    runs/compare-CHECKPOINT-TASK, with the settings that differ from their defaults."""
     json: bool = False
     """Print a summary of the record as JSON on stdout instead of sentences."""
 
@@ -306,12 +312,12 @@ class ClaimConfig:
     asked: int = 256
     """Prompts on which algorithms are compared with the layers, each with many queries; half as many again choose."""
     skip: tuple[str, ...] = ()
-    """Kinds of evidence to leave out: curve, trend, matching, nulls, known, states, influence, causes. The report says
-    that they were not tested."""
+    """Kinds of evidence to leave out: curve, trend, matching, nulls, known, states, influence, causes. By default none
+    is left out; the report says what was not tested."""
     seed: int = 0
     """Seed of every prompt."""
     dim: int | None = None
-    """Dimension of the inputs x; the checkpoint's, and an error if it differs."""
+    """Dimension of the inputs x; by default the checkpoint's, and an error if it differs."""
     batch: int = 128
     """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
@@ -319,7 +325,8 @@ class ClaimConfig:
     kernel: Kernel = "auto"
     """Backend of the selective scan."""
     out: str | None = None
-    """Stem of the files written: STEM.html, STEM.csv, STEM.json. Default figures/claim-CHECKPOINT-TASK."""
+    """Where to write: PATH.html, PATH.csv, PATH.json; such an ending of PATH is left out. By default
+    runs/claim-CHECKPOINT-TASK, with the settings that differ from their defaults."""
     json: bool = False
     """Print the verdict as JSON on stdout instead of lines."""
 
@@ -328,34 +335,20 @@ class ClaimConfig:
 class PlotConfig:
     """Draws a figure from saved records, without the models."""
 
-    records: tyro.conf.Positional[tuple[str, ...]]
+    records: Positional[tuple[str, ...]]
     """RECORD.csv files; several are laid over one another."""
     out: str
     """The figure, FILE.png, FILE.pdf or FILE.svg."""
-    kind: Literal[
-        "layers",
-        "contexts",
-        "heatmap",
-        "calibration",
-        "training",
-        "prompting",
-        "comparison",
-        "claim",
-        "claim-known",
-        "claim-states",
-        "claim-influence",
-        "claim-causes",
-        "language",
-        "language-layers",
-        "language-comparison",
-    ] = "layers"
+    kind: PictureName | None = None
     """Error by layer, error by examples, both as a map, scale and shift by layer, the training curve, what probe
     evaluate, probe compare or probe claim (five pictures) measured; what probe evaluate, fit or compare measured on
-    language tasks."""
+    language tasks. By default what suits the records."""
     depth: Literal["auto", "layer", "depth", "parameters", "flops"] = "auto"
     """The axis of a layer curve."""
     context: int | None = None
     """The number of examples a layer curve is drawn at; the largest by default."""
+    json: bool = False
+    """Print what was written as JSON on stdout instead of lines."""
 
 
 @dataclass(frozen=True)
@@ -368,6 +361,8 @@ class CheckConfig:
     """Seed of the prompts."""
     kernel: Kernel = "auto"
     """Backend of the selective scan."""
+    json: bool = False
+    """Print what was found as JSON on stdout instead of lines."""
 
 
 @dataclass(frozen=True)
@@ -380,14 +375,16 @@ class ConvertConfig:
     out: str
     """The checkpoint to write, FILE.pt, or with --part-megabytes a folder."""
     part_megabytes: float | None = None
-    """Write a folder of safetensors files of at most so many MB each, instead of one file."""
+    """Write a folder of safetensors files of at most so many MB each; by default one file."""
+    json: bool = False
+    """Print what was written as JSON on stdout instead of lines."""
 
 
 @dataclass(frozen=True)
 class ListConfig:
     """Lists what can be named."""
 
-    what: tyro.conf.Positional[
-        Literal["all", "tasks", "architectures", "heads", "learners", "prompting", "checkpoints"]
-    ] = "all"
+    what: Positional[Literal["all", "tasks", "architectures", "heads", "learners", "prompting", "checkpoints"]] = "all"
     """One list, or all of them."""
+    json: bool = False
+    """Print the lists as JSON on stdout instead of lines."""

@@ -22,7 +22,17 @@ from probe.randomness import PromptSource, Source
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import FEWEST as FEWEST_SEEDS
 from probe.statistics import LayerErrors, seed_band
-from probe.subject import by_seed, check_length, check_same, describe, learned, load_all, task_for, trained_context
+from probe.subject import (
+    by_seed,
+    check_length,
+    check_same,
+    describe,
+    learned,
+    load_all,
+    notes_on,
+    task_for,
+    trained_context,
+)
 from probe.tasks import ChainOfThought, Prompts, Task
 from probe.tasks.prompting import Replaced, make_prompting
 from probe.tasks.prompts import only
@@ -83,6 +93,7 @@ def evaluate_models(
         "config": asdict(config),
         "versions": versions(),
         "processes": processes.count,
+        "notes": notes_on(plan.models, plan.context),
         "models": {found.name: describe(found, plan.task, plan.context) for found in plan.models},
     }
     return Record(table[[*COLUMNS, "prompting", "median", "band"]], provenance)

@@ -146,6 +146,15 @@ def trained_context(models: Sequence[Checkpoint]) -> int:
     return context
 
 
+def notes_on(models: Sequence[Checkpoint], context: int) -> list[str]:
+    """Returns what a reader of results at a number of examples should know: whom it takes beyond training."""
+    return [
+        f"{context} examples lie beyond the training of {found.name}, which saw up to {found.context}."
+        for found in models
+        if 0 < found.context < context
+    ]
+
+
 def check_length(found: Checkpoint, task: Task, context: int) -> None:
     """Raises `ProbeError` where learned positions do not reach to a number of examples."""
     longest = found.stream.anatomy.longest

@@ -35,12 +35,12 @@ def test_fit_writes_the_record_and_the_picture_under_their_default_names(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["fit", "--ckpt", "m.pt", "t.pt", "--task", "linear:x_scale=2", *QUICK]) == 0
-    stem = "fit-m-t-linear-x_scale-2"
-    assert sorted(path.name for path in (here / "figures").iterdir()) == [
+    stem = "fit-m-t-linear-x_scale-2-prompts-64-score-32-batch-32"
+    assert sorted(path.name for path in (here / "runs").iterdir()) == [
         f"{stem}.{end}" for end in ("csv", "json", "png")
     ]
-    assert list(pd.read_csv(here / "figures" / f"{stem}.csv").columns) == [*COLUMNS, "penalty"]
-    about = json.loads((here / "figures" / f"{stem}.json").read_text())
+    assert list(pd.read_csv(here / "runs" / f"{stem}.csv").columns) == [*COLUMNS, "penalty"]
+    about = json.loads((here / "runs" / f"{stem}.json").read_text())
     assert about["command"].startswith("probe fit --ckpt m.pt t.pt")
     assert about["models"]["m"]["digest"]
     assert "least_squares" in capsys.readouterr().out
@@ -63,9 +63,11 @@ def test_evaluate_and_compare_write_records_and_pictures_that_can_be_redrawn(
     assert "gd:steps=3" in printed
     assert main(["compare", "--ckpt", "m", "t", "--task", "linear", "--depth", "flops", *QUICK]) == 0
     assert "The checkpoint" in capsys.readouterr().out
-    for stem, kind in (("evaluate-m-t-linear", "prompting"), ("compare-m-t-linear", "comparison")):
-        record, picture = here / "figures" / f"{stem}.csv", here / "figures" / f"{stem}.png"
-        assert main(["plot", str(record), "--kind", kind, "--out", "again.png"]) == 0
+    stems = sorted(path.with_suffix("") for path in (here / "runs").glob("*.csv"))
+    assert [stem.name.split("-linear-")[0] for stem in stems] == ["compare-m-t", "evaluate-m-t"]
+    for stem in stems:
+        record, picture = Path(f"{stem}.csv"), Path(f"{stem}.png")
+        assert main(["plot", str(record), "--out", "again.png"]) == 0
         assert picture.read_bytes() == (here / "again.png").read_bytes()
     capsys.readouterr()
     assert main([*evaluated, "--prompts", "64", "--json"]) == 0
