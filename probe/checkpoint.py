@@ -236,7 +236,7 @@ def of(
     }
     digest = _digest(tensors, json.dumps(found, sort_keys=True))
     # where tokens are symbols, tasks have no use for a dimension
-    return Checkpoint(name, stream, task, dim or stream.anatomy.inputs or 1, context, found, digest)
+    return Checkpoint(clean_name(name), stream, task, dim or stream.anatomy.inputs or 1, context, found, digest)
 
 
 def save_state(path: str | Path, state: Mapping[str, Any]) -> None:

@@ -73,6 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ProbeError as error:
         tell(str(error))
         return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        tell(str(ProbeError(f"{error.filename} cannot be used ({error.strerror}). Name another file.")))
+        return 2
     except KeyboardInterrupt as stop:
         tell(f"interrupted{KEPT.get(next(iter(given), ''), '; nothing was written') if not str(stop) else f'; {stop}'}")
         return 130
@@ -346,7 +351,7 @@ def _convert(config: ConvertConfig, call: Call) -> int:
 
     done = convert_checkpoint(config, call.command)
     if config.json:
-        call.say_json(asdict(done))
+        call.say_json(asdict(done) | {"task": text.line(done.task)})
         return 0
     path, layout, task = (text.line(each) for each in (done.path, done.layout, done.task))
     call.say(f"{path}: {layout}, task {task}, {done.context} examples, digest {done.digest}")

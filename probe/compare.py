@@ -20,6 +20,7 @@ from probe.language import compare_language, is_language
 from probe.records import Record, versions
 from probe.statistics import LayerErrors, log_ratio, welch_band
 from probe.subject import by_seed, describe, load_all, notes_on
+from probe.text import line
 
 ALIKE = 1.1
 """Errors within this factor of one another are called alike, whatever their bands."""
@@ -252,7 +253,7 @@ def verdicts(table: pd.DataFrame) -> list[str]:
 
 def _own_sentence(name: str, other: str, row: pd.Series[Any]) -> str:
     band = f"ratio {row['ratio']:.2f}, simultaneous 95 % band {row['all_low']:.2f} to {row['all_high']:.2f}"
-    numbers = f"at {int(row['context'])} examples {row['error']:.4f} and {row['other_error']:.4f}; {band}"
+    numbers = f"at {int(row['context'])} examples {row['error']:.3g} and {row['other_error']:.3g}; {band}"
     apart = row["all_low"] > 1 or row["all_high"] < 1
     if apart and max(row["ratio"], 1 / row["ratio"]) > ALIKE:
         return f"The checkpoint {name} errs {'more' if row['ratio'] > 1 else 'less'} than {other}: {numbers}."
@@ -309,7 +310,7 @@ def _side_rows(a: Sequence[Measured], b: Sequence[Measured]) -> list[dict[str, A
 
 
 def _side_name(side: Sequence[Measured]) -> str:
-    arch = side[0].subject.checkpoint.description.get("arch", side[0].subject.model.anatomy.layout)
+    arch = line(side[0].subject.checkpoint.description.get("arch", side[0].subject.model.anatomy.layout))
     return f"{arch} ({len(side)} seeds)"
 
 

@@ -13,10 +13,8 @@ Show = Callable[[str, int, int], None]
 
 SHOW_AFTER = 2.0
 """Seconds before a bar appears."""
-FIRST_LINE = 10.0
-"""Seconds before the first line."""
 LINE_EVERY = 30.0
-"""Seconds between lines."""
+"""Seconds between lines, and before the first."""
 STEADY = 0.02
 """The share of a stage that must be done before what is left of it is estimated."""
 
@@ -75,10 +73,8 @@ def lines(title: str, say: Callable[[str], None]) -> Iterator[Show]:
         stage.text, stage.done, stage.total = text, done, total
 
     def tell() -> None:
-        wait = FIRST_LINE
-        while not over.wait(wait):
+        while not over.wait(LINE_EVERY):
             say(_line(title, stage, time.monotonic() - began))
-            wait = LINE_EVERY
 
     thread = Thread(target=tell, name="progress", daemon=True)
     thread.start()

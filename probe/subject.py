@@ -21,6 +21,7 @@ from probe.randomness import PromptSource, Purpose
 from probe.statistics import LayerErrors
 from probe.tasks import Prompts, Shape, Task
 from probe.tasks.prompts import append_each, only
+from probe.text import line
 
 RESIDUALS = {
     "pre": "pre-norm",
@@ -197,7 +198,7 @@ def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:
     """
     stream, anatomy = found.stream, found.stream.anatomy
     return {
-        "arch": found.description.get("arch", anatomy.layout),
+        "arch": line(found.description.get("arch", anatomy.layout)),
         "layout": anatomy.layout,
         "letters": "".join(anatomy.letters),
         "blocks": len(anatomy.letters),
@@ -205,7 +206,7 @@ def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:
         "width": stream.width,
         "dim": found.dim,
         "context": found.context,
-        "task": found.task,
+        "task": line(found.task),
         "seed": found.description.get("seed"),
         "step": found.description.get("step"),
         "training_flops": found.description.get("training_flops"),

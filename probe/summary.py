@@ -29,7 +29,9 @@ def band(low: Any, high: Any) -> str:
 def change(value: Any, before: Any) -> str:
     """Returns by which share a number lies above or below the one before it."""
     known = number(value) and number(before) and before != 0
-    return f"{100 * (float(value) / float(before) - 1):+.3g} %" if known else ""
+    if not known:
+        return ""
+    return f"{100 * (float(value) / float(before) - 1):+#.3g}".rstrip(".") + " %"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -159,7 +161,7 @@ def layer_table(record: Record) -> str:
     """Returns the errors by layer at the largest context as a short table."""
     table = record.table
     context = int(table["context"].max())
-    lines = [f"error at {context} examples (1 = predicting zero); change: what each block adds to the error before it"]
+    lines = [f"error at {context} examples (1 = predicting zero); change: what each block makes of the error before it"]
     for model, rows in table[table["context"] == context].groupby("model", sort=False):
         lines += ["", line(model, CELL), *layer_block(rows)]
     return "\n".join(lines)
