@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ from torch import Tensor, nn
 from probe.capture import DescribedModel, NativeModel, huggingface, official
 from probe.capture.saved import are_plain, read_saved
 from probe.config import ModelConfig
-from probe.errors import ProbeError
+from probe.errors import ProbeError, closest
 from probe.models import ResidualModel
 from probe.records import write_atomically
 from probe.shards import is_sharded, read_shards, write_shards
+from probe.text import name as clean_name
 
 FORMAT = 1
 INSTEAD = "Give a checkpoint written by probe train."
@@ -96,15 +98,26 @@ READERS: tuple[Reader, ...] = (
 """Who is asked, in this order, whether a path is theirs; what nobody recognises is read as our own."""
 
 
+def folders() -> list[Path]:
+    """Returns the folders in which a bare name is sought, those that are there.
+
+    They are checkpoints/ here, those that the environment variable PROBE_CHECKPOINTS names, as PATH does, and, where
+    probe runs from its repository, that one's checkpoints/.
+    """
+    named = [Path(part) for part in os.environ.get("PROBE_CHECKPOINTS", "").split(os.pathsep) if part]
+    places = [Path("checkpoints"), *named, Path(__file__).parent.parent / "checkpoints"]
+    return list({place.resolve(): place for place in reversed(places) if place.is_dir()}.values())[::-1]
+
+
 def find(name: str) -> Path:
-    """Returns the path that a name means: as it stands, or in checkpoints/, with or without .pt.
+    """Returns the path that a name means: as it stands, or in one of `folders`, with or without .pt.
 
     Raises:
         ProbeError: if there is no such checkpoint.
     """
-    folder = Path("checkpoints")
-    places = [Path(name), folder / name, Path(f"{name}.pt"), folder / f"{name}.pt"]
-    for place in places if Path(name).parent == Path(".") else places[::2]:
+    bare = Path(name).parent == Path(".")
+    beside = folders() if bare else []
+    for place in [place / end for end in (name, f"{name}.pt") for place in (Path(), *beside)]:
         if place.is_file() or is_sharded(place) or _reader(place) is not None:
             return place
     if Path(name).is_dir():
@@ -112,15 +125,29 @@ def find(name: str) -> Path:
             f"{name} is a folder, but a checkpoint was needed: a file written by probe train, the run folder of an "
             "official code base (config.yaml beside state.pt or model_STEP.pt), or a language model. Name one."
         )
-    raise ProbeError(f"There is no checkpoint {name}. Give the path of a .pt file, or train one with probe train.")
+    raise _absent(name, beside)
+
+
+def _absent(name: str, beside: Sequence[Path]) -> ProbeError:
+    """Returns the error that says where a checkpoint was sought, and what is there that has nearly its name."""
+    folder = Path(name).parent
+    where = ["here", *map(str, beside)] if folder == Path(".") else [str(folder)]
+    known = {path.name: path for place in (*reversed(beside), folder) for path in sorted(place.glob("*.pt"))}
+    near = closest(Path(name).name, list(known)) or closest(f"{Path(name).name}.pt", list(known))
+    hint = f"Did you mean {known[near] if known[near].parent == folder else near}? " if near else ""
+    elsewhere = "" if hint or beside or len(where) > 1 else ", name its folder by PROBE_CHECKPOINTS"
+    return ProbeError(
+        f"There is no checkpoint {name}; it was sought {'in ' if where[0] != 'here' else ''}{' and in '.join(where)}. "
+        f"{hint}Give the path of a file or folder{elsewhere}, or train one with probe train."
+    )
 
 
 def name_of(path: Path) -> str:
     """Returns what the checkpoint at a path is called in records and file names."""
     if is_sharded(path):
-        return path.name
+        return clean_name(path.name)
     reader = _reader(path)
-    return path.stem if reader is None else reader.name(path)
+    return clean_name(path.stem if reader is None else reader.name(path))
 
 
 def save(
@@ -151,7 +178,7 @@ def load(name: str) -> Checkpoint:
     """
     path = find(name)
     reader = _reader(path)
-    return _read_own(path) if reader is None else reader.read(path)
+    return replace(_read_own(path) if reader is None else reader.read(path), name=name_of(path))
 
 
 def _reader(path: Path) -> Reader | None:
@@ -209,7 +236,7 @@ def of(
     }
     digest = _digest(tensors, json.dumps(found, sort_keys=True))
     # where tokens are symbols, tasks have no use for a dimension
-    return Checkpoint(name, stream, task, dim or stream.anatomy.inputs or 1, context, found, digest)
+    return Checkpoint(clean_name(name), stream, task, dim or stream.anatomy.inputs or 1, context, found, digest)
 
 
 def save_state(path: str | Path, state: Mapping[str, Any]) -> None:

@@ -31,7 +31,7 @@ from probe.models import ResidualModel
 from probe.randomness import PromptSource, Purpose
 from probe.records import EVIDENCE_COLUMNS, Record, tidy, versions
 from probe.statistics import RatioBootstrap
-from probe.subject import describe, load_all
+from probe.subject import describe, load_all, notes_on
 
 Rows = Iterable[dict[str, Any]]
 Missing = dict[str, str]
@@ -100,6 +100,7 @@ def examine_claim(
         "supported": verdict.supported,
         "criteria": [asdict(one) for one in verdict.criteria],
         "not_tested": missing,
+        "notes": notes_on([study.subject.checkpoint], study.subject.longest),
         "models": {study.name: describe(study.subject.checkpoint, study.subject.task, study.subject.longest)},
     }
     return Record(table, provenance)

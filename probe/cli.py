@@ -1,22 +1,21 @@
 """The command line: flags become a config, a verb turns it into a result, files and a few lines come out.
 
-The only module that prints. Exit 0 done, 2 the user's mistake, 1 ours, 130 interrupted.
+The only module that prints: on stdout what was asked for, on stderr how far it has come, notes and mistakes. Exit 0
+done, 2 the user's mistake, 1 ours, 130 interrupted, 141 where nobody reads on.
 """
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tyro
-
+from probe import progress, text
+from probe.arguments import explained, overview, read, unknown_command
 from probe.config import (
     CheckConfig,
     ClaimConfig,
@@ -30,15 +29,16 @@ from probe.config import (
     TrainConfig,
 )
 from probe.errors import ProbeError
-from probe.presets import ARCHITECTURES
-from probe.processes import ALONE, Processes, ToldError, joined, only_one
+from probe.processes import Processes, ToldError, joined, only_one
+from probe.stems import Stem, stem_of
+from probe.voice import Call, Shell, UnreadError, tell, write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from probe.records import Record
 
-COMMANDS: dict[str, Callable[..., Any]] = {
+COMMANDS: dict[str, type] = {
     "train": TrainConfig,
     "sweep": SweepConfig,
     "fit": FitConfig,
@@ -51,7 +51,13 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "list": ListConfig,
 }
 DESCRIPTION = "What does each block of a sequence model add? Fits heads on the residual stream, layer by layer."
-SHOW_AFTER = 2.0  # seconds before a progress bar appears
+OTHER_WORDS = {"eval": "evaluate", "ls": "list", "test": "check", "verify": "check", "draw": "plot", "probe": "fit"}
+"""What else commands are called elsewhere."""
+KEPT = {
+    "train": "",
+    "sweep": "; what had ended is kept, and the same command goes on",
+}
+"""What an interrupted command leaves; nothing where it is not named."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,69 +65,101 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with joined() as processes:
-            config, command = _parsed(given, processes), shlex.join(["probe", *given])
-            if type(config) in TOGETHER:
-                return TOGETHER[type(config)](config, command, processes)
-            only_one(processes, f"probe {given[0]}")
-            return RUN[type(config)](config, command)
-    except SystemExit as stop:
-        return int(stop.code or 0)
+            return _run(_sorted(given), shlex.join(["probe", *given]), processes)
+    except UnreadError:
+        return 141
     except ToldError as told:
         return told.code
     except ProbeError as error:
-        print(f"probe: {error}", file=sys.stderr)
+        tell(str(error))
         return 2
-    except KeyboardInterrupt:
-        print("probe: interrupted", file=sys.stderr)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        tell(str(ProbeError(f"{error.filename} cannot be used ({error.strerror}). Name another file.")))
+        return 2
+    except KeyboardInterrupt as stop:
+        tell(f"interrupted{KEPT.get(next(iter(given), ''), '; nothing was written') if not str(stop) else f'; {stop}'}")
         return 130
 
 
-def _parsed(given: Sequence[str], processes: Processes) -> Any:
-    """Returns the flags as a config; of several processes one says what is wrong with them."""
-    with ExitStack() as silence:
-        if not processes.writes:
-            silence.enter_context(redirect_stdout(StringIO()))
-            silence.enter_context(redirect_stderr(StringIO()))
-        return tyro.extras.subcommand_cli_from_dict(
-            COMMANDS, prog="probe", description=DESCRIPTION, args=given, sort_subcommands=False
-        )
+def _sorted(given: Sequence[str]) -> list[str]:
+    """Returns the command before the flags that every command has."""
+    first = next(
+        (place for place, word in enumerate(given) if word not in ("--json", "--quiet", "--plain")), len(given)
+    )
+    return [*given[first:], *given[:first]] if first < len(given) else []
 
 
-def _train(config: TrainConfig, command: str, processes: Processes) -> int:
+def _run(given: Sequence[str], command: str, processes: Processes) -> int:
+    """Runs the command that was given, or says what commands there are."""
+    verb, flags = (given[0], given[1:]) if given else ("", [])
+    if verb == "help":
+        verb, flags = (flags[0], ["--help"]) if flags else ("--help", [])
+    if not verb or verb in ("-h", "--help", "--version", "version"):
+        if processes.writes:
+            write(
+                sys.stdout if verb else sys.stderr,
+                _version() if "version" in verb else overview("probe", DESCRIPTION, COMMANDS),
+            )
+        return 0 if verb else 2
+    kind = COMMANDS.get(verb)
+    if kind is None:
+        raise unknown_command(verb, COMMANDS, OTHER_WORDS)
+    if {"-h", "--help", "--version"} & set(flags):
+        if processes.writes:
+            write(sys.stdout, _version() if "--version" in flags else explained(kind, f"probe {verb}", Shell))
+        return 0
+    config, shell = read(flags, f"probe {verb}", kind, Shell)
+    if kind not in TOGETHER:
+        only_one(processes, f"probe {verb}")
+    return RUN[kind](config, Call(verb, command, shell, processes))
+
+
+def _version() -> str:
+    from probe.records import versions
+
+    return ", ".join(f"{name} {number}" for name, number in versions().items())
+
+
+def _train(config: TrainConfig, call: Call) -> int:
+    from probe.summary import number
     from probe.train import train_model
 
-    with _bar("train", processes) as show:
+    with call.progress() as show:
         record = train_model(
             config,
-            command,
-            lambda now: show(f"loss {now.loss:.4f}  error {now.error:.4f}", now.step, now.steps),
-            processes,
+            call.command,
+            lambda now: show(f"loss {number(now.loss)}, error {number(now.error)}", now.step, now.steps),
+            call.processes,
         )
-    if not processes.writes:
+    if not call.processes.writes:
         return 0
     found = record.provenance
     errors = found["errors"]
     if config.json:
-        print(json.dumps({name: found[name] for name in ("task", "step", "seconds", "digest", "errors")}))
+        call.say_json({name: found[name] for name in ("task", "step", "seconds", "digest", "errors")})
         return 0
-    print(f"{config.out}: {found['step']} steps in {found['seconds'] / 60:.1f} min, task {found['task']}")
-    print(f"error at {found['context']} examples: {errors[-1]:.4f} (1 = predicting zero)")
+    took = progress.clock(found["seconds"])
+    call.say(f"{text.line(config.out)}: {found['step']} steps in {took} min, task {text.line(found['task'])}")
+    call.say(f"error at {found['context']} examples: {number(errors[-1])} (1 = predicting zero)")
     return 0
 
 
-def _sweep(config: SweepConfig, command: str) -> int:
+def _sweep(config: SweepConfig, call: Call) -> int:
     from probe.summary import sweep_table
     from probe.sweep import run_sweep
 
-    with _bar("sweep") as show:
-        record = run_sweep(config, command, show)
+    with call.progress() as show:
+        record = run_sweep(config, call.command, show)
     failed = int((record.table["outcome"] != "done").sum())
+    written = [f"{config.out}/sweep.csv", f"{config.out}/sweep.json"]
     if config.json:
-        shown = record.table[["model", "outcome", "error"]].astype(object)
-        print(json.dumps(shown.where(shown.notna(), None).to_dict("records"), indent=2))
+        trainings = record.table[["model", "outcome", "error"]].to_dict("records")
+        call.say_json({"trainings": trainings, "wrote": written})
     else:
-        print(sweep_table(record))
-        print(f"wrote {config.out}/sweep.csv, {config.out}/sweep.json")
+        call.say(sweep_table(record))
+        call.say(_wrote(written))
     if failed:
         raise ProbeError(
             f"{failed} of {len(record.table)} trainings did not end well. Correct the table, or run the same command "
@@ -130,209 +168,222 @@ def _sweep(config: SweepConfig, command: str) -> int:
     return 0
 
 
-def _fit(config: FitConfig, command: str, processes: Processes) -> int:
+def _fit(config: FitConfig, call: Call) -> int:
     from probe.fit import fit_heads
     from probe.language import is_language
     from probe.plots import language_curves, layer_curve
     from probe.summary import language_summary, language_table, layer_summary, layer_table
 
-    def tell(record: Record) -> str:
-        if is_language(config.task):
-            return language_summary(record) if config.json else language_table(record, "layer")
-        return json.dumps(layer_summary(record), indent=2) if config.json else layer_table(record)
-
-    draw = language_curves if is_language(config.task) else layer_curve
+    words = is_language(config.task)
     return _measure(
-        "fit", config, lambda show: fit_heads(config, command, show, processes=processes), draw, tell, processes
+        config,
+        call,
+        lambda show: fit_heads(config, call.command, show, processes=call.processes),
+        language_curves if words else layer_curve,
+        (lambda record: language_table(record, "layer")) if words else layer_table,
+        language_summary if words else layer_summary,
     )
 
 
-def _evaluate(config: EvaluateConfig, command: str, processes: Processes) -> int:
+def _evaluate(config: EvaluateConfig, call: Call) -> int:
     from probe.evaluate import evaluate_models
     from probe.language import is_language
     from probe.plots import language_accuracy, prompting_curves
     from probe.summary import language_summary, language_table, prompting_summary, prompting_table
 
-    def tell(record: Record) -> str:
-        if is_language(config.task):
-            return language_summary(record) if config.json else language_table(record, "context")
-        return json.dumps(prompting_summary(record), indent=2) if config.json else prompting_table(record)
-
-    draw = language_accuracy if is_language(config.task) else prompting_curves
+    words = is_language(config.task)
     return _measure(
-        "evaluate",
         config,
-        lambda show: evaluate_models(config, command, show, processes=processes),
-        draw,
-        tell,
-        processes,
+        call,
+        lambda show: evaluate_models(config, call.command, show, processes=call.processes),
+        language_accuracy if words else prompting_curves,
+        (lambda record: language_table(record, "context")) if words else prompting_table,
+        language_summary if words else prompting_summary,
     )
 
 
-def _compare(config: CompareConfig, command: str) -> int:
+def _compare(config: CompareConfig, call: Call) -> int:
     from probe.compare import compare_models
     from probe.language import is_language
     from probe.plots import comparison, language_comparison
 
-    def tell(record: Record) -> str:
-        verdict = record.provenance["verdict"]
-        return json.dumps({"verdict": verdict}, indent=2) if config.json else "\n".join(verdict)
+    return _measure(
+        config,
+        call,
+        lambda show: compare_models(config, call.command, show),
+        language_comparison if is_language(config.task) else comparison,
+        lambda record: "\n".join(record.provenance["verdict"]),
+        lambda record: {"verdict": record.provenance["verdict"]},
+    )
 
-    draw = language_comparison if is_language(config.task) else comparison
-    return _measure("compare", config, lambda show: compare_models(config, command, show), draw, tell)
 
-
-def _claim(config: ClaimConfig, command: str) -> int:
-    from probe import records
-    from probe.checkpoint import find, name_of
+def _claim(config: ClaimConfig, call: Call) -> int:
     from probe.claim import examine_claim
     from probe.plots import save_report
 
-    stem = Path(config.out or _default_stem("claim", [name_of(find(config.ckpt))], config.task))
-    page = stem.with_name(f"{stem.name}.html")
-    for path in (*records.record_paths(stem), page):
-        records.check_writable(path)
-    with _bar("claim") as show:
-        record = examine_claim(config, command, show)
-    written = [*records.save(record, stem), save_report(record, page)]
-    found = record.provenance
-    if config.json:
-        print(json.dumps({name: found[name] for name in ("verdict", "supported", "criteria", "not_tested")}, indent=2))
-        return 0
-    print(found["verdict"])
-    for one in found["criteria"]:
-        print(f"  {one['outcome']:<10}  {one['name']}: {one['seen']}")
-    print("wrote " + ", ".join(map(str, written)))
-    return 0
+    def tell(record: Record) -> str:
+        found = record.provenance
+        seen = [f"  {one['outcome']:<10}  {one['name']}: {text.line(one['seen'])}" for one in found["criteria"]]
+        return "\n".join([text.line(found["verdict"]), *seen])
+
+    def summary(record: Record) -> dict[str, Any]:
+        return {name: record.provenance[name] for name in ("verdict", "supported", "criteria", "not_tested")}
+
+    return _recorded(
+        config,
+        call,
+        [config.ckpt],
+        ".html",
+        lambda show: examine_claim(config, call.command, show),
+        save_report,
+        tell,
+        summary,
+    )
 
 
 def _measure(
-    verb: str,
     config: FitConfig | EvaluateConfig | CompareConfig,
-    run: Callable[[Callable[[str, int, int], None]], Record],
+    call: Call,
+    run: Callable[[progress.Show], Record],
     draw: Callable[[Sequence[Record]], Figure],
     tell: Callable[[Record], str],
-    processes: Processes = ALONE,
+    summary: Callable[[Record], dict[str, Any]],
 ) -> int:
-    """Refuses what cannot be written, runs a verb, and writes its record and its picture."""
-    from probe import records
-    from probe.checkpoint import find, name_of
+    """Runs a verb whose record is drawn as one picture."""
     from probe.plots import save_figure
 
-    stem = Path(config.out or _default_stem(verb, [name_of(find(name)) for name in config.ckpt], config.task))
-    picture = stem.with_name(f"{stem.name}.png")
-    for path in (*records.record_paths(stem), picture) if processes.writes else ():
+    def save(record: Record, path: Path) -> Path:
+        return save_figure(draw([record]), path)
+
+    return _recorded(config, call, config.ckpt, None, run, save, tell, summary)
+
+
+def _recorded(
+    config: FitConfig | EvaluateConfig | CompareConfig | ClaimConfig,
+    call: Call,
+    ckpt: Sequence[str],
+    ending: str | None,
+    run: Callable[[progress.Show], Record],
+    show_in: Callable[[Record, Path], Path],
+    tell: Callable[[Record], str],
+    summary: Callable[[Record], dict[str, Any]],
+) -> int:
+    """Refuses what cannot be written, runs a verb, writes its record and what shows it, and says what was found.
+
+    Args:
+        ending: of the file that shows the record; the picture's unless given.
+    """
+    from probe import records
+    from probe.checkpoint import find, name_of
+
+    stem = stem_of(call.verb, config, [name_of(find(name)) for name in ckpt])
+    ending = ending or stem.picture
+    for path in (*records.record_paths(stem.path), stem.file(ending)) if call.processes.writes else ():
         records.check_writable(path)
-    with _bar(verb, processes) as show:
+    with call.progress() as show:
         record = run(show)
-    if not processes.writes:
+    if not call.processes.writes:
         return 0
-    written = [*records.save(record, stem), save_figure(draw([record]), picture)]
-    print(tell(record))
-    if not config.json:
-        print("wrote " + ", ".join(map(str, written)))
+    stem = _free(stem, record)
+    written = [*records.save(record, stem.path)]
+    try:
+        written.append(show_in(record, stem.file(ending)))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{_wrote(written)}, but not {stem.file(ending)}") from None
+    for words in record.provenance.get("notes", ()):
+        call.note(words)
+    if config.json:
+        call.say_json(summary(record))
+        return 0
+    call.say(tell(record))
+    call.say(_wrote(written))
     return 0
 
 
-def _plot(config: PlotConfig, command: str) -> int:
+def _wrote(paths: Sequence[str | Path]) -> str:
+    return f"wrote {', '.join(text.line(path) for path in paths)}"
+
+
+def _free(stem: Stem, record: Record) -> Stem:
+    """Returns a stem at which no record of other checkpoints of the same names lies, if nobody has named it."""
     from probe import records
-    from probe.plots import KINDS, View, save_figure
+
+    if stem.given or not any(path.exists() for path in records.record_paths(stem.path)):
+        return stem
+    digests = [about.get("digest") for about in record.provenance["models"].values()]
+    with suppress(ProbeError, AttributeError, KeyError, TypeError):
+        known = records.load(stem.path).provenance
+        if [about.get("digest") for about in known["models"].values()] == digests:
+            return stem
+    return stem.beside("-".join(str(digest)[:8] for digest in digests[:4]))
+
+
+def _plot(config: PlotConfig, call: Call) -> int:
+    from probe import records
+    from probe.plots import KINDS, View, kind_for, save_figure
 
     records.check_writable(config.out)
     loaded = [records.load(path) for path in config.records]
     view = View(x=None if config.depth == "auto" else config.depth, context=config.context)
-    print(f"wrote {save_figure(KINDS[config.kind](loaded, view), config.out)}")
+    kind = kind_for(loaded) if config.kind is None else config.kind
+    written = save_figure(KINDS[kind](loaded, view), config.out)
+    if config.json:
+        call.say_json({"kind": kind, "wrote": [written]})
+    else:
+        call.say(_wrote([written]))
     return 0
 
 
-def _check(config: CheckConfig, command: str) -> int:
+def _check(config: CheckConfig, call: Call) -> int:
     from probe.check import check_checkpoint
 
     findings = check_checkpoint(config)
-    for finding in findings:
-        print(f"{'ok  ' if finding.held else 'FAIL'}  {finding.claim} ({finding.seen})")
-    return 0 if all(finding.held for finding in findings) else 1
+    held = all(finding.held for finding in findings)
+    if config.json:
+        call.say_json({"held": held, "findings": [asdict(finding) for finding in findings]})
+    for finding in () if config.json else findings:
+        call.say(f"{'ok  ' if finding.held else 'FAIL'}  {text.line(finding.claim)} ({text.line(finding.seen)})")
+    return 0 if held else 1
 
 
-def _convert(config: ConvertConfig, command: str) -> int:
+def _convert(config: ConvertConfig, call: Call) -> int:
     from probe.convert import convert_checkpoint
 
-    done = convert_checkpoint(config, command)
-    print(f"{done.path}: {done.layout}, task {done.task}, {done.context} examples, digest {done.digest}")
-    for line in done.remarks:
-        print(f"  {line}")
+    done = convert_checkpoint(config, call.command)
+    if config.json:
+        call.say_json(asdict(done) | {"task": text.line(done.task)})
+        return 0
+    path, layout, task = (text.line(each) for each in (done.path, done.layout, done.task))
+    call.say(f"{path}: {layout}, task {task}, {done.context} examples, digest {done.digest}")
+    for remark in done.remarks:
+        call.say(f"  {text.line(remark)}")
     return 0
 
 
-def _list(config: ListConfig, command: str) -> int:
-    lists: dict[str, Callable[[], dict[str, str]]] = {
-        "tasks": _tasks,
-        "architectures": lambda: {name: family.layout for name, family in ARCHITECTURES.items()},
-        "heads": _heads,
-        "learners": _learners,
-        "prompting": _styles,
-        "checkpoints": _checkpoints,
-    }
-    chosen = list(lists) if config.what == "all" else [config.what]
-    for title in chosen:
-        entries = lists[title]()
-        if len(chosen) > 1:
-            print(f"{title}:")
+def _list(config: ListConfig, call: Call) -> int:
+    from probe.catalogue import catalogue
+
+    lists = catalogue(config.what)
+    if config.json:
+        call.say_json(lists)
+        return 0
+    lines: list[str] = []
+    for title, entries in lists.items():
         width = max(map(len, entries), default=0)
-        for name, text in entries.items():
-            print(f"  {name:<{width}}  {text}" if text else f"  {name}")
+        lines += [f"{title}:"] if len(lists) > 1 else []
+        lines += [f"  {name:<{width}}  {words}".rstrip() for name, words in entries.items()]
+    call.say("\n".join(lines))
     return 0
 
 
-def _tasks() -> dict[str, str]:
-    from probe.language import LANGUAGE_TASKS
-    from probe.tasks import TASKS
-
-    words = {"language": "The evaluated word-pair tasks; or language:set=all, language:tasks=antonyms+en_fr."}
-    for name, task in LANGUAGE_TASKS.items():
-        words[name] = f"Word pairs, {task.category}{', evaluated' if task.evaluated else ''}."
-    return {name: (task.__doc__ or "").split("\n")[0] for name, task in TASKS.items()} | words
-
-
-def _heads() -> dict[str, str]:
-    from probe.heads import HEADS
-
-    return dict(HEADS)
-
-
-def _learners() -> dict[str, str]:
-    from probe.learners import LEARNERS
-
-    return {name: (learner.__doc__ or "").split("\n")[0] for name, learner in LEARNERS.items()}
-
-
-def _styles() -> dict[str, str]:
-    from probe.tasks.prompting import PROMPTINGS
-
-    standard = {"standard": "Draws prompts as the task has them.", "recursive": "Feeds a chain of thought back."}
-    return standard | {name: (style.__doc__ or "").split("\n")[0] for name, style in PROMPTINGS.items()}
-
-
-def _checkpoints() -> dict[str, str]:
-    import tomllib
-
-    index = Path("checkpoints/index.toml")
-    described = tomllib.loads(index.read_text()) if index.is_file() else {}
-    return {
-        path.name: str(described.get(path.stem, {}).get("summary", ""))
-        for path in sorted(Path("checkpoints").glob("*.pt"))
-    }
-
-
-TOGETHER: dict[type, Callable[[Any, str, Processes], int]] = {
-    TrainConfig: _train,
-    FitConfig: _fit,
-    EvaluateConfig: _evaluate,
-}
+TOGETHER = (TrainConfig, FitConfig, EvaluateConfig)
 """What several processes can run together."""
 
-RUN: dict[type, Callable[[Any, str], int]] = {
+RUN: dict[type, Callable[[Any, Call], int]] = {
+    TrainConfig: _train,
     SweepConfig: _sweep,
+    FitConfig: _fit,
+    EvaluateConfig: _evaluate,
     CompareConfig: _compare,
     ClaimConfig: _claim,
     PlotConfig: _plot,
@@ -340,35 +391,3 @@ RUN: dict[type, Callable[[Any, str], int]] = {
     ConvertConfig: _convert,
     ListConfig: _list,
 }
-
-
-def _default_stem(verb: str, names: Sequence[str], task: str) -> str:
-    words = "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in task)
-    return f"figures/{verb}-{'-'.join(names)}-{words}"
-
-
-@contextmanager
-def _bar(title: str, processes: Processes = ALONE) -> Iterator[Callable[[str, int, int], None]]:
-    """Yields ``show(text, done, total)``: a progress bar on stderr, only on a terminal and only after two seconds."""
-    if not (processes.writes and sys.stderr.isatty()):
-        yield lambda text, done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}"),
-    )
-    began = time.monotonic()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=None, visible=False, text="")
-
-        def show(text: str, done: int, total: int) -> None:
-            visible = time.monotonic() - began > SHOW_AFTER
-            progress.update(task, completed=done, total=total, text=text, visible=visible)
-
-        yield show

@@ -19,7 +19,8 @@ from probe.fit import Subject, measure, prepare
 from probe.language import compare_language, is_language
 from probe.records import Record, versions
 from probe.statistics import LayerErrors, log_ratio, welch_band
-from probe.subject import by_seed, describe, load_all
+from probe.subject import by_seed, describe, load_all, notes_on
+from probe.text import line
 
 ALIKE = 1.1
 """Errors within this factor of one another are called alike, whatever their bands."""
@@ -91,6 +92,7 @@ def compare_models(
         "config": asdict(config),
         "versions": versions(),
         "verdict": verdicts(table),
+        "notes": notes_on([one.subject.checkpoint for one in measured], context),
         "models": {
             one.name: describe(one.subject.checkpoint, one.subject.task, context)
             | {"depths": one.depths, "errors": one.errors.ratio.estimate()[:, -1].tolist()}
@@ -254,7 +256,7 @@ def verdicts(table: pd.DataFrame) -> list[str]:
 
 def _own_sentence(name: str, other: str, row: pd.Series[Any]) -> str:
     band = f"ratio {row['ratio']:.2f}, simultaneous 95 % band {row['all_low']:.2f} to {row['all_high']:.2f}"
-    numbers = f"at {int(row['context'])} examples {row['error']:.4f} and {row['other_error']:.4f}; {band}"
+    numbers = f"at {int(row['context'])} examples {row['error']:.3g} and {row['other_error']:.3g}; {band}"
     apart = row["all_low"] > 1 or row["all_high"] < 1
     if apart and max(row["ratio"], 1 / row["ratio"]) > ALIKE:
         return f"The checkpoint {name} errs {'more' if row['ratio'] > 1 else 'less'} than {other}: {numbers}."
@@ -311,7 +313,7 @@ def _side_rows(a: Sequence[Measured], b: Sequence[Measured]) -> list[dict[str, A
 
 
 def _side_name(side: Sequence[Measured]) -> str:
-    arch = side[0].subject.checkpoint.description.get("arch", side[0].subject.model.anatomy.layout)
+    arch = line(side[0].subject.checkpoint.description.get("arch", side[0].subject.model.anatomy.layout))
     return f"{arch} ({len(side)} seeds)"
 
 

@@ -6,21 +6,19 @@ Nothing here imports torch, so that `probe --help` is instant.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import tyro
-
-from probe.errors import ProbeError
-from probe.fields import Count, NameOf, NotNegative, Numbers, ObjectText, Positive, Range, Share, Size, check
+from probe.arguments import Positional, read
+from probe.fields import Count, NameOf, NotNegative, Numbers, Positive, Range, Settings, Share, Size, check
 
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
 Init = Literal["own", "torch"]
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["float32", "bfloat16"]
 Task = Annotated[str, NameOf("task")]
+Context = Annotated[int, Range(0, 2**20)]
+Heads = Annotated[int, Range(1, 2**12)]
 Seed = Annotated[int, Range(-(2**63), 2**63 - 1)]
 Matching = Literal["published", "exact", "prefix", "synonym"]
 
@@ -43,7 +41,7 @@ class ModelConfig:
     """Learned absolute positions, fixed sinusoidal ones, or none."""
     slots: Annotated[int, Range(0, 2**24)] = 0
     """Number of learned positions, in tokens."""
-    attention_heads: Annotated[int, Range(1, 2**12)] = 8
+    attention_heads: Heads = 8
     """Attention heads of every attention block."""
     symbols: Annotated[int, Range(0, 2**24)] = 0
     """Size of the vocabulary, where tokens are symbols; 0 where they are vectors."""
@@ -57,52 +55,54 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Settings):
     """Trains a model on fresh prompts; a flag that is not given is taken from the preset and the architecture."""
 
     out: str
     """The checkpoint to write, FILE.pt; the state stands beside it in FILE.pt.state."""
     task: Task | None = None
-    """The task with its options, e.g. linear or noisy_linear:noise=0.5,target=clean."""
+    """The task with its options, e.g. linear or noisy_linear:noise=0.5,target=clean; needed unless resumed."""
     arch: Annotated[str, NameOf("architecture")] | None = None
-    """A named architecture (see probe list architectures)."""
+    """A named architecture (see probe list architectures); needed unless a layout is given, or resumed."""
     layout: str | None = None
-    """Blocks as text instead of a named architecture, e.g. M24, (AF)12 or M(AM)12."""
+    """Blocks as text instead, e.g. M24, (AF)12 or M(AM)12; by default the architecture's."""
     preset: Annotated[str, NameOf("preset")] = "laptop"
     """Sizes, steps and rates: laptop takes about half an hour on one core, paper is the published recipe."""
     dim: Size | None = None
-    """Dimension of the inputs x."""
+    """Dimension of the inputs x; by default as the preset has it for the task."""
     width: Size | None = None
-    """Width of the residual stream."""
+    """Width of the residual stream; by default as the preset has it for the architecture."""
     blocks: Annotated[int, Range(1, 1024)] | None = None
-    """Number of blocks of a named architecture (a transformer layer is two)."""
+    """Number of blocks of a named architecture (a transformer layer is two); by default as the preset has it."""
     norm: Literal["rms", "layer"] | None = None
-    """RMSNorm or LayerNorm."""
+    """RMSNorm or LayerNorm; by default the architecture's."""
     positions: Literal["none", "learned", "sinusoidal"] | None = None
-    """Learned absolute positions, fixed sinusoidal ones (Vaswani et al., 2017), or none."""
+    """Learned absolute positions, fixed sinusoidal ones (Vaswani et al., 2017), or none; by default the
+    architecture's."""
     dropout: Share | None = None
     """Dropout in training, of every block that has one; none unless given."""
     init: Init | None = None
     """First weights of attention, feed-forward blocks and learned positions: GPT-2's (own), or torch's defaults, as
-    in the hybrids of Park et al. (2024)."""
-    attention_heads: Annotated[int, Range(1, 2**12)] | None = None
-    """Attention heads of every attention block."""
-    context: Size | None = None
-    """Examples before the last query."""
+    in the hybrids of Park et al. (2024); own unless given."""
+    attention_heads: Heads | None = None
+    """Attention heads of every attention block; by default as the preset has it."""
+    context: Context | None = None
+    """Examples before the last query; by default as the preset has it for the task."""
     steps: Count | None = None
-    """Training steps, each on a fresh batch."""
+    """Training steps, each on a fresh batch; by default as the preset has it."""
     batch: Size | None = None
-    """Prompts a step."""
+    """Prompts a step; by default as the preset has it."""
     lr: Positive | None = None
-    """Peak learning rate of Adam."""
+    """Peak learning rate of Adam; by default as the preset has it."""
     schedule: Schedule | None = None
-    """The rate after the warm-up: constant, or a half cosine down to 0 at the last step."""
+    """The rate after the warm-up: constant, or a half cosine down to 0 at the last step; by default as the
+    preset has it."""
     warmup: Annotated[int, Range(0, 2**40)] | None = None
-    """Steps over which the rate rises linearly from 0."""
+    """Steps over which the rate rises linearly from 0; by default as the preset has it."""
     clip: NotNegative | None = None
-    """Largest gradient norm; 0 clips nothing."""
+    """Largest gradient norm; 0 clips nothing; by default as the preset has it."""
     curriculum: bool | None = None
-    """Whether dimensions and examples grow during training (Garg et al., 2022), as the preset has it."""
+    """Whether dimensions and examples grow during training (Garg et al., 2022); by default as the preset has it."""
     seed: Seed = 0
     """Seed of the first weights and of every batch."""
     device: str = "auto"
@@ -114,16 +114,13 @@ class TrainConfig:
     compile: bool = False
     """Compile the model by torch.compile, on a GPU as CUDA graphs: pays where small models wait for launches."""
     threads: Annotated[int, Range(1, 4096)] | None = None
-    """CPU threads; the weights depend on their number in the last bits."""
+    """CPU threads, by default all; the weights depend on their number in the last bits."""
     save_seconds: NotNegative = 60.0
     """Seconds between saves of weights, state and loss log."""
     json: bool = False
     """Print a summary of the training as JSON on stdout."""
     resume: bool = False
     """Continue from FILE.pt.state, with the settings that stand in it."""
-
-    def __post_init__(self) -> None:
-        _check(self)
 
 
 def train_config(flags: Sequence[str]) -> TrainConfig:
@@ -132,19 +129,16 @@ def train_config(flags: Sequence[str]) -> TrainConfig:
     Raises:
         ProbeError: if they are none.
     """
-    told = StringIO()
-    try:
-        with redirect_stderr(told), redirect_stdout(told):
-            return tyro.cli(TrainConfig, args=flags, console_outputs=False)
-    except SystemExit as error:
-        raise ProbeError(f"{' '.join(flags)} are no flags of probe train. See probe train --help.") from error
+    [config] = read(flags, "probe train", TrainConfig)
+    assert isinstance(config, TrainConfig)
+    return config
 
 
 @dataclass(frozen=True)
-class SweepConfig:
+class SweepConfig(Settings):
     """Runs a table of trainings, so many at a time; what is done is passed over, what was stopped goes on."""
 
-    table: tyro.conf.Positional[str]
+    table: Positional[str]
     """A CSV: its columns are flags of probe train, each row a training; a cell a|b stands for a row with each, an
     empty one for a flag not given."""
     out: str
@@ -154,16 +148,14 @@ class SweepConfig:
     engine: Literal["local", "slurm", "kubernetes"] = "local"
     """Where they run: here, or on a cluster by Parsl (extra cluster)."""
     setting: tuple[str, ...] = ()
-    """Settings of the cluster, NAME=VALUE as Parsl's provider has them, e.g. partition=gpu walltime=08:00:00."""
+    """Settings of the cluster, NAME=VALUE as Parsl's provider has them, e.g. partition=gpu walltime=08:00:00; by
+    default its own."""
     json: bool = False
     """Print the outcomes as JSON on stdout instead of a table."""
 
-    def __post_init__(self) -> None:
-        _check(self)
-
 
 @dataclass(frozen=True)
-class FitConfig:
+class FitConfig(Settings):
     """Fits heads on the residual stream at every block and measures their errors on fresh prompts."""
 
     ckpt: tuple[str, ...]
@@ -178,7 +170,7 @@ class FitConfig:
     target: str = "y"
     """What the linear head is asked for: y, or a drawn parameter such as w."""
     context: Annotated[str, Numbers(("all",))] = "all"
-    """Numbers of examples before the query: all, or N,N,...; for language tasks, all means 5 demonstrations."""
+    """Numbers of examples before the query: all, or some of them; for language tasks, all means 5 demonstrations."""
     prompts: Count = 8192
     """Prompts the heads are fitted on; a quarter as many again choose the penalty."""
     score: Count = 2048
@@ -186,7 +178,7 @@ class FitConfig:
     seed: Seed = 0
     """Seed of every prompt."""
     dim: Size | None = None
-    """Dimension of the inputs x; the checkpoint's, and an error if it differs."""
+    """Dimension of the inputs x; by default the checkpoint's, and an error if it differs."""
     batch: Size = 128
     """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
@@ -196,23 +188,22 @@ class FitConfig:
     protocol: Literal["published", "released"] = "published"
     """How the calibrated head is fitted: as Grazzi et al. (2024) describe it, or as their code does it."""
     tokenizer: str | None = None
-    """For language tasks: a tokenizer's folder or name, where the checkpoint brings none."""
+    """For language tasks: a tokenizer's folder or name, where the checkpoint brings none; by default its own."""
     match: Matching = "published"
     """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
     each category."""
     data: str | None = None
-    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json, in place of ours."""
+    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
     out: str | None = None
-    """Stem of the files written: STEM.csv, STEM.json, STEM.png. Default figures/fit-CHECKPOINT-TASK."""
+    """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
+    is the picture's. By default
+    runs/fit-CHECKPOINT-TASK, with the settings that differ from their defaults."""
     json: bool = False
     """Print a summary of the record as JSON on stdout instead of a table."""
 
-    def __post_init__(self) -> None:
-        _check(self)
-
 
 @dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(Settings):
     """Measures error against the number of examples, for models and for learners on the same prompts."""
 
     ckpt: tuple[str, ...]
@@ -226,18 +217,18 @@ class EvaluateConfig:
     learner: Annotated[tuple[str, ...], NameOf("learner")] = ("usual",)
     """Learners run on the same prompts, with options, e.g. ridge:penalty=0.1 gd:steps=24; usual: those that suit the
     task; none."""
-    context: Annotated[int, Range(0, 2**20)] | None = None
+    context: Context | None = None
     """The largest number of examples, which may lie far beyond training; by default the longest trained one. For
     language tasks, the most demonstrations, 5 by default."""
     index: Annotated[str, Numbers(("all", "auto"))] = "auto"
     """Where a pass or a fit is needed for every number of examples: all, auto (all up to 40, then spaced
-    geometrically; for language tasks 0, 1, 2, 4, ...), or N,N,..."""
+    geometrically; for language tasks 0, 1, 2, 4, ...), or some of them."""
     prompts: Count = 1280
     """Prompts the errors are measured on."""
     seed: Seed = 0
     """Seed of every prompt."""
     dim: Size | None = None
-    """Dimension of the inputs x; the checkpoints', and an error if it differs."""
+    """Dimension of the inputs x; by default the checkpoints', and an error if it differs."""
     batch: Size = 64
     """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
@@ -245,25 +236,24 @@ class EvaluateConfig:
     kernel: Kernel = "auto"
     """Backend of the models' kernels."""
     tokenizer: str | None = None
-    """For language tasks: a tokenizer's folder or name, where the checkpoint brings none."""
+    """For language tasks: a tokenizer's folder or name, where the checkpoint brings none; by default its own."""
     tokens: Size = 1
     """For language tasks: the most tokens that are decoded, up to the end of the line."""
     match: Matching = "published"
     """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
     each category."""
     data: str | None = None
-    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json, in place of ours."""
+    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
     out: str | None = None
-    """Stem of the files written: STEM.csv, STEM.json, STEM.png. Default figures/evaluate-CHECKPOINT-TASK."""
+    """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
+    is the picture's. By default
+    runs/evaluate-CHECKPOINT-TASK, with the settings that differ from their defaults."""
     json: bool = False
     """Print a summary of the record as JSON on stdout instead of a table."""
 
-    def __post_init__(self) -> None:
-        _check(self)
-
 
 @dataclass(frozen=True)
-class CompareConfig:
+class CompareConfig(Settings):
     """Compares checkpoints on the same prompts, layer by layer and context by context, by paired differences."""
 
     ckpt: tuple[str, ...]
@@ -274,7 +264,7 @@ class CompareConfig:
     """What reads the stream, as for probe fit; language models are compared by their own answers alone."""
     depth: Literal["blocks", "parameters", "flops"] = "blocks"
     """What is counted up to a layer: the share of blocks (a transformer layer is two), of parameters or of FLOPs."""
-    context: Annotated[int, Range(0, 2**20)] | None = None
+    context: Context | None = None
     """The number of examples that layers are compared at; by default the largest that every checkpoint was trained
     with. For language tasks, the most demonstrations, 5 by default."""
     prompts: Count = 8192
@@ -284,7 +274,7 @@ class CompareConfig:
     seed: Seed = 0
     """Seed of every prompt."""
     dim: Size | None = None
-    """Dimension of the inputs x; the checkpoints', and an error if it differs."""
+    """Dimension of the inputs x; by default the checkpoints', and an error if it differs."""
     batch: Size = 128
     """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
@@ -292,25 +282,24 @@ class CompareConfig:
     kernel: Kernel = "auto"
     """Backend of the models' kernels."""
     tokenizer: str | None = None
-    """For language tasks: a tokenizer's folder or name, where the checkpoints bring none."""
+    """For language tasks: a tokenizer's folder or name, where the checkpoints bring none; by default their own."""
     tokens: Size = 1
     """For language tasks: the most tokens that are decoded, up to the end of the line."""
     match: Matching = "published"
     """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
     each category."""
     data: str | None = None
-    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json, in place of ours."""
+    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
     out: str | None = None
-    """Stem of the files written: STEM.csv, STEM.json, STEM.png. Default figures/compare-CHECKPOINTS-TASK."""
+    """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
+    is the picture's. By default
+    runs/compare-CHECKPOINT-TASK, with the settings that differ from their defaults."""
     json: bool = False
     """Print a summary of the record as JSON on stdout instead of sentences."""
 
-    def __post_init__(self) -> None:
-        _check(self)
-
 
 @dataclass(frozen=True)
-class ClaimConfig:
+class ClaimConfig(Settings):
     """Examines whether a model improves an internal answer step by step, and writes the evidence as one HTML report."""
 
     ckpt: str
@@ -319,7 +308,7 @@ class ClaimConfig:
     """The task with its options; it may differ from the one the checkpoint was trained on."""
     control: str | None = None
     """A model trained on one fixed function, e.g. with --task linear:functions=1, as a null; left out unless given."""
-    context: Annotated[int, Range(0, 2**20)] | None = None
+    context: Context | None = None
     """The number of examples before the query; by default the largest trained one."""
     prompts: Count = 8192
     """Prompts the heads are fitted on; a quarter as many again choose the penalty."""
@@ -328,12 +317,12 @@ class ClaimConfig:
     asked: Count = 256
     """Prompts on which algorithms are compared with the layers, each with many queries; half as many again choose."""
     skip: Annotated[tuple[str, ...], NameOf("evidence")] = ()
-    """Kinds of evidence to leave out: curve, trend, matching, nulls, known, states, influence, causes. The report says
-    that they were not tested."""
+    """Kinds of evidence to leave out: curve, trend, matching, nulls, known, states, influence, causes. By default none
+    is left out; the report says what was not tested."""
     seed: Seed = 0
     """Seed of every prompt."""
     dim: Size | None = None
-    """Dimension of the inputs x; the checkpoint's, and an error if it differs."""
+    """Dimension of the inputs x; by default the checkpoint's, and an error if it differs."""
     batch: Size = 128
     """Prompts a forward pass; results depend on it by rounding alone."""
     device: str = "auto"
@@ -341,37 +330,34 @@ class ClaimConfig:
     kernel: Kernel = "auto"
     """Backend of the selective scan."""
     out: str | None = None
-    """Stem of the files written: STEM.html, STEM.csv, STEM.json. Default figures/claim-CHECKPOINT-TASK."""
+    """Where to write: PATH.html, PATH.csv, PATH.json; such an ending of PATH is left out. By default
+    runs/claim-CHECKPOINT-TASK, with the settings that differ from their defaults."""
     json: bool = False
     """Print the verdict as JSON on stdout instead of lines."""
 
-    def __post_init__(self) -> None:
-        _check(self)
-
 
 @dataclass(frozen=True)
-class PlotConfig:
+class PlotConfig(Settings):
     """Draws a figure from saved records, without the models."""
 
-    records: tyro.conf.Positional[tuple[str, ...]]
+    records: Positional[tuple[str, ...]]
     """RECORD.csv files; several are laid over one another."""
     out: str
     """The figure, FILE.png, FILE.pdf or FILE.svg."""
-    kind: Annotated[str, NameOf("picture")] = "layers"
+    kind: Annotated[str, NameOf("picture")] | None = None
     """Error by layer, error by examples, both as a map, scale and shift by layer, the training curve, what probe
     evaluate, probe compare or probe claim (five pictures) measured; what probe evaluate, fit or compare measured on
-    language tasks."""
+    language tasks. By default what suits the records."""
     depth: Literal["auto", "layer", "depth", "parameters", "flops"] = "auto"
     """The axis of a layer curve."""
-    context: Annotated[int, Range(0, 2**20)] | None = None
+    context: Context | None = None
     """The number of examples a layer curve is drawn at; the largest by default."""
-
-    def __post_init__(self) -> None:
-        _check(self)
+    json: bool = False
+    """Print what was written as JSON on stdout instead of lines."""
 
 
 @dataclass(frozen=True)
-class CheckConfig:
+class CheckConfig(Settings):
     """Checks on this very file that what is captured is the residual stream."""
 
     ckpt: str
@@ -380,13 +366,12 @@ class CheckConfig:
     """Seed of the prompts."""
     kernel: Kernel = "auto"
     """Backend of the selective scan."""
-
-    def __post_init__(self) -> None:
-        _check(self)
+    json: bool = False
+    """Print what was found as JSON on stdout instead of lines."""
 
 
 @dataclass(frozen=True)
-class ConvertConfig:
+class ConvertConfig(Settings):
     """Writes any readable checkpoint as one of ours: self-describing, safe to load, with its digest."""
 
     ckpt: str
@@ -395,28 +380,16 @@ class ConvertConfig:
     out: str
     """The checkpoint to write, FILE.pt, or with --part-megabytes a folder."""
     part_megabytes: Positive | None = None
-    """Write a folder of safetensors files of at most so many MB each, instead of one file."""
-
-    def __post_init__(self) -> None:
-        _check(self)
+    """Write a folder of safetensors files of at most so many MB each; by default one file."""
+    json: bool = False
+    """Print what was written as JSON on stdout instead of lines."""
 
 
 @dataclass(frozen=True)
-class ListConfig:
+class ListConfig(Settings):
     """Lists what can be named."""
 
-    what: tyro.conf.Positional[
-        Literal["all", "tasks", "architectures", "heads", "learners", "prompting", "checkpoints"]
-    ] = "all"
+    what: Positional[Literal["all", "tasks", "architectures", "heads", "learners", "prompting", "checkpoints"]] = "all"
     """One list, or all of them."""
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-
-def _check(settings: Any) -> None:
-    """Checks a configuration's fields; a task that was given as an object brings its dimension."""
-    check(settings)
-    task = getattr(settings, "task", None)
-    if isinstance(task, ObjectText) and not isinstance(task.given, type) and settings.dim is None:
-        object.__setattr__(settings, "dim", getattr(task.given, "dim", 0) or None)
+    json: bool = False
+    """Print the lists as JSON on stdout instead of lines."""

@@ -22,10 +22,21 @@ from probe.randomness import PromptSource, Source
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import FEWEST as FEWEST_SEEDS
 from probe.statistics import LayerErrors, seed_band
-from probe.subject import by_seed, check_length, check_same, describe, learned, load_all, task_for, trained_context
+from probe.subject import (
+    by_seed,
+    check_length,
+    check_same,
+    describe,
+    learned,
+    load_all,
+    notes_on,
+    task_for,
+    trained_context,
+)
 from probe.tasks import ChainOfThought, Prompts, Task
 from probe.tasks.prompting import Replaced, make_prompting
 from probe.tasks.prompts import only
+from probe.text import line
 
 FEWEST = 32
 DENSE = 40  # contexts up to here are all taken where each costs a pass or a fit; beyond, STEPS an octave
@@ -83,6 +94,7 @@ def evaluate_models(
         "config": asdict(config),
         "versions": versions(),
         "processes": processes.count,
+        "notes": notes_on(plan.models, plan.context),
         "models": {found.name: describe(found, plan.task, plan.context) for found in plan.models},
     }
     return Record(table[[*COLUMNS, "prompting", "median", "band"]], provenance)
@@ -271,5 +283,5 @@ def _mean_rows(table: pd.DataFrame, group: Sequence[Checkpoint]) -> pd.DataFrame
     grid = own.pivot(index=["prompting", "context"], columns="model", values="error")
     first = own[own["model"] == group[0].name].set_index(["prompting", "context"]).loc[grid.index].reset_index()
     mean, low, high = seed_band(grid.to_numpy().T)
-    name = f"{group[0].description.get('arch', group[0].name)} ({len(group)} seeds)"
+    name = f"{line(group[0].description.get('arch', group[0].name))} ({len(group)} seeds)"
     return first.assign(model=name, error=mean, low=low, high=high, mse=np.nan, median=np.nan, band="seeds")

@@ -165,6 +165,20 @@ class Checked:
         check(self, lambda name: f"The option {name} of {kind}")
 
 
+class Settings:
+    """What a command is told: a field is a flag, its value of the field's type or refused (see `probe.fields`)."""
+
+    task: str | None
+    dim: int | None
+
+    def __post_init__(self) -> None:
+        """Checks every field; a task that is given as an object brings its dimension."""
+        check(self)
+        task = getattr(self, "task", None)
+        if isinstance(task, ObjectText) and not isinstance(task.given, type) and self.dim is None:
+            object.__setattr__(self, "dim", getattr(task.given, "dim", 0) or None)
+
+
 @cache
 def hints_of(kind: Hashable) -> dict[str, Any]:
     """Returns the fields of a dataclass with their types, annotations kept."""

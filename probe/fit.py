@@ -24,7 +24,7 @@ from probe.randomness import KeyedGenerator, PromptSource, Purpose, key
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import LayerErrors, MeanBootstrap
 from probe.subject import Subject as Subject
-from probe.subject import check_length, check_same, describe, learned, load_all, task_for, trained_context
+from probe.subject import check_length, check_same, describe, learned, load_all, notes_on, task_for, trained_context
 from probe.tasks import Prompts, Task
 
 WIDE = 128  # above this width, contexts default to FEW
@@ -71,6 +71,7 @@ def fit_heads(
         "config": asdict(config),
         "versions": versions(),
         "processes": processes.count,
+        "notes": [note for subject in subjects for note in notes_on([subject.checkpoint], max(subject.contexts))],
         "models": {
             subject.checkpoint.name: describe(subject.checkpoint, subject.task, subject.longest) for subject in subjects
         },

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from probe.errors import ProbeError, suggest
+from probe.text import cell, uncelled
 
 COLUMNS = [
     "model", "layer", "depth", "context", "target", "head", "mse", "error", "low", "high", "prompts"
@@ -98,15 +99,28 @@ def save(record: Record, stem: str | Path) -> tuple[Path, Path]:
     """Writes STEM.csv and STEM.json, both or neither, and returns their paths."""
     csv, json_path = record_paths(stem)
     _check(record.table, record.provenance, csv)
-    text = tidy(record.table).to_csv(index=False, lineterminator="\n")
-    origin = json.dumps(_plain(record.provenance), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = _celled(tidy(record.table)).to_csv(index=False, lineterminator="\n")
+    origin = _escaped(json.dumps(plain(record.provenance), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
     _write_together(
         {
-            csv: lambda file: file.write(text.encode()),
+            csv: lambda file: file.write(text.encode("utf-8", "replace")),
             json_path: lambda file: file.write(origin.encode()),
         }
     )
     return csv, json_path
+
+
+def _celled(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table whose texts no spreadsheet takes for formulas; reading undoes it."""
+    words = [name for name, column in table.items() if not pd.api.types.is_numeric_dtype(column.dtype)]
+    return table.assign(
+        **{str(name): [cell(value) if isinstance(value, str) else value for value in table[name]] for name in words}
+    )
+
+
+def _escaped(text: str) -> str:
+    """Returns JSON in which letters that would turn the writing or cannot be written stand as numbers."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1] for letter in text)
 
 
 def load(path: str | Path) -> Record:
@@ -216,7 +230,8 @@ def _read_table(path: Path) -> pd.DataFrame:
     try:
         # Python's float is exact; which of pandas' own parsers are depends on its version.
         text = pd.read_csv(io.BytesIO(path.read_bytes()), dtype=str, keep_default_na=False, na_values=[""])
-        return pd.DataFrame({name: _typed(str(name), text[name]) for name in text.columns})
+        texts = {name: text[name].map(uncelled, na_action="ignore") for name in text.columns}
+        return pd.DataFrame({name: _typed(str(name), column) for name, column in texts.items()})
     except (OSError, ValueError, TypeError, OverflowError) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise ProbeError(f"{path} cannot be read as a record ({reason}). Give a .csv a probe command wrote.") from error
@@ -259,7 +274,7 @@ def _check(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) -> No
             raise ProbeError(f"{path} has an infinite {name}, where finite or empty is needed. Leave such cells empty.")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Returns a value as JSON can hold it: NaN becomes null, infinities text, unknown objects their text."""
     if value is None or isinstance(value, bool | str):
         return value
@@ -269,13 +284,13 @@ def _plain(value: Any) -> Any:
         number = float(value)
         return number if math.isfinite(number) else None if math.isnan(number) else str(number)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in (value if isinstance(value, list | tuple) else sorted(value, key=str))]
+        return [plain(item) for item in (value if isinstance(value, list | tuple) else sorted(value, key=str))]
     if isinstance(value, np.generic | np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     return None if value is pd.NA else str(value)
 
 

@@ -21,6 +21,7 @@ from probe.randomness import PromptSource, Purpose
 from probe.statistics import LayerErrors
 from probe.tasks import Prompts, Shape, Task
 from probe.tasks.prompts import append_each, only
+from probe.text import line
 
 RESIDUALS = {
     "pre": "pre-norm",
@@ -146,6 +147,15 @@ def trained_context(models: Sequence[Checkpoint]) -> int:
     return context
 
 
+def notes_on(models: Sequence[Checkpoint], context: int) -> list[str]:
+    """Returns what a reader of results at a number of examples should know: whom it takes beyond training."""
+    return [
+        f"{context} examples lie beyond the training of {found.name}, which saw up to {found.context}."
+        for found in models
+        if 0 < found.context < context
+    ]
+
+
 def check_length(found: Checkpoint, task: Task, context: int) -> None:
     """Raises `ProbeError` where learned positions do not reach to a number of examples."""
     longest = found.stream.anatomy.longest
@@ -188,7 +198,7 @@ def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:
     """
     stream, anatomy = found.stream, found.stream.anatomy
     return {
-        "arch": found.description.get("arch", anatomy.layout),
+        "arch": line(found.description.get("arch", anatomy.layout)),
         "layout": anatomy.layout,
         "letters": "".join(anatomy.letters),
         "blocks": len(anatomy.letters),
@@ -196,7 +206,7 @@ def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:
         "width": stream.width,
         "dim": found.dim,
         "context": found.context,
-        "task": found.task,
+        "task": line(found.task),
         "seed": found.description.get("seed"),
         "step": found.description.get("step"),
         "training_flops": found.description.get("training_flops"),

@@ -35,12 +35,12 @@ def test_fit_writes_the_record_and_the_picture_under_their_default_names(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["fit", "--ckpt", "m.pt", "t.pt", "--task", "linear:x_scale=2", *QUICK]) == 0
-    stem = "fit-m-t-linear-x_scale-2"
-    assert sorted(path.name for path in (here / "figures").iterdir()) == [
+    stem = "fit-m-t-linear-x_scale-2-prompts-64-score-32-batch-32"
+    assert sorted(path.name for path in (here / "runs").iterdir()) == [
         f"{stem}.{end}" for end in ("csv", "json", "png")
     ]
-    assert list(pd.read_csv(here / "figures" / f"{stem}.csv").columns) == [*COLUMNS, "penalty"]
-    about = json.loads((here / "figures" / f"{stem}.json").read_text())
+    assert list(pd.read_csv(here / "runs" / f"{stem}.csv").columns) == [*COLUMNS, "penalty"]
+    about = json.loads((here / "runs" / f"{stem}.json").read_text())
     assert about["command"].startswith("probe fit --ckpt m.pt t.pt")
     assert about["models"]["m"]["digest"]
     assert "least_squares" in capsys.readouterr().out
@@ -63,11 +63,14 @@ def test_evaluate_and_compare_write_records_and_pictures_that_can_be_redrawn(
     assert "gd:steps=3" in printed
     assert main(["compare", "--ckpt", "m", "t", "--task", "linear", "--depth", "flops", *QUICK]) == 0
     assert "The checkpoint" in capsys.readouterr().out
-    for stem, kind in (("evaluate-m-t-linear", "prompting"), ("compare-m-t-linear", "comparison")):
-        record, picture = here / "figures" / f"{stem}.csv", here / "figures" / f"{stem}.png"
-        assert main(["plot", str(record), "--kind", kind, "--out", "again.png"]) == 0
+    stems = sorted(path.with_suffix("") for path in (here / "runs").glob("*.csv"))
+    assert [stem.name.split("-linear-")[0] for stem in stems] == ["compare-m-t", "evaluate-m-t"]
+    for stem in stems:
+        record, picture = Path(f"{stem}.csv"), Path(f"{stem}.png")
+        assert main(["plot", str(record), "--out", "again.png"]) == 0
         assert picture.read_bytes() == (here / "again.png").read_bytes()
-    capsys.readouterr()
+    assert main(["plot", str(stems[0]), str(stems[1]), "--out", "again.png"]) == 2
+    assert "one picture shows one kind" in capsys.readouterr().err
     assert main([*evaluated, "--prompts", "64", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["skewed"]["error"]["m"]["model"] > 0
     assert main(["compare", "--ckpt", "m", "t", "--task", "linear", "--json", *QUICK]) == 0
@@ -186,6 +189,43 @@ def _write_spoilt(folder: Path, whole: bytes) -> None:
 )
 def test_flags_that_cannot_be_read_exit_2(here: Path, arguments: list[str]) -> None:
     assert main(arguments) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["fit", "--ckpt", "mm.pt", "--task", "linear"], "Did you mean m.pt?"),
+        (["fit", "--ckpt", "m", "--tasks", "linear"], "Did you mean --task?"),
+        (["ft", "--ckpt", "m"], "Did you mean fit?"),
+        (["fit", "m.pt"], "Did you mean --ckpt m.pt?"),
+        (["fit", "--ckpt", "m", "--task", "linaer"], "Did you mean linear?"),
+        (["fit", "--ckpt", "m", "--task", "linear", "--head", "lense"], "Did you mean lens?"),
+        (["train", "--out", "a.pt", "--task", "linear", "--arch", "mambo"], "Did you mean mamba?"),
+        (["evaluate", "--ckpt", "m", "--task", "linear", "--learner", "rige"], "Did you mean ridge?"),
+        (["evaluate", "--ckpt", "m", "--task", "linear", "--prompting", "isotropc"], "Did you mean isotropic?"),
+        (["plot", "a.csv", "--out", "a.png", "--kind", "heatmp"], "Did you mean heatmap?"),
+        (["fit", "--ckpt", "m", "--task", "linear", "--out", ".", *QUICK], "a name for files is needed"),
+        (["fit", "--ckpt", "m" * 5000, "--task", "linear"], "cannot be used (File name too long)"),
+    ],
+)
+def test_a_mistake_is_answered_by_what_may_be_meant(
+    here: Path, arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert sentence in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert printed.out == ""
+
+
+def test_the_version_is_said_alone_and_of_any_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--version"], ["version"], ["fit", "--version"]):
+        assert main(arguments) == 0
+        assert capsys.readouterr().out.startswith("python 3")
+    assert main(["help", "fit"]) == 0
+    assert capsys.readouterr().out.startswith("usage: probe fit")
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("usage: probe COMMAND")
 
 
 def test_help_exits_0_and_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:

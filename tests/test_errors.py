@@ -2,7 +2,7 @@
 
 import pytest
 
-from probe.errors import ProbeError, suggest
+from probe.errors import MOST, ProbeError, closest, suggest
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,12 @@ def test_what_a_terminal_cannot_show_is_replaced_and_endless_words_are_cut(given
 def test_a_close_name_is_suggested_and_a_far_one_is_not() -> None:
     assert suggest("linaer", ["linear", "cubic"]) == "Did you mean linear? "
     assert suggest("xyz", ["linear", "cubic"]) == ""
+    assert closest("linaer" * 10_000, ["linear"]) is None
+    assert closest("linaer", ["cubic", "linear"]) == "linear"
+
+
+def test_of_much_text_the_beginning_and_what_to_do_are_kept() -> None:
+    said = str(ProbeError(f"It holds {'many words ' * 10_000}. Give another file."))
+    assert len(said) <= MOST
+    assert said.startswith("It holds many words")
+    assert said.endswith("Give another file.")

@@ -228,3 +228,21 @@ def test_check_writable_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_records_import_no_torch() -> None:
     code = "import probe.records, sys; assert not {'torch', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+def test_no_cell_is_a_formula_and_every_text_comes_back(tmp_path: Path) -> None:
+    names = ["=HYPERLINK()", "+1", "@a", "-b", "'=c", "\tx", "'", "-5", "plain"]
+    table = pd.DataFrame({"model": names, "task": names, "value": [-1.5] * len(names)})
+    csv, _ = save(Record(table, {"kind": "kind-to-come"}), tmp_path / "a")
+    lines = csv.read_text().splitlines()
+    assert lines[1] == "'=HYPERLINK(),'=HYPERLINK(),-1.5"
+    assert not [line for line in lines if line.startswith(("=", "@", "\t"))]
+    assert list(load(csv).table["task"]) == names
+    assert list(load(csv).table["value"]) == [-1.5] * len(names)
+
+
+def test_no_text_of_the_json_turns_the_writing_or_stops_it_from_being_written(tmp_path: Path) -> None:
+    held = {"kind": "fit", "command": "probe \u202e \udcff \x9b é"}
+    _, path = save(Record(fit_record().table, held), tmp_path / "a")
+    assert not {"\u202e", "\x9b"} & set(path.read_text(encoding="utf-8"))
+    assert json.loads(path.read_bytes()) == held

@@ -46,7 +46,7 @@ def test_a_cell_with_alternatives_is_a_row_with_each_and_an_empty_one_no_flag(tm
         ("arch,task\nmamba\n", "Line 2.*as many cells"),
         ("arch,task\nmamba,linear,3\n", "Line 2.*as many cells"),
         ("arch,task\nmamba,linear\nmambo,linear\n", "Line 3.*Did you mean mamba"),
-        ("arch,task,seed\nmamba,linear,x\n", "Line 2.*no flags"),
+        ("arch,task,seed\nmamba,linear,x\n", "Line 2.*whole number"),
         ("arch,task,seed\nmamba,linear,0|1\nmamba,linear,1\n", "Line 3.*already"),
     ],
 )
@@ -84,7 +84,7 @@ def test_done_trainings_are_passed_over_stopped_ones_go_on_and_one_that_fails_ha
     assert main(["sweep", str(table), "--out", str(runs), "--jobs", "2", "--json"]) == 2
     said = capsys.readouterr()
     assert "1 of 3 trainings did not end well" in said.err
-    outcomes = {one["model"]: one["outcome"] for one in json.loads(said.out)}
+    outcomes = {one["model"]: one["outcome"] for one in json.loads(said.out)["trainings"]}
     assert [outcomes[name.format(seed)] for seed in (0, 1)] == ["done", "done"]
     assert [told for told in outcomes.values() if "not finite" in told]
     assert Path(done).stat().st_mtime_ns == written

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
+from probe.errors import ProbeError
 from probe.plots.calibration import calibration_curve
 from probe.plots.causes import causes_figure
 from probe.plots.comparison import comparison
@@ -45,6 +46,35 @@ KINDS: dict[str, Callable[[Sequence[Record], View], Figure]] = {
     "language-comparison": language_comparison,
 }
 
+USUAL = {
+    "fit": "layers",
+    "train": "training",
+    "evaluate": "prompting",
+    "compare": "comparison",
+    "claim": "claim",
+    "language": "language",
+    "language-layers": "language-layers",
+    "language-compare": "language-comparison",
+}
+"""What is drawn of a kind of record unless something else is asked for."""
+
+
+def kind_for(records: Sequence[Record]) -> str:
+    """Returns the picture that suits records of one kind.
+
+    Raises:
+        ProbeError: if they are of several kinds, or of one that has no picture.
+    """
+    kinds = list(dict.fromkeys(str(record.provenance.get("kind", "fit")) for record in records))
+    if len(kinds) > 1:
+        raise ProbeError(
+            f"Records of {' and '.join(kinds)} were given, but one picture shows one kind. Draw each alone."
+        )
+    if kinds[0] not in USUAL:
+        raise ProbeError(f"A record of {kinds[0]} was given, which has no picture of its own. Choose one by --kind.")
+    return USUAL[kinds[0]]
+
+
 __all__ = [
     "KINDS",
     "Panels",
@@ -55,6 +85,7 @@ __all__ = [
     "context_curve",
     "curve_panels",
     "heat_map",
+    "kind_for",
     "language_accuracy",
     "language_comparison",
     "language_curves",

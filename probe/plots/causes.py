@@ -148,7 +148,9 @@ def draw_causes(table: pd.DataFrame, figure: Figure) -> None:
     for part, model in zip(figure.subfigures(len(models), 1, squeeze=False)[:, 0], models, strict=True):
         mine = rows[rows["model"] == model]
         context, prompts = (int(mine[name].iloc[0]) for name in ("context", "prompts"))
-        part.suptitle(f"{model}: {style.count(context, 'example')} in context, {prompts:,} prompts", fontsize=8.5)
+        part.suptitle(
+            f"{style.shown(model)}: {style.count(context, 'example')} in context, {prompts:,} prompts", fontsize=8.5
+        )
         panels = part.subplots(down, ACROSS, squeeze=False).ravel()
         for axes, panel in zip(panels, shown, strict=False):
             _draw(axes, panel, mine)

@@ -134,7 +134,7 @@ def _draw_tasks(axes: Axes, readers: Sequence[Reader], tasks: Sequence[str], con
         for number, one in enumerate(readers):
             y = place + height * (number - (len(readers) - 1) / 2)
             _draw_task(axes, one, task, context, y)
-    axes.set_yticks(range(len(tasks)), [task.replace("_", " ") for task in tasks])
+    axes.set_yticks(range(len(tasks)), [style.shown(task.replace("_", " ")) for task in tasks])
     axes.set_ylim(len(tasks) - 0.5, -0.5)
     axes.set_xlim(-0.02, 1.02)
     axes.tick_params(axis="y", length=0)

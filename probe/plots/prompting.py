@@ -102,7 +102,7 @@ def _draw_panel(axes: Axes, panel: Panel, models: Sequence[str], learners: Seque
         marker = _marker(place) if len(rows) <= 25 else ""
         axes.plot(contexts, rows["error"], color=_colour(place), marker=marker, linestyle=_model_line(place), zorder=3)
     _lay(axes, panel)
-    axes.set_title(panel.name.replace("_", " "), loc="left", fontsize=7.5)
+    axes.set_title(style.shown(panel.name.replace("_", " ")), loc="left", fontsize=7.5)
 
 
 def _lay(axes: Axes, panel: Panel) -> None:

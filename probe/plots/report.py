@@ -13,8 +13,10 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from probe import text
 from probe.errors import ProbeError
 from probe.plots import style
 from probe.plots.causes import causes_figure
@@ -92,7 +94,8 @@ def _page(record: Record) -> str:
     table, found = tidy(record.table), record.provenance
     (model, about), config = next(iter(found["models"].items())), found["config"]
     template = files("probe.plots").joinpath("report.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    # every text of the record, whoever wrote it, passes through `text.terminal`, and is then escaped
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_cleaned)
     return environment.from_string(template).render(
         model=model,
         task=config["task"],
@@ -108,6 +111,10 @@ def _page(record: Record) -> str:
     )
 
 
+def _cleaned(value: Any) -> Any:
+    return text.terminal(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _picture(picture: Picture, record: Record) -> dict[str, str]:
     file = io.BytesIO()
     figure = picture.draw(record)
@@ -118,5 +125,7 @@ def _picture(picture: Picture, record: Record) -> dict[str, str]:
 
 def _table(name: str, rows: pd.DataFrame) -> dict[str, Any]:
     filled = rows.drop(columns=["model", "evidence"]).dropna(axis=1, how="all")
+    words = filled.select_dtypes(exclude="number")
+    filled = filled.assign(**{str(column): words[column].map(_cleaned) for column in words})
     html = filled.to_html(index=False, border=0, na_rep="", float_format=lambda number: f"{number:.4g}")
     return {"name": name, "count": len(rows), "html": html}

@@ -89,7 +89,7 @@ def draw_curve(
 
 def finish(axes: Axes, title: str, x: str, y: str) -> None:
     """Sets a panel's title, labels and grid."""
-    axes.set_title(title, loc="left", fontsize=7.5)
+    axes.set_title(style.shown(title, style.TITLE), loc="left", fontsize=7.5)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(True, axis="y")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from probe.errors import ProbeError, suggest
 from probe.records import Record, tidy, write_atomically
+from probe.text import label as label_text
 
 Numbers = NDArray[np.float64]
 Line = Literal["-", "--", "-.", ":", ""] | tuple[float, tuple[float, ...]]
@@ -56,12 +59,15 @@ NEEDED = {
     "fit": {"model", "layer", "context", "target", "head", "error", "low", "high"},
     "train": {"model", "step", "loss"},
 }
+TITLE = 120
+"""Letters of a title, or of what a legend says."""
 PAGE = {1: 3.5, 2: 7.2}
 """Width in inches of one and of two columns of a paper."""
 
+FONT = "DejaVu Sans"
 STYLE = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
+    "font.sans-serif": [FONT],
     "font.size": 8.0,
     "axes.titlesize": 8.5,
     "axes.labelsize": 7.5,
@@ -213,7 +219,7 @@ def _labels(found: Sequence[tuple[str, Record]]) -> list[str]:
     for model, record in found:
         config = record.provenance.get("config")  # a dataclass until the record is saved
         task = config.get("task") if isinstance(config, dict) else getattr(config, "task", None)
-        label = f"{model}, {task}" if names.count(model) > 1 and task else model
+        label = shown(f"{model}, {task}" if names.count(model) > 1 and task else model)
         same = sum(other == label or other.startswith(f"{label} [") for other in labels)
         labels.append(f"{label} [{same + 1}]" if same else label)
     return labels
@@ -266,9 +272,24 @@ def new_figure(columns: int, height: float, title: str | None) -> Figure:
     return figure
 
 
+@cache
+def _letters() -> frozenset[int]:
+    """Returns the letters that the font has."""
+    return frozenset(get_font(findfont(FONT)).get_charmap())
+
+
+def shown(text: object, longest: int = 60) -> str:
+    """Returns a text from a record as a picture shows it: bounded, no formula, and "?" for what the font has not.
+
+    Every name, title and label that a record brings passes through here; what has passed comes out as it went in.
+    """
+    known = "".join(letter if ord(letter) in _letters() else "?" for letter in label_text(text, longest))
+    return f" {known}" if known.startswith("_") else known  # legends leave out what begins with an underscore
+
+
 def name(head: str) -> str:
     """Returns a head or a learner in words."""
-    return NAMES.get(head, head.replace("_", " "))
+    return NAMES.get(head) or shown(head.replace("_", " "))
 
 
 def count(number: int, noun: str) -> str:
@@ -278,7 +299,7 @@ def count(number: int, noun: str) -> str:
 
 def key_line(label: str, colour: str = GREY, line: Line = "-", marker: str = "") -> Line2D:
     """Returns an entry of a legend."""
-    return Line2D([], [], color=colour, linestyle=line, marker=marker, label=label)
+    return Line2D([], [], color=colour, linestyle=line, marker=marker, label=shown(label, TITLE))
 
 
 def key_model(one: Series) -> Line2D:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
 from probe.plots import KINDS, View, save_figure
-from probe.plots.style import COLOURS, add_legend, check_view, key_line, log_errors, new_figure, page
+from probe.plots.style import COLOURS, add_legend, check_view, key_line, log_errors, new_figure, page, shown
 
 
 def picture() -> Figure:
@@ -119,3 +119,24 @@ def test_every_kind_refuses_no_records() -> None:
 def test_pictures_import_neither_torch_nor_a_display() -> None:
     code = "import probe.plots, sys; assert not {'torch', 'matplotlib.pyplot', 'tkinter'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mamba", "mamba"),
+        ("a $ b $\\frac{", r"a \$ b \$\frac{"),
+        ("_mine", " _mine"),
+        ("模型", "??"),
+        ("a\x1b\n\u202eb", "a???b"),
+        ("x" * 500, "x" * 57 + "..."),
+    ],
+)
+def test_a_name_of_a_record_is_drawn_letter_by_letter(name: str, text: str, tmp_path: Path) -> None:
+    assert shown(name) == text
+    assert shown(text) == text
+    figure = new_figure(1, 2.0, None)
+    figure.subplots().plot([0, 1])
+    add_legend(figure, [key_line(name)])
+    save_figure(figure, tmp_path / "a.svg")
+    assert len(figure.legends[0].get_texts()) == 1
