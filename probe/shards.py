@@ -56,7 +56,7 @@ def write_shards(folder: Path, content: Mapping[str, Any], weights: Mapping[str,
     names = [f"weights-{number}-of-{len(parts)}.safetensors" for number in range(1, len(parts) + 1)]
     for name, tensors in zip(names, parts, strict=True):
         packed = save(tensors)
-        write_atomically(folder / name, lambda file, packed=packed: file.write(packed))  # type: ignore[misc]
+        write_atomically(folder / name, lambda file, packed=packed: file.write(packed))
     text = json.dumps({**content, "files": names}, indent=1)
     write_atomically(folder / INDEX, lambda file: file.write(text.encode()))
 
