@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from probe.checkpoint import Checkpoint
+from probe.checkpoint import Checkpoint, load
 from probe.config import ClaimConfig, FitConfig
 from probe.errors import ProbeError
 from probe.evidence.answers import Asked, Conditioned, Reading, ask, by_condition
@@ -114,7 +114,7 @@ def _study(config: ClaimConfig, models: Sequence[Checkpoint], show: Report) -> S
     unknown = [name for name in config.skip if name not in STAGES]
     if unknown:
         raise ProbeError(f"--skip {unknown[0]} was given, but the kinds of evidence are {', '.join(STAGES)}. Name one.")
-    found = load_all((config.ckpt,), models)
+    found = load_all((), models or [load(config.ckpt)])
     context = found[0].context if config.context is None else config.context
     fit = FitConfig(
         ckpt=(config.ckpt,),

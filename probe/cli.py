@@ -1,6 +1,6 @@
 """The command line: flags become a config, a verb turns it into a result, files and a few lines come out.
 
-The only module that prints. Exit 0 done, 2 the user's mistake, 1 ours, 130 interrupted.
+The only module that prints. Exit 0 done, 2 the user's mistake, 1 ours, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ from probe.config import (
 )
 from probe.errors import ProbeError
 from probe.presets import ARCHITECTURES
-from probe.processes import ALONE, Processes, ToldError, joined, only_one
+from probe.processes import ALONE, Processes, StoppedError, ToldError, ending, joined, only_one
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with joined() as processes:
+        with ending(), joined() as processes:
             config, command = _parsed(given, processes), shlex.join(["probe", *given])
             if type(config) in TOGETHER:
                 return TOGETHER[type(config)](config, command, processes)
@@ -71,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ProbeError as error:
         print(f"probe: {error}", file=sys.stderr)
         return 2
+    except StoppedError as stopped:
+        with suppress(OSError):  # the terminal may be closed
+            print(f"probe: {stopped}", file=sys.stderr)
+        return stopped.code
     except KeyboardInterrupt:
         print("probe: interrupted", file=sys.stderr)
         return 130
@@ -186,15 +190,14 @@ def _claim(config: ClaimConfig, command: str) -> int:
     from probe import records
     from probe.checkpoint import find, name_of
     from probe.claim import examine_claim
-    from probe.plots import save_report
+    from probe.plots import report_page
 
     stem = Path(config.out or _default_stem("claim", [name_of(find(config.ckpt))], config.task))
     page = stem.with_name(f"{stem.name}.html")
-    for path in (*records.record_paths(stem), page):
-        records.check_writable(path)
-    with _bar("claim") as show:
-        record = examine_claim(config, command, show)
-    written = [*records.save(record, stem), save_report(record, page)]
+    with _own(*records.record_paths(stem), page):
+        with _bar("claim") as show:
+            record = examine_claim(config, command, show)
+        written = _written(record, stem, page, lambda: report_page(record))
     found = record.provenance
     if config.json:
         print(json.dumps({name: found[name] for name in ("verdict", "supported", "criteria", "not_tested")}, indent=2))
@@ -217,17 +220,16 @@ def _measure(
     """Refuses what cannot be written, runs a verb, and writes its record and its picture."""
     from probe import records
     from probe.checkpoint import find, name_of
-    from probe.plots import save_figure
+    from probe.plots import rendered
 
     stem = Path(config.out or _default_stem(verb, [name_of(find(name)) for name in config.ckpt], config.task))
     picture = stem.with_name(f"{stem.name}.png")
-    for path in (*records.record_paths(stem), picture) if processes.writes else ():
-        records.check_writable(path)
-    with _bar(verb, processes) as show:
-        record = run(show)
-    if not processes.writes:
-        return 0
-    written = [*records.save(record, stem), save_figure(draw([record]), picture)]
+    with _own(*records.record_paths(stem), picture, processes=processes):
+        with _bar(verb, processes) as show:
+            record = run(show)
+        if not processes.writes:
+            return 0
+        written = _written(record, stem, picture, lambda: rendered(draw([record]), picture))
     print(tell(record))
     if not config.json:
         print("wrote " + ", ".join(map(str, written)))
@@ -238,11 +240,35 @@ def _plot(config: PlotConfig, command: str) -> int:
     from probe import records
     from probe.plots import KINDS, View, save_figure
 
-    records.check_writable(config.out)
-    loaded = [records.load(path) for path in config.records]
-    view = View(x=None if config.depth == "auto" else config.depth, context=config.context)
-    print(f"wrote {save_figure(KINDS[config.kind](loaded, view), config.out)}")
+    with _own(Path(config.out)):
+        loaded = [records.load(path) for path in config.records]
+        view = View(x=None if config.depth == "auto" else config.depth, context=config.context)
+        print(f"wrote {save_figure(KINDS[config.kind](loaded, view), config.out)}")
     return 0
+
+
+@contextmanager
+def _own(*paths: Path, processes: Processes = ALONE) -> Iterator[None]:
+    """Refuses what cannot be written, or is being written by another process, before any work."""
+    from probe.files import check_writable, owned
+
+    mine = paths if processes.writes else ()
+    for path in mine:
+        check_writable(path)
+    with owned(*mine):
+        yield
+
+
+def _written(record: Record, stem: Path, picture: Path, draw: Callable[[], bytes]) -> list[Path]:
+    """Writes a record and its picture as one; a record whose picture fails is written all the same."""
+    from probe import records
+
+    try:
+        beside = {picture: draw()}
+    except Exception:
+        records.save(record, stem)
+        raise
+    return [*records.save(record, stem, beside), picture]
 
 
 def _check(config: CheckConfig, command: str) -> int:

@@ -14,6 +14,7 @@ from typing import Literal
 import tyro
 
 from probe.errors import ProbeError
+from probe.switch import Switch
 
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
 Init = Literal["own", "torch"]
@@ -61,8 +62,8 @@ class TrainConfig:
     """A named architecture (see probe list architectures)."""
     layout: str | None = None
     """Blocks as text instead of a named architecture, e.g. M24, (AF)12 or M(AM)12."""
-    preset: Literal["laptop", "paper"] = "laptop"
-    """Sizes, steps and rates: laptop takes about half an hour on one core, paper is the published recipe."""
+    preset: Literal["laptop", "paper"] | None = None
+    """Sizes, steps and rates: laptop, the default, takes half an hour on one core; paper is the published recipe."""
     dim: int | None = None
     """Dimension of the inputs x."""
     width: int | None = None
@@ -96,24 +97,28 @@ class TrainConfig:
     """Largest gradient norm; 0 clips nothing."""
     curriculum: bool | None = None
     """Whether dimensions and examples grow during training (Garg et al., 2022), as the preset has it."""
-    seed: int = 0
-    """Seed of the first weights and of every batch."""
-    device: str = "auto"
-    """cpu, cuda, or auto: a GPU where there is one."""
-    kernel: Kernel = "auto"
-    """Backend of the selective scan."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: int | None = None
+    """Seed of the first weights and of every batch; 0 unless given."""
+    device: str | None = None
+    """cpu, cuda, or auto: a GPU where there is one. This and the next six are remembered when resumed."""
+    kernel: Kernel | None = None
+    """Backend of the selective scan; auto unless given."""
+    precision: Literal["float32", "bfloat16"] | None = None
     """Of the matrix products while training; weights, states that are handed on, and losses stay float32."""
-    compile: bool = False
+    compile: Switch = None
     """Compile the model by torch.compile, on a GPU as CUDA graphs: pays where small models wait for launches."""
     threads: int | None = None
     """CPU threads; the weights depend on their number in the last bits."""
-    save_seconds: float = 60.0
-    """Seconds between saves of weights, state and loss log."""
+    save_seconds: float | None = None
+    """Seconds between saves of weights, state and loss log; 60 unless given."""
+    keep: tuple[int | str, ...] = ()
+    """Steps kept as checkpoints in the folder FILE-steps: N,N,... or geometric (0, 1, 2, 4, ... and the last)."""
     json: bool = False
     """Print a summary of the training as JSON on stdout."""
     resume: bool = False
     """Continue from FILE.pt.state, with the settings that stand in it."""
+    overwrite: bool = False
+    """Begin anew where FILE.pt is there already."""
 
 
 def train_config(flags: Sequence[str]) -> TrainConfig:
@@ -381,6 +386,8 @@ class ConvertConfig:
     """The checkpoint to write, FILE.pt, or with --part-megabytes a folder."""
     part_megabytes: float | None = None
     """Write a folder of safetensors files of at most so many MB each, instead of one file."""
+    overwrite: bool = False
+    """Replace a checkpoint that is there already."""
 
 
 @dataclass(frozen=True)

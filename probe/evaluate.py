@@ -22,7 +22,17 @@ from probe.randomness import PromptSource, Source
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import FEWEST as FEWEST_SEEDS
 from probe.statistics import LayerErrors, seed_band
-from probe.subject import by_seed, check_length, check_same, describe, learned, load_all, task_for, trained_context
+from probe.subject import (
+    by_seed,
+    check_length,
+    check_same,
+    describe,
+    learned,
+    load_all,
+    side_name,
+    task_for,
+    trained_context,
+)
 from probe.tasks import ChainOfThought, Prompts, Task
 from probe.tasks.prompting import Replaced, make_prompting
 from probe.tasks.prompts import only
@@ -273,5 +283,4 @@ def _mean_rows(table: pd.DataFrame, group: Sequence[Checkpoint]) -> pd.DataFrame
     grid = own.pivot(index=["prompting", "context"], columns="model", values="error")
     first = own[own["model"] == group[0].name].set_index(["prompting", "context"]).loc[grid.index].reset_index()
     mean, low, high = seed_band(grid.to_numpy().T)
-    name = f"{group[0].description.get('arch', group[0].name)} ({len(group)} seeds)"
-    return first.assign(model=name, error=mean, low=low, high=high, mse=np.nan, median=np.nan, band="seeds")
+    return first.assign(model=side_name(group), error=mean, low=low, high=high, mse=np.nan, median=np.nan, band="seeds")

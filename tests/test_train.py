@@ -16,6 +16,7 @@ from probe import checkpoint, records, train
 from probe.config import TrainConfig
 from probe.errors import ProbeError
 from probe.presets import ARCHITECTURES
+from probe.run import Run
 from probe.train import Progress, make_plan, train_model, training_flops
 
 TOY = TrainConfig(out="", task="linear", layout="M1AF", dim=2, width=8, context=3, batch=16, steps=60, warmup=5)
@@ -59,7 +60,7 @@ def test_a_report_spans_what_was_before_and_after_an_interrupt(tmp_path: Path, m
     unstopped = train_model(replace(TOY, out=str(tmp_path / "whole.pt")))
     step = train._step
 
-    def stop_at_30(run: train._Run, *rest: object) -> None:
+    def stop_at_30(run: Run, *rest: object) -> None:
         if run.step == 30:
             raise KeyboardInterrupt
         step(run, *rest)

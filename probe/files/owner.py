@@ -32,7 +32,7 @@ def owned(*paths: str | Path) -> Iterator[None]:
     """
     places = {Path(os.path.realpath(path)): path for path in paths}
     with ExitStack() as held:
-        for place in sorted(places):
+        for place in places:
             held.enter_context(_owned(place, places[place]))
         yield
 

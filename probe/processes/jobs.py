@@ -12,7 +12,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import BinaryIO
+
+from probe.processes.signals import StoppedError, ending, told
 
 Done = Callable[["Job", int], None]
 """Called with a job that has ended and its exit code."""
@@ -47,16 +50,20 @@ class Job:
 
 
 def run_here(jobs: Sequence[Job], at_once: int, done: Done) -> None:
-    """Runs all jobs, so many at a time; an interrupt is handed on, so that each saves where it stands.
+    """Runs all jobs, so many at a time; what ends this process ends them first, so that each saves where it stands.
 
     A job whose log is locked still runs, left behind by a sweep that was killed: it is awaited and then continued.
+
+    Raises:
+        StoppedError: if a signal asked this process to end; it says which jobs were running.
     """
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // at_once))}
-    running: set[subprocess.Popen[bytes]] = set()
-    stopped = False
+    running: dict[subprocess.Popen[bytes], Job] = {}
+    stopped = Event()
+    ended: list[str] = []
 
     def run(job: Job) -> int:
-        if stopped:
+        if stopped.is_set():
             return 130
         with job.log.open("ab") as log:
             _lock(log)
@@ -69,22 +76,32 @@ def run_here(jobs: Sequence[Job], at_once: int, done: Done) -> None:
                 start_new_session=True,
                 env=threads | os.environ,
             )
-            running.add(process)
+            running[process] = job
+            if stopped.is_set():  # meanwhile
+                process.terminate()
             try:
                 return process.wait()
             finally:
-                running.discard(process)
+                del running[process]
 
-    with ThreadPoolExecutor(at_once) as pool:
-        begun = {pool.submit(run, job): job for job in jobs}
-        try:
-            for future in as_completed(begun):
-                done(begun[future], future.result())
-        except BaseException:
-            stopped = True
-            for process in list(running):
-                process.send_signal(signal.SIGINT)
-            raise
+    try:
+        with ending(), ThreadPoolExecutor(at_once) as pool:
+            begun = {pool.submit(run, job): job for job in jobs}
+            try:
+                for future in as_completed(begun):
+                    done(begun[future], future.result())
+            except BaseException:
+                stopped.set()
+                for process, job in list(running.items()):
+                    ended.append(job.name)
+                    process.terminate()  # SIGINT is ignored by what a shell has started in the background
+                raise
+    except KeyboardInterrupt as stop:
+        number = stop.number if isinstance(stop, StoppedError) else signal.SIGINT
+        which = (
+            f"these were running, and have saved and ended: {', '.join(sorted(ended))}" if ended else "none was running"
+        )
+        raise StoppedError(f"{told(number)}; {which}", number) from stop
 
 
 def _lock(log: BinaryIO) -> None:
