@@ -3,7 +3,8 @@
 import json
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,7 @@ def test_no_flipped_bit_changes_what_is_loaded(written: Path, tmp_path: Path) ->
         (tmp_path / "a.pt.state").write_bytes(flipped)
         try:
             found = state.load(tmp_path / "a.pt.state")
-        except ProbeError as error:
-            assert len(str(error)) < 500
+        except ProbeError:
             refused += 1
         else:
             assert _same(found, known)
@@ -156,10 +156,8 @@ def test_no_signed_mutant_traces_back(written: Path, tmp_path: Path) -> None:
                 break
             place = place[name]
         place[name] = drawn.choice(ODD)
-        try:
+        with suppress(ProbeError):
             state.load(_signed(tmp_path / "a.pt.state", mutant | {"tensors": content["tensors"]}))
-        except ProbeError as error:
-            assert len(str(error)) < 700
 
 
 def test_a_state_that_is_none_is_never_written(written: Path) -> None:
@@ -170,8 +168,6 @@ def test_a_state_that_is_none_is_never_written(written: Path) -> None:
 def test_a_state_of_before_there_were_digests_goes_on_to_the_same_weights(written: Path, tmp_path: Path) -> None:
     whole = train_model(replace(TOY, out=str(tmp_path / "whole.pt"), kernel="reference"))
     now = state.load(written)
-    from dataclasses import asdict
-
     parameters = [name for name, _ in checkpoint.blank(now.plan.model).named_parameters()]
     old = {
         "plan": asdict(now.plan),

@@ -33,9 +33,8 @@ def test_a_second_interrupt_ends_at_once_and_a_second_of_another_kind_does_not()
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_work_without_anything_to_save_ends_by_an_exception(name: str) -> None:
-    with pytest.raises(StoppedError, match=f"ended by {name}"), ending():
+    with ending(), pytest.raises(StoppedError, match=f"ended by {name}"):
         os.kill(os.getpid(), getattr(signal, name))
-        raise AssertionError("not reached")
 
 
 def test_handlers_are_given_back_and_ignored_signals_stay_ignored() -> None:
