@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -22,6 +23,7 @@ from probe.plan import make_plan
 from probe.processes import StoppedError
 from probe.processes.cluster import run_on
 from probe.processes.jobs import Job, run_here
+from probe.processes.signals import told
 from probe.randomness import key
 from probe.records import Record, versions
 
@@ -56,9 +58,10 @@ def run_sweep(config: SweepConfig, command: str = "", report: Report | None = No
         folder.mkdir(parents=True, exist_ok=True)
         try:
             _run_all(config, command, rows, folder, report)
-        except StoppedError as stop:
+        except KeyboardInterrupt as stop:
+            number = stop.number if isinstance(stop, StoppedError) else signal.SIGINT
             again = command or shlex.join(["probe", "sweep", config.table, "--out", config.out])
-            raise StoppedError(f"{stop}; go on with: {again}", stop.number) from stop
+            raise StoppedError(f"{stop if str(stop) else told(number)}; go on with: {again}", number) from stop
         finally:
             record = _record(config, command, rows)
             records.save(record, folder / "sweep")

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from probe.processes.signals import StoppedError, ending, told
 
+PAUSE = 0.5  # seconds between two looks at a lock
 Done = Callable[["Job", int], None]
 """Called with a job that has ended and its exit code."""
 
@@ -66,7 +67,8 @@ def run_here(jobs: Sequence[Job], at_once: int, done: Done) -> None:
         if stopped.is_set():
             return 130
         with job.log.open("ab") as log:
-            _lock(log)
+            if not _locked(log, stopped):
+                return 130
             process = subprocess.Popen(
                 [sys.executable, "-m", "probe", *job.arguments()],
                 stdout=log,
@@ -98,15 +100,19 @@ def run_here(jobs: Sequence[Job], at_once: int, done: Done) -> None:
                 raise
     except KeyboardInterrupt as stop:
         number = stop.number if isinstance(stop, StoppedError) else signal.SIGINT
-        which = (
-            f"these were running, and have saved and ended: {', '.join(sorted(ended))}" if ended else "none was running"
-        )
+        which = f"told to save: {', '.join(sorted(ended))}" if ended else "no training was running"
         raise StoppedError(f"{told(number)}; {which}", number) from stop
 
 
-def _lock(log: BinaryIO) -> None:
-    """Waits for whoever writes this log; the lock is inherited, and so held until the job itself has ended."""
-    with suppress(ImportError):  # where there is no such lock
+def _locked(log: BinaryIO, stopped: Event) -> bool:
+    """Waits for whoever writes this log, unless we are stopped; the lock is inherited, and held until the job ends."""
+    try:
         import fcntl
-
-        fcntl.flock(log, fcntl.LOCK_EX)
+    except ImportError:  # where there is no such lock
+        return True
+    while not stopped.is_set():
+        with suppress(BlockingIOError):
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        stopped.wait(PAUSE)
+    return False
