@@ -55,7 +55,7 @@ NUMBERS = (
     "depth", "mse", "error", "low", "high", "loss", "rate", "seconds", "value",
     "scale", "scale_low", "scale_high", "shift", "shift_low", "shift_high", "penalty",
     "median", "ratio", "all_low", "all_high", "threshold", "difference", "other_depth", "other_error",
-    "value_low", "value_high", "standard_error",
+    "value_low", "value_high", "standard_error", "never", "other_never", "sooner", "later", "spacing", "other_spacing",
 )  # fmt: skip
 
 Write = Callable[[BinaryIO], object]
