@@ -202,6 +202,8 @@ def _claim(config: ClaimConfig, command: str) -> int:
     print(found["verdict"])
     for one in found["criteria"]:
         print(f"  {one['outcome']:<10}  {one['name']}: {one['seen']}")
+    for warning in dict.fromkeys(found["warnings"]):
+        print(f"  warning     {warning}")
     print("wrote " + ", ".join(map(str, written)))
     return 0
 
@@ -236,12 +238,13 @@ def _measure(
 
 def _plot(config: PlotConfig, command: str) -> int:
     from probe import records
-    from probe.plots import KINDS, View, save_figure
+    from probe.plots import KINDS, View, choose_kind, save_figure
 
     records.check_writable(config.out)
     loaded = [records.load(path) for path in config.records]
-    view = View(x=None if config.depth == "auto" else config.depth, context=config.context)
-    print(f"wrote {save_figure(KINDS[config.kind](loaded, view), config.out)}")
+    view = View(x=None if config.depth == "auto" else config.depth, context=config.context, target=config.target)
+    draw = KINDS[choose_kind(loaded, config.kind)]
+    print(f"wrote {save_figure(draw(loaded, view), config.out)}")
     return 0
 
 

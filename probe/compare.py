@@ -93,6 +93,7 @@ def compare_models(
         "command": command,
         "config": asdict(config),
         "versions": versions(),
+        "units": {"y": subjects[0].task.unit},
         "verdict": verdicts(table),
         "models": {
             one.name: describe(one.subject.checkpoint, one.subject.task, context)

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from probe.records import Record
+import pandas as pd
+
+from probe.records import METRICS, Record
+
+EXACT = 1e-9
+"""Below this an error is what rounding leaves of zero."""
 
 
 def layer_summary(record: Record) -> dict[str, Any]:
-    """Returns what a script would ask for first: errors by layer at the largest context."""
+    """Returns what a script would ask for first: errors by layer at the largest context, of y and of other targets."""
     table = record.table
     at_last = table[table["context"] == table["context"].max()]
-    models: dict[str, Any] = {}
-    for row in at_last.itertuples():
-        heads = models.setdefault(str(row.model), {})
-        layer = "all" if row.layer is None or row.layer != row.layer else str(int(row.layer))
-        heads.setdefault(str(row.head), {})[layer] = row.error
-    return {"context": int(table["context"].max()), "error": models}
+    found: dict[str, Any] = {"context": int(table["context"].max())}
+    for row in at_last.to_dict("records"):
+        target = str(row["target"])
+        layer = "all" if pd.isna(row["layer"]) else str(int(row["layer"]))
+        quantities = {"error": row["error"], **{name: row[name] for name in METRICS if not _missing(row, name)}}
+        for name, value in quantities.items():
+            place = found.setdefault(name if target == "y" else f"{name} of {target}", {})
+            place.setdefault(str(row["model"]), {}).setdefault(str(row["head"]), {})[layer] = value
+    return found | {"units": dict(record.provenance.get("units") or {})}
+
+
+def _missing(row: dict[str, Any], name: str) -> bool:
+    return name not in row or pd.isna(row[name])
 
 
 def prompting_summary(record: Record) -> dict[str, Any]:
@@ -32,18 +46,55 @@ def prompting_summary(record: Record) -> dict[str, Any]:
 
 
 def prompting_table(record: Record) -> str:
-    """Returns the errors at a few contexts, by prompting style, model and learner."""
-    lines = ["error (1 = knowing nothing)"]
+    """Returns the errors at a few contexts with their bands, by prompting style, model and learner, and the metrics."""
+    lines = [f"error ({_unit(record, 'y')}), with 95 % bands by prompt, by number of examples"]
     for style, rows in record.table.groupby("prompting", sort=False):
-        each = [set(group["context"]) for _, group in rows.groupby(["model", "head"])]
-        contexts = sorted(set.intersection(*each))
-        shown = sorted({contexts[round(i * (len(contexts) - 1) / 7)] for i in range(8)})
-        chosen = rows[rows["context"].isin(shown)]
-        own = chosen["head"] == "model"
-        names = chosen["model"].where(own, chosen["head"])
-        grid = chosen.assign(name=names).pivot_table(index="name", columns="context", values="error", sort=False)
-        lines += ["", str(style), grid.to_string(float_format=lambda number: f"{number:.4f}")]
+        contexts = _shown_contexts(rows)
+        own = rows["head"] == "model"
+        named = rows.assign(name=rows["model"].where(own, rows["head"]))
+        lines += ["", str(style), _by_context(named, contexts, "error", "low", "high")]
+        for name, words in METRICS.items():
+            if name in named.columns and named[name].notna().any():
+                measured = named[named[name].notna()]
+                lines += ["", f"{style}: {words}", _by_context(measured, contexts, name, f"{name}_low", f"{name}_high")]
     return "\n".join(lines)
+
+
+def _shown_contexts(rows: pd.DataFrame) -> list[int]:
+    """Returns at most four numbers of examples that every model and learner has."""
+    contexts = sorted(set.intersection(*[set(group["context"]) for _, group in rows.groupby(["model", "head"])]))
+    return sorted({contexts[round(i * (len(contexts) - 1) / 3)] for i in range(4)})
+
+
+def _by_context(rows: pd.DataFrame, contexts: Sequence[int], *columns: str) -> str:
+    """Returns values with their bands, a line a name; a learner stands under every model alike and is told once."""
+    value, low, high = columns
+    chosen = rows[rows["context"].isin(contexts)].drop_duplicates(["name", "context"])
+    cells = [banded(*numbers) for numbers in zip(chosen[value], chosen[low], chosen[high], strict=True)]
+    grid = chosen.assign(cell=cells).pivot(index="name", columns="context", values="cell")
+    names = list(dict.fromkeys(chosen["name"]))
+    return str(grid.loc[names].rename_axis(index=None, columns=None).to_string(na_rep=""))
+
+
+def _unit(record: Record, target: str) -> str:
+    """Returns in words what an error of 1 is."""
+    units = record.provenance.get("units") or {}
+    return f"1 = {units.get(target, 'predicting zero')}"
+
+
+def banded(value: float, low: float, high: float) -> str:
+    """Returns a number with its band, to three significant digits."""
+    ends = "" if pd.isna(low) or pd.isna(high) else f" ({_three(low)} to {_three(high)})"
+    return "" if pd.isna(value) else f"{_three(value)}{ends}"
+
+
+def _three(number: float) -> str:
+    """Returns three significant digits, trailing zeros kept; 0 for what rounding leaves of it; nothing of nan."""
+    if pd.isna(number):
+        return ""
+    if abs(number) < EXACT:
+        return "0"
+    return f"{number:#.3g}".rstrip(".") if 1e-3 <= abs(number) < 1e3 else f"{number:.2e}"
 
 
 def language_table(record: Record, by: str) -> str:
@@ -81,19 +132,51 @@ def _share(number: float) -> str:
 
 
 def layer_table(record: Record) -> str:
-    """Returns the errors by layer at the largest context as a short table."""
+    """Returns the errors by layer at the largest context, a block a model and target, with what each block changes."""
     table = record.table
     context = int(table["context"].max())
-    at_last = table[(table["context"] == context) & (table["target"] == table["target"].iloc[-1])]
-    lines = [f"error at {context} examples (1 = predicting zero)"]
-    for model, rows in table[table["context"] == context].groupby("model", sort=False):
-        layered = rows[rows["layer"].notna() & (rows["head"] != "model")]
-        grid = layered.pivot_table(index="layer", columns="head", values="error", sort=False)
-        lines += ["", str(model), grid.to_string(float_format=lambda number: f"{number:.5f}")]
-        others = rows[rows["layer"].isna() | (rows["head"] == "model")]
-        lines += [f"  {row.head}: {row.error:.5f}" for row in others.itertuples()]
-    assert len(at_last), "the largest context has rows"
+    lines = [f"error at {context} examples, with 95 % bands by prompt; x: by what each block multiplies it"]
+    for (model, target), rows in table[table["context"] == context].groupby(["model", "target"], sort=False):
+        lines += ["", f"{model}, target {target} ({_unit(record, str(target))})"]
+        own = rows["head"] == "model"
+        layered = rows[rows["layer"].notna() & ~own]
+        if len(layered):
+            lines.append(_by_layer(layered))
+        others = rows[rows["layer"].isna() | own]
+        lines += [f"  {row.head}: {banded(row.error, row.low, row.high)}" for row in others.itertuples()]
+        lines += _metric_lines(rows)
     return "\n".join(lines)
+
+
+def _by_layer(rows: pd.DataFrame) -> str:
+    """Returns every head's errors with their bands, and by what each block multiplies them."""
+    columns: dict[str, dict[int, str]] = {}
+    for head, of in rows.groupby("head", sort=False):
+        of = of.sort_values("layer")
+        layers = [int(layer) for layer in of["layer"]]
+        errors = of["error"].to_list()
+        cells = [banded(*numbers) for numbers in zip(errors, of["low"], of["high"], strict=True)]
+        columns[str(head)] = dict(zip(layers, cells, strict=True))
+        changes = [after / before if before > EXACT else float("nan") for before, after in pairwise(errors)]
+        columns[f"{head} x"] = {layer: _three(change) for layer, change in zip(layers[1:], changes, strict=True)}
+    grid = pd.DataFrame(columns).rename_axis("layer").reset_index()
+    return str(grid.to_string(index=False, na_rep=""))
+
+
+def _metric_lines(rows: pd.DataFrame) -> list[str]:
+    """Returns a line for every further metric: the model's own and, by layer, every head's."""
+    lines = []
+    for name, words in METRICS.items():
+        if name not in rows.columns:
+            continue
+        for head, of in rows[rows[name].notna()].groupby("head", sort=False):
+            of = of.sort_values("layer")
+            if len(of) == 1:
+                cells = [banded(*of[[name, f"{name}_low", f"{name}_high"]].iloc[0])]
+            else:
+                cells = [f"{int(layer)}: {_three(value)}" for layer, value in zip(of["layer"], of[name], strict=True)]
+            lines.append(f"  {words}, {head}: {', '.join(cells)}")
+    return lines
 
 
 def sweep_table(record: Record) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
+from probe.errors import ProbeError, suggest
 from probe.plots.calibration import calibration_curve
 from probe.plots.causes import causes_figure
 from probe.plots.comparison import comparison
@@ -45,11 +46,55 @@ KINDS: dict[str, Callable[[Sequence[Record], View], Figure]] = {
     "language-comparison": language_comparison,
 }
 
+PICTURES: dict[str, tuple[str, ...]] = {
+    "fit": ("layers", "contexts", "heatmap", "calibration"),
+    "train": ("training",),
+    "evaluate": ("prompting",),
+    "compare": ("comparison",),
+    "claim": ("claim", "claim-known", "claim-states", "claim-influence", "claim-causes"),
+    "language": ("language",),
+    "language-layers": ("language-layers",),
+    "language-compare": ("language-comparison",),
+    "sweep": (),
+}
+"""The kinds of picture that suit a kind of record, the usual one first."""
+
+
+def choose_kind(records: Sequence[Record], asked: str = "auto") -> str:
+    """Returns the kind of picture to draw of records: the one asked for, or the usual one of their kind.
+
+    Raises:
+        ProbeError: if they tell no kind and none was asked for, differ in it, or do not suit the one asked for.
+    """
+    kinds = list(dict.fromkeys(str(record.provenance.get("kind", "")) for record in records))
+    if len(kinds) != 1:
+        given = ", ".join(kind or "an unknown kind" for kind in kinds) or "none"
+        raise ProbeError(f"Records of {given} were given, but a picture shows records of one kind. Draw each apart.")
+    (kind,) = kinds
+    if kind not in PICTURES:
+        if asked == "auto":
+            told = f"says that it is of {kind!r}" if kind else "does not say what made it"
+            raise ProbeError(f"The record {told}, but its picture depends on that. Add --kind: {', '.join(KINDS)}.")
+        return asked
+    fitting = PICTURES[kind]
+    if not fitting:
+        drawn = ", ".join(name for name, pictures in PICTURES.items() if pictures)
+        raise ProbeError(f"A record of {kind} was given, but there is no picture of it. Give one of {drawn}.")
+    if asked != "auto" and asked not in fitting:
+        raise ProbeError(
+            f"--kind {asked} was given for a record of {kind}, but what suits it is {', '.join(fitting)}. "
+            f"{suggest(asked, list(fitting))}Name one of them, or drop --kind."
+        )
+    return fitting[0] if asked == "auto" else asked
+
+
 __all__ = [
     "KINDS",
+    "PICTURES",
     "Panels",
     "View",
     "calibration_curve",
+    "choose_kind",
     "claim_figure",
     "comparison",
     "context_curve",
