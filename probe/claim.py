@@ -105,15 +105,16 @@ def examine_claim(
         "criteria": [asdict(one) for one in verdict.criteria],
         "not_tested": missing,
         "chosen_settings": study.settings,
-        "warnings": [
-            warning
-            for settings in study.settings.values()
-            for setting in settings.values()
-            if (warning := at_edge(setting))
-        ],
+        "warnings": _warnings(study),
         "models": {study.name: describe(study.subject.checkpoint, study.subject.task, study.subject.longest)},
     }
     return Record(table, provenance)
+
+
+def _warnings(study: Study) -> list[str]:
+    """Returns what is to be said of the settings that were chosen, each once."""
+    chosen = dict.fromkeys(setting for settings in study.settings.values() for setting in settings.values())
+    return [warning for setting in chosen if (warning := at_edge(setting))]
 
 
 def _study(config: ClaimConfig, models: Sequence[Checkpoint], show: Report) -> Study:

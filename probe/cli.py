@@ -202,7 +202,7 @@ def _claim(config: ClaimConfig, command: str) -> int:
     print(found["verdict"])
     for one in found["criteria"]:
         print(f"  {one['outcome']:<10}  {one['name']}: {one['seen']}")
-    for warning in dict.fromkeys(found["warnings"]):
+    for warning in found["warnings"]:
         print(f"  warning     {warning}")
     print("wrote " + ", ".join(map(str, written)))
     return 0

@@ -350,9 +350,9 @@ class PlotConfig:
         "language-layers",
         "language-comparison",
     ] = "auto"
-    """The record's own unless given. Of fit: error by layer, error by examples, both as a map, scale and shift by layer;
-    the training curve; what probe evaluate, probe compare or probe claim (five pictures) measured; what probe evaluate,
-    fit or compare measured on language tasks."""
+    """The record's own unless given. Of fit: error by layer, error by examples, both as a map, scale and shift by
+    layer; the training curve; what probe evaluate, compare or claim (five pictures) measured; what probe evaluate, fit
+    or compare measured on language tasks."""
     depth: Literal["auto", "layer", "depth", "parameters", "flops"] = "auto"
     """The axis of a layer curve."""
     context: int | None = None

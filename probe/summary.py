@@ -78,7 +78,7 @@ def _by_context(rows: pd.DataFrame, contexts: Sequence[int], *columns: str) -> s
 
 def _unit(record: Record, target: str) -> str:
     """Returns in words what an error of 1 is."""
-    units = record.provenance.get("units") or {}
+    units: dict[str, str] = record.provenance.get("units") or {}
     return f"1 = {units.get(target, 'predicting zero')}"
 
 
@@ -88,7 +88,7 @@ def banded(value: float, low: float, high: float) -> str:
     return "" if pd.isna(value) else f"{_three(value)}{ends}"
 
 
-def _three(number: float) -> str:
+def _three(number: Any) -> str:
     """Returns three significant digits, trailing zeros kept; 0 for what rounding leaves of it; nothing of nan."""
     if pd.isna(number):
         return ""
@@ -143,7 +143,9 @@ def layer_table(record: Record) -> str:
         if len(layered):
             lines.append(_by_layer(layered))
         others = rows[rows["layer"].isna() | own]
-        lines += [f"  {row.head}: {banded(row.error, row.low, row.high)}" for row in others.itertuples()]
+        lines += [
+            f"  {row['head']}: {banded(row['error'], row['low'], row['high'])}" for row in others.to_dict("records")
+        ]
         lines += _metric_lines(rows)
     return "\n".join(lines)
 

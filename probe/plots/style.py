@@ -215,7 +215,7 @@ def choose_targets(records: Sequence[Record], asked: str | None) -> list[str]:
 def _one_target(known: Sequence[str], target: str | None) -> str:
     """Returns the target asked for, or y, or the first: errors of several have different units."""
     if target is not None and known and target not in known:
-        hint = suggest(target, known)
+        hint = suggest(target, list(known))
         raise ProbeError(f"No row has the target {target}. {hint}Targets: {', '.join(known)}.")
     return target or ("y" if "y" in known or not known else known[0])
 

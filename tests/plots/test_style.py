@@ -119,3 +119,20 @@ def test_every_kind_refuses_no_records() -> None:
 def test_pictures_import_neither_torch_nor_a_display() -> None:
     code = "import probe.plots, sys; assert not {'torch', 'matplotlib.pyplot', 'tkinter'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.9, 1.1), (1.0, 1.0001), (3.1, 3.9), (0.011, 0.04), (2e-5, 3e-4), (97, 103)]
+)
+def test_a_log_axis_of_any_range_has_two_labels_at_least(low, high):
+    figure = Figure()
+    axes = figure.subplots()
+    log_errors(axes, low, high)
+    figure.canvas.draw()
+    shown = [
+        label.get_text()
+        for label, at in zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)
+        if low <= at <= high and label.get_text()
+    ]
+    assert 2 <= len(shown) <= 9
+    assert len(set(shown)) == len(shown)
