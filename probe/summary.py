@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -47,7 +47,7 @@ def prompting_summary(record: Record) -> dict[str, Any]:
 
 def prompting_table(record: Record) -> str:
     """Returns the errors at a few contexts with their bands, by prompting style, model and learner, and the metrics."""
-    lines = [f"error ({_unit(record, 'y')}), with 95 % bands by prompt, by number of examples"]
+    lines = [f"{_about(record)}: error ({_unit(record, 'y')}) by number of examples, 95 % bands by prompt"]
     for style, rows in record.table.groupby("prompting", sort=False):
         contexts = _shown_contexts(rows)
         own = rows["head"] == "model"
@@ -74,6 +74,14 @@ def _by_context(rows: pd.DataFrame, contexts: Sequence[int], *columns: str) -> s
     grid = chosen.assign(cell=cells).pivot(index="name", columns="context", values="cell")
     names = list(dict.fromkeys(chosen["name"]))
     return str(grid.loc[names].rename_axis(index=None, columns=None).to_string(na_rep=""))
+
+
+def _about(record: Record) -> str:
+    """Returns the task, and on how many prompts errors were measured."""
+    config = record.provenance.get("config")
+    task = config.get("task") if isinstance(config, Mapping) else getattr(config, "task", None)
+    low, high = (int(end) for end in (record.table["prompts"].min(), record.table["prompts"].max()))
+    return f"{task or 'a task'}, {f'{low:,} to ' if low < high else ''}{high:,} prompts"
 
 
 def _unit(record: Record, target: str) -> str:
@@ -135,7 +143,7 @@ def layer_table(record: Record) -> str:
     """Returns the errors by layer at the largest context, a block a model and target, with what each block changes."""
     table = record.table
     context = int(table["context"].max())
-    lines = [f"error at {context} examples, with 95 % bands by prompt; x: by what each block multiplies it"]
+    lines = [f"{_about(record)}: error at {context} examples, 95 % bands by prompt; x: what a block multiplies it by"]
     for (model, target), rows in table[table["context"] == context].groupby(["model", "target"], sort=False):
         lines += ["", f"{model}, target {target} ({_unit(record, str(target))})"]
         own = rows["head"] == "model"

@@ -51,7 +51,10 @@ def test_bands_hold_their_estimate_and_the_simultaneous_ones_are_wider(record: R
     varying = rows[rows["low"] < rows["high"]]
     assert len(varying) > 5
     assert varying["ratio"].between(varying["all_low"], varying["all_high"]).all()
-    assert ((varying["all_high"] / varying["all_low"]) > 0.95 * (varying["high"] / varying["low"])).all()
+    for _, of in varying.groupby("quantity"):
+        width = (of["high"] / of["low"]).map(np.log)
+        together = (of["all_high"] / of["all_low"]).map(np.log)
+        assert (together > 1.1 * width).mean() > 0.5  # of few cells, that hang together, not all are much wider
 
 
 def test_a_checkpoint_does_not_differ_from_its_copy(config: CompareConfig, tmp_path: Path, toys: Path) -> None:
