@@ -173,10 +173,13 @@ def _compare(config: CompareConfig, command: str) -> int:
     from probe.compare import compare_models
     from probe.language import is_language
     from probe.plots import comparison, language_comparison
+    from probe.summary import comparison_table
 
     def tell(record: Record) -> str:
         verdict = record.provenance["verdict"]
-        return json.dumps({"verdict": verdict}, indent=2) if config.json else "\n".join(verdict)
+        if config.json:
+            return json.dumps({"verdict": verdict}, indent=2)
+        return "\n".join(verdict) if is_language(config.task) else comparison_table(record)
 
     draw = language_comparison if is_language(config.task) else comparison
     return _measure("compare", config, lambda show: compare_models(config, command, show), draw, tell)

@@ -189,6 +189,17 @@ def _metric_lines(rows: pd.DataFrame) -> list[str]:
     return lines
 
 
+def comparison_table(record: Record) -> str:
+    """Returns what was compared, how, and the sentences that it amounts to."""
+    told = record.provenance.get("config")
+    config: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+    read = (
+        f"the {config.get('head')} head fitted on {config.get('prompts'):,}, along the share of {config.get('depth')}"
+    )
+    header = f"{config.get('task')}: {config.get('score'):,} prompts, {read}"
+    return "\n".join([header, *record.provenance["verdict"]])
+
+
 def sweep_table(record: Record) -> str:
     """Returns the trainings with their errors, the best first, and what those said that have none."""
     shown = record.table.sort_values("error")[["model", "error", "seconds", "outcome"]]
