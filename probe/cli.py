@@ -209,13 +209,14 @@ def _compare(config: CompareConfig, call: Call) -> int:
     from probe.compare import compare_models
     from probe.language import is_language
     from probe.plots import comparison, language_comparison
+    from probe.summary import comparison_table
 
     return _measure(
         config,
         call,
         lambda show: compare_models(config, call.command, show),
         language_comparison if is_language(config.task) else comparison,
-        lambda record: "\n".join(record.provenance["verdict"]),
+        (lambda record: "\n".join(record.provenance["verdict"])) if is_language(config.task) else comparison_table,
         lambda record: {"verdict": record.provenance["verdict"]},
     )
 
@@ -227,10 +228,13 @@ def _claim(config: ClaimConfig, call: Call) -> int:
     def tell(record: Record) -> str:
         found = record.provenance
         seen = [f"  {one['outcome']:<10}  {one['name']}: {text.line(one['seen'])}" for one in found["criteria"]]
-        return "\n".join([text.line(found["verdict"]), *seen])
+        warnings = [f"  warning     {text.line(words)}" for words in found["warnings"]]
+        return "\n".join([text.line(found["verdict"]), *seen, *warnings])
 
     def summary(record: Record) -> dict[str, Any]:
-        return {name: record.provenance[name] for name in ("verdict", "supported", "criteria", "not_tested")}
+        return {
+            name: record.provenance[name] for name in ("verdict", "supported", "criteria", "not_tested", "warnings")
+        }
 
     return _recorded(
         config,
@@ -318,12 +322,12 @@ def _free(stem: Stem, record: Record) -> Stem:
 
 def _plot(config: PlotConfig, call: Call) -> int:
     from probe import records
-    from probe.plots import KINDS, View, kind_for, save_figure
+    from probe.plots import KINDS, View, choose_kind, save_figure
 
     with _own(Path(config.out)):
         loaded = [records.load(path) for path in config.records]
-        view = View(x=None if config.depth == "auto" else config.depth, context=config.context)
-        kind = kind_for(loaded) if config.kind is None else config.kind
+        view = View(x=None if config.depth == "auto" else config.depth, context=config.context, target=config.target)
+        kind = choose_kind(loaded, config.kind)
         written = save_figure(KINDS[kind](loaded, view), config.out)
     if config.json:
         call.say_json({"kind": kind, "wrote": [written]})

@@ -349,14 +349,16 @@ class PlotConfig(Settings):
     """RECORD.csv files; several are laid over one another."""
     out: str
     """The figure, FILE.png, FILE.pdf or FILE.svg."""
-    kind: Annotated[str, NameOf("picture")] | None = None
-    """Error by layer, error by examples, both as a map, scale and shift by layer, the training curve, what probe
-    evaluate, probe compare or probe claim (five pictures) measured; what probe evaluate, fit or compare measured on
-    language tasks. By default what suits the records."""
+    kind: Annotated[str, NameOf("picture")] = "auto"
+    """The record's own unless given. Of fit: error by layer, error by examples, both as a map, scale and shift by
+    layer; the training curve; what probe evaluate, compare or claim (five pictures) measured; what probe evaluate, fit
+    or compare measured on language tasks."""
     depth: Literal["auto", "layer", "depth", "parameters", "flops"] = "auto"
     """The axis of a layer curve."""
     context: Context | None = None
     """The number of examples a layer curve is drawn at; the largest by default."""
+    target: str | None = None
+    """The target whose errors are drawn, y or a drawn parameter; all of the record's by default, a panel each."""
     json: bool = False
     """Print what was written as JSON on stdout instead of lines."""
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, tidy
 
@@ -149,7 +149,7 @@ def draw_causes(table: pd.DataFrame, figure: Figure) -> None:
         mine = rows[rows["model"] == model]
         context, prompts = (int(mine[name].iloc[0]) for name in ("context", "prompts"))
         part.suptitle(
-            f"{style.shown(model)}: {style.count(context, 'example')} in context, {prompts:,} prompts", fontsize=8.5
+            f"{words.text(model)}: {style.count(context, 'example')} in context, {prompts:,} prompts", fontsize=8.5
         )
         panels = part.subplots(down, ACROSS, squeeze=False).ravel()
         for axes, panel in zip(panels, shown, strict=False):
@@ -166,8 +166,10 @@ def causes_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     table = pd.concat([record.table for record in records], ignore_index=True)
     known = table[table["evidence"] == "causes"] if "evidence" in table else table.iloc[:0]
     with style.page():
-        figure = style.new_figure(view.columns or 2, 2 * HEIGHT * max(known["model"].nunique(), 1) + 0.3, view.title)
+        figure = style.new_figure(view.columns or 2, 2 * HEIGHT * max(known["model"].nunique(), 1) + 0.3, None)
         draw_causes(known if "evidence" in table else pd.DataFrame({"evidence": []}), figure)
+        prompts = known.get("prompts")
+        words.head_line(figure, view.title, words.about(records, words.POINTWISE, prompts))
     return figure
 
 

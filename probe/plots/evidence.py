@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, tidy
 
@@ -39,6 +39,11 @@ SHARES = {
     "unexplained_well": "answers, best conditioned third",
     "unexplained_ill": "answers, worst conditioned third",
 }
+EXPLAINED = (
+    "SimE, SimW: cosine similarity of errors, of induced weights. SPD: squared difference of predictions. ILWD: "
+    "squared difference of the linear weights that the answers induce."
+)
+"""The abbreviations, in words."""
 SHOWN = 4
 """Algorithms drawn, the closest first."""
 
@@ -56,12 +61,18 @@ def claim_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     if not draws:
         raise ProbeError(f"The record holds none of {', '.join(PANELS)}, which this picture is drawn from.")
     with style.page():
-        figure = style.new_figure(2, 2.9 * -(-len(draws) // 2), view.title)
+        figure = style.new_figure(2, 2.9 * -(-len(draws) // 2), None)
         panels = figure.subplots(-(-len(draws) // 2), 2, squeeze=False)
         for draw, axes in zip(draws, panels.flat, strict=False):
             draw(axes, table)
+        panels.flat[0].set_ylabel(words.error_label([words.unit(records[0])]))
         for axes in panels.flat[len(draws) :]:
             axes.remove()
+        drawn = table.loc[table["evidence"].isin(list(PANELS)), "prompts"]
+        line = words.about(
+            records, "bands: 95 % by prompt, of curves for all layers at once, else each point's own", drawn
+        )
+        words.head_line(figure, view.title, f"{line}. {EXPLAINED}" if "matching" in there else line)
     return figure
 
 

@@ -56,3 +56,19 @@ def test_the_residuals_are_those_of_the_best_line_and_the_best_step():
         (logs[:c] - logs[:c].mean()).square().sum() + (logs[c:] - logs[c:].mean()).square().sum() for c in range(1, 7)
     ]
     torch.testing.assert_close(found.jump.value, min(steps))
+
+
+def test_a_rise_is_no_part_of_the_fall():
+    """Falls of 1 and 2 beside a rise of 2: the largest is two thirds of all falls."""
+    errors = torch.tensor([0.0, -1.0, 1.0, -1.0], dtype=torch.float64).exp()
+    found = trend(errors, errors.repeat(10, 1))
+    torch.testing.assert_close(found.largest.value.item(), 2 / 3)
+
+
+def test_steps_have_bands_for_all_blocks_at_once():
+    """What is beyond noise at one block alone must be so beside the others: the bands are wider than pointwise."""
+    errors, draws = bootstrapped([1.0] * 12)
+    found = trend(errors, draws).steps
+    logs = draws.log().diff(dim=1)
+    pointwise = logs.quantile(0.975, dim=0) - logs.quantile(0.025, dim=0)
+    assert ((found.high - found.low) > 1.2 * pointwise).all()
