@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -83,13 +83,16 @@ def flops(block: nn.Module, config: Any, time: int) -> int:
     return round(time * (2 * _matrices(block, config) + mixing))
 
 
-def cumulative_parameters(model: nn.Module, blocks: Sequence[nn.Module], decoder: Sequence[nn.Module]) -> list[int]:
+def cumulative_parameters(
+    model: nn.Module, blocks: Sequence[nn.Module], decoder: Sequence[nn.Module], called: Collection[nn.Module]
+) -> list[int]:
     """Returns the number of parameters used up to each layer, [blocks + 1]; shared ones count where first used.
 
     Args:
         decoder: the modules after the last block; what they share with the read-in counts, the rest does not.
+        called: the modules that symbols pass; what looks at pictures is none.
     """
-    reading = _read_in(model, [*blocks, *decoder])
+    reading = _read_in(model, [*blocks, *decoder], called)
     seen = {id(parameter): parameter.numel() for parameter in reading}
     totals = [sum(seen.values())]
     for block in blocks:
@@ -98,11 +101,12 @@ def cumulative_parameters(model: nn.Module, blocks: Sequence[nn.Module], decoder
     return totals
 
 
-def _read_in(module: nn.Module, others: Sequence[nn.Module]) -> Iterator[nn.Parameter]:
-    yield from module.parameters(recurse=False)
+def _read_in(module: nn.Module, others: Sequence[nn.Module], called: Collection[nn.Module]) -> Iterator[nn.Parameter]:
+    if module in called:
+        yield from module.parameters(recurse=False)
     for child in module.children():
         if not any(child is other for other in others):
-            yield from _read_in(child, others)
+            yield from _read_in(child, others, called)
 
 
 def _matrices(block: nn.Module, config: Any) -> float:

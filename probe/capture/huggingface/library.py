@@ -38,6 +38,16 @@ def hub() -> Any:
     return library
 
 
+def auto_class(config: Any) -> Any:
+    """Returns what builds the language model of some settings: of images and text together where there is no other."""
+    library = transformers()
+    if type(config) not in library.MODEL_FOR_CAUSAL_LM_MAPPING:
+        pictured = getattr(library, "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING", {})
+        if type(config) in pictured:
+            return library.AutoModelForImageTextToText
+    return library.AutoModelForCausalLM
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silences the library's own bars and warnings while the body runs: what matters is raised as an error."""
