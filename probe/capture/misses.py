@@ -31,7 +31,7 @@ STARTS: dict[bytes, str] = {
 def miss_of_bytes(path: Path, start: bytes) -> str | None:
     """Returns a sentence on a file that is plainly of another kind, from its first bytes, or None."""
     if not path.stat().st_size:
-        return f"{path} is empty: it may be damaged, or its download did not end. Copy the file anew."
+        return f"{path} is empty, so it is damaged or truncated: its download may not have ended. Copy the file anew."
     for sign, said in STARTS.items():
         if start.lstrip().startswith(sign):
             return f"{path} {said}"

@@ -152,6 +152,11 @@ def stored_in(content: Any, place: Path, instead: str = AGAIN) -> Stored:
     return Stored(place, _unwrapped(tensors, place), beside)
 
 
+def holds_weights(content: Any) -> bool:
+    """Returns whether what a file held has weights in it, by whatever names."""
+    return bool(_weights(content, Path(), check=False)[0])
+
+
 def fitted(tensors: Mapping[str, Tensor], needed: Collection[str]) -> dict[str, Tensor]:
     """Returns weights by the names that a model needs: without what all of theirs begin with, where it has not that."""
     shared = _shared(list(tensors))
@@ -165,12 +170,18 @@ _QUANTISED = frozenset(
 )
 
 
-def _weights(content: Any, place: Path, depth: int = 2) -> tuple[Mapping[Any, Any], Mapping[str, Any]]:
-    """Returns the weights in what a file held, and what stood beside them."""
+def _weights(
+    content: Any, place: Path, depth: int = 2, check: bool = True
+) -> tuple[Mapping[Any, Any], Mapping[str, Any]]:
+    """Returns the weights in what a file held, and what stood beside them.
+
+    Args:
+        check: whether to refuse two of them that differ.
+    """
     if not isinstance(content, Mapping):
         return {}, {}
     found = [
-        (name, *_weights(content[name], place, depth - 1))
+        (name, *_weights(content[name], place, depth - 1, check))
         for name in INSIDE
         if depth and isinstance(content.get(name), Mapping)
     ]
@@ -178,7 +189,7 @@ def _weights(content: Any, place: Path, depth: int = 2) -> tuple[Mapping[Any, An
     if found:
         name, tensors, inner = found[0]
         for other, others, _ in found[1:]:
-            if not _same(tensors, others):
+            if check and not _same(tensors, others):
                 raise ProbeError(
                     f"{place} holds weights by the names {name} and {other}, and they differ. Save those that are "
                     "meant alone, with torch.save."

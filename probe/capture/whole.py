@@ -61,8 +61,8 @@ def check_whole(
 def two_tensors(place: Path, one: str, other: str) -> ProbeError:
     """Returns the sentence on two tensors where a model's settings ask for one."""
     return ProbeError(
-        f"{place} holds {one} and {other}, which differ, but its settings make the two one weight. Set "
-        "tie_word_embeddings (of mamba_ssm: tie_embeddings) to false if they are two, or copy the whole folder."
+        f"{place} holds {one} and {other}, which differ, but its settings make the two one weight. Copy all of it "
+        "anew, or, where the two were trained apart, set tie_word_embeddings (in mamba_ssm tie_embeddings) to false."
     )
 
 
