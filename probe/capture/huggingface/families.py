@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,17 +113,23 @@ def candidates(model: nn.Module, layers: int) -> list[Family]:
     return found
 
 
-def positions(model: nn.Module, config: Any) -> int:
-    """Returns the most tokens that a model has positions for: those of its shortest table of them; 0 without one."""
+def positions(called: Collection[nn.Module], model: nn.Module, config: Any) -> int:
+    """Returns the most tokens that a model has positions for: those of its shortest table of them; 0 without one.
+
+    Args:
+        called: the modules that symbols pass; tables of places in pictures are none of theirs.
+    """
     told = getattr(config, "max_position_embeddings", None)
     found = []
     for name, module in model.named_modules():
+        if module not in called:
+            continue
         if isinstance(module, nn.Embedding) and TABLE.search(name.rpartition(".")[2]):
             rows = module.num_embeddings
             # some keep their first rows for padding, and some more rows than they use
             spare = isinstance(told, int) and 0 < told <= rows <= told + 8
             found.append(int(told or 0) if spare else rows - int(getattr(module, "offset", 0)))
-    # sines and cosines that are computed once, as many as there are positions
-    found += [len(table) for name, table in model.named_buffers() if name.endswith(".embed_positions")]
-    found += [len(table) for each in model.modules() if isinstance(table := vars(each).get("pos_encoding"), Tensor)]
+        # sines and cosines that are computed once, as many as there are positions
+        tables = (getattr(module, name, None) for name in ("embed_positions", "pos_encoding"))
+        found += [len(table) for table in tables if isinstance(table, Tensor)]
     return min(found, default=0)

@@ -137,18 +137,13 @@ def _load_folder(folder: Path, file: Path | None = None) -> nn.Module:
         files = [file] if file else files_in(folder)
         return official.load(folder, config, file or (folder if len(files) > 1 else files[0]))
     _check_kind(folder, config)
-    files = [file] if file else _files_in(folder)
-    built = check_size(folder, files)
-    return _load(file or folder, built)
-
-
-def _files_in(folder: Path) -> list[Path]:
     try:
-        return files_in(folder)
+        built = check_size(folder, [file] if file else files_in(folder))
     except ProbeError:
         if miss := miss_of_folder(folder):
             raise ProbeError(miss) from None
         raise
+    return _load(file or folder, built)
 
 
 def _check_kind(folder: Path, config: dict[str, Any]) -> None:

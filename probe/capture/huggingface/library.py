@@ -39,12 +39,12 @@ def hub() -> Any:
 
 
 def auto_class(config: Any) -> Any:
-    """Returns what builds the language model of some settings: of images and text together where there is no other."""
+    """Returns what builds the language model of some settings, whole where it reads images and text together."""
     library = transformers()
-    if type(config) not in library.MODEL_FOR_CAUSAL_LM_MAPPING:
-        pictured = getattr(library, "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING", {})
-        if type(config) in pictured:
-            return library.AutoModelForImageTextToText
+    parts = getattr(config, "text_config", None) is not None
+    only = type(config) not in library.MODEL_FOR_CAUSAL_LM_MAPPING
+    if (parts or only) and type(config) in getattr(library, "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING", {}):
+        return library.AutoModelForImageTextToText
     return library.AutoModelForCausalLM
 
 

@@ -40,8 +40,10 @@ def check_loaded(place: Path, report: Mapping[str, Any], model: Any, given: Mapp
             "whole folder, or give one of a causal language model."
         )
     layers = int(text_config(model.config).num_hidden_layers)
-    ignored = {name for name in given if _matches(name, model, "_keys_to_ignore_on_load_unexpected")}
-    for name in sorted({*report["unexpected_keys"], *(ignored - model.state_dict().keys())}):
+    start, own = f"{getattr(model, 'base_model_prefix', '')}.", model.state_dict().keys()
+    others = (name for name in given if name not in own and start + name not in own)
+    ignored = {name for name in others if _matches(name, model, "_keys_to_ignore_on_load_unexpected")}
+    for name in sorted({*report["unexpected_keys"], *ignored}):
         _check_unused(place, name, given.get(name), layers, name in ignored)
     for one, other in _ties(model):
         if model.get_parameter(one) is not model.get_parameter(other):

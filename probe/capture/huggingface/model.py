@@ -49,11 +49,12 @@ class HuggingFaceModel:
         # of a model of images and text, those of its language part
         self.config = text_config(model.config)
         self.width = int(self.config.hidden_size)
-        self._longest = positions(model, self.config)
+        self._longest = 0
         # a setting of RWKV's alone, whatever else a config.json says
         self._every = int(self.config.rescale_every or 0) if self.kind == "rwkv" else 0
         # a family that is known uses all that it has, whether it runs or not
         self._called = set(model.modules()) if self.kind in FAMILIES else self.try_out(name)
+        self._longest = positions(self._called, model, self.config)
         self._find(name)
         self.anatomy = self._describe()
 
