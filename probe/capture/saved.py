@@ -38,8 +38,9 @@ def read_saved(path: Path, instead: str) -> Any:
     try:
         if _is_packed(path):
             raise ProbeError(f"{path} is compressed, or damaged, and was not unpacked. {instead}")
-        with torch.serialization.safe_globals(_scalars()):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        # by what is in the file: some versions of torch go by how its name ends
+        with path.open("rb") as file, torch.serialization.safe_globals(_scalars()):
+            return torch.load(file, map_location="cpu", weights_only=True)
     except ProbeError:
         raise
     except pickle.UnpicklingError as error:
