@@ -98,7 +98,9 @@ def _unfolded(node: Any, known: dict[int, int], depth: int) -> int:
         raise RecursionError  # too deep, or within itself
     if id(node) not in known:
         known[id(node)] = 0
-        parts = node.value if node is not None and isinstance(node.value, list) else []
+        value = "" if node is None else node.value
+        parts = value if isinstance(value, list) else []
         flat = [part for each in parts for part in (each if isinstance(each, tuple) else (each,))]
-        known[id(node)] = 1 + sum(_unfolded(part, known, depth + 1) for part in flat)
+        # a long text counts for several items: messages repeat it
+        known[id(node)] = 1 + len(value) // 32 + sum(_unfolded(part, known, depth + 1) for part in flat)
     return known[id(node)]

@@ -34,6 +34,7 @@ def test_yaml_comes_back_with_the_aliases_that_people_write(tmp_path: Path) -> N
         "\n".join(
             ["m0: &m0 {a: 1, b: 2}"] + [f"m{i}: &m{i} {{<<: [{', '.join([f'*m{i - 1}'] * 9)}]}}" for i in range(1, 9)]
         ),
+        f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 9_000)}]",
         "a: &a [*a]",
         "a: " + "[" * 100 + "]" * 100,
         "a: " + "[" * 20_000,
