@@ -35,9 +35,8 @@ def miss_of_bytes(path: Path, start: bytes) -> str | None:
     for sign, said in STARTS.items():
         if start.lstrip().startswith(sign):
             return f"{path} {said}"
-    if start.startswith(b"PK") and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+    if start.startswith(b"PK"):
+        names = _members(path)
         if any(name.endswith("/constants.pkl") for name in names) and any("/code/" in name for name in names):
             return (
                 f"{path} is a TorchScript program, which is never run. Save its weights alone: "
@@ -46,6 +45,15 @@ def miss_of_bytes(path: Path, start: bytes) -> str | None:
         if names and all(name.endswith(".npy") for name in names):
             return f"{path} is an archive of NumPy, but weights of torch or safetensors were needed. Convert it first."
     return None
+
+
+def _members(path: Path) -> list[str]:
+    """Returns the names in an archive, none where it is damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return []
 
 
 def miss_of_folder(folder: Path) -> str | None:

@@ -69,6 +69,14 @@ def test_a_file_of_another_kind_is_told_for_what_it_is(tmp_path: Path, write, se
         checkpoint.load(str(tmp_path / "x.pt"))
 
 
+def test_an_archive_whose_list_of_members_is_damaged_is_told_as_damaged(tmp_path: Path) -> None:
+    torch.save(ONE, tmp_path / "x.pt")
+    data = (tmp_path / "x.pt").read_bytes()
+    (tmp_path / "x.pt").write_bytes(data.replace(b"PK\x01\x02", b"PK\x09\x02", 1))
+    with pytest.raises(ProbeError, match="is no file of weights, or is damaged or truncated"):
+        checkpoint.load(str(tmp_path / "x.pt"))
+
+
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
