@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from probe import learners
-from probe.checkpoint import Checkpoint, device_named
+from probe.checkpoint import Checkpoint
 from probe.config import EvaluateConfig
+from probe.devices import device_named
 from probe.errors import ProbeError
 from probe.language import evaluate_language, is_language
 from probe.processes import ALONE, Processes, merge_each, only_one

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from probe import learners
 from probe.capture import capture
-from probe.checkpoint import Checkpoint, device_named
+from probe.checkpoint import Checkpoint
 from probe.config import FitConfig
+from probe.devices import device_named
 from probe.errors import ProbeError, suggest
 from probe.heads import LinearHeads, Moments, SelectionErrors, best_penalty, solve_path
 from probe.heads.calibrated import PROTOCOLS, Calibration, Protocol, calibrate
