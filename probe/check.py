@@ -1,11 +1,15 @@
-"""Checks on a checkpoint that what is captured is its residual stream."""
+"""Checks on a checkpoint that what is captured is its residual stream, and that what runs is what is stored."""
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from probe import checkpoint
 from probe.capture import Finding, check_invariants
+from probe.checkpoint import Checkpoint
 from probe.config import CheckConfig
 from probe.randomness import PromptSource
+from probe.recompute import check_stored
 from probe.subject import task_for
 
 PROMPTS = 8
@@ -14,19 +18,24 @@ EXAMPLES = 500  # at most, however many a file says it was trained with
 
 
 def check_checkpoint(config: CheckConfig) -> list[Finding]:
-    """Loads a checkpoint, which verifies its digest, and checks the invariants of capture on its own task.
+    """Returns the findings on a checkpoint: the invariants of capture, then its parts recomputed from its file.
 
-    A language model, which has none, is checked on random tokens.
+    It is checked on its own task; a language model, which has none, on random tokens. Loading it verifies its digest.
 
     Raises:
         ProbeError: if the checkpoint cannot be read.
     """
     found = checkpoint.load(config.ckpt)
     found.stream.use_kernel(config.kernel)
-    source = PromptSource(config.seed, "score", range(PROMPTS))
+    inputs = _inputs(found, PromptSource(config.seed, "score", range(PROMPTS)))
+    stored = check_stored(checkpoint.find(config.ckpt), found.stream, inputs)
+    return [*check_invariants(found.stream, inputs), *stored]
+
+
+def _inputs(found: Checkpoint, source: PromptSource) -> Tensor:
+    """Returns prompts of the checkpoint's task, or tokens where it has none."""
     if not found.task:
         anatomy = found.stream.anatomy
         drawn = source.uniform(min(TOKENS, anatomy.longest or TOKENS))
-        return check_invariants(found.stream, (drawn * anatomy.symbols).long())
-    prompts = task_for(found, found.task, None).draw(source, min(found.context, EXAMPLES))
-    return check_invariants(found.stream, prompts.inputs)
+        return (drawn * anatomy.symbols).long()
+    return task_for(found, found.task, None).draw(source, min(found.context, EXAMPLES)).inputs

@@ -51,6 +51,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "list": ListConfig,
 }
 DESCRIPTION = "What does each block of a sequence model add? Fits heads on the residual stream, layer by layer."
+HELD = {True: "ok", False: "FAIL", None: "--"}
 SHOW_AFTER = 2.0  # seconds before a progress bar appears
 
 
@@ -250,8 +251,8 @@ def _check(config: CheckConfig, command: str) -> int:
 
     findings = check_checkpoint(config)
     for finding in findings:
-        print(f"{'ok  ' if finding.held else 'FAIL'}  {finding.claim} ({finding.seen})")
-    return 0 if all(finding.held for finding in findings) else 1
+        print(f"{HELD[finding.held]:<4}  {finding.claim} ({finding.seen})")
+    return 1 if any(finding.held is False for finding in findings) else 0
 
 
 def _convert(config: ConvertConfig, command: str) -> int:

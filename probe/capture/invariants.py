@@ -17,10 +17,10 @@ ROUNDING = 1e-5  # of the largest output, in float32
 
 @dataclass(frozen=True)
 class Finding:
-    """One invariant: what was claimed, whether it held, and what was seen."""
+    """One invariant: what was claimed, whether it held (None where that could not be found out), and what was seen."""
 
     claim: str
-    held: bool
+    held: bool | None
     seen: str
 
 

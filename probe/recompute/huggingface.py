@@ -1,0 +1,260 @@
+"""Causal language models as transformers stores them: the settings of config.json, the names of their releases.
+
+What a config.json leaves out has the value that the family's first release had, written down here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from probe.capture.huggingface import folder, official
+from probe.recompute import mamba_ssm, rwkv4
+from probe.recompute.activations import activation
+from probe.recompute.attention import attend, attention
+from probe.recompute.feed_forward import feed_forward, gated_feed_forward
+from probe.recompute.mamba import mamba
+from probe.recompute.mamba2 import mamba2
+from probe.recompute.norms import layer_norm, rms_norm
+from probe.recompute.part import Described, Part, beginning, below, count
+from probe.recompute.rotary import rotated, rotation_of
+from probe.recompute.weights import ImpossibleError, LackingError, Weights, linear, looked_up, split_heads
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Family:
+    """How a family stores its parts and what it computes.
+
+    Args:
+        kind: a block in words.
+        outer: what stands before all names but the head's; some releases leave it out.
+        blocks: the list of blocks.
+        block: what leaves a block, from its weights, the stream, the settings and its place.
+        embedding: the table that is read in by.
+        norm: the final norm, as `normed` computes it.
+        epsilon: the setting's name, and its value where none is given.
+        head: the read-out's name; where `tied` says so, unless a setting does not, it may be the embedding.
+        positions: a table of positions; empty where there is none.
+        before: a norm behind the embedding; empty where there is none.
+        harmless: a pattern of the names in a block that older releases kept and nothing reads.
+    """
+
+    kind: str
+    outer: str
+    blocks: str
+    block: Callable[[Weights, Tensor, Config, int], Tensor]
+    embedding: str
+    norm: str
+    normed: Callable[..., Tensor]
+    epsilon: tuple[str, float]
+    head: str = "lm_head"
+    tied: bool = False
+    positions: str = ""
+    before: str = ""
+    harmless: str = r"(?!)"
+
+
+def describe(path: Path, weights: Mapping[str, Tensor]) -> Described:
+    """Returns a folder's parts, as its config.json and its names say.
+
+    Raises:
+        ImpossibleError: if its family is none of these.
+    """
+    config = folder.read_config(folder.locate(path, weights=False))
+    if official.fits(config):
+        return mamba_ssm.describe(config, weights)
+    kind = str(config.get("model_type"))
+    if kind not in FAMILIES:
+        raise ImpossibleError(f"{kind} blocks")
+    family = FAMILIES[kind]
+    outer = family.outer if beginning(weights, family.outer) else ""
+    inside = outer + family.blocks
+    own = [below(weights, f"{inside}.{i}.") for i in range(count(weights, inside))]
+    # a norm behind the embedding stands in the first block
+    first = beginning(own[0], f"{family.before}.") if family.before and own else {}
+    embedding = f"{outer}{family.embedding}."
+    before = beginning(weights, embedding, *([f"{outer}{family.positions}."] if family.positions else []))
+    after = beginning(weights, embedding, f"{outer}{family.norm}.", f"{family.head}.")
+    return Described(
+        Part("read-in", {**before, **first}, partial(_read_in, family, config, outer)),
+        tuple(
+            Part(
+                family.kind,
+                {name: tensor for name, tensor in tensors.items() if i or name not in first},
+                partial(_block, family, config, i),
+                family.harmless,
+            )
+            for i, tensors in enumerate(own)
+        ),
+        Part("read-out", after, partial(_read_out, family, config, outer, len(own))),
+    )
+
+
+def _read_in(family: Family, config: Config, outer: str, weights: Weights, tokens: Tensor) -> Tensor:
+    stream = looked_up(weights, outer + family.embedding, tokens)
+    if family.positions:
+        stream = stream + weights.take(f"{outer}{family.positions}.weight")[: stream.shape[1]]
+    return family.normed(weights, family.before, stream, _epsilon(family, config)) if family.before else stream
+
+
+def _block(family: Family, config: Config, place: int, weights: Weights, stream: Tensor) -> Tensor:
+    return family.block(weights, stream, config, place)
+
+
+def _read_out(family: Family, config: Config, outer: str, blocks: int, weights: Weights, stream: Tensor) -> Tensor:
+    epsilon = _epsilon(family, config) * _rescaling(config, blocks)
+    normed = family.normed(weights, outer + family.norm, stream, epsilon)
+    try:
+        return linear(weights, family.head, normed)
+    except LackingError:
+        if not config.get("tie_word_embeddings", family.tied):
+            raise
+        return linear(weights, outer + family.embedding, normed)
+
+
+def _epsilon(family: Family, config: Config) -> float:
+    name, default = family.epsilon
+    return float(config.get(name, default))
+
+
+def _gpt2_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
+    heads, epsilon = int(config.get("n_head", 12)), float(config.get("layer_norm_epsilon", 1e-5))
+    width = stream.shape[-1]
+    scale = (width // heads) ** -0.5 if config.get("scale_attn_weights", True) else 1.0
+    scale /= place + 1 if config.get("scale_attn_by_inverse_layer_idx", False) else 1
+    attended = attention(weights.under("attn."), layer_norm(weights, "ln_1", stream, epsilon), heads, scale, turn=True)
+    stream = stream + attended
+    act = activation(str(config.get("activation_function", "gelu_new")))
+    return stream + feed_forward(weights.under("mlp."), layer_norm(weights, "ln_2", stream, epsilon), act, turn=True)
+
+
+def _neox_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
+    """Returns what leaves GPT-NeoX's block: heads stand first, and each has its query, key and value."""
+    epsilon, heads = float(config.get("layer_norm_eps", 1e-5)), int(config["num_attention_heads"])
+    rotation = rotation_of(config, "rotary_emb_base", 10_000, "rotary_pct", 0.25)
+    inner, names = weights.under("attention."), ("dense_h_to_4h", "dense_4h_to_h")
+    mixed = linear(inner, "query_key_value", layer_norm(weights, "input_layernorm", stream, epsilon))
+    query, key, value = split_heads(mixed, heads, 3).unbind(3)
+    written = linear(inner, "dense", attend(rotated(query, rotation), rotated(key, rotation), value))
+    entering = stream if config.get("use_parallel_residual", True) else stream + written
+    read = layer_norm(weights, "post_attention_layernorm", entering, epsilon)
+    act = activation(str(config.get("hidden_act", "gelu")))
+    return stream + written + feed_forward(weights.under("mlp."), read, act, names)
+
+
+def _llama_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
+    """Returns what leaves LLaMA's block, with the biases and the norms of queries and keys that are stored."""
+    epsilon = float(config.get("rms_norm_eps", 1e-6))
+    read = rms_norm(weights, "input_layernorm", stream, epsilon)
+    stream = stream + _llama_attention(weights.under("self_attn."), read, config, place, epsilon)
+    read = rms_norm(weights, "post_attention_layernorm", stream, epsilon)
+    return stream + gated_feed_forward(weights.under("mlp."), read, activation(str(config.get("hidden_act", "silu"))))
+
+
+def _llama_attention(weights: Weights, x: Tensor, config: Config, place: int, epsilon: float) -> Tensor:
+    heads = int(config["num_attention_heads"])
+    shared = int(config.get("num_key_value_heads") or heads)
+    rotation = rotation_of(config, "rope_theta", 10_000)
+    query = split_heads(linear(weights, "q_proj", x), heads)
+    key, value = (split_heads(linear(weights, f"{name}_proj", x), shared) for name in "kv")
+    # Qwen 3 norms each head's queries and keys
+    query, key = (
+        rms_norm(weights, f"{name}_norm", row, epsilon) if f"self_attn.{name}_norm.weight" in weights.tensors else row
+        for name, row in (("q", query), ("k", key))
+    )
+    read = attend(rotated(query, rotation), rotated(key, rotation), value, window=_window(config, place))
+    return linear(weights, "o_proj", read)
+
+
+def _window(config: Config, place: int) -> int | None:
+    """Returns how many tokens a block sees, or None for all: Mistral's every block, Qwen's only where it is said."""
+    width, kinds = config.get("sliding_window"), config.get("layer_types")
+    if config["model_type"] == "mistral":
+        return width
+    if config["model_type"] == "llama" or not config.get("use_sliding_window", False):
+        return None
+    slides = kinds[place] == "sliding_attention" if kinds else place >= int(config.get("max_window_layers", 28))
+    return width if slides else None
+
+
+def _mamba_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
+    read = rms_norm(weights, "norm", stream, float(config.get("layer_norm_epsilon", 1e-5)))
+    inner = float(config.get("mixer_rms_eps", 1e-6)) if config["model_type"] == "falcon_mamba" else None
+    _check_silu(config)
+    return stream + mamba(weights.under("mixer."), read, {}, inner)
+
+
+def _mamba2_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
+    epsilon = float(config.get("layer_norm_epsilon", 1e-5))
+    _check_silu(config)
+    low, high = config.get("time_step_limit", (0.0, float("inf")))
+    read, groups = rms_norm(weights, "norm", stream, epsilon), int(config.get("n_groups", 8))
+    return stream + mamba2(weights.under("mixer."), read, groups, epsilon, (_number(low), _number(high)))
+
+
+def _rwkv_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
+    epsilon = float(config.get("layer_norm_epsilon", 1e-5)) * _rescaling(config, place)
+    stream = stream + rwkv4.time_mix(weights.under("attention."), layer_norm(weights, "ln1", stream, epsilon))
+    return stream + rwkv4.channel_mix(weights.under("feed_forward."), layer_norm(weights, "ln2", stream, epsilon))
+
+
+def _rescaling(config: Config, blocks: int) -> int:
+    """Returns what multiplies the epsilon of RWKV's norms after so many blocks; 1 in every other family.
+
+    It is run with its stream halved every few blocks, so that a norm sees a variance a quarter as large.
+    """
+    every = int(config.get("rescale_every", 6)) if config["model_type"] == "rwkv" else 0
+    return 4 ** (blocks // every) if every > 0 else 1
+
+
+def _check_silu(config: Config) -> None:
+    """Raises `ImpossibleError` where Mamba's SiLU is another function."""
+    if config.get("hidden_act", "silu") not in ("silu", "swish"):
+        raise ImpossibleError(f"Mamba with the activation {config['hidden_act']}")
+
+
+def _number(value: Any) -> float:
+    """Returns a number that JSON may spell out, because it is infinite."""
+    return float(next(iter(value.values()))) if isinstance(value, dict) else float(value)
+
+
+_LLAMA = Family(
+    "LLaMA", "model.", "layers", _llama_block, "embed_tokens", "norm", rms_norm, ("rms_norm_eps", 1e-6),
+    harmless=r"self_attn\.rotary_emb\.inv_freq",
+)  # fmt: skip
+_MAMBA = Family(
+    "Mamba", "backbone.", "layers", _mamba_block, "embeddings", "norm_f", rms_norm, ("layer_norm_epsilon", 1e-5),
+    tied=True,
+)  # fmt: skip
+FAMILIES: dict[str, Family] = {
+    "falcon_mamba": _MAMBA,
+    "gpt2": Family(
+        "GPT-2", "transformer.", "h", _gpt2_block, "wte", "ln_f", layer_norm, ("layer_norm_epsilon", 1e-5),
+        tied=True, positions="wpe", harmless=r"attn\.(bias|masked_bias)",
+    ),
+    "gpt_neox": Family(
+        "GPT-NeoX", "gpt_neox.", "layers", _neox_block, "embed_in", "final_layer_norm", layer_norm,
+        ("layer_norm_eps", 1e-5), head="embed_out", harmless=r"attention\.(bias|masked_bias|rotary_emb\.inv_freq)",
+    ),
+    "llama": _LLAMA,
+    "mamba": _MAMBA,
+    "mamba2": Family(
+        "Mamba-2", "backbone.", "layers", _mamba2_block, "embeddings", "norm_f", rms_norm,
+        ("layer_norm_epsilon", 1e-5),
+    ),
+    "mistral": _LLAMA,
+    "qwen2": _LLAMA,
+    "qwen3": _LLAMA,
+    "rwkv": Family(
+        "RWKV-4", "rwkv.", "blocks", _rwkv_block, "embeddings", "ln_out", layer_norm, ("layer_norm_epsilon", 1e-5),
+        head="head", before="pre_ln",
+    ),
+}  # fmt: skip
+"""The families whose equations are written here, by their model_type."""
