@@ -73,17 +73,17 @@ def compare(described: Described, model: StreamModel, inputs: Tensor) -> list[Ou
 
 
 def strangers(described: Described, outcomes: list[Outcome]) -> list[str]:
-    """Returns the stored tensors of all blocks and ends that no equation has asked for, by their parts' names."""
+    """Returns the stored tensors that no equation has asked for, of the parts that could be computed."""
     first, *blocks, last = outcomes
     known: dict[str, set[str]] = {}
     for outcome in blocks:
-        if outcome.held is not None:
+        if not outcome.fault:
             known.setdefault(outcome.kind, set()).update(outcome.used)
     found = []
     for place, part in enumerate(described.blocks, 1):
         if part.kind in known:
             found += [f"{name} of block {place}" for name in _unread(part, known[part.kind])]
-    if None not in (first.held, last.held):
+    if not (first.fault or last.fault):
         # a table may be stored for both ends
         used = first.used | last.used
         ends = {name: part for part in (described.read_in, described.read_out) for name in _unread(part, used)}

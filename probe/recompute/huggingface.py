@@ -138,7 +138,7 @@ def _gpt2_block(weights: Weights, stream: Tensor, config: Config, place: int) ->
 def _neox_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
     """Returns what leaves GPT-NeoX's block: heads stand first, and each has its query, key and value."""
     epsilon, heads = float(config.get("layer_norm_eps", 1e-5)), int(config["num_attention_heads"])
-    rotation = rotation_of(config, "rotary_emb_base", 10_000, "rotary_pct", 0.25)
+    rotation = rotation_of(config, "rotary_emb_base", 10_000.0, "rotary_pct", 0.25)
     inner, names = weights.under("attention."), ("dense_h_to_4h", "dense_4h_to_h")
     mixed = linear(inner, "query_key_value", layer_norm(weights, "input_layernorm", stream, epsilon))
     query, key, value = split_heads(mixed, heads, 3).unbind(3)
@@ -161,7 +161,7 @@ def _llama_block(weights: Weights, stream: Tensor, config: Config, place: int) -
 def _llama_attention(weights: Weights, x: Tensor, config: Config, place: int, epsilon: float) -> Tensor:
     heads = int(config["num_attention_heads"])
     shared = int(config.get("num_key_value_heads") or heads)
-    rotation = rotation_of(config, "rope_theta", 10_000)
+    rotation = rotation_of(config, "rope_theta", 10_000.0)
     query = split_heads(linear(weights, "q_proj", x), heads)
     key, value = (split_heads(linear(weights, f"{name}_proj", x), shared) for name in "kv")
     # Qwen 3 norms each head's queries and keys

@@ -1,4 +1,4 @@
-"""Rotary positions (Su et al., 2021, arXiv:2104.09864, eq. 34), halves paired as in GPT-NeoX and LLaMA."""
+"""Rotary positions (Su et al., 2021, arXiv:2104.09864, eq. 34)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.recompute.weights import ImpossibleError
+from probe.recompute.weights import ImpossibleError, split_heads
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,14 @@ class Rotation:
         theta: the base of the wavelengths.
         share: of a head's coordinates that are turned, the first ones.
         scaling: how wavelengths are stretched: its settings, ``rope_type`` among them.
+        neighbours: whether a coordinate is turned with the next one, as in the paper, rather than with the one half
+            the way off, as in GPT-NeoX and LLaMA.
     """
 
     theta: float
     share: float
     scaling: Mapping[str, Any]
+    neighbours: bool = False
 
 
 def rotation_of(config: Mapping[str, Any], theta: str, base: float, share: str = "", part: float = 1.0) -> Rotation:
@@ -44,12 +47,14 @@ def rotation_of(config: Mapping[str, Any], theta: str, base: float, share: str =
 
 def rotated(x: Float[Tensor, "batch time head size"], rotation: Rotation) -> Float[Tensor, "batch time head size"]:
     """Returns queries or keys, each turned by its place."""
-    width = int(x.shape[-1] * rotation.share)
+    width = round(x.shape[-1] * rotation.share)
     place = torch.arange(x.shape[1], dtype=x.dtype, device=x.device)
     angle = place[:, None, None] * _frequencies(rotation, width).to(x)
-    first, second, rest = torch.split(x, [width // 2, width - width // 2, x.shape[-1] - width], -1)
-    cos, sin = angle.cos(), angle.sin()
-    return torch.cat([first * cos - second * sin, second * cos + first * sin, rest], -1)
+    turned, rest = torch.split(x, [width, x.shape[-1] - width], -1)
+    pairs = split_heads(turned, width // 2) if rotation.neighbours else split_heads(turned, 2).mT
+    one, other = pairs.unbind(-1)
+    pairs = torch.stack([one * angle.cos() - other * angle.sin(), one * angle.sin() + other * angle.cos()], -1)
+    return torch.cat([(pairs if rotation.neighbours else pairs.mT).flatten(-2), rest], -1)
 
 
 def _frequencies(rotation: Rotation, width: int) -> Tensor:
