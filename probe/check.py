@@ -8,6 +8,8 @@ from probe import checkpoint
 from probe.capture import Finding, check_invariants
 from probe.checkpoint import Checkpoint
 from probe.config import CheckConfig
+from probe.errors import ProbeError
+from probe.kernels.agreement import TOLERANCE, agreements
 from probe.randomness import PromptSource
 from probe.recompute import check_stored
 from probe.subject import task_for
@@ -15,6 +17,32 @@ from probe.subject import task_for
 PROMPTS = 8
 TOKENS = 16  # of a language model's prompt
 EXAMPLES = 500  # at most, however many a file says it was trained with
+
+
+def check(config: CheckConfig) -> list[Finding]:
+    """Returns the findings on the kernels, on a checkpoint, or on both, as they are asked for.
+
+    Raises:
+        ProbeError: if neither is asked for, or the checkpoint cannot be read.
+    """
+    if config.ckpt is None and not config.kernels:
+        raise ProbeError(
+            "Nothing to check was given, but a checkpoint or the kernels are needed. Add --ckpt or --kernels."
+        )
+    kernels = check_kernels() if config.kernels else []
+    return kernels + ([] if config.ckpt is None else check_checkpoint(config))
+
+
+def check_kernels() -> list[Finding]:
+    """Returns a finding for every kernel beside its plain reference; what does not run here counts neither way."""
+    return [
+        Finding(
+            f"the {each.backend} kernel of {each.operation} agrees with the reference",
+            each.held,
+            each.seen if each.held is None else f"{each.seen} off by {each.gap:.1e}, {TOLERANCE:.0e} allowed",
+        )
+        for each in agreements()
+    ]
 
 
 def check_checkpoint(config: CheckConfig) -> list[Finding]:
@@ -25,6 +53,7 @@ def check_checkpoint(config: CheckConfig) -> list[Finding]:
     Raises:
         ProbeError: if the checkpoint cannot be read.
     """
+    assert config.ckpt is not None, "a checkpoint was asked for"
     found = checkpoint.load(config.ckpt)
     found.stream.use_kernel(config.kernel)
     inputs = _inputs(found, PromptSource(config.seed, "score", range(PROMPTS)))

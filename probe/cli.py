@@ -247,9 +247,9 @@ def _plot(config: PlotConfig, command: str) -> int:
 
 
 def _check(config: CheckConfig, command: str) -> int:
-    from probe.check import check_checkpoint
+    from probe.check import check
 
-    findings = check_checkpoint(config)
+    findings = check(config)
     for finding in findings:
         print(f"{HELD[finding.held]:<4}  {finding.claim} ({finding.seen})")
     return 1 if any(finding.held is False for finding in findings) else 0

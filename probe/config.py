@@ -360,10 +360,12 @@ class PlotConfig:
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """Checks on this very file that what is captured is the residual stream."""
+    """Checks on this very file that what runs is what it stores, and that what is captured is the residual stream."""
 
-    ckpt: str
+    ckpt: str | None = None
     """A checkpoint: a file of probe train, an official run folder, a Hugging Face folder or hub name."""
+    kernels: bool = False
+    """Check every kernel that runs here against its plain reference, outputs and gradients."""
     seed: int = 0
     """Seed of the prompts."""
     kernel: Kernel = "auto"

@@ -51,3 +51,28 @@ def test_what_could_not_be_recomputed_is_said_and_is_neither_held_nor_failed(
     unknown = [line for line in lines if line.startswith("--")]
     assert "could not be recomputed: no reference of ours for planted least squares" in unknown[0]
     assert not any(line.startswith("FAIL") for line in lines)
+
+
+def test_kernels_are_checked_alone_or_beside_a_checkpoint(toys: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--kernels"]) == 0
+    alone = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("ok    the chunked kernel of ssd agrees with the reference (") for line in alone)
+    assert not any(line.startswith("FAIL") for line in alone)
+    assert main(["check", "--kernels", "--ckpt", str(toys / "m.pt")]) == 0
+    assert capsys.readouterr().out.splitlines()[: len(alone)] == alone
+
+
+def test_a_wrong_kernel_exits_with_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from probe.kernels import agreement
+    from probe.kernels.ssd import chunked
+
+    own = chunked.ssd
+    monkeypatch.setattr(agreement, "OPERATIONS", {"ssd": agreement.OPERATIONS["ssd"]})
+    monkeypatch.setattr(chunked, "ssd", lambda *given: own(*given) + 1)
+    assert main(["check", "--kernels"]) == 1
+    assert capsys.readouterr().out.startswith("FAIL  the chunked kernel of ssd agrees with the reference (the output")
+
+
+def test_nothing_to_check_is_refused_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 2
+    assert "Add --ckpt or --kernels." in capsys.readouterr().err
