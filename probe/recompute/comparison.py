@@ -50,7 +50,7 @@ class Outcome:
 
 @torch.no_grad()
 def compare(described: Described, model: StreamModel, inputs: Tensor) -> list[Outcome]:
-    """Returns an outcome for the read-in, every block that is computed, and the read-out, in this order.
+    """Returns an outcome for the read-in, every block that is computed, and last the final norm and the read-out.
 
     Every block is given the stream that entered it; the first and the last of a kind are then given a small one.
 
@@ -69,12 +69,14 @@ def compare(described: Described, model: StreamModel, inputs: Tensor) -> list[Ou
             again = _outcome(part, f"{name} on a small stream", small, _leaving(model, inputs, place, small))
             found = found if again.held and again.gap <= found.gap else again
         outcomes.append(found)
+    final = replace(described.read_out, compute=described.final)
+    outcomes.append(_outcome(final, "the final norm", stream[-1], model.normalise(stream[-1])))
     return [*outcomes, _outcome(described.read_out, "the read-out", stream[-1], captured.output)]
 
 
 def strangers(described: Described, outcomes: list[Outcome]) -> list[str]:
     """Returns the stored tensors that no equation has asked for, of the parts that could be computed."""
-    first, *blocks, last = outcomes
+    first, *blocks, _, last = outcomes
     known: dict[str, set[str]] = {}
     for outcome in blocks:
         if not outcome.fault:

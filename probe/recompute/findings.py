@@ -23,13 +23,14 @@ def findings(outcomes: Sequence[Outcome], strangers: Sequence[str]) -> list[Find
     Args:
         strangers: these weights' names.
     """
-    first, *blocks, last = outcomes
+    first, *blocks, final, last = outcomes
     kinds: dict[str, list[Outcome]] = {}
     for outcome in blocks:
         kinds.setdefault(outcome.kind, []).append(outcome)
     return [
         _finding("the read-in writes what its", [first]),
         *(_finding(f"{kind} blocks write what their", alike) for kind, alike in kinds.items()),
+        _finding("the final norm writes what its", [final]),
         _finding("the read-out writes what its", [last]),
         _on_strangers(blocks, strangers),
     ]

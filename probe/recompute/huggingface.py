@@ -94,6 +94,7 @@ def describe(path: Path, weights: Mapping[str, Tensor]) -> Described:
             for i, tensors in enumerate(own)
         ),
         Part("read-out", after, partial(_read_out, family, config, outer, len(own))),
+        partial(_final, family, config, outer, len(own)),
     )
 
 
@@ -108,9 +109,14 @@ def _block(family: Family, config: Config, place: int, weights: Weights, stream:
     return family.block(weights, stream, config, place)
 
 
-def _read_out(family: Family, config: Config, outer: str, blocks: int, weights: Weights, stream: Tensor) -> Tensor:
+def _final(family: Family, config: Config, outer: str, blocks: int, weights: Weights, stream: Tensor) -> Tensor:
     epsilon = _epsilon(family, config) * _rescaling(config, blocks)
-    normed = family.normed(weights, outer + family.norm, stream, epsilon)
+    normed: Tensor = family.normed(weights, outer + family.norm, stream, epsilon)
+    return normed
+
+
+def _read_out(family: Family, config: Config, outer: str, blocks: int, weights: Weights, stream: Tensor) -> Tensor:
+    normed = _final(family, config, outer, blocks, weights, stream)
     try:
         return linear(weights, family.head, normed)
     except LackingError:

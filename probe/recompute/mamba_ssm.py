@@ -39,6 +39,7 @@ def describe(config: Config, weights: Mapping[str, Tensor]) -> Described:
             beginning(weights, f"{FINAL}.", f"{EMBEDDING}.", "lm_head."),
             partial(_read_out, norm, bool(config.get("tie_embeddings", True))),
         ),
+        lambda own, stream: norm(own, FINAL, stream),
     )
 
 

@@ -85,6 +85,7 @@ def _mamba(settings: Settings, weights: Mapping[str, Tensor]) -> Described:
             beginning(weights, outer + "norm_f.", "_backbone.lm_head."),
             reading_out(rms_norm, outer + "norm_f", "_backbone.lm_head"),
         ),
+        lambda own, stream: rms_norm(own, outer + "norm_f", stream),
     )
 
 
@@ -99,6 +100,7 @@ def _s4(settings: Settings, weights: Mapping[str, Tensor]) -> Described:
         Part("read-in", beginning(weights, "encoder."), lambda own, x: linear(own, "encoder", x)),
         tuple(blocks),
         Part("read-out", beginning(weights, "decoder."), reading_out(no_norm, "", "decoder")),
+        lambda own, stream: stream,
     )
 
 
@@ -127,11 +129,16 @@ def _in_shell(weights: Mapping[str, Tensor], blocks: list[Part], norm: str, posi
         return stream if table is None else stream + table[: stream.shape[1]]
 
     tables = (positions,) if positions else ()
-    final = reading_out(layer_norm if norm else no_norm, norm, "_read_out")
+    normed = layer_norm if norm else no_norm
     return Described(
         Part("read-in", beginning(weights, "_read_in.", *tables), read_in),
         tuple(blocks),
-        Part("read-out", beginning(weights, "_read_out.", *([f"{norm}."] if norm else [])), final),
+        Part(
+            "read-out",
+            beginning(weights, "_read_out.", *([f"{norm}."] if norm else [])),
+            reading_out(normed, norm, "_read_out"),
+        ),
+        lambda own, stream: normed(own, norm, stream),
     )
 
 

@@ -79,6 +79,7 @@ def describe(path: Path, weights: Mapping[str, Tensor]) -> Described:
         Part("read-in", beginning(weights, "read_in.", "positions."), _read_in(model)),
         blocks,
         Part("read-out", beginning(weights, "norm_f.", "read_out."), reading_out(final, "norm_f", "read_out")),
+        lambda own, stream: final(own, "norm_f", stream),
     )
 
 

@@ -35,11 +35,13 @@ class Described:
 
     Args:
         blocks: as many as the model is seen to have, so that block i takes layer i to layer i + 1.
+        final: the final norm alone, by the weights of the read-out.
     """
 
     read_in: Part
     blocks: tuple[Part, ...]
     read_out: Part
+    final: Compute
 
 
 def below(weights: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:

@@ -80,7 +80,7 @@ WRONG: list[tuple[str, str, Callable[[ResidualModel], None]]] = [
     ("park-s4-mamba", "S4-Mamba", raised("blocks.0.mixer.conv1d.bias")),
     ("park-s4d", "S4D", raised("blocks.0.mixer.output_linear.bias")),
     ("park-standard", "causal attention", raised("blocks.0.norm.bias")),
-    ("park-standard", "the read-out", dropped("norm_f.weight")),
+    ("park-standard", "the read-out", dropped("read_out.weight")),
 ]
 
 
