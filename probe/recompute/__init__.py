@@ -47,6 +47,8 @@ def check_stored(path: Path, model: StreamModel, inputs: Tensor) -> list[Finding
     except ImpossibleError as error:
         return not_possible(str(error))
     stored, runs_here = len(described.blocks), len(model.places) - 1
+    if not stored:
+        return not_possible("blocks that are stored under other names than their releases'")
     if stored != runs_here:
         return [Finding("the model has the blocks of its file", False, f"{stored} stored, {runs_here} run")]
     outcomes = compare(described, model, inputs[:PROMPTS, :TOKENS])

@@ -6,7 +6,7 @@ What a config.json leaves out has the value that the family's first release had,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,15 @@ from torch import Tensor
 
 from probe.capture.huggingface import folder, official
 from probe.recompute import mamba_ssm, rwkv4
-from probe.recompute.activations import activation
-from probe.recompute.attention import attend, attention
-from probe.recompute.feed_forward import feed_forward, gated_feed_forward
+from probe.recompute.gpt2 import gpt2_block, gptj_block
+from probe.recompute.gpt_neox import neox_block, phi_block
+from probe.recompute.llama import gemma_block, llama_block, one_more
 from probe.recompute.mamba import mamba
 from probe.recompute.mamba2 import mamba2
 from probe.recompute.norms import layer_norm, rms_norm
+from probe.recompute.opt import opt_block
 from probe.recompute.part import Described, Part, beginning, below, count
-from probe.recompute.rotary import rotated, rotation_of
-from probe.recompute.weights import ImpossibleError, LackingError, Weights, linear, looked_up, split_heads
+from probe.recompute.weights import ImpossibleError, LackingError, Weights, linear, looked_up
 
 Config = Mapping[str, Any]
 
@@ -44,6 +44,9 @@ class Family:
         positions: a table of positions; empty where there is none.
         before: a norm behind the embedding; empty where there is none.
         harmless: a pattern of the names in a block that older releases kept and nothing reads.
+        skipped: how many rows of the table of positions stand before that of the first token.
+        factor: what rows of the embedding are multiplied by.
+        divisor: what logits are divided by.
     """
 
     kind: str
@@ -59,6 +62,9 @@ class Family:
     positions: str = ""
     before: str = ""
     harmless: str = r"(?!)"
+    skipped: int = 0
+    factor: Callable[[Config], float] = lambda config: 1.0
+    divisor: Callable[[Config], float] = lambda config: 1.0
 
 
 def describe(path: Path, weights: Mapping[str, Tensor]) -> Described:
@@ -73,8 +79,10 @@ def describe(path: Path, weights: Mapping[str, Tensor]) -> Described:
     kind = str(config.get("model_type"))
     if kind not in FAMILIES:
         raise ImpossibleError(f"{kind} blocks")
+    if config.get("word_embed_proj_dim", config.get("hidden_size")) != config.get("hidden_size"):
+        raise ImpossibleError(f"{kind} with embeddings of another width than the stream")
     family = FAMILIES[kind]
-    outer = family.outer if beginning(weights, family.outer) else ""
+    outer = _outer(weights, family)
     inside = outer + family.blocks
     own = [below(weights, f"{inside}.{i}.") for i in range(count(weights, inside))]
     # a norm behind the embedding stands in the first block
@@ -98,10 +106,18 @@ def describe(path: Path, weights: Mapping[str, Tensor]) -> Described:
     )
 
 
+def _outer(weights: Mapping[str, Tensor], family: Family) -> str:
+    """Returns what stands before a folder's names: all of the family's prefix, its end, or nothing."""
+    parts = family.outer.split(".")
+    endings = [".".join(parts[first:]) for first in range(len(parts))]
+    return next((ending for ending in endings if beginning(weights, f"{ending}{family.blocks}.")), family.outer)
+
+
 def _read_in(family: Family, config: Config, outer: str, weights: Weights, tokens: Tensor) -> Tensor:
-    stream = looked_up(weights, outer + family.embedding, tokens)
+    stream = looked_up(weights, outer + family.embedding, tokens) * family.factor(config)
     if family.positions:
-        stream = stream + weights.take(f"{outer}{family.positions}.weight")[: stream.shape[1]]
+        table = weights.take(f"{outer}{family.positions}.weight")
+        stream = stream + table[family.skipped : family.skipped + stream.shape[1]]
     return family.normed(weights, family.before, stream, _epsilon(family, config)) if family.before else stream
 
 
@@ -118,76 +134,17 @@ def _final(family: Family, config: Config, outer: str, blocks: int, weights: Wei
 def _read_out(family: Family, config: Config, outer: str, blocks: int, weights: Weights, stream: Tensor) -> Tensor:
     normed = _final(family, config, outer, blocks, weights, stream)
     try:
-        return linear(weights, family.head, normed)
+        logits = linear(weights, family.head, normed)
     except LackingError:
         if not config.get("tie_word_embeddings", family.tied):
             raise
-        return linear(weights, outer + family.embedding, normed)
+        logits = linear(weights, outer + family.embedding, normed)
+    return logits / family.divisor(config)
 
 
 def _epsilon(family: Family, config: Config) -> float:
     name, default = family.epsilon
     return float(config.get(name, default))
-
-
-def _gpt2_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
-    heads, epsilon = int(config.get("n_head", 12)), float(config.get("layer_norm_epsilon", 1e-5))
-    width = stream.shape[-1]
-    scale = (width // heads) ** -0.5 if config.get("scale_attn_weights", True) else 1.0
-    scale /= place + 1 if config.get("scale_attn_by_inverse_layer_idx", False) else 1
-    attended = attention(weights.under("attn."), layer_norm(weights, "ln_1", stream, epsilon), heads, scale, turn=True)
-    stream = stream + attended
-    act = activation(str(config.get("activation_function", "gelu_new")))
-    return stream + feed_forward(weights.under("mlp."), layer_norm(weights, "ln_2", stream, epsilon), act, turn=True)
-
-
-def _neox_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
-    """Returns what leaves GPT-NeoX's block: heads stand first, and each has its query, key and value."""
-    epsilon, heads = float(config.get("layer_norm_eps", 1e-5)), int(config["num_attention_heads"])
-    rotation = rotation_of(config, "rotary_emb_base", 10_000.0, "rotary_pct", 0.25)
-    inner, names = weights.under("attention."), ("dense_h_to_4h", "dense_4h_to_h")
-    mixed = linear(inner, "query_key_value", layer_norm(weights, "input_layernorm", stream, epsilon))
-    query, key, value = split_heads(mixed, heads, 3).unbind(3)
-    written = linear(inner, "dense", attend(rotated(query, rotation), rotated(key, rotation), value))
-    entering = stream if config.get("use_parallel_residual", True) else stream + written
-    read = layer_norm(weights, "post_attention_layernorm", entering, epsilon)
-    act = activation(str(config.get("hidden_act", "gelu")))
-    return stream + written + feed_forward(weights.under("mlp."), read, act, names)
-
-
-def _llama_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
-    """Returns what leaves LLaMA's block, with the biases and the norms of queries and keys that are stored."""
-    epsilon = float(config.get("rms_norm_eps", 1e-6))
-    read = rms_norm(weights, "input_layernorm", stream, epsilon)
-    stream = stream + _llama_attention(weights.under("self_attn."), read, config, place, epsilon)
-    read = rms_norm(weights, "post_attention_layernorm", stream, epsilon)
-    return stream + gated_feed_forward(weights.under("mlp."), read, activation(str(config.get("hidden_act", "silu"))))
-
-
-def _llama_attention(weights: Weights, x: Tensor, config: Config, place: int, epsilon: float) -> Tensor:
-    heads = int(config["num_attention_heads"])
-    shared = int(config.get("num_key_value_heads") or heads)
-    rotation = rotation_of(config, "rope_theta", 10_000.0)
-    query = split_heads(linear(weights, "q_proj", x), heads)
-    key, value = (split_heads(linear(weights, f"{name}_proj", x), shared) for name in "kv")
-    # Qwen 3 norms each head's queries and keys
-    query, key = (
-        rms_norm(weights, f"{name}_norm", row, epsilon) if f"self_attn.{name}_norm.weight" in weights.tensors else row
-        for name, row in (("q", query), ("k", key))
-    )
-    read = attend(rotated(query, rotation), rotated(key, rotation), value, window=_window(config, place))
-    return linear(weights, "o_proj", read)
-
-
-def _window(config: Config, place: int) -> int | None:
-    """Returns how many tokens a block sees, or None for all: Mistral's every block, Qwen's only where it is said."""
-    width, kinds = config.get("sliding_window"), config.get("layer_types")
-    if config["model_type"] == "mistral":
-        return width
-    if config["model_type"] == "llama" or not config.get("use_sliding_window", False):
-        return None
-    slides = kinds[place] == "sliding_attention" if kinds else place >= int(config.get("max_window_layers", 28))
-    return width if slides else None
 
 
 def _mamba_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
@@ -232,7 +189,7 @@ def _number(value: Any) -> float:
 
 
 _LLAMA = Family(
-    "LLaMA", "model.", "layers", _llama_block, "embed_tokens", "norm", rms_norm, ("rms_norm_eps", 1e-6),
+    "LLaMA", "model.", "layers", llama_block, "embed_tokens", "norm", rms_norm, ("rms_norm_eps", 1e-6),
     harmless=r"self_attn\.rotary_emb\.inv_freq",
 )  # fmt: skip
 _MAMBA = Family(
@@ -241,13 +198,26 @@ _MAMBA = Family(
 )  # fmt: skip
 FAMILIES: dict[str, Family] = {
     "falcon_mamba": _MAMBA,
+    "gemma": replace(
+        _LLAMA, kind="Gemma", block=gemma_block, normed=one_more, tied=True,
+        factor=lambda config: float(config["hidden_size"]) ** 0.5,
+    ),
     "gpt2": Family(
-        "GPT-2", "transformer.", "h", _gpt2_block, "wte", "ln_f", layer_norm, ("layer_norm_epsilon", 1e-5),
+        "GPT-2", "transformer.", "h", gpt2_block, "wte", "ln_f", layer_norm, ("layer_norm_epsilon", 1e-5),
         tied=True, positions="wpe", harmless=r"attn\.(bias|masked_bias)",
     ),
     "gpt_neox": Family(
-        "GPT-NeoX", "gpt_neox.", "layers", _neox_block, "embed_in", "final_layer_norm", layer_norm,
+        "GPT-NeoX", "gpt_neox.", "layers", neox_block, "embed_in", "final_layer_norm", layer_norm,
         ("layer_norm_eps", 1e-5), head="embed_out", harmless=r"attention\.(bias|masked_bias|rotary_emb\.inv_freq)",
+    ),
+    "gptj": Family(
+        "GPT-J", "transformer.", "h", gptj_block, "wte", "ln_f", layer_norm, ("layer_norm_epsilon", 1e-5),
+        harmless=r"attn\.(bias|masked_bias)",
+    ),
+    "granite": replace(
+        _LLAMA, kind="Granite",
+        factor=lambda config: float(config.get("embedding_multiplier", 1.0)),
+        divisor=lambda config: float(config.get("logits_scaling", 1.0)),
     ),
     "llama": _LLAMA,
     "mamba": _MAMBA,
@@ -256,6 +226,14 @@ FAMILIES: dict[str, Family] = {
         ("layer_norm_epsilon", 1e-5),
     ),
     "mistral": _LLAMA,
+    "opt": Family(
+        "OPT", "model.decoder.", "layers", opt_block, "embed_tokens", "final_layer_norm", layer_norm, ("", 1e-5),
+        tied=True, positions="embed_positions", skipped=2,
+    ),
+    "phi": Family(
+        "Phi", "model.", "layers", phi_block, "embed_tokens", "final_layernorm", layer_norm, ("layer_norm_eps", 1e-5),
+        harmless=r"self_attn\.rotary_emb\.inv_freq",
+    ),
     "qwen2": _LLAMA,
     "qwen3": _LLAMA,
     "rwkv": Family(

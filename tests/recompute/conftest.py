@@ -21,6 +21,9 @@ SHARED = {
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "falcon_mamba": {"state_size": 4},
+    "gemma": {"head_dim": 8},
+    "gptj": {"n_positions": 32, "n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 4},
+    "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
     "gpt2": {"n_positions": 32, "n_embd": 32, "n_layer": 2, "n_head": 4},
     "mamba": {"state_size": 4},
     "mamba2": {"state_size": 8, "num_heads": 4, "head_dim": 16, "n_groups": 2, "chunk_size": 8},

@@ -37,6 +37,13 @@ FOUND = [
     ("falcon_mamba", {"mixer_rms_eps": 1e-3}),
     ("mamba2", {}),
     ("mamba2", {"n_groups": 4, "time_step_limit": (0.01, 0.1), "use_bias": True}),
+    ("gemma", {}),
+    ("gptj", {}),
+    ("granite", {"embedding_multiplier": 3.0, "residual_multiplier": 0.3, "attention_multiplier": 0.1}),
+    ("granite", {"logits_scaling": 4.0}),
+    ("opt", {}),
+    ("phi", {}),
+    ("phi", {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0, "partial_rotary_factor": 0.25}}),
     ("rwkv", {}),
     ("rwkv", {"rescale_every": 0, "attention_hidden_size": 64, "intermediate_size": 40}),
 ]
@@ -115,6 +122,14 @@ WRONG: dict[str, tuple[str, dict[str, Any], Change]] = {
     "LLaMA's gate for its other map": ("llama", {}, within("mlp.gate_proj", weight(lambda rows: -rows))),
     "LLaMA's GELU": ("llama", {}, within("mlp", setting("act_fn", nn.GELU()))),
     "LLaMA's other epsilon": ("llama", {}, within("input_layernorm", setting("variance_epsilon", 1e-5))),
+    "Gemma's norms as LLaMA's": ("gemma", {}, within("input_layernorm", weight(lambda rows: rows - 1))),
+    "GPT-J's neighbours as halves": ("gptj", {}, within("attn.q_proj", weight(halves))),
+    "Granite's residual whole": (
+        "granite", {"residual_multiplier": 0.3}, lambda blocks: setattr(blocks[-1], "residual_multiplier", 1.0),
+    ),
+    "OPT's GELU": ("opt", {}, lambda blocks: setattr(blocks[-1], "activation_fn", nn.GELU())),
+    "OPT's bias dropped": ("opt", {}, within("fc2", without("bias"))),
+    "Phi's bias dropped": ("phi", {}, within("self_attn.v_proj", without("bias"))),
     "Qwen 3's norm of queries off": ("qwen3", {}, within("self_attn", setting("q_norm", nn.Identity()))),
     "Mamba's bias dropped": ("mamba", {"use_bias": True}, within("mixer.in_proj", without("bias"))),
     "Mamba's skip dropped": ("mamba", {}, within("mixer", weight(torch.zeros_like, "D"))),
@@ -254,6 +269,16 @@ def test_names_without_the_outer_prefix_and_weights_in_parts_are_read(
     places = {name: part for part, chosen in parts.items() for name in chosen}
     (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": places}))
     assert broken(folder, model, tokens) == []
+
+
+def test_embeddings_of_another_width_are_said_to_be_unknown(saved: Callable[..., Path], tokens: Tensor) -> None:
+    folder = saved("opt")
+    model = read(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"word_embed_proj_dim": 16}))
+    (finding,) = check_stored(folder, model, tokens)
+    assert finding.held is None
+    assert "opt with embeddings of another width" in finding.seen
 
 
 def test_a_family_without_equations_here_is_said_to_be_unknown(saved: Callable[..., Path], tokens: Tensor) -> None:
