@@ -16,7 +16,7 @@ from probe.capture import Finding, StreamModel
 from probe.capture import huggingface as folders
 from probe.capture import official as runs
 from probe.recompute import huggingface, official, own
-from probe.recompute.comparison import compare, strangers
+from probe.recompute.comparison import UNFIT, compare, strangers
 from probe.recompute.findings import findings, not_possible
 from probe.recompute.part import Described
 from probe.recompute.stored import stored_weights
@@ -46,6 +46,8 @@ def check_stored(path: Path, model: StreamModel, inputs: Tensor) -> list[Finding
         described = KINDS[_kind(path)](path, weights)
     except ImpossibleError as error:
         return not_possible(str(error))
+    except UNFIT as error:
+        return not_possible(f"what its settings describe ({type(error).__name__})")
     stored, runs_here = len(described.blocks), len(model.places) - 1
     if not stored:
         return not_possible("blocks that are stored under other names than their releases'")

@@ -21,6 +21,8 @@ from probe.recompute.weights import ImpossibleError, LackingError, Weights, line
 EMBEDDING = "backbone.embedding"
 FINAL = "backbone.norm_f"
 LAYERS = "backbone.layers"
+USUAL = {"rmsnorm": True, "norm_before_gate": False, "D_has_hdim": False, "d_ssm": None}
+"""What Mamba-2's settings must be for the equations that are written here."""
 Config = Mapping[str, Any]
 
 
@@ -56,6 +58,8 @@ def _block(config: Config, norm: Norm, weights: Weights, stream: Tensor) -> Tens
         written = _attention(mixer, read, config.get("attn_cfg") or {})
     elif rates.ndim == 2:
         written = mamba(mixer, read, {})
+    elif any(given.get(name, usual) != usual for name, usual in USUAL.items()):
+        raise ImpossibleError("Mamba-2 with other norms, skips or a part of its width")
     else:
         low, high = given.get("dt_limit", (0.0, float("inf")))
         written = mamba2(mixer, read, int(given.get("ngroups", 1)), limits=(float(low), float(high)))

@@ -37,12 +37,12 @@ def rotation_of(config: Mapping[str, Any], theta: str, base: float, share: str =
 
     Args:
         theta: what earlier ones call the base, and `base` what it is where nothing is said.
-        share: what they call the share, and `part` likewise.
+        share: what they call the share, and `part` likewise; empty where whole heads are turned, whatever is said.
     """
     new, old = config.get("rope_parameters") or {}, config.get("rope_scaling") or {}
     chosen = new.get("rope_theta", old.get("rope_theta", config.get(theta, config.get("rope_theta", base))))
     turned = new.get("partial_rotary_factor", config.get(share, config.get("partial_rotary_factor", part)))
-    return Rotation(float(chosen), float(turned), {**old, **new})
+    return Rotation(float(chosen), float(turned) if share else 1.0, {**old, **new})
 
 
 def rotated(x: Float[Tensor, "batch time head size"], rotation: Rotation) -> Float[Tensor, "batch time head size"]:

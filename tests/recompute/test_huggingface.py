@@ -281,6 +281,21 @@ def test_embeddings_of_another_width_are_said_to_be_unknown(saved: Callable[...,
     assert "opt with embeddings of another width" in finding.seen
 
 
+def test_names_and_settings_that_say_nothing_of_the_parts_leave_them_unknown(
+    saved: Callable[..., Path], tokens: Tensor
+) -> None:
+    folder = saved("llama")
+    model = read(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({"d_model": 8, "n_layer": 1, "vocab_size": 9, "attn_cfg": 3}))
+    (finding,) = check_stored(folder, model, tokens)
+    assert (finding.held, "under other names" in finding.seen) == (None, True)
+    (folder / "config.json").write_text(json.dumps(config | {"num_attention_heads": "many"}))
+    found = check_stored(folder, model, tokens)
+    assert found[1].held is False
+    assert "its weights and settings do not fit" in found[1].seen
+
+
 def test_a_family_without_equations_here_is_said_to_be_unknown(saved: Callable[..., Path], tokens: Tensor) -> None:
     folder = saved("bloom")
     (finding,) = check_stored(folder, read(folder), tokens)

@@ -66,6 +66,15 @@ def test_a_head_that_is_neither_stored_nor_tied_is_found(saved: Callable[..., Pa
     assert broken(folder, model, tokens) == ["the read-out"]
 
 
+def test_a_mamba2_without_equations_here_is_said_to_be_unknown(saved: Callable[..., Path], tokens: Tensor) -> None:
+    folder = official(saved, "mamba2", ssm_cfg=MAMBA2, tie_embeddings=False)
+    model = read(folder)
+    settings = {"ssm_cfg": MAMBA2 | {"norm_before_gate": True}, "tie_embeddings": False}
+    (folder / "config.json").write_text(json.dumps(CONFIG | settings))
+    found = check_stored(folder, model, tokens)
+    assert [finding.held for finding in found] == [True, None, True, True, None]
+
+
 class Attending(nn.Module):
     """A block of torch's own attention and a gated feed-forward, by the package's names."""
 

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from probe import checkpoint
-from probe.capture import NativeModel, check_invariants
+from probe.capture import ModuleModel, NativeModel, Place, check_invariants
 from probe.config import ModelConfig
 from probe.models import LETTERS, ResidualModel
-from probe.recompute import check_stored
+from probe.recompute import check_stored, comparison
 from probe.recompute.own import MIXERS
+from probe.recompute.part import Described, Part
+from probe.recompute.weights import Weights
 
 WIDTH = 16
 
@@ -196,6 +198,43 @@ def test_a_wrong_model_passes_the_invariants_and_is_found_against_its_file(tmp_p
     assert all(finding.held for finding in check_invariants(NativeModel(model), inputs))
     broken = check(tmp_path / "a.pt", model)
     assert broken == [f"{LETTERS[letter].name} blocks write what their stored weights make"]
+
+
+def test_of_many_weights_the_first_and_the_last_block_of_a_kind_are_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = write(tmp_path / "a.pt", "(AF)4")
+    model.blocks[3].mixer.c_proj.bias[0] += 0.5  # type: ignore[union-attr,index]
+    assert check(tmp_path / "a.pt", model) == ["feed-forward blocks write what their stored weights make"]
+    monkeypatch.setattr(comparison, "MANY", 10)
+    assert check(tmp_path / "a.pt", model) == []
+    found = check_stored(tmp_path / "a.pt", NativeModel(model), torch.randn(2, 9, 3))
+    assert [finding.seen.partition(",")[0] for finding in found[1:3]] == ["2 recomputed", "2 recomputed"]
+    model.blocks[7].mixer.c_proj.bias[0] += 0.5  # type: ignore[union-attr,index]
+    assert check(tmp_path / "a.pt", model) == ["feed-forward blocks write what their stored weights make"]
+
+
+def test_a_stranger_in_a_block_that_is_not_computed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "MANY", 0)
+
+    def double(weights: Weights, stream: Tensor) -> Tensor:
+        return stream * weights.take("scale")
+
+    scale = {"scale": torch.tensor([2.0])}
+    blocks = [Part("doubling", scale | ({"bias": torch.ones(1)} if place == 1 else {}), double) for place in range(3)]
+    end = Part("end", {}, lambda weights, stream: stream)
+    described = Described(end, tuple(blocks), end, end.compute)
+    model = nn.Sequential(*(nn.Linear(3, 3, bias=False) for _ in range(3))).requires_grad_(False)
+    for layer in model:
+        layer.weight.copy_(2 * torch.eye(3))
+    places = [
+        Place("0 (input)", model[0], "input", lambda stream: stream),
+        *(Place(str(i), layer, "output", lambda stream: stream) for i, layer in enumerate(model)),
+    ]
+    wrapped = ModuleModel(model, places, lambda stream: stream, inputs=3)
+    outcomes = comparison.compare(described, wrapped, torch.randn(2, 5, 3))
+    assert [outcome.held for outcome in outcomes] == [True] * 5
+    assert comparison.strangers(described, outcomes) == ["bias of block 2"]
 
 
 def test_blocks_in_another_order_are_found(tmp_path: Path) -> None:
