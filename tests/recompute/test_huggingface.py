@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from probe.capture import check_invariants
 from probe.capture.huggingface import HuggingFaceModel, read
+from probe.cli import main
 from probe.recompute import check_stored, stored_weights
 
 Change = Callable[[Any], None]
@@ -234,6 +235,18 @@ def test_a_stored_weight_that_the_model_has_not_is_found(
     rewritten(folder, lambda weights: weights.update({name: torch.linspace(1, 2, size)}))
     seen = broken(folder, model, tokens)
     assert any(name.split(".", 3)[-1] in each or "block 2" in each for each in seen), seen
+
+
+@pytest.mark.parametrize("name", ["self_attn.q_proj.bias", "self_attn.k_norm.weight", "mlp.up_proj.weight_scale_inv"])
+def test_the_command_does_not_pass_a_folder_with_a_weight_that_its_settings_leave_out(
+    saved: Callable[..., Path], name: str
+) -> None:
+    """Refused by the reader or found by the check."""
+    folder = saved("llama")
+    assert main(["check", "--ckpt", str(folder)]) == 0
+    size = 32 if "bias" in name else 8
+    rewritten(folder, lambda weights: weights.update({f"model.layers.1.{name}": torch.linspace(1, 2, size)}))
+    assert main(["check", "--ckpt", str(folder)]) in (1, 2)
 
 
 def test_a_stored_weight_that_the_model_needs_and_the_folder_lacks_is_named(

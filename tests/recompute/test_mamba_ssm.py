@@ -132,14 +132,3 @@ def test_attention_and_a_feed_forward_are_recomputed(tmp_path: Path, tokens: Ten
     block = model.places[1].module
     block.mixer.in_proj.bias.data[40] += 0.5  # type: ignore[union-attr,index,operator]
     assert broken(tmp_path / "hybrid", model, tokens) == ["attention and feed-forward blocks"]
-
-
-def test_neighbours_are_turned_as_the_paper_has_it() -> None:
-    """Eq. 34 there, and the same coordinates sorted by halves."""
-    x = torch.randn(1, 5, 2, 6, dtype=torch.float64)
-    turned = rotated(x, Rotation(100.0, 1.0, {}, neighbours=True))
-    angle = torch.arange(5) * 100.0 ** (-2 / 6)
-    expected = x[..., 2] * angle.cos()[:, None] - x[..., 3] * angle.sin()[:, None]
-    torch.testing.assert_close(turned[..., 2], expected)
-    order = [0, 2, 4, 1, 3, 5]
-    torch.testing.assert_close(rotated(x[..., order], Rotation(100.0, 1.0, {})), turned[..., order])
