@@ -5,11 +5,10 @@ Nothing here imports torch, so that `probe --help` is instant.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from probe.arguments import Positional, read
+from probe.arguments import Positional
 from probe.fields import Count, NameOf, NotNegative, Numbers, Positive, Range, Settings, Share, Size, check
 
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
@@ -126,17 +125,6 @@ class TrainConfig(Settings):
     """Continue from FILE.pt.state, with the settings that stand in it."""
     overwrite: bool = False
     """Begin anew where FILE.pt is there already."""
-
-
-def train_config(flags: Sequence[str]) -> TrainConfig:
-    """Returns what flags of `probe train` mean.
-
-    Raises:
-        ProbeError: if they are none.
-    """
-    [config] = read(flags, "probe train", TrainConfig)
-    assert isinstance(config, TrainConfig)
-    return config
 
 
 @dataclass(frozen=True)
@@ -365,10 +353,12 @@ class PlotConfig(Settings):
 
 @dataclass(frozen=True)
 class CheckConfig(Settings):
-    """Checks on this very file that what is captured is the residual stream."""
+    """Checks on this very file that what runs is what it stores, and that what is captured is the residual stream."""
 
-    ckpt: str
+    ckpt: str | None = None
     """A checkpoint: a file of probe train, an official run folder, a Hugging Face folder or hub name."""
+    kernels: bool = False
+    """Check every kernel that runs here against its plain reference, outputs and gradients."""
     seed: Seed = 0
     """Seed of the prompts."""
     kernel: Kernel = "auto"

@@ -54,7 +54,7 @@ def test_every_invariant_holds_on_what_a_folder_gives_back(saved, tokens, kind):
     model = read(saved(kind))
     assert isinstance(model, DescribedModel)
     findings = check_invariants(model, tokens)
-    assert len(findings) == 6
+    assert len(findings) == 7
     assert all(finding.held for finding in findings), findings
     assert hooks(model.model) == 0
     assert not any(parameter.requires_grad for parameter in model.model.parameters())
