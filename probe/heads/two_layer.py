@@ -11,8 +11,9 @@ from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.heads.linear import LinearHeads
 from probe.heads.moments import Moments
-from probe.heads.ridge import LinearHeads, SelectionErrors, solve_path
+from probe.heads.ridge import SelectionErrors, solve_path
 from probe.randomness import key
 
 

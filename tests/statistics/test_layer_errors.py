@@ -24,3 +24,14 @@ def test_two_halves_merged_are_the_whole() -> None:
             assert abs(one[name] - other[name]) < 1e-12
     assert gather(0).merge(gather(1)).layers == [0, 1]
     assert LayerErrors("y", None, 1, [1], 0).merge(LayerErrors("y", None, 1, [1], 0)).layers == [None]
+
+
+def test_what_does_not_count_may_be_anything():
+    counted = torch.tensor([[True, False], [True, True]])
+    errors = LayerErrors("y", [0], 1, [0, 1], seed=0)
+    predicted, target = torch.ones(1, 2, 2, 1), torch.full((2, 2, 1), 2.0)
+    target[0, 1] = torch.nan
+    predicted[0, 0, 1] = torch.inf
+    errors.update([0, 1], predicted, target, counted)
+    assert [row["error"] for row in errors.rows("m", "linear")] == [0.25, 0.25]
+    assert [row["prompts"] for row in errors.rows("m", "linear")] == [2, 1]
