@@ -35,3 +35,9 @@ def test_what_does_not_count_may_be_anything():
     errors.update([0, 1], predicted, target, counted)
     assert [row["error"] for row in errors.rows("m", "linear")] == [0.25, 0.25]
     assert [row["prompts"] for row in errors.rows("m", "linear")] == [2, 1]
+
+
+def test_depth_is_the_share_of_blocks_from_the_read_in_to_the_last_layer() -> None:
+    errors = LayerErrors("y", [0, 1, 2, 3, 4], 4, [1], seed=0)
+    errors.update([0], torch.ones(5, 1, 1, 1), torch.ones(1, 1, 1))
+    assert [row["depth"] for row in errors.rows("m", "lens")] == [0.0, 0.25, 0.5, 0.75, 1.0]

@@ -56,3 +56,11 @@ def test_the_residuals_are_those_of_the_best_line_and_the_best_step():
         (logs[:c] - logs[:c].mean()).square().sum() + (logs[c:] - logs[c:].mean()).square().sum() for c in range(1, 7)
     ]
     torch.testing.assert_close(found.jump.value, min(steps))
+
+
+def test_the_largest_fall_is_a_share_of_the_falls_alone():
+    """Of a curve that falls by 2, rises by 4 and falls by 1 and 3, as logarithms: the rise is no part of it."""
+    logs = torch.tensor([0.0, -2.0, 2.0, 1.0, -2.0], dtype=torch.float64)
+    found = trend(logs.exp(), logs.exp().repeat(3, 1)).largest
+    assert abs(found.value.item() - 3 / 6) < 1e-12
+    assert abs(found.low.item() - 3 / 6) < 1e-12
