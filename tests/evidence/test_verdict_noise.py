@@ -44,7 +44,7 @@ def test_a_leak_is_below_nothing_with_its_whole_band(value, noise, holds):
     assert (outcome("no leak between prompts", rows) == "holds") is holds
 
 
-@pytest.mark.parametrize(("slopes", "holds"), [([0, 0, 0.3, 0.3, 1], True), ([0, 0, 0, 0.3, 1], False)])
+@pytest.mark.parametrize(("slopes", "holds"), [([0.0, 0.0, 0.3, 0.3, 1.0], True), ([0.0, 0.0, 0.0, 0.3, 1.0], False)])
 def test_what_is_used_is_asked_of_the_layers_between(slopes, holds):
     """The last layer's stream is the answer: it moves it whatever the layers before did."""
     rows = [
