@@ -69,3 +69,17 @@ def test_no_prompts_to_stop_by_are_refused():
     parts = draw(lambda x, _: x[:, :1])
     with pytest.raises(ProbeError, match="some to stop by"):
         fit_two_layer(parts[0], parts[1], parts[2][:, :0], parts[3][:0])
+
+
+def test_one_feature_in_another_unit_hides_none_of_the_others():
+    """Nor does a feature that does not vary, whatever its value."""
+    parts = draw(lambda x, _: x[:, :1] * x[:, 1:2])
+    _, usual, _ = errors(parts)
+    unit = torch.tensor([1e-5, 1.0, 1.0, 1e7])
+    _, two, _ = errors([part * unit if place % 2 == 0 else part for place, part in enumerate(parts)])
+    torch.testing.assert_close(two, usual, rtol=0.05, atol=0)
+    constant = [
+        torch.cat([part, torch.full_like(part[..., :1], 0.1)], -1) if place % 2 == 0 else part
+        for place, part in enumerate(parts)
+    ]
+    assert errors(constant)[1][1] < 0.1
