@@ -83,3 +83,15 @@ def test_one_feature_in_another_unit_hides_none_of_the_others():
         for place, part in enumerate(parts)
     ]
     assert errors(constant)[1][1] < 0.1
+
+
+def test_units_that_do_not_help_on_the_selection_prompts_are_left_out():
+    """Of noise fitted to few prompts; what is kept is never worse there than the linear head alone."""
+    generator = torch.Generator().manual_seed(4)
+    stream, select = torch.randn(2, 40, WIDTH, generator=generator), torch.randn(2, 200, WIDTH, generator=generator)
+    target, wanted = torch.randn(40, 1, generator=generator), torch.randn(200, 1, generator=generator)
+    heads = fit_two_layer(stream, target, select, wanted, FAST)
+    two = (heads(select) - wanted).square().mean((1, 2))
+    one = (heads.linear(select[:, :, None])[:, :, 0] - wanted).square().mean((1, 2))
+    assert (two <= one + 1e-6).all()
+    assert min(heads.epochs) < 5

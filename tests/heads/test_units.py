@@ -253,3 +253,17 @@ def test_what_is_well_conditioned_is_solved_without_a_word():
         warnings.simplefilter("error")
         for settings in ({}, {"alpha": 0.0}, {"alpha": 1e-12}, {"alphas": ALPHAS}):
             StreamingRidge(**settings).fit(X, y)
+
+
+def test_without_a_penalty_what_is_not_determined_gets_the_least_norm():
+    """Of standardised features, in whatever units they come: six of which eighteen others are combinations."""
+    stream, target = drawn()
+    mixing = torch.randn(6, 18, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    wide = torch.cat([stream, stream @ mixing], -1) * torch.logspace(3, -3, 24, dtype=torch.float64)
+    with pytest.warns(PrecisionWarning, match="dependent"):
+        heads = solve_path(gather(wide, target), [0.0]).choose(torch.zeros(2, 2, dtype=torch.long))
+    for layer, context in np.ndindex(2, 2):
+        rows, wanted = wide[layer, :, context].numpy(), target[:, context].numpy()
+        scale = rows.std(0)
+        least = np.linalg.pinv((rows - rows.mean(0)) / scale, rcond=1e-10) @ (wanted - wanted.mean(0))
+        np.testing.assert_allclose(heads.weight[layer, context].numpy() * scale[:, None], least, rtol=1e-6, atol=1e-9)
