@@ -1,12 +1,15 @@
 """Claims: a depth is where an error is first reached, and over seeds it is logarithms that are averaged."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from probe.compare import _errors_at, _reached, _welch_rows
+from probe.compare import _errors_at, _reached, _welch_rows, depths_of
+from probe.config import FitConfig
+from probe.fit import prepare
 from probe.statistics import LayerErrors
 
 
@@ -48,3 +51,14 @@ def test_sides_of_seeds_have_geometric_means() -> None:
     # Welch's t of two sides of three with equal variances: four degrees of freedom
     spread = np.log([0.1, 0.4, 0.2]).std(ddof=1) * np.sqrt(2 / 3)
     assert half == pytest.approx(2.776445 * spread, rel=1e-5)
+
+
+def test_depths_are_shares_of_what_their_axis_says(toys: Path) -> None:
+    """Of a small transformer, whose parameters and FLOPs are not shared alike among its blocks."""
+    subject = prepare(FitConfig(ckpt=(str(toys / "t.pt"),), task="linear", prompts=64, score=64))[0]
+    model = subject.checkpoint.model
+    parameters, flops = model.cumulative_parameters(), model.cumulative_flops(9)
+    assert depths_of(subject, "blocks") == [0, 0.5, 1]
+    assert depths_of(subject, "parameters") == pytest.approx([each / parameters[-1] for each in parameters])
+    assert depths_of(subject, "flops") == pytest.approx([each / flops[-1] for each in flops])
+    assert abs(depths_of(subject, "parameters")[1] - depths_of(subject, "flops")[1]) > 1e-3
