@@ -35,6 +35,7 @@ def test_what_does_not_count_may_be_anything():
     errors.update([0, 1], predicted, target, counted)
     assert [row["error"] for row in errors.rows("m", "linear")] == [0.25, 0.25]
     assert [row["prompts"] for row in errors.rows("m", "linear")] == [2, 1]
+    assert [row["mse"] for row in errors.rows("m", "linear")] == [1.0, 1.0]
 
 
 def test_depth_is_the_share_of_blocks_from_the_read_in_to_the_last_layer() -> None:
