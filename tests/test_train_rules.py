@@ -63,14 +63,10 @@ def test_the_clip_is_felt_and_so_is_its_absence(tmp_path: Path) -> None:
     assert not torch.allclose(free["read_in.weight"], clipped["read_in.weight"], rtol=1e-3)
 
 
-def test_final_errors_are_of_the_score_prompts_with_nothing_dropped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("probe.train.FINAL_PROMPTS", 96)
-    monkeypatch.setattr("probe.train.FINAL_BATCH", 40)
+def test_final_errors_are_of_the_score_prompts_with_nothing_dropped(tmp_path: Path) -> None:
     config = replace(TOY, out=str(tmp_path / "a.pt"), dropout=0.4)
     record = train_model(config)
-    prompts = make("linear", 2).draw(PromptSource(3, "score", range(96)), 3)
+    prompts = make("linear", 2).draw(PromptSource(3, "score", range(4096)), 3)
     with torch.no_grad():
         answers = checkpoint.load(config.out).model.eval()(prompts.inputs)[:, ::2]
     errors = (answers - prompts.targets).square().sum((0, 2)) / prompts.targets.square().sum((0, 2))
