@@ -64,7 +64,7 @@ def test_the_clip_is_felt_and_so_is_its_absence(tmp_path: Path) -> None:
 
 
 def test_final_errors_are_of_the_score_prompts_with_nothing_dropped(tmp_path: Path) -> None:
-    config = replace(TOY, out=str(tmp_path / "a.pt"), dropout=0.4)
+    config = replace(TOY, out=str(tmp_path / "a.pt"), layout="M1AF", dropout=0.4)
     record = train_model(config)
     prompts = make("linear", 2).draw(PromptSource(3, "score", range(4096)), 3)
     with torch.no_grad():
