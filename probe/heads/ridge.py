@@ -198,7 +198,8 @@ def _refuse_not_finite(what: str, cells: Float64[Tensor, "layer context"]) -> No
     bad = (~cells.isfinite()).any(-1).nonzero()[:, 0].tolist()
     if bad:
         raise ProbeError(
-            f"NaN or infinite values were met in the {what} at layer {', '.join(map(str, bad))}, "
+            f"NaN or infinite values, or such as have an infinite sum, were met in the {what} at layer "
+            f"{', '.join(map(str, bad))}, "
             "but heads need finite ones. Check the weights and the inputs."
         )
 
