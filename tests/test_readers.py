@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mutants import spoil_archive, spoil_bytes, spoil_header, spoil_json, spoil_signed, spoil_tensors, spoil_yaml
+from garbling import spoil_archive, spoil_bytes, spoil_header, spoil_json, spoil_signed, spoil_tensors, spoil_yaml
 
 from probe import checkpoint
 from probe.check import check_checkpoint

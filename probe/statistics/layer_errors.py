@@ -50,7 +50,8 @@ class LayerErrors:
         truth = target.double()
         counted = torch.ones_like(truth[..., 0], dtype=torch.bool) if counted is None else counted
         squared = (predicted.double() - truth).square().sum(-1)
-        self.add(numbers, squared * counted, truth.square().sum(-1) * counted, counted)
+        # not multiplied by 0, which would keep a NaN
+        self.add(numbers, squared.where(counted, 0.0), truth.square().sum(-1).where(counted, 0.0), counted)
 
     def add(
         self,

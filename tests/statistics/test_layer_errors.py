@@ -47,3 +47,15 @@ def test_further_metrics_are_means_over_what_counts_with_their_bands() -> None:
     (row,) = errors.rows("m", "linear")
     assert abs(row["accuracy"] - 2 / 3) < 1e-12
     assert row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
+
+
+def test_what_does_not_count_may_be_anything():
+    counted = torch.tensor([[True, False], [True, True]])
+    errors = LayerErrors("y", [0], 1, [0, 1], seed=0)
+    predicted, target = torch.ones(1, 2, 2, 1), torch.full((2, 2, 1), 2.0)
+    target[0, 1] = torch.nan
+    predicted[0, 0, 1] = torch.inf
+    errors.update([0, 1], predicted, target, counted)
+    assert [row["error"] for row in errors.rows("m", "linear")] == [0.25, 0.25]
+    assert [row["prompts"] for row in errors.rows("m", "linear")] == [2, 1]
+    assert [row["mse"] for row in errors.rows("m", "linear")] == [1.0, 1.0]

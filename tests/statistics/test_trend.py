@@ -72,3 +72,20 @@ def test_steps_have_bands_for_all_blocks_at_once():
     logs = draws.log().diff(dim=1)
     pointwise = logs.quantile(0.975, dim=0) - logs.quantile(0.025, dim=0)
     assert ((found.high - found.low) > 1.2 * pointwise).all()
+
+
+def test_blocks_that_improve_and_blocks_that_worsen_are_counted_apart():
+    found = trend(*bootstrapped([1, 0.5, 0.25, 0.5, 0.1]))
+    assert (found.improving, found.worsening) == (3 / 4, 1 / 4)
+
+
+def test_the_line_is_favoured_by_the_difference_of_schwarzs_criteria():
+    """n log(residual / n) + k log n, with two parameters of the line and three of the jump."""
+    generator = torch.Generator().manual_seed(1)
+    errors = torch.rand(7, generator=generator, dtype=torch.float64) + 0.1
+    found = trend(errors, errors.repeat(3, 1))
+    line, jump = (
+        7 * torch.log(residual.value / 7) + parameters * torch.log(torch.tensor(7.0, dtype=torch.float64))
+        for residual, parameters in ((found.line, 2), (found.jump, 3))
+    )
+    torch.testing.assert_close(found.favours_line.value, jump - line, rtol=1e-6, atol=1e-6)
