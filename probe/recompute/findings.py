@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from probe.capture import Finding
-from probe.recompute.comparison import TOLERANCE, Outcome
+from probe.recompute.comparison import Outcome
 
 USED = "every weight stored in a block is used"
 SHOWN = 3
@@ -42,12 +42,12 @@ def _finding(who: str, outcomes: Sequence[Outcome]) -> Finding:
     if wrong:
         worst = max(wrong, key=_badness)
         more = f"; {len(wrong)} of {len(outcomes)} are wrong" if len(outcomes) > 1 else ""
-        return Finding(claim, False, f"{worst.name}: {worst.fault or _size(worst.gap)}{more}")
+        return Finding(claim, False, f"{worst.name}: {worst.fault or _size(worst)}{more}")
     unknown = [outcome for outcome in outcomes if outcome.held is None]
     if unknown:
         return Finding(claim, None, _why_not(unknown[0].fault))
     worst = max(outcomes, key=_badness)
-    return Finding(claim, True, f"{len(outcomes)} recomputed, {_size(worst.gap)}")
+    return Finding(claim, True, f"{len(outcomes)} recomputed, {_size(worst)}")
 
 
 def _on_strangers(blocks: Sequence[Outcome], strangers: Sequence[str]) -> Finding:
@@ -64,8 +64,8 @@ def _badness(outcome: Outcome) -> float:
     return math.inf if math.isnan(outcome.gap) else outcome.gap
 
 
-def _size(gap: float) -> str:
-    return f"off by {gap:.1e} of the largest number written, {TOLERANCE:.0e} allowed"
+def _size(outcome: Outcome) -> str:
+    return f"off by {outcome.gap:.1e} of the largest number written, {outcome.allowed:.0e} allowed"
 
 
 def _why_not(what: str) -> str:

@@ -1,4 +1,4 @@
-"""A part's stored tensors, in double precision, with a note of which were read; and the maps that they make."""
+"""A part's stored tensors, by default in double precision, with a note of which were read; and what maps they make."""
 
 from __future__ import annotations
 
@@ -24,26 +24,33 @@ class Weights:
         tensors: as stored, of any type and shape.
         prefix: stands before every name that is asked for.
         used: where the full names of those that were read are noted.
+        dtype: what they are brought to.
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor], prefix: str = "", used: set[str] | None = None) -> None:
-        self.tensors, self.prefix = tensors, prefix
+    def __init__(
+        self,
+        tensors: Mapping[str, Tensor],
+        prefix: str = "",
+        used: set[str] | None = None,
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        self.tensors, self.prefix, self.dtype = tensors, prefix, dtype
         self.used: set[str] = set() if used is None else used
 
     def under(self, prefix: str) -> Weights:
         """Returns the same tensors, asked for by what follows a prefix in their names; uses are noted here."""
-        return Weights(self.tensors, self.prefix + prefix, self.used)
+        return Weights(self.tensors, self.prefix + prefix, self.used, self.dtype)
 
     def get(self, name: str) -> Tensor | None:
-        """Returns a tensor in double precision, or None where the file holds none of that name."""
+        """Returns a tensor, or None where the file holds none of that name."""
         name = self.prefix + name
         if name not in self.tensors:
             return None
         self.used.add(name)
-        return self.tensors[name].double()
+        return self.tensors[name].to(self.dtype)
 
     def take(self, name: str) -> Tensor:
-        """Returns a tensor in double precision.
+        """Returns a tensor.
 
         Raises:
             LackingError: if the file holds none of that name.

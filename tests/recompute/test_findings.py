@@ -14,7 +14,7 @@ def lines(*blocks: Outcome, strangers: tuple[str, ...] = ()) -> dict[str, tuple[
 
 
 def block(number: int, gap: float = 1e-6, held: bool | None = True, fault: str = "", kind: str = "M") -> Outcome:
-    return Outcome(f"block {number}", kind, gap, held, fault)
+    return Outcome(f"block {number}", kind, gap, 1e-4, held, fault)
 
 
 def test_the_largest_gap_of_a_kind_is_shown() -> None:

@@ -237,6 +237,29 @@ def test_a_stranger_in_a_block_that_is_not_computed_is_named(monkeypatch: pytest
     assert comparison.strangers(described, outcomes) == ["bias of block 2"]
 
 
+class Lossy(nn.Module):
+    """Adds and takes away a large number: in float32 little of what enters is left."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(factor))
+
+    def forward(self, stream: Tensor) -> Tensor:
+        return (self.factor * stream + 1e5) - 1e5
+
+
+@pytest.mark.parametrize(("factor", "held"), [(2.0, True), (2.2, False)])
+def test_what_float32_loses_in_the_same_equations_is_no_fault(factor: float, held: bool) -> None:
+    part = Part("lossy", {"factor": torch.tensor(2.0)}, lambda weights, x: (weights.take("factor") * x + 1e5) - 1e5)
+    end = Part("end", {}, lambda weights, stream: stream)
+    layer = Lossy(factor)
+    places = [Place("a", layer, "input", lambda stream: stream), Place("b", layer, "output", lambda stream: stream)]
+    model = ModuleModel(nn.Sequential(layer), places, lambda stream: stream, inputs=3)
+    outcomes = comparison.compare(Described(end, (part,), end, end.compute), model, torch.randn(2, 5, 3))
+    assert outcomes[1].held is held
+    assert outcomes[1].gap > comparison.TOLERANCE
+
+
 def test_blocks_in_another_order_are_found(tmp_path: Path) -> None:
     model = write(tmp_path / "a.pt", "M4")
     model.blocks = nn.ModuleList([model.blocks[place] for place in (0, 2, 1, 3)])
