@@ -10,9 +10,9 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +91,12 @@ def _read_huggingface(path: Path) -> Checkpoint:
     digest = _digest(weights, json.dumps(description, sort_keys=True))
     return Checkpoint(huggingface.name_of(path), stream, "", 0, 0, description, digest)
 
+
+TOLD: dict[str, tuple[type, ...]] = {
+    "arch": (str,), "command": (str,), "plan": (dict,), "seed": (int,), "source": (dict,), "step": (int,),
+    "training_flops": (int, float),
+}  # fmt: skip
+"""What a file may say of itself beside its task, and of what kind that is."""
 
 READERS: tuple[Reader, ...] = (
     Reader(official.recognises, official.name_of, _read_official),
@@ -311,11 +317,32 @@ def _described(path: Path, text: str) -> dict[str, Any]:
         whole = found["context"], found.get("dim", 1)
         fits = isinstance(found["task"], str) and all(type(number) is int and number >= 0 for number in whole)
         fits = fits and (found["context"] > 0 or not found["task"])
+        fits = fits and all(_is_told(found.get(name), kinds) for name, kinds in TOLD.items())
+        if fits and found.get("plan") is not None:
+            # models that differ in their seed alone are found by these
+            fits = _are_settings(ModelConfig(**found["plan"]["model"])) and type(found["plan"]["seed"]) is int
+        fits = fits and _are_settings(ModelConfig(**found["model"]))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         fits = False
     if not fits:
         raise ProbeError(f"{path} does not say in words of probe what it was trained on. {INSTEAD}")
     return dict(found)
+
+
+def _is_told(value: object, kinds: tuple[type, ...]) -> bool:
+    return value is None or (isinstance(value, kinds) and not isinstance(value, bool))
+
+
+def _are_settings(config: ModelConfig) -> bool:
+    """Returns whether a model's settings are of the kinds and from the choices that they have, whatever its sizes."""
+    choices = get_type_hints(ModelConfig, include_extras=True)
+    for each in fields(config):
+        value, kind = getattr(config, each.name), choices[each.name]
+        if get_args(kind) and value not in get_args(kind):
+            return False
+        if kind is int and type(value) is not int:
+            return False
+    return isinstance(config.layout, str) and _is_told(config.dropout, (int, float)) and 0 <= config.dropout < 1
 
 
 def _is_small(config: ModelConfig) -> bool:
