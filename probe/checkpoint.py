@@ -24,6 +24,7 @@ from probe.capture.saved import are_plain, read_saved
 from probe.capture.weights import fitted, holds_weights, read_content, stored_in
 from probe.capture.whole import check_whole
 from probe.config import ModelConfig
+from probe.description import INSTEAD, described
 from probe.errors import ProbeError, closest
 from probe.fields import from_plain
 from probe.files import Write, write_atomically
@@ -34,7 +35,6 @@ from probe.text import name as clean_name
 
 FORMAT = 1
 STATE_FORMAT = 2  # of training states; the first had no digest
-INSTEAD = "Give a checkpoint written by probe train."
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +229,7 @@ def _read_own(path: Path) -> Checkpoint:
     if not are_plain(weights) or not isinstance(text, str) or _digest(weights, text) != content.get("digest"):
         raise ProbeError(f"{path} is damaged: its contents do not match its digest. Copy or train the file anew.")
     _check_finite(path, weights)
-    description = _described(path, text)
+    description = described(path, text)
     model = _build(path, description, stored_in(weights, path).tensors)
     dim = description.get("dim", model.config.dim)
     stream, digest = NativeModel(model), content["digest"]
@@ -335,20 +335,6 @@ def _digest(weights: Mapping[str, Tensor], text: str) -> str:
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
         digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
     return digest.hexdigest()
-
-
-def _described(path: Path, text: str) -> dict[str, Any]:
-    """Returns what a file says of itself, as far as every verb relies on it."""
-    try:
-        found = json.loads(text)
-        whole = found["context"], found.get("dim", 1)
-        fits = isinstance(found["task"], str) and all(type(number) is int and number >= 0 for number in whole)
-        fits = fits and (found["context"] > 0 or not found["task"])
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        fits = False
-    if not fits:
-        raise ProbeError(f"{path} does not say in words of probe what it was trained on. {INSTEAD}")
-    return dict(found)
 
 
 def _is_small(config: ModelConfig) -> bool:

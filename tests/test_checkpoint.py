@@ -1,5 +1,6 @@
 """What is saved is what is loaded, and nothing else is."""
 
+import json
 import os
 import pickle
 import random
@@ -66,10 +67,52 @@ def test_no_flipped_bit_anywhere_changes_what_is_loaded(saved: Path) -> None:
         assert checkpoint.save(saved.with_name("again.pt"), found.model, {**found.description}) is not None
 
 
-@pytest.mark.parametrize("change", [{"context": 0}, {"context": "4"}, {"context": -1}, {"task": 3}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"context": 0},
+        {"context": "4"},
+        {"context": -1},
+        {"task": 3},
+        {"plan": []},
+        {"plan": {}},
+        {"plan": "x"},
+        {"plan": {"seed": 0, "model": {}}},
+        {"plan": {"seed": "0", "model": {"layout": "M1", "dim": 3, "width": 16}}},
+        {"plan": {"seed": 0, "model": {"layout": "M1", "dim": 3, "width": 16, "norm": "batch"}}},
+        {"source": "elsewhere"},
+        {"seed": [1]},
+        {"step": "late"},
+        {"arch": 3},
+        {"training_flops": {}},
+    ],
+)
 def test_a_signed_file_that_does_not_say_what_it_learned_is_refused(saved: Path, change: dict[str, object]) -> None:
     found = checkpoint.load(str(saved))
     checkpoint.save(saved, found.model, found.description | change)
+    with pytest.raises(ProbeError, match="what it was trained on"):
+        checkpoint.load(str(saved))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dropout": -1},
+        {"dropout": 1.0},
+        {"dropout": "none"},
+        {"norm": "rmsnorm"},
+        {"positions": "rotary"},
+        {"init": "zeros"},
+        {"width": 16.0},
+        {"layout": ["M1"]},
+    ],
+)
+def test_a_signed_file_of_a_model_that_cannot_be_is_refused(saved: Path, change: dict[str, object]) -> None:
+    found = checkpoint.load(str(saved))
+    content = torch.load(saved, weights_only=True)
+    text = json.dumps(found.description | {"model": found.description["model"] | change})
+    digest = checkpoint._digest(content["weights"], text)
+    torch.save(content | {"description": text, "digest": digest}, saved)
     with pytest.raises(ProbeError, match="what it was trained on"):
         checkpoint.load(str(saved))
 

@@ -72,6 +72,8 @@ def is_plain(value: object) -> bool:
     """Returns whether a value is a tensor of numbers that lie on the CPU and in memory of their own."""
     if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
         return False
+    if value.is_nested:
+        return False
     # a view may claim any number of elements of a storage of one
     return value.dtype in KINDS and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 

@@ -102,3 +102,8 @@ def test_weights_are_numbers_in_memory_of_their_own(value: object, plain: bool) 
     assert are_plain({"a": torch.ones(1), "b": value}) == plain
     assert not are_plain({0: torch.ones(1)})
     assert not are_plain([torch.ones(1)])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_nested_tensor_is_no_weight() -> None:
+    assert not are_plain({"a": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])})
