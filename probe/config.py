@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from probe.arguments import Positional
-from probe.fields import Count, NameOf, NotNegative, Numbers, Positive, Range, Settings, Share, Size, check
+from probe.fields import Count, NameOf, NotNegative, Numbers, Positive, Range, Settings, Size, check
 
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
 Init = Literal["own", "torch"]
@@ -17,6 +17,7 @@ Schedule = Literal["constant", "cosine"]
 Precision = Literal["float32", "bfloat16"]
 Task = Annotated[str, NameOf("task")]
 Context = Annotated[int, Range(0, 2**20)]
+Dropout = Annotated[float, Range(0, 0.99)]
 Heads = Annotated[int, Range(1, 2**12)]
 Seed = Annotated[int, Range(-(2**63), 2**63 - 1)]
 Matching = Literal["published", "exact", "prefix", "synonym"]
@@ -44,7 +45,7 @@ class ModelConfig:
     """Attention heads of every attention block."""
     symbols: Annotated[int, Range(0, 2**24)] = 0
     """Size of the vocabulary, where tokens are symbols; 0 where they are vectors."""
-    dropout: Share = 0.0
+    dropout: Dropout = 0.0
     """Dropout of every mixer that has one, in training."""
     init: Init = "own"
     """First weights of attention, feed-forward blocks and learned positions: GPT-2's, or torch's defaults."""
@@ -78,7 +79,7 @@ class TrainConfig(Settings):
     positions: Literal["none", "learned", "sinusoidal"] | None = None
     """Learned absolute positions, fixed sinusoidal ones (Vaswani et al., 2017), or none; by default the
     architecture's."""
-    dropout: Share | None = None
+    dropout: Dropout | None = None
     """Dropout in training, of every block that has one; none unless given."""
     init: Init | None = None
     """First weights of attention, feed-forward blocks and learned positions: GPT-2's (own), or torch's defaults, as

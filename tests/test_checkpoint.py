@@ -90,7 +90,7 @@ def test_no_flipped_bit_anywhere_changes_what_is_loaded(saved: Path) -> None:
 def test_a_signed_file_that_does_not_say_what_it_learned_is_refused(saved: Path, change: dict[str, object]) -> None:
     found = checkpoint.load(str(saved))
     checkpoint.save(saved, found.model, found.description | change)
-    with pytest.raises(ProbeError, match="what it was trained on"):
+    with pytest.raises(ProbeError, match=r"what it was trained on|describes what cannot be"):
         checkpoint.load(str(saved))
 
 
@@ -113,7 +113,7 @@ def test_a_signed_file_of_a_model_that_cannot_be_is_refused(saved: Path, change:
     text = json.dumps(found.description | {"model": found.description["model"] | change})
     digest = checkpoint._digest(content["weights"], text)
     torch.save(content | {"description": text, "digest": digest}, saved)
-    with pytest.raises(ProbeError, match="what it was trained on"):
+    with pytest.raises(ProbeError, match=r"what it was trained on|describes what cannot be"):
         checkpoint.load(str(saved))
 
 

@@ -37,6 +37,7 @@ def draw_influence(table: pd.DataFrame, title: str | None = None) -> Figure:
         if attends:
             layers = numbers(equal(rows, metric=SHARE), "layer")
             entries += [style.key_line(f"layer {layer}", layer_colour(layer, layers), marker=".") for layer in layers]
+            entries.append(style.key_line("equal shares", line=":"))
         style.add_legend(figure, [*entries, style.key_band()])
     return figure
 
@@ -56,7 +57,7 @@ def _shares(axes: Axes, rows: pd.DataFrame) -> None:
         colour = layer_colour(layer, layers)
         draw_curve(axes, equal(found, layer=layer), "step", colour, marker=".", label=f"layer {layer}")
     axes.axhline(1 / len(numbers(found, "step")), color=style.GREY, linewidth=0.8, linestyle=":")
-    finish(axes, "dotted: equal shares", "example's place", "share of implicit attention")
+    finish(axes, "implicit attention", "example's place", "share of implicit attention")
     axes.set_ylim(bottom=0)
 
 
@@ -80,7 +81,7 @@ def _life(rates: pd.DataFrame) -> str:
         return "half-life unknown"
     value, low, high = (float(rates[name].iloc[0]) for name in ("value", "low", "high"))
     if low > 0:
-        return f"half-life {1 / value:.3g} examples ({1 / high:.3g} to {1 / low:.3g})"
+        return f"half-life {1 / value:.3g} examples\n({1 / high:.3g} to {1 / low:.3g})"
     if high <= 0:
         return "no half-life: not forgotten"
     return f"half-life undecided: {1 / high:.3g} examples or more" if high > 0 else "half-life unknown"

@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -96,6 +97,19 @@ def draw_curve(
     at = rows[along].to_numpy(dtype=np.float64)
     style.draw_band(axes, at, rows["low"], rows["high"], colour)
     axes.plot(at, rows["value"], color=colour, linestyle=line, marker=marker, markersize=2.5, label=label)
+
+
+def panel_key(axes: Axes, entries: Sequence[Artist], across: int = 3) -> None:
+    """Sets a panel's own legend beneath it, where it covers no data: panels of other things have other legends."""
+    axes.legend(
+        handles=list(entries),
+        loc="upper left",
+        bbox_to_anchor=(-0.14, -0.2),
+        fontsize=6,
+        ncols=across,
+        labelspacing=0.3,
+        columnspacing=1.0,
+    )
 
 
 def finish(axes: Axes, title: str, x: str, y: str) -> None:

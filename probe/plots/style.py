@@ -30,6 +30,8 @@ Line = Literal["-", "--", "-.", ":", ""] | tuple[float, tuple[float, ...]]
 
 # Okabe and Ito (2008), told apart by colour-blind readers; black is for references, yellow fades on paper.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# further hues of Tol's muted scheme, for a second set of things in one picture: one colour has one meaning
+SECOND = ("#332288", "#882255", "#117733", "#AA4499", "#999933", "#44AA99")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 GREY = "#777777"
 HEAD_LINES: dict[str, Line] = {"linear": "-", "normed": "-.", "lens": "--", "calibrated": ":"}

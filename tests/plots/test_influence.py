@@ -39,7 +39,7 @@ def test_derivatives_stand_beside_least_squares_under_the_half_life():
     panels = draw_influence(table()).axes
     np.testing.assert_allclose(line(panels[0], "model").get_ydata(), [0.1, 0.2, 0.3])
     np.testing.assert_allclose(line(panels[0], "least squares").get_ydata(), [0.2] * 3)
-    assert panels[0].get_title(loc="left") == "half-life 2 examples (1.25 to 2.5)"
+    assert panels[0].get_title(loc="left") == "half-life 2 examples\n(1.25 to 2.5)"
     np.testing.assert_allclose(line(panels[1], "layer 3").get_ydata(), [1 / 6, 2 / 6, 3 / 6])
     assert len(panels) == 3
 
