@@ -141,7 +141,7 @@ def _train(config: TrainConfig, call: Call) -> int:
         call.say_json({name: found[name] for name in ("task", "step", "seconds", "digest", "errors")})
         return 0
     took = progress.clock(found["seconds"])
-    call.say(f"{text.line(config.out)}: {found['step']} steps in {took} min, task {text.line(found['task'])}")
+    call.say(f"{text.line(config.out)}: {found['step']} steps in {took}, task {text.line(found['task'])}")
     call.say(f"error at {found['context']} examples: {number(errors[-1])} (1 = predicting zero)")
     return 0
 
@@ -325,7 +325,7 @@ def _plot(config: PlotConfig, call: Call) -> int:
     records.check_writable(config.out)
     loaded = [records.load(path) for path in config.records]
     view = View(x=None if config.depth == "auto" else config.depth, context=config.context)
-    kind = kind_for(loaded) if config.kind is None else config.kind
+    kind = kind_for(loaded) if config.kind in (None, "auto") else str(config.kind)
     written = save_figure(KINDS[kind](loaded, view), config.out)
     if config.json:
         call.say_json({"kind": kind, "wrote": [written]})
