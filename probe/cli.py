@@ -145,7 +145,7 @@ def _train(config: TrainConfig, call: Call) -> int:
         call.say_json({name: found[name] for name in ("task", "step", "seconds", "digest", "errors")})
         return 0
     took = progress.clock(found["seconds"])
-    call.say(f"{text.line(config.out)}: {found['step']} steps in {took} min, task {text.line(found['task'])}")
+    call.say(f"{text.line(config.out)}: {found['step']} steps in {took}, task {text.line(found['task'])}")
     call.say(f"error at {found['context']} examples: {number(errors[-1])} (1 = predicting zero)")
     return 0
 

@@ -65,6 +65,8 @@ def stem_of(verb: str, config: Any, names: Sequence[str]) -> Stem:
         raise ProbeError(
             f"--out {config.out!r} was given, but a name for files is needed. Give one, such as results/a."
         )
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ProbeError(f"--out {config.out} was given, but that is a device and no name for files. Give one.")
     ending = path.suffix.lower()
     if ending not in LEFT_OUT or path.stem.startswith("."):
         return Stem(path, ".png", given=True)

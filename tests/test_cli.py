@@ -67,6 +67,7 @@ def test_evaluate_and_compare_write_records_and_pictures_that_can_be_redrawn(
     assert [stem.name.split("-linear-")[0] for stem in stems] == ["compare-m-t", "evaluate-m-t"]
     for stem in stems:
         record, picture = Path(f"{stem}.csv"), Path(f"{stem}.png")
+        assert main(["plot", str(record), "--out", "again.png", "--kind", "auto"]) == 0
         assert main(["plot", str(record), "--out", "again.png"]) == 0
         assert picture.read_bytes() == (here / "again.png").read_bytes()
     assert main(["plot", str(stems[0]), str(stems[1]), "--out", "again.png"]) == 2

@@ -29,9 +29,9 @@ def test_no_two_settings_share_a_name(kind: type) -> None:
     names = set()
     for prompts in range(100, 103):
         for seed in range(3):
-            for task in ("linear", "x" * 200, "x" * 200 + "y"):
-                config = kind(ckpt=("m",), task=task, prompts=prompts, seed=seed)
-                names.add(stem_of("verb", config, ["m"]).path.name)
+            for model in ("m", "x" * 200, "x" * 200 + "y"):
+                config = kind(ckpt="m", task="linear", prompts=prompts, seed=seed)
+                names.add(stem_of("verb", config, [model]).path.name)
     assert len(names) == 27
     assert max(len(name.encode()) for name in names) <= LONGEST
 
@@ -57,7 +57,7 @@ def test_an_ending_that_a_command_adds_itself_is_left_out(out: str, path: str, p
     assert stem.file(picture).name.count(picture) == 1
 
 
-@pytest.mark.parametrize("out", ["", ".", "..", "a/.."])
+@pytest.mark.parametrize("out", ["", ".", "..", "a/..", "/dev/null"])
 def test_what_names_no_file_is_refused(out: str) -> None:
-    with pytest.raises(ProbeError, match="a name for files is needed"):
+    with pytest.raises(ProbeError, match="name for files"):
         stem_of("fit", FitConfig(ckpt=("m",), task="linear", out=out), ["m"])

@@ -113,7 +113,7 @@ def _without_flag(
     if taker is None or not bare:
         return {}
     if len(bare) > 1 and not taker.listed:
-        raise ProbeError(f"{bare[0][0]} and {bare[1][0]} were given, but {command} takes one {taker.name}. Drop one.")
+        raise ProbeError(f"{bare[0][0]} and {bare[1][0]} were given, but {command} takes one. Drop the other.")
     return {taker.name: [token for token, _ in bare]}
 
 
@@ -140,19 +140,21 @@ def _value(flag: Flag, parts: Sequence[str]) -> Any:
     each = [entry for part in parts for entry in entries(part)]
     if not each:
         raise ProbeError(f"{flag.word} was given without a value, but it needs {_needs(flag)}. Add one after it.")
-    return ",".join(each) if flag.joined else tuple(_typed(flag, entry) for entry in each)
+    values = tuple(_typed(flag, entry) for entry in each)
+    return ",".join(values) if flag.joined else values
 
 
 def _typed(flag: Flag, text: str) -> Any:
     given = text if flag.alone else f"{flag.word} {text}"
+    if not text.strip():
+        called = flag.name if flag.alone else flag.word
+        raise ProbeError(f"{called} was given an empty text, but it needs {_needs(flag)}. Write it out.")
     if is_choice(flag):
         words = choices(flag)
         if text in words:
             return text
-        listed = ", ".join(words)
-        raise ProbeError(
-            f"{given} was given, but {listed} are known. {suggest(text[:LONG], words) or 'Choose one.'}".strip()
-        )
+        hint = suggest(text[:LONG], words) or "Choose one of them."
+        raise ProbeError(f"{given} was given, but it can be {', '.join(words[:-1])} or {words[-1]}. {hint}".rstrip())
     if flag.kind not in (int, float):
         return text
     try:
@@ -168,7 +170,7 @@ def _typed(flag: Flag, text: str) -> Any:
 def _needs(flag: Flag) -> str:
     if is_choice(flag):
         return f"one of {', '.join(choices(flag))}"
-    return {int: "a whole number", float: "a number"}.get(flag.kind, "a value")
+    return {int: "a whole number", float: "a number"}.get(flag.kind, "one")
 
 
 def _check_needed(found: Mapping[str, object], command: str, flags: Sequence[Flag]) -> None:

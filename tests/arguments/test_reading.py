@@ -50,9 +50,9 @@ def test_a_comma_within_a_task_is_its_own() -> None:
 
 
 def test_values_have_the_type_of_their_field() -> None:
-    flags = "--out a.pt --task linear --lr 1e-3 --warmup -1 --curriculum false --no-compile --json true --steps=5"
+    flags = "--out a.pt --task linear --lr 1e-3 --seed -1 --curriculum false --no-compile --json true --steps=5"
     found = train_config(flags.split())
-    assert (found.lr, found.warmup, found.curriculum, found.compile, found.json, found.steps) == (
+    assert (found.lr, found.seed, found.curriculum, found.compile, found.json, found.steps) == (
         1e-3, -1, False, False, True, 5,
     )  # fmt: skip
     assert train_config(["--out", "a.pt", "--curriculum"]).curriculum is True
@@ -83,12 +83,14 @@ def test_values_have_the_type_of_their_field() -> None:
         (FitConfig, "--ckpt m --task l --prompts 1.5", "needs a whole number"),
         (FitConfig, "--ckpt m --task l --prompts", "--prompts was given without a value, but it needs a whole number"),
         (FitConfig, "--ckpt --task l", "--ckpt was given without a value"),
+        (FitConfig, "--ckpt= --task l", "--ckpt was given an empty text"),
+        (FitConfig, "--ckpt m --task=", "--task was given an empty text"),
         (FitConfig, "--ckpt , --task l", "--ckpt was given without a value"),
         (FitConfig, "--ckpt m --task l --task k", "--task was given twice, but it takes one value. Drop one"),
         (FitConfig, "--ckpt m --task l --kernel cpuu", "Did you mean cpu?"),
         (FitConfig, "--ckpt m --task l --json=maybe", "true or false is needed"),
         (ListConfig, "heds", "heds was given.*Did you mean heads?"),
-        (ListConfig, "heads tasks", "heads and tasks were given, but probe list takes one what. Drop one"),
+        (ListConfig, "heads tasks", "heads and tasks were given, but probe list takes one. Drop the other"),
         (TrainConfig, "--out a --lr nan", "needs a finite number"),
     ],
 )
