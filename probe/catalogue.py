@@ -16,6 +16,9 @@ from probe.tasks import TASKS
 from probe.tasks.prompting import PROMPTINGS
 from probe.text import line
 
+BYTES = 2**24
+"""The largest index of checkpoints that is read."""
+
 
 def catalogue(what: str = "all") -> dict[str, dict[str, str]]:
     """Returns the lists asked for: what each name stands for, in a line; what comes from files is cleaned."""
@@ -51,7 +54,7 @@ def _checkpoints() -> dict[str, str]:
 def _index(path: Path) -> dict[str, Any]:
     """Returns what an index says of checkpoints; nothing where it cannot be read, since they are there without it."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path.stat().st_size <= BYTES else {}
     except (OSError, ValueError, RecursionError):
         return {}
 

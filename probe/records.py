@@ -28,6 +28,8 @@ from probe.files import Write, settle, write_together
 from probe.files import check_writable as check_writable
 from probe.files import write_atomically as write_atomically
 from probe.files.places import destination
+from probe.parsed import read_json
+from probe.provenance import BYTES, check_provenance
 from probe.text import cell, uncelled
 
 COLUMNS = [
@@ -186,14 +188,10 @@ def _read_pair(csv: Path, json_path: Path) -> tuple[bytes, dict[str, Any], bool]
 
 
 def _read_provenance(path: Path) -> dict[str, Any]:
-    try:
-        provenance = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ProbeError(
-            f"{path} cannot be read as JSON. Restore it, or run the command that wrote it again."
-        ) from error
+    provenance = read_json(path, BYTES)
     if not isinstance(provenance, dict):
         raise ProbeError(f"{path} holds no JSON object, as a record's provenance does. Give a record's file.")
+    check_provenance(path, provenance)
     return provenance
 
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from torch import Tensor
 
-from probe.capture.parsed import BYTES, read_json
 from probe.errors import ProbeError
 from probe.files import write_atomically
 from probe.files.exchange import TEMPORARY
+from probe.parsed import BYTES, read_json
 
 INDEX = "checkpoint.json"
 MEGABYTE = 10**6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,10 @@ from probe.randomness import key
 from probe.records import Record, versions
 
 LONGEST = 150  # letters of a name; a file system allows 255, with what is appended
+BYTES = 2**22
+"""The largest table."""
+MOST = 10_000
+"""Trainings of one table."""
 OURS = ("out", "resume", "overwrite", "json")
 HOW = ("device", "kernel", "precision", "compile", "threads", "save_seconds")  # flags that a continuation takes too
 Report = Callable[[str, int, int], None]
@@ -90,12 +95,7 @@ def read_table(path: str) -> list[Row]:
     Raises:
         ProbeError: if the file cannot be read, or a row is no training or stands there twice.
     """
-    try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            read = csv.DictReader(file, strict=True)
-            lines, columns = list(read), [name.strip().lstrip("-").replace("-", "_") for name in read.fieldnames or []]
-    except (OSError, ValueError, csv.Error) as error:
-        raise ProbeError(f"{path} cannot be read as a table ({error}). Give a CSV of flags of probe train.") from error
+    lines, columns = _cells(path)
     known = [field.name for field in fields(TrainConfig) if field.name not in OURS]
     for column in columns:
         if column not in known:
@@ -103,12 +103,19 @@ def read_table(path: str) -> list[Row]:
                 f"{path} has a column {column!r}, but columns are flags of probe train. {suggest(column, known)}"
                 f"Flags: {', '.join(known)}."
             )
+        if columns.count(column) > 1:
+            raise ProbeError(f"{path} has two columns {column}, but a flag is given once. Drop one of them.")
     rows: list[Row] = []
-    for number, line in enumerate(lines, start=2):
-        cells = list(line.values())
-        if None in line or None in cells:
-            raise ProbeError(f"Line {number} of {path} has not as many cells as its head. Correct it.")
-        for row in _expanded(dict(zip(columns, map(str, cells), strict=True))):
+    for number, cells in lines:
+        if len(cells) != len(columns):
+            raise ProbeError(
+                f"Line {number} of {path} has {len(cells)} cells, but its head has {len(columns)}. Correct the line."
+            )
+        given = dict(zip(columns, cells, strict=True))
+        asked = math.prod(1 + cell.count("|") for cell in cells)
+        if len(rows) + asked > MOST:
+            raise ProbeError(f"Line {number} of {path} brings it to more than {MOST:,} trainings. Ask for fewer.")
+        for row in _expanded(given):
             if row in rows:
                 raise ProbeError(f"Line {number} of {path} asks for a training that stands there already. Drop it.")
             try:
@@ -119,6 +126,21 @@ def read_table(path: str) -> list[Row]:
     if not rows:
         raise ProbeError(f"{path} asks for no training. Add a line with at least a task and an arch.")
     return rows
+
+
+def _cells(path: str) -> tuple[list[tuple[int, list[str]]], list[str]]:
+    """Returns a table's lines with their numbers in the file, empty ones left out, and the names of its columns."""
+    try:
+        if Path(path).stat().st_size > BYTES:
+            raise ValueError(f"it has more than {BYTES:,} bytes")
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            read = csv.reader(file, strict=True)
+            lines = [(read.line_num, cells) for cells in read if cells]
+    except (OSError, ValueError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ProbeError(f"{path} cannot be read as a table ({reason}). Give a CSV of flags of probe train.") from error
+    head = lines.pop(0)[1] if lines else []
+    return lines, [name.strip().lstrip("-").replace("-", "_") for name in head]
 
 
 def train_config(flags: Sequence[str]) -> TrainConfig:

@@ -215,3 +215,20 @@ def test_slurm_runs_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     path.write_text(GOOD)
     config = SweepConfig(str(path), "runs", jobs=1, engine="slurm", setting=("partition=none", "walltime=00:05:00"))
     assert run_sweep(config).table["outcome"].tolist() == ["done", "done"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("layout,task,task\nM2,linear,linear\n", "two columns task"),
+        ("layout,task\nM2\n", "has 1 cells, but its head has 2"),
+        ("layout,task\nM2,linear,5\n", "has 3 cells"),
+        ("layout,task,seed\nM2,linear," + "|".join(map(str, range(20_000))) + "\n", "more than 10,000 trainings"),
+        ("layout,task\n" + "M2,linear\n" * 600_000, "more than 4,194,304 bytes"),
+    ],
+)
+def test_a_table_that_says_more_or_less_than_its_head_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ProbeError) as raised:
+        run_sweep(SweepConfig(table=str(tmp_path / "t.csv"), out=str(tmp_path / "runs")))
+    assert sentence in str(raised.value)

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from probe.capture.misses import miss_of_bytes
-from probe.capture.parsed import BYTES, read_json
 from probe.capture.saved import is_plain, read_saved
 from probe.errors import ProbeError
+from probe.parsed import BYTES, read_json
 
 NAMES = ("model.safetensors", "pytorch_model.bin")
 """The files of weights that a folder may hold, and, with ``.index.json`` behind them, the indices of several."""

@@ -16,10 +16,10 @@ from probe.capture.huggingface.loaded import check_loaded
 from probe.capture.huggingface.model import HuggingFaceModel
 from probe.capture.huggingface.sizes import check_settings, check_size
 from probe.capture.misses import miss_of_folder
-from probe.capture.parsed import read_json
 from probe.capture.weights import files_in, fitted, read_stored
 from probe.capture.whole import check_whole
 from probe.errors import ProbeError
+from probe.parsed import read_json
 
 _TEXTS = ("*.json", "*.txt", "*.model")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

@@ -11,11 +11,11 @@ from typing import Any
 from torch import Tensor
 
 from probe.capture.misses import miss_of_content
-from probe.capture.parsed import BYTES
 from probe.capture.saved import whole_number
 from probe.capture.weights import files_in, read_content, stored_in
 from probe.capture.whole import check_whole
 from probe.errors import ProbeError
+from probe.parsed import BYTES
 
 CONFIG = "config.yaml"
 STATE = "state.pt"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from probe.capture.parsed import read_yaml
 from probe.errors import ProbeError
 from probe.models.layout import MAX_BLOCKS
+from probe.parsed import read_yaml
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from probe.capture.parsed import read_json, read_yaml
 from probe.errors import ProbeError
+from probe.parsed import read_json, read_yaml
 
 INSTEAD = "Give another."
 
