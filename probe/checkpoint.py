@@ -123,10 +123,10 @@ def find(name: str) -> Path:
             or f"{name} is a folder, but a checkpoint was needed: a file written by probe train, the run folder of an "
             "official code base (config.yaml beside state.pt or model_STEP.pt), or a language model. Name one."
         )
+    sought = ", ".join(str(place) for place in places if not place.name.endswith(".pt.pt"))
     raise ProbeError(
-        f"There is no checkpoint {name}. {_near(Path(name))}Sought from {Path.cwd()}: "
-        f"{', '.join(map(str, places))}. Give the path of a .pt file or of a model's folder, or train one with probe "
-        "train."
+        f"There is no checkpoint {name}. {_near(Path(name))}Sought from {Path.cwd()}: {sought}. Give the path of a .pt "
+        "file or of a model's folder, or train one with probe train."
     )
 
 
