@@ -100,3 +100,11 @@ def test_a_gpt2_that_ends_at_its_positions_is_checked_within_them(saved):
     assert found.stream.anatomy.longest == 12
     assert all(finding.held for finding in check_checkpoint(CheckConfig(ckpt=str(folder))))
     assert found.stream.run(torch.zeros(1, 12, dtype=torch.long)).shape == (1, 12, 50)
+
+
+def test_a_context_beyond_the_positions_gets_the_same_sentence_in_every_family(saved, tmp_path, capsys):
+    quick = ["--task", "induction:vocabulary=50", "--prompts", "128", "--score", "32", "--out", str(tmp_path / "fit")]
+    for kind in ("gpt2", "biogpt", "ctrl"):
+        assert main(["fit", "--ckpt", str(saved(kind)), "--context", "200", *quick]) == 2
+        error = capsys.readouterr().err
+        assert f"A context of 200 was given, which takes 201 tokens, but {kind} has learned positions for 32" in error
