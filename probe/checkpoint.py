@@ -22,12 +22,14 @@ from probe.capture import DescribedModel, NativeModel, huggingface, official
 from probe.capture.saved import are_plain, read_saved
 from probe.config import ModelConfig
 from probe.errors import ProbeError, closest
+from probe.files import Write, write_atomically
 from probe.models import ResidualModel
-from probe.records import write_atomically
 from probe.shards import is_sharded, read_shards, write_shards
+from probe.snapshots import kept_in
 from probe.text import name as clean_name
 
 FORMAT = 1
+STATE_FORMAT = 2  # of training states; the first had no digest
 INSTEAD = "Give a checkpoint written by probe train."
 
 
@@ -120,6 +122,8 @@ def find(name: str) -> Path:
     for place in [place / end for end in (name, f"{name}.pt") for place in (Path(), *beside)]:
         if place.is_file() or is_sharded(place) or _reader(place) is not None:
             return place
+        if kept_in(place):
+            return place
     if Path(name).is_dir():
         raise ProbeError(
             f"{name} is a folder, but a checkpoint was needed: a file written by probe train, the run folder of an "
@@ -142,9 +146,15 @@ def _absent(name: str, beside: Sequence[Path]) -> ProbeError:
     )
 
 
+def expanded(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns names of checkpoints, for a folder of kept steps those of its steps, in their order."""
+    found = [(name, kept_in(find(name))) for name in names]
+    return tuple(part for name, kept in found for part in (map(str, kept) if kept else [name]))
+
+
 def name_of(path: Path) -> str:
     """Returns what the checkpoint at a path is called in records and file names."""
-    if is_sharded(path):
+    if is_sharded(path) or kept_in(path):
         return clean_name(path.name)
     reader = _reader(path)
     return clean_name(path.stem if reader is None else reader.name(path))
@@ -159,15 +169,24 @@ def save(
         description: JSON-able; at least ``task``, ``context``, ``seed``, ``step``, ``command``.
         part_megabytes: writes a folder of safetensors files of at most this size instead of one file.
     """
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    text = json.dumps({"model": asdict(model.config), **description}, sort_keys=True)
-    digest = _digest(weights, text)
-    content = {"probe": FORMAT, "description": text, "digest": digest}
+    content, weights = _packed(model, description)
     if part_megabytes is None:
         write_atomically(Path(path), lambda file: torch.save({**content, "weights": weights}, file))
     else:
         write_shards(Path(path), content, weights, part_megabytes)
-    return digest
+    return str(content["digest"])
+
+
+def writing(model: ResidualModel, description: Mapping[str, Any]) -> tuple[str, Write]:
+    """Returns a checkpoint's digest and what writes it, for those who write it together with other files."""
+    content, weights = _packed(model, description)
+    return str(content["digest"]), lambda file: torch.save({**content, "weights": weights}, file)
+
+
+def _packed(model: ResidualModel, description: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    text = json.dumps({"model": asdict(model.config), **description}, sort_keys=True)
+    return {"probe": FORMAT, "description": text, "digest": _digest(weights, text)}, weights
 
 
 def load(name: str) -> Checkpoint:
@@ -177,6 +196,11 @@ def load(name: str) -> Checkpoint:
         ProbeError: if it is missing, damaged, truncated, unknown, altered, or holds weights that are not finite.
     """
     path = find(name)
+    if kept := kept_in(path):
+        raise ProbeError(
+            f"{path} holds {len(kept)} steps of a training, but one checkpoint was needed. Name one, such as "
+            f"{kept[-1]}."
+        )
     reader = _reader(path)
     return replace(_read_own(path) if reader is None else reader.read(path), name=name_of(path))
 
@@ -239,22 +263,37 @@ def of(
     return Checkpoint(clean_name(name), stream, task, dim or stream.anatomy.inputs or 1, context, found, digest)
 
 
-def save_state(path: str | Path, state: Mapping[str, Any]) -> None:
-    """Writes a training state, tensors and plain values, that `load_state` reads back."""
-    write_atomically(Path(path), lambda file: torch.save(dict(state), file))
+def state_writing(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Write:
+    """Returns what writes a training state, plain values and tensors on the CPU, that `load_state` reads back."""
+    text = json.dumps(content, sort_keys=True)
+    packed = {"probe_state": STATE_FORMAT, "content": text, "tensors": dict(tensors), "digest": _digest(tensors, text)}
+    return lambda file: torch.save(packed, file)
 
 
 def load_state(path: str | Path) -> dict[str, Any]:
-    """Reads a training state.
+    """Reads a training state: its plain values, and its tensors by the name ``tensors``, all as they were written.
+
+    A state without a digest, as they were written until there was one, is returned as it stands.
 
     Raises:
-        ProbeError: if it is missing or unreadable.
+        ProbeError: if it is missing, unreadable, or altered.
     """
     if not Path(path).is_file():
         raise ProbeError(f"There is no {path} to resume from. Start the training without --resume.")
-    state = read_saved(Path(path), "Start the training without --resume.")
-    if not isinstance(state, dict) or "step" not in state:
-        raise ProbeError(f"{path} is not the state of a training. Start the training without --resume.")
+    instead = "Start the training anew with --overwrite, or with another --out."
+    state = read_saved(Path(path), instead)
+    if isinstance(state, dict) and state.get("probe_state") == STATE_FORMAT:
+        tensors, text = state.get("tensors"), state.get("content")
+        try:
+            whole = are_plain(tensors) and isinstance(text, str) and _digest(tensors, text) == state.get("digest")
+            content = json.loads(text) if whole and isinstance(text, str) else None
+        except (ValueError, RecursionError, RuntimeError):
+            content = None
+        if not isinstance(content, dict):
+            raise ProbeError(f"{path} is damaged: its contents do not match its digest. {instead}")
+        return {**content, "tensors": tensors}
+    if not isinstance(state, dict) or "step" not in state or "plan" not in state:
+        raise ProbeError(f"{path} is not the state of a training. {instead}")
     return state
 
 
@@ -313,13 +352,18 @@ def _is_small(config: ModelConfig) -> bool:
     return max(numbers, default=0) <= 1024 and config.width * rows < 2**28
 
 
+def blank(config: ModelConfig) -> ResidualModel:
+    """Returns a model whose weights mean nothing; where it would be large, without any."""
+    # a description may be of a model larger than any memory: then only the shapes are asked for, though torch takes
+    # seconds to import what works them out
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if _is_small(config) else "meta"):
+        return ResidualModel(config)
+
+
 def _build(path: Path, description: Mapping[str, Any], weights: Mapping[str, Tensor]) -> ResidualModel:
     try:
         config = ModelConfig(**description["model"])
-        # a description may be of a model larger than any memory: then only the shapes are asked for, though torch takes
-        # seconds to import what works them out
-        with torch.random.fork_rng(devices=[]), torch.device("cpu" if _is_small(config) else "meta"):
-            model = ResidualModel(config)
+        model = blank(config)
         kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
         taken = {name: tensor.to(kinds.get(name, tensor.dtype)) for name, tensor in weights.items()}
         model.load_state_dict(taken, assign=True)

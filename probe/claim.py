@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from probe.checkpoint import Checkpoint
+from probe.checkpoint import Checkpoint, load
 from probe.config import ClaimConfig, FitConfig
 from probe.errors import ProbeError
 from probe.evidence.answers import Asked, Conditioned, Reading, ask, by_condition
@@ -112,7 +112,7 @@ def _study(config: ClaimConfig, models: Sequence[Checkpoint], show: Report) -> S
             f"--task {config.task} was given, but the claim is examined on tasks of pairs with a number to predict. "
             "Use probe fit for language tasks."
         )
-    found = load_all((config.ckpt,), models)
+    found = load_all((), models or [load(config.ckpt)])
     context = found[0].context if config.context is None else config.context
     fit = FitConfig(
         ckpt=(config.ckpt,),

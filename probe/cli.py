@@ -1,15 +1,15 @@
 """The command line: flags become a config, a verb turns it into a result, files and a few lines come out.
 
-The only module that prints: on stdout what was asked for, on stderr how far it has come, notes and mistakes. Exit 0
-done, 2 the user's mistake, 1 ours, 130 interrupted, 141 where nobody reads on.
+On stdout what was asked for, on stderr how far it has come, notes and mistakes. Exit 0 done, 2 the user's mistake, 1
+ours, 130 interrupted (143 by SIGTERM, 129 by SIGHUP), 141 where nobody reads on.
 """
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from probe.config import (
     TrainConfig,
 )
 from probe.errors import ProbeError
-from probe.processes import Processes, ToldError, joined, only_one
+from probe.processes import ALONE, Processes, StoppedError, ToldError, ending, joined, only_one
 from probe.stems import Stem, stem_of
 from probe.voice import Call, Shell, UnreadError, tell, write
 
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with joined() as processes:
+        with ending(), joined() as processes:
             return _run(_sorted(given), shlex.join(["probe", *given]), processes)
     except UnreadError:
         return 141
@@ -78,6 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         tell(str(ProbeError(f"{error.filename} cannot be used ({error.strerror}). Name another file.")))
         return 2
+    except StoppedError as stopped:
+        tell(str(stopped))
+        return stopped.code
     except KeyboardInterrupt as stop:
         tell(f"interrupted{KEPT.get(next(iter(given), ''), '; nothing was written') if not str(stop) else f'; {stop}'}")
         return 130
@@ -219,7 +222,7 @@ def _compare(config: CompareConfig, call: Call) -> int:
 
 def _claim(config: ClaimConfig, call: Call) -> int:
     from probe.claim import examine_claim
-    from probe.plots import save_report
+    from probe.plots import report_page
 
     def tell(record: Record) -> str:
         found = record.provenance
@@ -235,7 +238,7 @@ def _claim(config: ClaimConfig, call: Call) -> int:
         [config.ckpt],
         ".html",
         lambda show: examine_claim(config, call.command, show),
-        save_report,
+        lambda record, path: report_page(record),
         tell,
         summary,
     )
@@ -250,12 +253,11 @@ def _measure(
     summary: Callable[[Record], dict[str, Any]],
 ) -> int:
     """Runs a verb whose record is drawn as one picture."""
-    from probe.plots import save_figure
+    from probe.plots import rendered
 
-    def save(record: Record, path: Path) -> Path:
-        return save_figure(draw([record]), path)
-
-    return _recorded(config, call, config.ckpt, None, run, save, tell, summary)
+    return _recorded(
+        config, call, config.ckpt, None, run, lambda record, path: rendered(draw([record]), path), tell, summary
+    )
 
 
 def _recorded(
@@ -264,7 +266,7 @@ def _recorded(
     ckpt: Sequence[str],
     ending: str | None,
     run: Callable[[progress.Show], Record],
-    show_in: Callable[[Record, Path], Path],
+    shown: Callable[[Record, Path], bytes],
     tell: Callable[[Record], str],
     summary: Callable[[Record], dict[str, Any]],
 ) -> int:
@@ -278,18 +280,14 @@ def _recorded(
 
     stem = stem_of(call.verb, config, [name_of(find(name)) for name in ckpt])
     ending = ending or stem.picture
-    for path in (*records.record_paths(stem.path), stem.file(ending)) if call.processes.writes else ():
-        records.check_writable(path)
-    with call.progress() as show:
-        record = run(show)
-    if not call.processes.writes:
-        return 0
-    stem = _free(stem, record)
-    written = [*records.save(record, stem.path)]
-    try:
-        written.append(show_in(record, stem.file(ending)))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"{_wrote(written)}, but not {stem.file(ending)}") from None
+    with _own(*records.record_paths(stem.path), stem.file(ending), processes=call.processes):
+        with call.progress() as show:
+            record = run(show)
+        if not call.processes.writes:
+            return 0
+        stem = _free(stem, record)
+        page = stem.file(ending)
+        written = _written(record, stem.path, page, lambda: shown(record, page))
     for words in record.provenance.get("notes", ()):
         call.note(words)
     if config.json:
@@ -322,16 +320,43 @@ def _plot(config: PlotConfig, call: Call) -> int:
     from probe import records
     from probe.plots import KINDS, View, kind_for, save_figure
 
-    records.check_writable(config.out)
-    loaded = [records.load(path) for path in config.records]
-    view = View(x=None if config.depth == "auto" else config.depth, context=config.context)
-    kind = kind_for(loaded) if config.kind in (None, "auto") else str(config.kind)
-    written = save_figure(KINDS[kind](loaded, view), config.out)
+    with _own(Path(config.out)):
+        loaded = [records.load(path) for path in config.records]
+        view = View(x=None if config.depth == "auto" else config.depth, context=config.context)
+        kind = kind_for(loaded) if config.kind in (None, "auto") else str(config.kind)
+        written = save_figure(KINDS[kind](loaded, view), config.out)
     if config.json:
         call.say_json({"kind": kind, "wrote": [written]})
     else:
         call.say(_wrote([written]))
     return 0
+
+
+@contextmanager
+def _own(*paths: Path, processes: Processes = ALONE) -> Iterator[None]:
+    """Refuses what cannot be written, or is being written by another process, before any work."""
+    from probe.files import check_writable, owned
+
+    mine = paths if processes.writes else ()
+    for path in mine:
+        check_writable(path)
+    with owned(*mine):
+        yield
+
+
+def _written(record: Record, stem: Path, picture: Path, draw: Callable[[], bytes]) -> list[Path]:
+    """Writes a record and its picture as one; a record whose picture fails is written all the same."""
+    from probe import records
+
+    try:
+        beside = {picture: draw()}
+    except KeyboardInterrupt:
+        written = records.save(record, stem)
+        raise KeyboardInterrupt(f"{_wrote(written)}, but not {picture}") from None
+    except Exception:
+        records.save(record, stem)
+        raise
+    return [*records.save(record, stem, beside), picture]
 
 
 def _check(config: CheckConfig, call: Call) -> int:

@@ -12,15 +12,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from probe.checkpoint import Checkpoint
+from probe.checkpoint import Checkpoint, expanded
 from probe.config import CompareConfig, FitConfig
 from probe.errors import ProbeError
 from probe.fit import Subject, measure, prepare
 from probe.language import compare_language, is_language
 from probe.records import Record, versions
 from probe.statistics import LayerErrors, log_ratio, welch_band
-from probe.subject import by_seed, describe, load_all, notes_on
-from probe.text import line
+from probe.subject import by_seed, describe, load_all, notes_on, side_name
 
 ALIKE = 1.1
 """Errors within this factor of one another are called alike, whatever their bands."""
@@ -73,7 +72,7 @@ def compare_models(
     Raises:
         ProbeError: if a checkpoint, the task or a number does not fit, before any work.
     """
-    count = len(models or config.ckpt)
+    count = len(models or expanded(config.ckpt))
     if count < 2:
         raise ProbeError(
             f"{count} checkpoint{'' if count == 1 else 's'} given, but a comparison needs two. Add another."
@@ -308,13 +307,10 @@ def _side_rows(a: Sequence[Measured], b: Sequence[Measured]) -> list[dict[str, A
     heads = _welch_rows("layer", *([_errors_at(one, depths) for one in side] for side in (a, b)))
     context = a[0].errors.contexts[-1]
     rows += [row | {"context": context, "depth": depth} for row, depth in zip(heads, depths, strict=True)]
-    names = {column: _side_name(side) for column, side in (("model", a), ("other", b))}
+    names = {
+        column: side_name([one.subject.checkpoint for one in side]) for column, side in (("model", a), ("other", b))
+    }
     return [names | row for row in rows]
-
-
-def _side_name(side: Sequence[Measured]) -> str:
-    arch = line(side[0].subject.checkpoint.description.get("arch", side[0].subject.model.anatomy.layout))
-    return f"{arch} ({len(side)} seeds)"
 
 
 def _errors_at(one: Measured, depths: Sequence[float]) -> list[float]:

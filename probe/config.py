@@ -66,8 +66,8 @@ class TrainConfig(Settings):
     """A named architecture (see probe list architectures); needed unless a layout is given, or resumed."""
     layout: str | None = None
     """Blocks as text instead, e.g. M24, (AF)12 or M(AM)12; by default the architecture's."""
-    preset: Annotated[str, NameOf("preset")] = "laptop"
-    """Sizes, steps and rates: laptop takes about half an hour on one core, paper is the published recipe."""
+    preset: Annotated[str, NameOf("preset")] | None = None
+    """Sizes, steps and rates: laptop, the default, takes half an hour on one core; paper is the published recipe."""
     dim: Size | None = None
     """Dimension of the inputs x; by default as the preset has it for the task."""
     width: Size | None = None
@@ -103,24 +103,29 @@ class TrainConfig(Settings):
     """Largest gradient norm; 0 clips nothing; by default as the preset has it."""
     curriculum: bool | None = None
     """Whether dimensions and examples grow during training (Garg et al., 2022); by default as the preset has it."""
-    seed: Seed = 0
-    """Seed of the first weights and of every batch."""
-    device: str = "auto"
-    """cpu, cuda, or auto: a GPU where there is one."""
-    kernel: Kernel = "auto"
-    """Backend of the selective scan."""
-    precision: Precision = "float32"
+    seed: Seed | None = None
+    """Seed of the first weights and of every batch; 0 unless given."""
+    device: str | None = None
+    """cpu, cuda, or auto: a GPU where there is one. This and the next six are remembered when resumed."""
+    kernel: Kernel | None = None
+    """Backend of the selective scan; auto unless given."""
+    precision: Precision | None = None
     """Of the matrix products while training; weights, states that are handed on, and losses stay float32."""
-    compile: bool = False
+    compile: bool | None = None
     """Compile the model by torch.compile, on a GPU as CUDA graphs: pays where small models wait for launches."""
     threads: Annotated[int, Range(1, 4096)] | None = None
     """CPU threads, by default all; the weights depend on their number in the last bits."""
-    save_seconds: NotNegative = 60.0
-    """Seconds between saves of weights, state and loss log."""
+    save_seconds: NotNegative | None = None
+    """Seconds between saves of weights, state and loss log; 60 unless given."""
+    keep: tuple[int | str, ...] = ()
+    """Steps kept as checkpoints in the folder FILE-steps: N,N,... or geometric (0, 1, 2, 4, ... and the last); none
+    unless given."""
     json: bool = False
     """Print a summary of the training as JSON on stdout."""
     resume: bool = False
     """Continue from FILE.pt.state, with the settings that stand in it."""
+    overwrite: bool = False
+    """Begin anew where FILE.pt is there already."""
 
 
 def train_config(flags: Sequence[str]) -> TrainConfig:
@@ -381,6 +386,8 @@ class ConvertConfig(Settings):
     """The checkpoint to write, FILE.pt, or with --part-megabytes a folder."""
     part_megabytes: Positive | None = None
     """Write a folder of safetensors files of at most so many MB each; by default one file."""
+    overwrite: bool = False
+    """Replace a checkpoint that is there already."""
     json: bool = False
     """Print what was written as JSON on stdout instead of lines."""
 

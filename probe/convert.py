@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from probe import checkpoint, records
+from probe import checkpoint
 from probe.config import ConvertConfig
 from probe.errors import ProbeError
+from probe.files import check_writable, owned
 from probe.models import ResidualModel
 from probe.records import versions
-from probe.shards import INDEX
+from probe.shards import INDEX, is_sharded
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,21 @@ def convert_checkpoint(config: ConvertConfig, command: str = "") -> Conversion:
     """Reads a checkpoint and writes it as ours, with the digest of what it was read from as its source.
 
     Raises:
-        ProbeError: if it cannot be read, is no model of ours, or the output cannot be written.
+        ProbeError: if it cannot be read, is no model of ours, or the output cannot be written, is there already or is
+            being written.
     """
     out = Path(config.out)
-    records.check_writable(out if config.part_megabytes is None else out / INDEX)
+    check_writable(out if config.part_megabytes is None else out / INDEX)
+    with owned(out):
+        if not config.overwrite and (out.is_file() or is_sharded(out)):
+            raise ProbeError(
+                f"{out} is there already, and a new checkpoint would replace it. Replace it with --overwrite, or give "
+                "another --out."
+            )
+        return _convert(config, command, out)
+
+
+def _convert(config: ConvertConfig, command: str, out: Path) -> Conversion:
     found = checkpoint.load(config.ckpt)
     if not isinstance(found.model, ResidualModel):
         raise ProbeError(

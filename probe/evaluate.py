@@ -30,13 +30,13 @@ from probe.subject import (
     learned,
     load_all,
     notes_on,
+    side_name,
     task_for,
     trained_context,
 )
 from probe.tasks import ChainOfThought, Prompts, Task
 from probe.tasks.prompting import Replaced, make_prompting
 from probe.tasks.prompts import only
-from probe.text import line
 
 FEWEST = 32
 DENSE = 40  # contexts up to here are all taken where each costs a pass or a fit; beyond, STEPS an octave
@@ -283,5 +283,4 @@ def _mean_rows(table: pd.DataFrame, group: Sequence[Checkpoint]) -> pd.DataFrame
     grid = own.pivot(index=["prompting", "context"], columns="model", values="error")
     first = own[own["model"] == group[0].name].set_index(["prompting", "context"]).loc[grid.index].reset_index()
     mean, low, high = seed_band(grid.to_numpy().T)
-    name = f"{line(group[0].description.get('arch', group[0].name))} ({len(group)} seeds)"
-    return first.assign(model=name, error=mean, low=low, high=high, mse=np.nan, median=np.nan, band="seeds")
+    return first.assign(model=side_name(group), error=mean, low=low, high=high, mse=np.nan, median=np.nan, band="seeds")

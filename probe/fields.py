@@ -233,7 +233,11 @@ def from_plain(kind: type[Kind], values: object) -> Kind:
     if missing:
         raise ProbeError(f"The field {missing[0]} of a {kind.__name__} is missing. Add it.")
     inside = {name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)}
-    inner = {name: from_plain(one, values[name]) for name, one in inside.items() if name in values}
+    inner = {
+        name: values[name] if isinstance(values[name], one) else from_plain(one, values[name])
+        for name, one in inside.items()
+        if name in values
+    }
     made: Kind = kind(**{**values, **inner})
     return made
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Annotated, Any, TypeVar
 
-from probe.config import ModelConfig, Precision, Schedule, TrainConfig
+import torch
+
+from probe.config import Kernel, ModelConfig, Precision, Schedule, TrainConfig
 from probe.errors import ProbeError
 from probe.fields import Count, Dimension, NameOf, NotNegative, Positive, Range, Size, check
 from probe.models.layout import parse_layout
 from probe.models.mixers import norm_of, positions_of, recipe_of
 from probe.presets import ARCHITECTURES, PRESETS, Preset, architectures_of
 from probe.tasks import Shape, make
+
+# what may change between a run and its continuation without changing what is trained
+FREE_ON_RESUME = (
+    "out", "device", "kernel", "precision", "compile", "threads", "save_seconds", "keep", "json", "resume", "overwrite"
+)  # fmt: skip
+DIGITS = 12  # of a step's number
 
 T = TypeVar("T")
 
@@ -88,7 +96,8 @@ def make_plan(config: TrainConfig) -> TrainPlan:
     """
     if config.task is None:
         raise ProbeError("No task was given, but a training needs one. Add --task linear, for example.")
-    preset = PRESETS[config.preset]
+    preset_name = _given(config.preset, "laptop")
+    preset = PRESETS[preset_name]
     special = preset.task(config.task)
     dim = _given(config.dim, _given(special.dim, preset.dim))
     context = _given(config.context, _given(special.context, preset.context))
@@ -108,11 +117,107 @@ def make_plan(config: TrainConfig) -> TrainPlan:
         warmup=_given(config.warmup, preset.warmup),
         clip=_given(config.clip, preset.clip),
         curriculum=_given(config.curriculum, recipe.curriculum),
-        preset=config.preset,
-        seed=config.seed,
+        preset=preset_name,
+        seed=_given(config.seed, 0),
         dim=dim,
-        precision=config.precision,
+        precision=_given(config.precision, "float32"),
     )
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a training is run: what may change where it goes on, and moves the last bits of its weights at most.
+
+    Attributes:
+        device: as torch names it.
+        kernel: backend of the models' kernels.
+        precision: of the matrix products while training.
+        compile: whether the model is compiled.
+        threads: CPU threads.
+        processes: how many run it together.
+        save_seconds: between two saves.
+        keep: steps whose weights are kept, rising.
+    """
+
+    device: str = "auto"
+    kernel: Kernel = "auto"
+    precision: Precision = "float32"
+    compile: bool = False
+    threads: Annotated[int, Range(1, 4096)] = 1
+    processes: Size = 1
+    save_seconds: NotNegative = 60.0
+    keep: Annotated[tuple[int, ...], Range(0, 2**40)] = ()
+
+    def __post_init__(self) -> None:
+        check(self, lambda name: f"The run's {name}")
+
+    def changed(self, before: RunSettings) -> dict[str, Any]:
+        """Returns what moves the bits of the weights and is no longer as it was."""
+        moving = ("device", "kernel", "precision", "compile", "threads", "processes")
+        return {name: getattr(self, name) for name in moving if getattr(self, name) != getattr(before, name)}
+
+
+def choose_settings(config: TrainConfig, plan: TrainPlan, processes: int, before: RunSettings | None) -> RunSettings:
+    """Decides how a training is run: as the flags say, else as it was run before.
+
+    Args:
+        before: of the run that is resumed.
+
+    Raises:
+        ProbeError: if a number is out of range, or a step to keep is past.
+    """
+    usual = before or RunSettings(precision=plan.precision, threads=torch.get_num_threads())
+    return RunSettings(
+        device=_given(config.device, usual.device),
+        kernel=_given(config.kernel, usual.kernel),
+        precision=_given(config.precision, usual.precision),
+        compile=_given(config.compile, usual.compile),
+        threads=_given(config.threads, usual.threads),
+        processes=processes,
+        save_seconds=_given(config.save_seconds, usual.save_seconds),
+        keep=kept_steps(config.keep, plan.steps) or usual.keep,
+    )
+
+
+def kept_steps(asked: Sequence[int | str] | int | str, steps: int) -> tuple[int, ...]:
+    """Returns the steps that are kept, rising: those named, or with ``geometric`` 0, 1, 2, 4, ... and the last.
+
+    Raises:
+        ProbeError: if one is no step of the training.
+    """
+    words = [asked] if isinstance(asked, int | str) else asked
+    named = [part for word in words for part in str(word).replace(",", " ").split()]
+    if named == ["geometric"]:
+        return (0, *(2**power for power in range(steps.bit_length()) if 2**power < steps), steps)
+    for name in named:
+        if not name.isdecimal() or len(name) > DIGITS or int(name) > steps:
+            raise ProbeError(
+                f"--keep {name} was given, but steps from 0 to {steps}, the last of this training, are needed, or "
+                "geometric. Write them like 100,200,400."
+            )
+    return tuple(sorted({int(name) for name in named}))
+
+
+def resumed_plan(config: TrainConfig, plan: TrainPlan) -> TrainPlan:
+    """Returns the plan of a training that goes on.
+
+    Args:
+        plan: what stands in its state.
+
+    Raises:
+        ProbeError: if a flag contradicts it.
+    """
+    known = {**asdict(plan.model), **asdict(plan), "layout": plan.model.layout}
+    for field in fields(TrainConfig):
+        name, given = field.name, getattr(config, field.name)
+        if name in FREE_ON_RESUME or given == field.default or name not in known:
+            continue
+        if given != known[name]:
+            raise ProbeError(
+                f"--{name.replace('_', '-')} {given} was given, but the state beside {config.out} was trained with "
+                f"{known[name]}. Drop the flag to continue, or train to another file."
+            )
+    return replace(plan, precision=_given(config.precision, plan.precision))
 
 
 def _given(flag: T | None, default: T) -> T:

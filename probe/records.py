@@ -1,30 +1,33 @@
 """The tidy tables and where they came from: NAME.csv and NAME.json side by side.
 
-A record is enough to redraw its figure and to rerun its command. Files are written to a temporary name
-in their own folder and moved into place, so that a reader never meets half of one.
+A record is enough to redraw its figure and to rerun its command. Its files are exchanged as one set, so that a reader
+never meets half of it, and the JSON carries the digest of the CSV, so that only those that belong together are read.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import json
 import math
-import os
 import platform
-import stat
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO
-from uuid import uuid4
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from probe.errors import ProbeError, suggest
+from probe.files import Write, settle, write_together
+from probe.files import check_writable as check_writable
+from probe.files import write_atomically as write_atomically
+from probe.files.places import destination
 from probe.text import cell, uncelled
 
 COLUMNS = [
@@ -59,7 +62,9 @@ NUMBERS = (
     "value_low", "value_high", "standard_error",
 )  # fmt: skip
 
-Write = Callable[[BinaryIO], object]
+DIGEST = "table_sha256"
+"""What the JSON calls the SHA-256 of the CSV's bytes, hexadecimal."""
+TRIES, PAUSE = 3, 0.05  # seconds; readings of a pair that is just being exchanged
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,19 +100,29 @@ def record_paths(path: str | Path) -> tuple[Path, Path]:
     return Path(f"{stem}.csv"), Path(f"{stem}.json")
 
 
-def save(record: Record, stem: str | Path) -> tuple[Path, Path]:
-    """Writes STEM.csv and STEM.json, both or neither, and returns their paths."""
+def save(record: Record, stem: str | Path, beside: Mapping[Path, bytes] | None = None) -> tuple[Path, Path]:
+    """Writes STEM.csv and STEM.json, both or neither, and returns their paths.
+
+    Args:
+        beside: further files, with their contents, that are exchanged together with the record, such as its picture.
+    """
+    pictures = {path: _writing(content) for path, content in (beside or {}).items()}
+    write_together({**writes(record, stem), **pictures})
+    return record_paths(stem)
+
+
+def writes(record: Record, stem: str | Path) -> dict[Path, Write]:
+    """Returns what is written for a record, by path, for those who write it together with other files."""
     csv, json_path = record_paths(stem)
     _check(record.table, record.provenance, csv)
-    text = _celled(tidy(record.table)).to_csv(index=False, lineterminator="\n")
-    origin = _escaped(json.dumps(plain(record.provenance), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
-    _write_together(
-        {
-            csv: lambda file: file.write(text.encode("utf-8", "replace")),
-            json_path: lambda file: file.write(origin.encode()),
-        }
-    )
-    return csv, json_path
+    text = _celled(tidy(record.table)).to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
+    told = {**record.provenance, DIGEST: hashlib.sha256(text).hexdigest()}
+    origin = _escaped(json.dumps(plain(told), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+    return {csv: _writing(text), json_path: _writing(origin.encode())}
+
+
+def _writing(content: bytes) -> Write:
+    return lambda file: file.write(content)
 
 
 def _celled(table: pd.DataFrame) -> pd.DataFrame:
@@ -134,83 +149,32 @@ def load(path: str | Path) -> Record:
             f"{csv} lacks the provenance that belongs beside it. "
             f"Put {json_path.name} back, or run again the command that wrote both."
         )
-    provenance = _read_provenance(json_path)
-    table = _read_table(csv)
+    settle(destination(csv).parent)
+    content, provenance, together = _read_pair(csv, json_path)
+    table = _read_table(csv, content)
     _check(table, provenance, csv)
+    if not together:
+        raise ProbeError(
+            f"{csv} and {json_path.name} do not belong together: the table was changed after it was written, or is of "
+            "another run. Restore both, or run again the command that wrote them."
+        )
     return Record(table, provenance)
 
 
-def write_atomically(path: str | Path, write: Write) -> None:
-    """Gives `write` a temporary file in the path's folder and moves it into place once it is complete."""
-    _write_together({Path(path): write})
-
-
-def check_writable(path: str | Path) -> None:
-    """Raises ProbeError where a file could not be written; leaves nothing behind.
-
-    A file is tried rather than permissions read: root, network and read-only mounts all make the bits lie.
-    """
-    try:
-        folder = _destination(path).parent
-        while not folder.exists():
-            folder = folder.parent
-        trial = _temporary(folder)
+def _read_pair(csv: Path, json_path: Path) -> tuple[bytes, dict[str, Any], bool]:
+    """Returns a table's bytes, its provenance, and whether they belong together as far as the provenance can tell."""
+    for left in reversed(range(TRIES)):
+        provenance = _read_provenance(json_path)
         try:
-            trial.open("xb").close()
-        finally:
-            with suppress(OSError):
-                trial.unlink(missing_ok=True)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _write_together(writes: Mapping[Path, Write]) -> None:
-    """Writes every file to a temporary name before the first is moved into place."""
-    ready: dict[Path, Path] = {}
-    try:
-        for path, write in writes.items():
-            destination = _destination(path)
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            ready[destination] = _temporary(destination.parent)
-            with ready[destination].open("xb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-        for destination, temporary in ready.items():
-            os.replace(temporary, destination)
-    except OSError as error:
-        raise _unwritable(" and ".join(map(str, writes)), error) from error
-    finally:
-        for temporary in ready.values():
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-
-
-def _destination(path: str | Path) -> Path:
-    """Returns where the bytes would lie, links followed, or raises if no ordinary file can lie there."""
-    try:
-        destination = Path(os.path.realpath(path))
-        mode = destination.stat().st_mode
-    except FileNotFoundError:
-        return destination
-    except ValueError as error:
-        raise ProbeError(f"{str(path)!r} is no file name. Choose another.") from error
-    if stat.S_ISDIR(mode):
-        raise ProbeError(f"{path} is a folder, but a file is to be written there. Add a file name.")
-    if not stat.S_ISREG(mode):
-        # Moving a file onto /dev/null would replace the device.
-        raise ProbeError(f"{path} is not an ordinary file and cannot be replaced by one. Choose another name.")
-    return destination
-
-
-def _temporary(folder: Path) -> Path:
-    """Returns a fresh hidden name; unlike tempfile's, its file gets the user's usual permissions."""
-    return folder / f".{uuid4().hex}.tmp"
-
-
-def _unwritable(path: object, error: OSError) -> ProbeError:
-    reason = (error.strerror or str(error)).lower()
-    return ProbeError(f"{path} cannot be written ({reason}). Choose a place that can.")
+            content = csv.read_bytes()
+        except OSError as error:
+            raise ProbeError(f"{csv} cannot be read ({error.strerror}). Check the file and its permissions.") from error
+        digest = provenance.pop(DIGEST, None)  # older records have none
+        if digest is None or digest == hashlib.sha256(content).hexdigest():
+            return content, provenance, True
+        if left:
+            time.sleep(PAUSE)  # they may just be exchanged
+    return content, provenance, False
 
 
 def _read_provenance(path: Path) -> dict[str, Any]:
@@ -225,11 +189,11 @@ def _read_provenance(path: Path) -> dict[str, Any]:
     return provenance
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _read_table(path: Path, content: bytes) -> pd.DataFrame:
     """Reads every float to the bit, and a model called "NA" as that."""
     try:
         # Python's float is exact; which of pandas' own parsers are depends on its version.
-        text = pd.read_csv(io.BytesIO(path.read_bytes()), dtype=str, keep_default_na=False, na_values=[""])
+        text = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, na_values=[""])
         texts = {name: text[name].map(uncelled, na_action="ignore") for name in text.columns}
         return pd.DataFrame({name: _typed(str(name), column) for name, column in texts.items()})
     except (OSError, ValueError, TypeError, OverflowError) as error:

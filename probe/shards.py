@@ -1,22 +1,28 @@
 """A checkpoint as a folder of small files: safetensors, each of a few MB, and an index that describes them.
 
-The index is written last, so that a folder without one is no checkpoint.
+The index is moved into place last, so that a folder without one is no checkpoint. Parts are named by their contents:
+those of a new checkpoint lie beside those of the old one, until the index that names them takes the old one's place.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from probe.errors import ProbeError
-from probe.records import write_atomically
+from probe.files import write_atomically
+from probe.files.exchange import TEMPORARY
 
 INDEX = "checkpoint.json"
 MEGABYTE = 10**6
+PART = re.compile(r"weights-[0-9]+-of-[0-9]+(-[0-9a-f]{12})?\.safetensors")
 INSTEAD = "Copy the folder anew."
 
 
@@ -37,28 +43,66 @@ def write_shards(folder: Path, content: Mapping[str, Any], weights: Mapping[str,
     """
     from safetensors.torch import save
 
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not is_sharded(folder)):
+    if not _is_free(folder):
         raise ProbeError(f"{folder} holds something other than a checkpoint in parts. Give a new folder.")
     if not megabytes > 0:
         raise ProbeError(f"Parts of {megabytes:g} MB were asked for, but a positive number is needed. Give 15.")
+    parts = _parts(weights, megabytes * MEGABYTE)
+    old, names = _written(folder), []
+    try:
+        for number, tensors in enumerate(parts, start=1):
+            packed = save(tensors)
+            digest = hashlib.sha256(packed).hexdigest()[:12]
+            names.append(f"weights-{number}-of-{len(parts)}-{digest}.safetensors")
+            if names[-1] not in old:
+                write_atomically(folder / names[-1], lambda file, packed=packed: file.write(packed))
+        text = json.dumps({**content, "files": names}, indent=1)
+        write_atomically(folder / INDEX, lambda file: file.write(text.encode()))
+    except BaseException:
+        _remove(folder, set(names) - old - _named(folder))
+        raise
+    _remove(folder, _written(folder) - set(names))
+
+
+def _parts(weights: Mapping[str, Tensor], most: float) -> list[dict[str, Tensor]]:
     parts: list[dict[str, Tensor]] = [{}]
-    room = megabytes * MEGABYTE
+    room = most
     for name, tensor in weights.items():
         size = tensor.numel() * tensor.element_size()
         if size > room and parts[-1]:
             parts.append({})
-            room = megabytes * MEGABYTE
+            room = most
         parts[-1][name] = tensor
         room -= size
-    (folder / INDEX).unlink(missing_ok=True)
-    for old in folder.glob("weights-*.safetensors"):
-        old.unlink()
-    names = [f"weights-{number}-of-{len(parts)}.safetensors" for number in range(1, len(parts) + 1)]
-    for name, tensors in zip(names, parts, strict=True):
-        packed = save(tensors)
-        write_atomically(folder / name, lambda file, packed=packed: file.write(packed))  # type: ignore[misc]
-    text = json.dumps({**content, "files": names}, indent=1)
-    write_atomically(folder / INDEX, lambda file: file.write(text.encode()))
+    return parts
+
+
+def _is_free(folder: Path) -> bool:
+    """Returns whether a folder is new, holds a checkpoint in parts, or no more than what was left of writing one."""
+    if folder.is_file():
+        return False
+    return not folder.is_dir() or is_sharded(folder) or all(_is_ours(path.name) for path in folder.iterdir())
+
+
+def _is_ours(name: str) -> bool:
+    return bool(PART.fullmatch(name) or TEMPORARY.fullmatch(name))
+
+
+def _written(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("weights-*.safetensors")}
+
+
+def _named(folder: Path) -> set[str]:
+    """Returns the parts that the folder's index names."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return set(json.loads((folder / INDEX).read_bytes())["files"])
+    return set()
+
+
+def _remove(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        with suppress(OSError):
+            (folder / name).unlink()
 
 
 def read_shards(folder: Path) -> dict[str, Any]:

@@ -85,13 +85,14 @@ class Subject:
 
 
 def load_all(names: Sequence[str], models: Sequence[Checkpoint] = ()) -> list[Checkpoint]:
-    """Returns checkpoints that a record can tell apart: those at hand, or the files of these names.
+    """Returns checkpoints that a record can tell apart: those at hand, or those of these files and folders of steps.
 
     Raises:
         ProbeError: if none is given, one cannot be read, or two share a name.
     """
     if not (names or models):
         raise ProbeError("No checkpoint was given, but one is needed. Add --ckpt FILE.")
+    names = () if models else checkpoint.expanded(names)
     stems = [found.name for found in models] or [checkpoint.name_of(checkpoint.find(name)) for name in names]
     if len(set(stems)) < len(stems):
         raise ProbeError(f"The checkpoints {', '.join(stems)} share a name. Rename one, or drop the repeated one.")
@@ -175,7 +176,8 @@ def learned(learner: Learner, prompts: Prompts) -> Float[Tensor, "batch query 1"
 def by_seed(models: Sequence[Checkpoint]) -> list[list[int]]:
     """Returns the places of the checkpoints, in groups that differ in their training seed alone.
 
-    Checkpoints without a plan of `probe train`, and one that stands there twice, are groups of their own.
+    Steps of one training are no seeds: only those of one step are together. Checkpoints without a plan of `probe train`
+    are groups of their own; one that stands there twice counts once.
     """
     groups: dict[str, dict[str, int]] = {}
     for place, found in enumerate(models):
@@ -185,9 +187,16 @@ def by_seed(models: Sequence[Checkpoint]) -> list[list[int]]:
             continue
         told = {key: value for key, value in plan.items() if key not in ("seed", "dim", "model")}
         # settings that a file was written without have their defaults, as when it is loaded
-        key = f"{sorted(told.items())} {ModelConfig(**plan['model'])}"
+        key = f"{sorted(told.items())} {ModelConfig(**plan['model'])} {found.description.get('step')}"
         groups.setdefault(key, {}).setdefault(str(plan["seed"]), place)
     return [list(group.values()) for group in groups.values()]
+
+
+def side_name(group: Sequence[Checkpoint]) -> str:
+    """Returns what several seeds of one architecture are called, at which step where the training went on."""
+    said = group[0].description
+    at = f" at step {said['step']}" if "step" in said and said["step"] != said["plan"].get("steps") else ""
+    return f"{line(said.get('arch', group[0].name))}{at} ({len(group)} seeds)"
 
 
 def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields
@@ -16,14 +18,18 @@ import pandas as pd
 from probe import records
 from probe.config import SweepConfig, TrainConfig, train_config
 from probe.errors import ProbeError, suggest
+from probe.files import owned
 from probe.plan import make_plan
+from probe.processes import StoppedError
 from probe.processes.cluster import run_on
 from probe.processes.jobs import Job, run_here
+from probe.processes.signals import told
 from probe.randomness import key
 from probe.records import Record, versions
 
 LONGEST = 150  # letters of a name; a file system allows 255, with what is appended
-OURS = ("out", "resume", "json")
+OURS = ("out", "resume", "overwrite", "json")
+HOW = ("device", "kernel", "precision", "compile", "threads", "save_seconds")  # flags that a continuation takes too
 Report = Callable[[str, int, int], None]
 """Called with the training that has ended, how many have, and all of them."""
 Row = dict[str, str]
@@ -32,16 +38,35 @@ Row = dict[str, str]
 def run_sweep(config: SweepConfig, command: str = "", report: Report | None = None) -> Record:
     """Trains what a table asks for and returns a row per training: its flags, outcome, steps, seconds and error.
 
-    A training that fails leaves the others alone; its outcome is what it said last.
+    A training that fails leaves the others alone; its outcome is what it said last. What ends the sweep ends its
+    trainings first, each of which saves.
 
     Raises:
-        ProbeError: if the table, a row, the folder or the engine does not fit, before any work.
+        ProbeError: if the table, a row, the folder or the engine does not fit, before any work, or another sweep writes
+            into the folder.
+        StoppedError: if a signal asked the process to end; it says which trainings were running and how to go on.
     """
     # a job on a cluster starts in a folder of its own
     folder = Path(config.out) if config.engine == "local" else Path(config.out).resolve()
     rows = _named(read_table(config.table), config.table)
     records.check_writable(folder / "sweep.csv")
-    folder.mkdir(parents=True, exist_ok=True)
+    if config.setting and config.engine == "local":
+        raise ProbeError("--setting was given, but the local engine has none. Drop it, or choose an --engine.")
+    with owned(folder / "sweep.csv"):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            _run_all(config, command, rows, folder, report)
+        except KeyboardInterrupt as stop:
+            number = stop.number if isinstance(stop, StoppedError) else signal.SIGINT
+            again = command or shlex.join(["probe", "sweep", config.table, "--out", config.out])
+            raise StoppedError(f"{stop if str(stop) else told(number)}; go on with: {again}", number) from stop
+        finally:
+            record = _record(config, command, rows)
+            records.save(record, folder / "sweep")
+    return record
+
+
+def _run_all(config: SweepConfig, command: str, rows: dict[str, Row], folder: Path, report: Report | None) -> None:
     ended = sum(_finished(folder, name) is not None for name in rows)
     waiting = [_job(folder, name, row) for name, row in rows.items() if _finished(folder, name) is None]
 
@@ -53,14 +78,9 @@ def run_sweep(config: SweepConfig, command: str = "", report: Report | None = No
         records.save(_record(config, command, rows), folder / "sweep")
 
     if waiting and config.engine == "local":
-        if config.setting:
-            raise ProbeError("--setting was given, but the local engine has none. Drop it, or choose an --engine.")
         run_here(waiting, config.jobs, done)
     elif waiting:
         run_on(config.engine, config.setting, folder / "parsl", waiting, config.jobs, done)
-    record = _record(config, command, rows)
-    records.save(record, folder / "sweep")
-    return record
 
 
 def read_table(path: str) -> list[Row]:
@@ -129,8 +149,9 @@ def _name(row: Row) -> str:
 
 def _job(folder: Path, name: str, row: Row) -> Job:
     out = str(folder / f"{name}.pt")
-    start = ("train", *_flags(row), "--out", out)
-    return Job(name, start, ("train", "--resume", "--out", out), Path(f"{out}.state"), folder / f"{name}.log")
+    how = _flags({flag: value for flag, value in row.items() if flag in HOW})
+    start, go_on = ("train", *_flags(row), "--out", out), ("train", "--resume", *how, "--out", out)
+    return Job(name, start, go_on, Path(f"{out}.state"), folder / f"{name}.log")
 
 
 def _finished(folder: Path, name: str) -> dict[str, Any] | None:

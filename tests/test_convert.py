@@ -1,16 +1,21 @@
 """Claims: what probe convert writes is what was read, bit for bit, with its source; and a run serves every verb."""
 
+import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
-from probe import checkpoint
+from probe import checkpoint, shards
 from probe.cli import main
 from probe.config import ConvertConfig
 from probe.convert import convert_checkpoint
 from probe.errors import ProbeError
+from probe.files import owned
 
 FIXTURES = Path(__file__).parent / "capture" / "official" / "fixtures"
 NAMES = sorted(path.name for path in FIXTURES.iterdir())
@@ -106,8 +111,99 @@ def test_a_checkpoint_in_parts_is_the_same_checkpoint(toys: Path, tmp_path: Path
     for key, tensor in whole.model.state_dict().items():
         assert torch.equal(parts.model.state_dict()[key], tensor)
     # again, in fewer parts: nothing of the old ones is left
+    again = ConvertConfig(str(toys / "m.pt"), str(out), part_megabytes=1.0)
+    with pytest.raises(ProbeError, match="is there already"):
+        convert_checkpoint(again)
+    assert sorted(path.name for path in out.iterdir()) == files
+    convert_checkpoint(replace(again, overwrite=True))
+    names = sorted(path.name for path in out.iterdir())
+    assert len(names) == 2 and names[0] == "checkpoint.json" and names[1].startswith("weights-1-of-1-")
+
+
+def test_a_file_that_is_there_is_replaced_only_if_asked(toys: Path, tmp_path: Path) -> None:
+    out = tmp_path / "there.pt"
+    out.write_bytes((toys / "t.pt").read_bytes())
+    asked = ConvertConfig(str(toys / "m.pt"), str(out))
+    with pytest.raises(ProbeError, match="--overwrite"):
+        convert_checkpoint(asked)
+    assert out.read_bytes() == (toys / "t.pt").read_bytes()
+    with owned(out), pytest.raises(ProbeError, match="is being written by"):
+        convert_checkpoint(replace(asked, overwrite=True))
+    convert_checkpoint(replace(asked, overwrite=True))
+    assert checkpoint.load(str(out)).model.config.layout == "M2"
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from probe.cli import main
+
+def counted(call):
+    def counting(*given, **more):
+        global left
+        left -= 1
+        if left < 0:
+            os._exit(9)
+        return call(*given, **more)
+    return counting
+
+left = int(sys.argv[1])
+os.replace, Path.unlink = counted(os.replace), counted(Path.unlink)
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize(("parts", "more"), [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2), (1, 4)])
+def test_a_kill_while_a_folder_is_replaced_leaves_the_old_checkpoint_or_the_new_one(
+    toys: Path, tmp_path: Path, parts: int, more: int
+) -> None:
+    """Moves and removals are counted, and the process ends at one of them: before all parts are there, or after."""
+    trial = tmp_path / "trial"
+    convert_checkpoint(ConvertConfig(str(toys / "m.pt"), str(trial), part_megabytes=0.005))
+    written = 1 + 2 * (len(list(trial.iterdir())) - 1)  # a trial; a part is moved, and its temporary name looked for
+    steps = parts * written + more
+    out = tmp_path / "parts"
+    convert_checkpoint(ConvertConfig(str(toys / "t.pt"), str(out), part_megabytes=0.002))
+    command = ["convert", "--ckpt", str(toys / "m.pt"), "--out", str(out), "--part-megabytes", "0.005", "--overwrite"]
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(steps), *command], cwd=Path(__file__).parents[1])
+    assert killed.returncode == 9
+    layout = checkpoint.load(str(out)).model.config.layout
+    assert layout == ("(AF)1" if steps <= written else "M2")
+    assert main(command) == 0
+    assert checkpoint.load(str(out)).model.config.layout == "M2"
+    named = json.loads((out / "checkpoint.json").read_text())["files"]
+    assert sorted(path.name for path in out.iterdir()) == sorted([*named, "checkpoint.json"])
+
+
+def test_what_was_left_of_a_first_writing_is_no_other_thing(toys: Path, tmp_path: Path) -> None:
+    out = tmp_path / "parts"
+    out.mkdir()
+    (out / f"weights-1-of-9-{'0' * 12}.safetensors").write_bytes(b"half")
+    (out / f".{'0' * 32}-0.tmp").write_bytes(b"half")
     convert_checkpoint(ConvertConfig(str(toys / "m.pt"), str(out), part_megabytes=1.0))
-    assert sorted(path.name for path in out.iterdir()) == ["checkpoint.json", "weights-1-of-1.safetensors"]
+    assert len(list(out.iterdir())) == 2
+
+
+def test_a_failure_within_the_parts_keeps_the_old_folder(
+    toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "parts"
+    convert_checkpoint(ConvertConfig(str(toys / "t.pt"), str(out), part_megabytes=0.002))
+    before = sorted(path.name for path in out.iterdir())
+    plain = shards.write_atomically
+    written = []
+
+    def full(path: Path, write: object) -> None:
+        if len(written) == 2:
+            raise ProbeError("no space")
+        written.append(path)
+        plain(path, write)
+
+    monkeypatch.setattr(shards, "write_atomically", full)
+    with pytest.raises(ProbeError, match="no space"):
+        convert_checkpoint(ConvertConfig(str(toys / "m.pt"), str(out), part_megabytes=0.005, overwrite=True))
+    assert sorted(path.name for path in out.iterdir()) == before
+    assert checkpoint.load(str(out)).model.config.layout == "(AF)1"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +227,9 @@ def test_parts_that_do_not_fit_are_refused(toys: Path, tmp_path: Path, harm, sen
 
 def _exchange(folder: Path) -> None:
     index = folder / "checkpoint.json"
-    index.write_text(index.read_text().replace("weights-2-", "weights-1-", 1))
+    content = json.loads(index.read_text())
+    content["files"][1] = content["files"][0]
+    index.write_text(json.dumps(content))
 
 
 def test_a_folder_of_other_things_is_left_alone(toys: Path, tmp_path: Path) -> None:

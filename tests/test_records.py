@@ -196,6 +196,46 @@ def test_csv_and_json_are_written_both_or_neither(tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
+def test_a_table_edited_by_hand_and_a_pair_of_two_runs_are_refused(tmp_path: Path) -> None:
+    record = fit_record()
+    csv, origin = save(record, tmp_path / "a")
+    whole = csv.read_bytes()
+    csv.write_bytes(whole.replace(b",2048,", b",4096,"))
+    with pytest.raises(ProbeError, match="do not belong together") as error:
+        load(csv)
+    assert "a.csv" in sentence(error) and "a.json" in sentence(error)
+    other, _ = save(Record(record.table.assign(mse=1.0), record.provenance), tmp_path / "b")
+    csv.write_bytes(other.read_bytes())
+    with pytest.raises(ProbeError, match="do not belong together"):
+        load(origin)
+    csv.write_bytes(whole)
+    assert "table_sha256" not in load(csv).provenance
+
+
+def test_a_record_of_before_there_were_digests_is_read(tmp_path: Path) -> None:
+    csv, origin = save(fit_record(), tmp_path / "a")
+    told = json.loads(origin.read_text())
+    del told["table_sha256"]
+    origin.write_text(json.dumps(told))
+    csv.write_bytes(csv.read_bytes().replace(b",2048", b",4096"))
+    assert set(load(csv).table["prompts"]) == {4096}
+
+
+def test_a_pair_whose_exchange_was_killed_is_read_as_the_new_one(tmp_path: Path) -> None:
+    save(fit_record(), tmp_path / "a")
+    code = (
+        "import os, sys; from probe.records import Record, load, save; moved = os.replace\n"
+        "def killed(one, other):\n    moved(one, other)\n    str(other).endswith('.csv') and os._exit(9)\n"
+        "record = load(sys.argv[1]); os.replace = killed\n"
+        "save(Record(record.table.assign(prompts=4096), record.provenance), sys.argv[1])"
+    )
+    root = Path(__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], cwd=root).returncode == 9
+    assert json.loads((tmp_path / "a.json").read_text())["table_sha256"]
+    assert set(load(tmp_path / "a.json").table["prompts"]) == {4096}
+    assert files(tmp_path) == ["a.csv", "a.json"]
+
+
 def test_a_link_is_written_through(tmp_path: Path) -> None:
     (tmp_path / "real").write_bytes(b"old")
     (tmp_path / "link").symlink_to(tmp_path / "real")

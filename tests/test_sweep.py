@@ -2,15 +2,22 @@
 
 import json
 import os
+import shlex
+import signal
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from probe import checkpoint, records
 from probe.cli import main
 from probe.config import SweepConfig
 from probe.errors import ProbeError
+from probe.files import owned
 from probe.processes import cluster
 from probe.processes.jobs import Job
 from probe.sweep import read_table, run_sweep
@@ -93,6 +100,54 @@ def test_done_trainings_are_passed_over_stopped_ones_go_on_and_one_that_fails_ha
     assert again.digest != whole or again.description["errors"]
     saved = records.load(runs / "sweep").table
     assert saved["error"].notna().tolist() == [True, True, False]
+
+
+LONG = (
+    "layout,task,dim,width,context,steps,batch,lr,seed,kernel,threads,save_seconds\n"
+    "M1AF,linear,2,8,3,{},8,1e-3,0|1,reference,1,0.2\n"
+)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_sweep_that_is_told_to_end_ends_its_trainings_says_which_and_goes_on(tmp_path: Path, name: str) -> None:
+    steps = 100_000 if name == "SIGINT" else 120
+    (tmp_path / "table.csv").write_text(LONG.format(steps))
+    runs = tmp_path / "runs"
+    command = ["sweep", str(tmp_path / "table.csv"), "--out", str(runs), "--jobs", "2"]
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "probe", *command],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 200
+    while len(list(runs.glob("*.state"))) < 2 and sweep.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    sweep.send_signal(getattr(signal, name))
+    said = sweep.communicate(timeout=200)[1]
+    names = [path.name.removesuffix(".pt.state") for path in sorted(runs.glob("*.state"))]
+    assert sweep.returncode == 128 + getattr(signal, name), said
+    assert "told to save: " in said and said.endswith(f"; go on with: {shlex.join(['probe', *command])}\n")
+    for each in names:
+        with owned(runs / f"{each}.pt"):  # nobody writes it any more
+            told = (runs / f"{each}.log").read_text()
+        assert each not in said or "; saved at step " in told
+    assert len(names) == 2 and any(each in said for each in names)
+    assert set(records.load(runs / "sweep").table["model"]) == set(names)
+    if name == "SIGINT":
+        return
+    assert main(command) == 0
+    flags = "--layout M1AF --task linear --dim 2 --width 8 --context 3 --steps 120 --batch 8 --lr 1e-3 --seed 1".split()
+    whole = str(tmp_path / "whole.pt")
+    assert main(["train", *flags, "--kernel", "reference", "--threads", "1", "--out", whole]) == 0
+    weights, found = (checkpoint.load(path).model.state_dict() for path in (whole, str(runs / f"{names[1]}.pt")))
+    assert all(torch.equal(weights[key], found[key]) for key in weights)
+
+
+def test_two_sweeps_do_not_share_a_folder(tmp_path: Path, table: Path) -> None:
+    with owned(tmp_path / "runs" / "sweep.csv"), pytest.raises(ProbeError, match="is being written by"):
+        run_sweep(SweepConfig(table=str(table), out=str(tmp_path / "runs")))
 
 
 def _stop_at_the_start(out: Path) -> None:

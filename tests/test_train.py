@@ -16,6 +16,7 @@ from probe import checkpoint, records, train
 from probe.config import TrainConfig
 from probe.errors import ProbeError
 from probe.presets import ARCHITECTURES
+from probe.run import Run
 from probe.train import Progress, make_plan, train_model, training_flops
 
 TOY = TrainConfig(out="", task="linear", layout="M1AF", dim=2, width=8, context=3, batch=16, steps=60, warmup=5)
@@ -59,7 +60,7 @@ def test_a_report_spans_what_was_before_and_after_an_interrupt(tmp_path: Path, m
     unstopped = train_model(replace(TOY, out=str(tmp_path / "whole.pt")))
     step = train._step
 
-    def stop_at_30(run: train._Run, *rest: object) -> None:
+    def stop_at_30(run: Run, *rest: object) -> None:
         if run.step == 30:
             raise KeyboardInterrupt
         step(run, *rest)
@@ -171,6 +172,52 @@ def test_resuming_with_a_contradicting_flag_or_without_a_state_is_refused(tmp_pa
     (tmp_path / "a.pt.state").write_bytes(b"nothing")
     with pytest.raises(ProbeError, match=r"damaged or truncated|was not loaded"):
         train_model(TrainConfig(out=out, resume=True))
+
+
+def test_a_run_goes_on_as_it_was_run_and_what_is_changed_is_written_down(tmp_path: Path) -> None:
+    def stop(now: Progress) -> None:
+        raise KeyboardInterrupt
+
+    config = replace(TOY, out=str(tmp_path / "a.pt"), kernel="reference", threads=2, save_seconds=30.0)
+    before = torch.get_num_threads()
+    with pytest.raises(KeyboardInterrupt, match=r"saved at step 50; go on with: probe train --resume --out .*a\.pt$"):
+        train_model(config, progress=stop)
+    assert torch.get_num_threads() == before
+    shutil.copy(tmp_path / "a.pt.state", tmp_path / "b.pt.state")
+    same = train_model(TrainConfig(out=config.out, resume=True)).provenance
+    told = {name: same["settings"][name] for name in ("kernel", "threads", "device", "compile", "save_seconds")}
+    assert told == {"kernel": "reference", "threads": 2, "device": "cpu", "compile": False, "save_seconds": 30.0}
+    assert same["changes"] == []
+    other = TrainConfig(out=str(tmp_path / "b.pt"), resume=True, kernel="auto", threads=1, precision="bfloat16")
+    changed = train_model(other).provenance
+    assert changed["changes"] == [{"step": 50, "kernel": "auto", "threads": 1, "precision": "bfloat16"}]
+    assert changed["plan"]["precision"] == "bfloat16"
+    again = train_model(TrainConfig(out=other.out, resume=True)).provenance
+    assert again["settings"]["kernel"] == "auto" and again["changes"] == changed["changes"]
+
+
+def test_the_default_of_a_flag_contradicts_what_the_state_says_too(tmp_path: Path) -> None:
+    train_model(replace(TOY, out=str(tmp_path / "a.pt"), steps=3, seed=3))
+    with pytest.raises(ProbeError, match="--seed 0 was given"):
+        train_model(TrainConfig(out=str(tmp_path / "a.pt"), resume=True, seed=0))
+
+
+def test_an_interrupt_within_a_step_saves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where no handler notes it: then the weights are of one step and their count of another."""
+
+    def torn(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "_last_error", torn)
+    with pytest.raises(KeyboardInterrupt, match="the last saved state is kept"):
+        train_model(replace(TOY, out=str(tmp_path / "a.pt")))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", [{"threads": 0}, {"save_seconds": -1.0}])
+def test_settings_out_of_range_are_refused(tmp_path: Path, change: dict) -> None:
+    with pytest.raises(ProbeError, match="was given"):
+        train_model(replace(TOY, out=str(tmp_path / "a.pt"), **change))
 
 
 def test_what_is_dropped_depends_on_the_seed_and_the_step_alone(

@@ -85,13 +85,14 @@ def studies(
     """
     names, device = named(config.task), device_named(config.device)
     found: list[Study] = []
-    for place, one in enumerate(load_all(config.ckpt, models)):
+    files = () if models else checkpoint.expanded(config.ckpt)
+    for place, one in enumerate(load_all(files, models)):
         symbols = one.stream.anatomy.symbols
         if not symbols:
             raise ProbeError(
                 f"{one.name} reads vectors, but --task {config.task} is for models that read text. Give one that does."
             )
-        own = tokenizer or _tokenizer("" if models else config.ckpt[place], config.tokenizer)
+        own = tokenizer or _tokenizer(files[place] if files else "", config.tokenizer)
         one.model.to(device)
         one.stream.use_kernel(config.kernel)
         pools = {

@@ -21,10 +21,10 @@ from probe.plots.language_layers import language_curves
 from probe.plots.layers import layer_curve
 from probe.plots.panels import Panels, curve_panels
 from probe.plots.prompting import prompting_curves
-from probe.plots.report import save_report
+from probe.plots.report import report_page, save_report
 from probe.plots.rows import of_one_claim
 from probe.plots.states import draw_states
-from probe.plots.style import View, save_figure
+from probe.plots.style import View, rendered, save_figure
 from probe.plots.training import training_curve
 from probe.records import Record
 
@@ -91,6 +91,8 @@ __all__ = [
     "language_curves",
     "layer_curve",
     "prompting_curves",
+    "rendered",
+    "report_page",
     "save_figure",
     "save_report",
     "training_curve",

@@ -81,13 +81,22 @@ def save_report(record: Record, path: str | Path) -> Path:
         ProbeError: if the record is not one of probe claim, or the file is not named .html.
     """
     path = Path(path)
-    if record.provenance.get("kind") != "claim":
-        raise ProbeError(f"A record of {record.provenance.get('kind')} was given, but a report needs one of claim.")
     if path.suffix != ".html":
         raise ProbeError(f"{path} was given for a report, but a report is an .html file. Name it so.")
-    page = _page(record).encode()
+    page = report_page(record)
     write_atomically(path, lambda file: file.write(page))
     return path
+
+
+def report_page(record: Record) -> bytes:
+    """Returns the report of a claim as a page of HTML.
+
+    Raises:
+        ProbeError: if the record is not one of probe claim.
+    """
+    if record.provenance.get("kind") != "claim":
+        raise ProbeError(f"A record of {record.provenance.get('kind')} was given, but a report needs one of claim.")
+    return _page(record).encode()
 
 
 def _page(record: Record) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -358,13 +359,20 @@ def log_ticks(axes: Axes) -> None:
     axes.grid(True, axis="y", which="major")
 
 
+def rendered(figure: Figure, path: str | Path) -> bytes:
+    """Returns a picture's file as its suffix says (png, pdf, svg), the same bytes each time."""
+    kind = Path(path).suffix.lower().removeprefix(".")
+    if kind not in METADATA:
+        ending = f"ends in {Path(path).suffix}" if Path(path).suffix else "has no ending"
+        raise ProbeError(f"{path} {ending}, but a picture is a .png, .pdf or .svg. Name it so.")
+    content = BytesIO()
+    with page():
+        figure.savefig(content, format=kind, metadata=METADATA[kind])
+    return content.getvalue()
+
+
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Writes a picture as its suffix says (png, pdf, svg), whole or not at all, the same bytes each time."""
-    path = Path(path)
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in METADATA:
-        ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
-        raise ProbeError(f"{path} {ending}, but a picture is a .png, .pdf or .svg. Name it so.")
-    with page():
-        write_atomically(path, lambda file: figure.savefig(file, format=kind, metadata=METADATA[kind]))
-    return path
+    content = rendered(figure, path)
+    write_atomically(path, lambda file: file.write(content))
+    return Path(path)

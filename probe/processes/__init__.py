@@ -13,5 +13,17 @@ torch.distributed is imported where torchrun has started us and nowhere else.
 from probe.processes.alone import ALONE, Processes, merge_each, only_one
 from probe.processes.ended import EndedError, ToldError
 from probe.processes.joined import joined
+from probe.processes.signals import StoppedError, ending, noted
 
-__all__ = ["ALONE", "EndedError", "Processes", "ToldError", "joined", "merge_each", "only_one"]
+__all__ = [
+    "ALONE",
+    "EndedError",
+    "Processes",
+    "StoppedError",
+    "ToldError",
+    "ending",
+    "joined",
+    "merge_each",
+    "noted",
+    "only_one",
+]

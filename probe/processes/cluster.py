@@ -19,6 +19,7 @@ from typing import Any
 
 from probe.errors import ProbeError, suggest
 from probe.processes.jobs import Done, Job
+from probe.processes.signals import ending
 
 RETRIES = 20  # of a training whose block was lost, by its time limit for example; each goes on from the last state
 USUAL: dict[str, dict[str, Any]] = {"slurm": {"exclusive": False, "walltime": "04:00:00"}, "kubernetes": {}}
@@ -66,7 +67,7 @@ def run_on(engine: str, settings: Sequence[str], folder: Path, jobs: Sequence[Jo
         retry_handler=_cost,
         initialize_logging=False,
     )
-    with parsl.load(config):
+    with ending(), parsl.load(config):  # which ends its blocks, and they their trainings
         app = parsl.bash_app(_line)
         begun: dict[Future[int], Job] = {
             app(job.line(python), stdout=(str(job.log), "a"), stderr=(str(job.log), "a")): job for job in jobs

@@ -12,8 +12,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import BinaryIO
 
+from probe.processes.signals import StoppedError, ending, told
+
+PAUSE = 0.5  # seconds between two looks at a lock
 Done = Callable[["Job", int], None]
 """Called with a job that has ended and its exit code."""
 
@@ -47,19 +51,24 @@ class Job:
 
 
 def run_here(jobs: Sequence[Job], at_once: int, done: Done) -> None:
-    """Runs all jobs, so many at a time; an interrupt is handed on, so that each saves where it stands.
+    """Runs all jobs, so many at a time; what ends this process ends them first, so that each saves where it stands.
 
     A job whose log is locked still runs, left behind by a sweep that was killed: it is awaited and then continued.
+
+    Raises:
+        StoppedError: if a signal asked this process to end; it says which jobs were running.
     """
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // at_once))}
-    running: set[subprocess.Popen[bytes]] = set()
-    stopped = False
+    running: dict[subprocess.Popen[bytes], Job] = {}
+    stopped = Event()
+    ended: list[str] = []
 
     def run(job: Job) -> int:
-        if stopped:
+        if stopped.is_set():
             return 130
         with job.log.open("ab") as log:
-            _lock(log)
+            if not _locked(log, stopped):
+                return 130
             process = subprocess.Popen(
                 [sys.executable, "-m", "probe", *job.arguments()],
                 stdout=log,
@@ -69,27 +78,41 @@ def run_here(jobs: Sequence[Job], at_once: int, done: Done) -> None:
                 start_new_session=True,
                 env=threads | os.environ,
             )
-            running.add(process)
+            running[process] = job
+            if stopped.is_set():  # meanwhile
+                process.terminate()
             try:
                 return process.wait()
             finally:
-                running.discard(process)
+                del running[process]
 
-    with ThreadPoolExecutor(at_once) as pool:
-        begun = {pool.submit(run, job): job for job in jobs}
-        try:
-            for future in as_completed(begun):
-                done(begun[future], future.result())
-        except BaseException:
-            stopped = True
-            for process in list(running):
-                process.send_signal(signal.SIGINT)
-            raise
+    try:
+        with ending(), ThreadPoolExecutor(at_once) as pool:
+            begun = {pool.submit(run, job): job for job in jobs}
+            try:
+                for future in as_completed(begun):
+                    done(begun[future], future.result())
+            except BaseException:
+                stopped.set()
+                for process, job in list(running.items()):
+                    ended.append(job.name)
+                    process.terminate()  # SIGINT is ignored by what a shell has started in the background
+                raise
+    except KeyboardInterrupt as stop:
+        number = stop.number if isinstance(stop, StoppedError) else signal.SIGINT
+        which = f"told to save: {', '.join(sorted(ended))}" if ended else "no training was running"
+        raise StoppedError(f"{told(number)}; {which}", number) from stop
 
 
-def _lock(log: BinaryIO) -> None:
-    """Waits for whoever writes this log; the lock is inherited, and so held until the job itself has ended."""
-    with suppress(ImportError):  # where there is no such lock
+def _locked(log: BinaryIO, stopped: Event) -> bool:
+    """Waits for whoever writes this log, unless we are stopped; the lock is inherited, and held until the job ends."""
+    try:
         import fcntl
-
-        fcntl.flock(log, fcntl.LOCK_EX)
+    except ImportError:  # where there is no such lock
+        return True
+    while not stopped.is_set():
+        with suppress(BlockingIOError):
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        stopped.wait(PAUSE)
+    return False

@@ -1,0 +1,6 @@
+"""Files that are written: whole or not at all, those that belong together at once, each by one writer at a time."""
+
+from probe.files.exchange import Write, check_writable, settle, write_atomically, write_together
+from probe.files.owner import owned
+
+__all__ = ["Write", "check_writable", "owned", "settle", "write_atomically", "write_together"]

@@ -1,0 +1,89 @@
+"""Outputs have owners: of two processes that would write one file, the second is refused before it works.
+
+The owner holds a lock on a hidden file beside the output, which says who it is. The lock ends with the process, also
+where that is killed; the file that is then left behind says nothing, and is taken over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from probe.errors import ProbeError
+from probe.files.locks import lock
+from probe.files.places import reason_of, unwritable
+
+LONGEST = 255  # bytes of a name
+
+
+@contextmanager
+def owned(*paths: str | Path) -> Iterator[None]:
+    """Keeps every other process that asks likewise away from some outputs, files or folders.
+
+    Where the system or the file system has no locks it keeps nobody away.
+
+    Raises:
+        ProbeError: if another process has one of them, or a lock cannot be put beside it.
+    """
+    places = {Path(os.path.realpath(path)): path for path in paths}
+    with ExitStack() as held:
+        for place in places:
+            held.enter_context(_owned(place, places[place]))
+        yield
+
+
+@contextmanager
+def _owned(place: Path, path: str | Path) -> Iterator[None]:
+    new = [folder for folder in place.parents if not folder.exists()]
+    name = place.with_name(_lock_name(place.name))
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file = _locked(name, path)
+    except OSError as error:
+        raise unwritable(path, reason_of(error)) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            name.unlink(missing_ok=True)  # while it is locked: who opens it from now on sees that it is gone
+        file.close()
+        with suppress(OSError):  # where something was written
+            for folder in new:
+                folder.rmdir()
+
+
+def _locked(name: Path, path: str | Path) -> BinaryIO:
+    while True:
+        file = name.open("a+b", buffering=0)
+        taken = lock(file)
+        if taken is False:
+            file.seek(0)
+            holder = file.read(200).decode(errors="replace").strip() or "another process"
+            file.close()
+            raise ProbeError(
+                f"{path} is being written by {holder}, but an output has one writer. Wait for it or end it, or give "
+                "another --out."
+            )
+        if taken is None or _is(name, file):
+            break
+        file.close()  # its owner has just removed it
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+    return file
+
+
+def _is(name: Path, file: BinaryIO) -> bool:
+    try:
+        return os.path.samestat(name.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _lock_name(name: str) -> str:
+    told = f".{name}.lock"
+    return told if len(os.fsencode(told)) <= LONGEST else f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.lock"

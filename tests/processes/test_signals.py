@@ -1,0 +1,66 @@
+"""Signals that ask to end are noted, or end by an exception; those that were ignored stay ignored."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from probe.processes import StoppedError, ending, noted
+from probe.processes.signals import ASKING
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_noted_signal_is_found_where_it_is_looked_for(name: str, code: int) -> None:
+    with noted() as signals:
+        signals.check()
+        os.kill(os.getpid(), getattr(signal, name))
+        with pytest.raises(StoppedError) as stopped:
+            signals.check()
+    assert stopped.value.code == code
+    assert isinstance(stopped.value, KeyboardInterrupt)
+
+
+def test_a_second_interrupt_ends_at_once_and_a_second_of_another_kind_does_not() -> None:
+    with noted() as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert not signals.at_once
+        with pytest.raises(StoppedError, match="interrupted twice"):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signals.at_once
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_work_without_anything_to_save_ends_by_an_exception(name: str) -> None:
+    with ending(), pytest.raises(StoppedError, match=f"ended by {name}"):
+        os.kill(os.getpid(), getattr(signal, name))
+
+
+def test_handlers_are_given_back_and_ignored_signals_stay_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        known = {name: signal.getsignal(getattr(signal, name)) for name in ASKING}
+        with noted() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)  # as under nohup
+            signals.check()
+            with ending():
+                os.kill(os.getpid(), signal.SIGHUP)
+        assert {name: signal.getsignal(getattr(signal, name)) for name in ASKING} == known
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_another_thread_changes_no_handler() -> None:
+    known = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def work() -> None:
+        with noted() as signals, ending():
+            seen.append(signal.getsignal(signal.SIGTERM))
+            signals.check()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [known]
