@@ -19,9 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from probe.capture import DescribedModel, NativeModel, huggingface, official
+from probe.capture.misses import lone, miss_of_content, miss_of_folder
 from probe.capture.saved import are_plain, read_saved
+from probe.capture.weights import fitted, holds_weights, read_content, stored_in
+from probe.capture.whole import check_whole
 from probe.config import ModelConfig
+from probe.description import INSTEAD, described
 from probe.errors import ProbeError, closest
+from probe.fields import from_plain
 from probe.files import Write, write_atomically
 from probe.models import ResidualModel
 from probe.shards import is_sharded, read_shards, write_shards
@@ -30,7 +35,6 @@ from probe.text import name as clean_name
 
 FORMAT = 1
 STATE_FORMAT = 2  # of training states; the first had no digest
-INSTEAD = "Give a checkpoint written by probe train."
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +130,8 @@ def find(name: str) -> Path:
             return place
     if Path(name).is_dir():
         raise ProbeError(
-            f"{name} is a folder, but a checkpoint was needed: a file written by probe train, the run folder of an "
+            miss_of_folder(Path(name))
+            or f"{name} is a folder, but a checkpoint was needed: a file written by probe train, the run folder of an "
             "official code base (config.yaml beside state.pt or model_STEP.pt), or a language model. Name one."
         )
     raise _absent(name, beside)
@@ -212,25 +217,45 @@ def _reader(path: Path) -> Reader | None:
 
 
 def _read_own(path: Path) -> Checkpoint:
-    content = read_shards(path) if is_sharded(path) else read_saved(path, INSTEAD)
-    if official.are_weights(content):
+    content = read_shards(path) if is_sharded(path) else read_content(path, INSTEAD)
+    if not isinstance(content, dict) or "probe" not in content:
+        return _read_lone(path, content)
+    if content["probe"] != FORMAT:
         raise ProbeError(
-            f"{path} was not written by probe train; it looks like the weights of an official run, but no config.yaml "
-            "that describes their model lies beside it. Give the run's folder."
-        )
-    if not isinstance(content, dict) or content.get("probe") != FORMAT:
-        raise ProbeError(
-            f"{path} was not written by probe train. Train a checkpoint with probe train, or give another file."
+            f"{path} was not written by probe train, or by another version of it (its format is "
+            f"{content['probe']!r:.20}, not {FORMAT}). Train a checkpoint with probe train, or give another file."
         )
     weights, text = content.get("weights"), content.get("description")
     if not are_plain(weights) or not isinstance(text, str) or _digest(weights, text) != content.get("digest"):
         raise ProbeError(f"{path} is damaged: its contents do not match its digest. Copy or train the file anew.")
     _check_finite(path, weights)
-    description = _described(path, text)
-    model = _build(path, description, weights)
+    description = described(path, text)
+    model = _build(path, description, stored_in(weights, path).tensors)
     dim = description.get("dim", model.config.dim)
     stream, digest = NativeModel(model), content["digest"]
     return Checkpoint(name_of(path), stream, description["task"], dim, description["context"], description, digest)
+
+
+def _read_lone(path: Path, content: Any) -> Checkpoint:
+    """Reads a file that is not ours as what a description beside it says, or says what it is."""
+    beside = {official.CONFIG: _read_official, "config.json": _read_huggingface}
+    held = stored_in(content, path) if holds_weights(content) else None
+    for name, read in beside.items():
+        # other tools write a config.yaml too
+        if held and path.with_name(name).is_file() and (read is _read_huggingface or official.describes(path)):
+            return replace(read(path), name=name_of(path))
+    if official.are_weights(content) or (held and official.are_weights(held.tensors)):
+        raise ProbeError(
+            f"{path} was not written by probe train; it looks like the weights of an official run, but no config.yaml "
+            "that describes their model lies beside it. Give the run's folder."
+        )
+    if miss := miss_of_content(path, content):
+        raise ProbeError(miss)
+    raise ProbeError(
+        lone(path, held.tensors)
+        if held
+        else f"{path} was not written by probe train. Train a checkpoint with probe train, or give another file."
+    )
 
 
 def of(
@@ -297,24 +322,6 @@ def load_state(path: str | Path) -> dict[str, Any]:
     return state
 
 
-def device_named(name: str) -> torch.device:
-    """Returns the device a flag names; ``auto`` is a GPU where there is one.
-
-    Raises:
-        ProbeError: if torch knows no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ProbeError(
-            f"--device {name} was given, but torch finds no such device here. Use --device cpu."
-        ) from error
-    return device
-
-
 def _check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
     for key, tensor in weights.items():
         if not bool(torch.isfinite(tensor).all()):
@@ -328,20 +335,6 @@ def _digest(weights: Mapping[str, Tensor], text: str) -> str:
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
         digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
     return digest.hexdigest()
-
-
-def _described(path: Path, text: str) -> dict[str, Any]:
-    """Returns what a file says of itself, as far as every verb relies on it."""
-    try:
-        found = json.loads(text)
-        whole = found["context"], found.get("dim", 1)
-        fits = isinstance(found["task"], str) and all(type(number) is int and number >= 0 for number in whole)
-        fits = fits and (found["context"] > 0 or not found["task"])
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        fits = False
-    if not fits:
-        raise ProbeError(f"{path} does not say in words of probe what it was trained on. {INSTEAD}")
-    return dict(found)
 
 
 def _is_small(config: ModelConfig) -> bool:
@@ -362,10 +355,10 @@ def blank(config: ModelConfig) -> ResidualModel:
 
 def _build(path: Path, description: Mapping[str, Any], weights: Mapping[str, Tensor]) -> ResidualModel:
     try:
-        config = ModelConfig(**description["model"])
+        config = from_plain(ModelConfig, description["model"])
         model = blank(config)
-        kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
-        taken = {name: tensor.to(kinds.get(name, tensor.dtype)) for name, tensor in weights.items()}
+        needed = model.state_dict()
+        taken = {name: each.to(needed[name].dtype) for name, each in _fitting(path, weights, needed).items()}
         model.load_state_dict(taken, assign=True)
     except ProbeError:
         raise
@@ -375,3 +368,13 @@ def _build(path: Path, description: Mapping[str, Any], weights: Mapping[str, Ten
             "train it anew."
         ) from error
     return model.eval().requires_grad_(False)
+
+
+def _fitting(path: Path, weights: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns the weights that a model needs, by its own names."""
+    named = fitted(weights, needed.keys())
+    try:
+        check_whole(path, named, {name: tensor.shape for name, tensor in needed.items()})
+    except ProbeError as error:
+        raise ProbeError(f"{path} describes a model that its weights do not fit. {error}") from error
+    return {name: tensor for name, tensor in named.items() if name in needed}

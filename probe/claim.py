@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, get_args
 
 import pandas as pd
@@ -13,6 +13,7 @@ from torch import Tensor
 from probe.checkpoint import Checkpoint, load
 from probe.config import ClaimConfig, FitConfig
 from probe.errors import ProbeError
+from probe.evidence.algorithms import at_edge
 from probe.evidence.answers import Asked, Conditioned, Reading, ask, by_condition
 from probe.evidence.causes import causes
 from probe.evidence.influence import implicit_attention, influence, influence_rows
@@ -48,6 +49,7 @@ class Study:
         heads: refitted at every layer, for y at the one context.
         errors: of "linear" and "lens", by layer.
         control: a model that learned one fixed function, if there is one.
+        settings: by head and algorithm, the setting that the matching chose on its selection prompts.
     """
 
     subject: Subject
@@ -56,6 +58,7 @@ class Study:
     heads: LinearHeads
     errors: dict[str, RatioBootstrap]
     control: Checkpoint | None
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -96,14 +99,23 @@ def examine_claim(
         "command": command,
         "config": asdict(config),
         "versions": versions(),
+        "units": {"y": study.subject.task.unit},
         "verdict": verdict.sentence,
         "supported": verdict.supported,
         "criteria": [asdict(one) for one in verdict.criteria],
         "not_tested": missing,
         "notes": notes_on([study.subject.checkpoint], study.subject.longest),
+        "chosen_settings": study.settings,
+        "warnings": _warnings(study),
         "models": {study.name: describe(study.subject.checkpoint, study.subject.task, study.subject.longest)},
     }
     return Record(table, provenance)
+
+
+def _warnings(study: Study) -> list[str]:
+    """Returns what is to be said of the settings that were chosen, each once."""
+    chosen = dict.fromkeys(setting for settings in study.settings.values() for setting in settings.values())
+    return [warning for setting in chosen if (warning := at_edge(setting))]
 
 
 def _study(config: ClaimConfig, models: Sequence[Checkpoint], show: Report) -> Study:
@@ -180,6 +192,7 @@ def _matching(study: Study, missing: Missing) -> Rows:
     for head, matches in match(selected, scored, list(readings), seed).items():
         null = final_answer(selected, scored, head, seed)
         rows += match_rows(study.name, head, null, None)
+        study.settings[head] = {found.algorithm: found.setting for found in matches}
         for found in matches:
             rows += match_rows(study.name, head, found, null)
     for which in get_args(Conditioned):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +27,9 @@ from probe.config import (
     SweepConfig,
     TrainConfig,
 )
+from probe.delivery import deliver, own, wrote
 from probe.errors import ProbeError
-from probe.processes import ALONE, Processes, StoppedError, ToldError, ending, joined, only_one
-from probe.stems import Stem, stem_of
+from probe.processes import Processes, StoppedError, ToldError, ending, joined, only_one
 from probe.voice import Call, Shell, UnreadError, tell, write
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ KEPT = {
     "sweep": "; what had ended is kept, and the same command goes on",
 }
 """What an interrupted command leaves; nothing where it is not named."""
+HELD = {True: "ok", False: "FAIL", None: "--"}
+"""How a finding begins: it holds, it fails, or could not be looked at."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -162,7 +163,7 @@ def _sweep(config: SweepConfig, call: Call) -> int:
         call.say_json({"trainings": trainings, "wrote": written})
     else:
         call.say(sweep_table(record))
-        call.say(_wrote(written))
+        call.say(wrote(written))
     if failed:
         raise ProbeError(
             f"{failed} of {len(record.table)} trainings did not end well. Correct the table, or run the same command "
@@ -209,13 +210,14 @@ def _compare(config: CompareConfig, call: Call) -> int:
     from probe.compare import compare_models
     from probe.language import is_language
     from probe.plots import comparison, language_comparison
+    from probe.summary import comparison_table
 
     return _measure(
         config,
         call,
         lambda show: compare_models(config, call.command, show),
         language_comparison if is_language(config.task) else comparison,
-        lambda record: "\n".join(record.provenance["verdict"]),
+        (lambda record: "\n".join(record.provenance["verdict"])) if is_language(config.task) else comparison_table,
         lambda record: {"verdict": record.provenance["verdict"]},
     )
 
@@ -227,12 +229,15 @@ def _claim(config: ClaimConfig, call: Call) -> int:
     def tell(record: Record) -> str:
         found = record.provenance
         seen = [f"  {one['outcome']:<10}  {one['name']}: {text.line(one['seen'])}" for one in found["criteria"]]
-        return "\n".join([text.line(found["verdict"]), *seen])
+        warnings = [f"  warning     {text.line(words)}" for words in found["warnings"]]
+        return "\n".join([text.line(found["verdict"]), *seen, *warnings])
 
     def summary(record: Record) -> dict[str, Any]:
-        return {name: record.provenance[name] for name in ("verdict", "supported", "criteria", "not_tested")}
+        return {
+            name: record.provenance[name] for name in ("verdict", "supported", "criteria", "not_tested", "warnings")
+        }
 
-    return _recorded(
+    return deliver(
         config,
         call,
         [config.ckpt],
@@ -255,119 +260,36 @@ def _measure(
     """Runs a verb whose record is drawn as one picture."""
     from probe.plots import rendered
 
-    return _recorded(
+    return deliver(
         config, call, config.ckpt, None, run, lambda record, path: rendered(draw([record]), path), tell, summary
     )
 
 
-def _recorded(
-    config: FitConfig | EvaluateConfig | CompareConfig | ClaimConfig,
-    call: Call,
-    ckpt: Sequence[str],
-    ending: str | None,
-    run: Callable[[progress.Show], Record],
-    shown: Callable[[Record, Path], bytes],
-    tell: Callable[[Record], str],
-    summary: Callable[[Record], dict[str, Any]],
-) -> int:
-    """Refuses what cannot be written, runs a verb, writes its record and what shows it, and says what was found.
-
-    Args:
-        ending: of the file that shows the record; the picture's unless given.
-    """
-    from probe import records
-    from probe.checkpoint import find, name_of
-
-    stem = stem_of(call.verb, config, [name_of(find(name)) for name in ckpt])
-    ending = ending or stem.picture
-    with _own(*records.record_paths(stem.path), stem.file(ending), processes=call.processes):
-        with call.progress() as show:
-            record = run(show)
-        if not call.processes.writes:
-            return 0
-        stem = _free(stem, record)
-        page = stem.file(ending)
-        written = _written(record, stem.path, page, lambda: shown(record, page))
-    for words in record.provenance.get("notes", ()):
-        call.note(words)
-    if config.json:
-        call.say_json(summary(record))
-        return 0
-    call.say(tell(record))
-    call.say(_wrote(written))
-    return 0
-
-
-def _wrote(paths: Sequence[str | Path]) -> str:
-    return f"wrote {', '.join(text.line(path) for path in paths)}"
-
-
-def _free(stem: Stem, record: Record) -> Stem:
-    """Returns a stem at which no record of other checkpoints of the same names lies, if nobody has named it."""
-    from probe import records
-
-    if stem.given or not any(path.exists() for path in records.record_paths(stem.path)):
-        return stem
-    digests = [about.get("digest") for about in record.provenance["models"].values()]
-    with suppress(ProbeError, AttributeError, KeyError, TypeError):
-        known = records.load(stem.path).provenance
-        if [about.get("digest") for about in known["models"].values()] == digests:
-            return stem
-    return stem.beside("-".join(str(digest)[:8] for digest in digests[:4]))
-
-
 def _plot(config: PlotConfig, call: Call) -> int:
     from probe import records
-    from probe.plots import KINDS, View, kind_for, save_figure
+    from probe.plots import KINDS, View, choose_kind, save_figure
 
-    with _own(Path(config.out)):
+    with own(Path(config.out)):
         loaded = [records.load(path) for path in config.records]
-        view = View(x=None if config.depth == "auto" else config.depth, context=config.context)
-        kind = kind_for(loaded) if config.kind in (None, "auto") else str(config.kind)
+        view = View(x=None if config.depth == "auto" else config.depth, context=config.context, target=config.target)
+        kind = choose_kind(loaded, config.kind)
         written = save_figure(KINDS[kind](loaded, view), config.out)
     if config.json:
         call.say_json({"kind": kind, "wrote": [written]})
     else:
-        call.say(_wrote([written]))
+        call.say(wrote([written]))
     return 0
 
 
-@contextmanager
-def _own(*paths: Path, processes: Processes = ALONE) -> Iterator[None]:
-    """Refuses what cannot be written, or is being written by another process, before any work."""
-    from probe.files import check_writable, owned
-
-    mine = paths if processes.writes else ()
-    for path in mine:
-        check_writable(path)
-    with owned(*mine):
-        yield
-
-
-def _written(record: Record, stem: Path, picture: Path, draw: Callable[[], bytes]) -> list[Path]:
-    """Writes a record and its picture as one; a record whose picture fails is written all the same."""
-    from probe import records
-
-    try:
-        beside = {picture: draw()}
-    except KeyboardInterrupt:
-        written = records.save(record, stem)
-        raise KeyboardInterrupt(f"{_wrote(written)}, but not {picture}") from None
-    except Exception:
-        records.save(record, stem)
-        raise
-    return [*records.save(record, stem, beside), picture]
-
-
 def _check(config: CheckConfig, call: Call) -> int:
-    from probe.check import check_checkpoint
+    from probe.check import check
 
-    findings = check_checkpoint(config)
-    held = all(finding.held for finding in findings)
+    findings = check(config)
+    held = all(finding.held is not False for finding in findings)
     if config.json:
         call.say_json({"held": held, "findings": [asdict(finding) for finding in findings]})
     for finding in () if config.json else findings:
-        call.say(f"{'ok  ' if finding.held else 'FAIL'}  {text.line(finding.claim)} ({text.line(finding.seen)})")
+        call.say(f"{HELD[finding.held]:<4}  {text.line(finding.claim)} ({text.line(finding.seen)})")
     return 0 if held else 1
 
 

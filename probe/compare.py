@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -18,13 +18,15 @@ from probe.errors import ProbeError
 from probe.fit import Subject, measure, prepare
 from probe.language import compare_language, is_language
 from probe.records import Record, versions
-from probe.statistics import LayerErrors, log_ratio, welch_band
+from probe.statistics import LayerErrors, log_ratio, reach, reached, welch_band
 from probe.subject import by_seed, describe, load_all, notes_on, side_name
 
 ALIKE = 1.1
 """Errors within this factor of one another are called alike, whatever their bands."""
 REACHED = (0.5, 0.1, 0.01)
 """Errors whose depths are compared."""
+SURE = 0.975
+"""The share of the resamples that must agree on which head is sooner: their band of 95 % then lies on one side."""
 SEEDS = 3
 """Training seeds a side from which the text speaks of architectures."""
 
@@ -61,9 +63,10 @@ def compare_models(
     Rows by ``quantity``: ``own`` is the models' own error by context; ``layer`` the head's error at the largest
     context by depth, where a model's error at a depth is that of its last layer no deeper (errors are never
     interpolated between layers); ``reach`` the depth at which the head's error first falls to ``threshold``, as a
-    difference. ``low`` and ``high`` bound one cell, ``all_low`` and ``all_high`` all cells of a quantity at once, over
-    prompts. Where two sides have three checkpoints or more that differ in their seed alone, further rows whose
-    ``band`` is ``seeds`` give the ratios of geometric means over seeds, with Welch's band of each cell.
+    difference, where never is later than any depth. ``low`` and ``high`` bound one cell, ``all_low`` and ``all_high``
+    all cells of a quantity at once, over prompts. Where two sides have three checkpoints or more that differ in their
+    seed alone, further rows whose ``band`` is ``seeds`` give the ratios of geometric means over seeds, with Welch's
+    band of each cell.
     Language models are compared by `compare_language`.
 
     Args:
@@ -90,6 +93,7 @@ def compare_models(
         "command": command,
         "config": asdict(config),
         "versions": versions(),
+        "units": {"y": subjects[0].task.unit},
         "verdict": verdicts(table),
         "notes": notes_on([one.subject.checkpoint for one in measured], context),
         "models": {
@@ -202,48 +206,59 @@ def _ratio_rows(quantity: str, a: Tensor, b: Tensor, a_draws: Tensor, b_draws: T
         "all_low": everywhere.low.exp(),
         "all_high": everywhere.high.exp(),
     }
-    lists = {name: values.tolist() for name, values in columns.items()}
+    # a model that errs on no prompt has no logarithm: its ratios are empty
+    lists = {name: values.where(values.isfinite(), torch.nan).tolist() for name, values in columns.items()}
     return [
         {"quantity": quantity} | {name: values[i] for name, values in lists.items()} for i in range(len(lists["ratio"]))
     ]
 
 
-def _reach_rows(a: Measured, b: Measured) -> list[dict[str, Any]]:
-    rows = []
-    context = a.errors.contexts[-1]
+def _reach_rows(a: Measured, b: Measured) -> Iterator[dict[str, Any]]:
+    """Yields the depths at which errors are reached; an end of a band that is no depth is empty.
+
+    ``never`` and ``other_never`` are the shares of the resamples in which a head does not reach the error, ``sooner``
+    and ``later`` those in which it reaches it before and after the other.
+    """
     for threshold in REACHED:
-        first, second = (_reached(one, one.errors.ratio.estimate()[None, :, -1], threshold) for one in (a, b))
-        draws = [_reached(one, one.errors.ratio.replicates()[:, :, -1], threshold) for one in (a, b)]
-        gap = (draws[0] - draws[1]).numpy()
-        known = gap[np.isfinite(gap)]
-        low, high = np.quantile(known, [0.025, 0.975]) if len(known) == len(gap) else (np.nan, np.nan)
-        rows.append(
-            {
-                "quantity": "reach",
-                "context": context,
-                "threshold": threshold,
-                "depth": first.item(),
-                "other_depth": second.item(),
-                "difference": (first - second).item(),
-                "low": low,
-                "high": high,
-            }
-        )
-    return rows
+        found = reach(*(_reached(one, threshold) for one in (a, b)))
+        columns = {
+            "depth": found.first,
+            "other_depth": found.second,
+            "difference": found.difference,
+            "low": found.low,
+            "high": found.high,
+        }
+        yield {
+            "quantity": "reach",
+            "context": a.errors.contexts[-1],
+            "threshold": threshold,
+            **{name: value if np.isfinite(value) else np.nan for name, value in columns.items()},
+            "never": found.first_never,
+            "other_never": found.second_never,
+            "sooner": found.sooner,
+            "later": found.later,
+            "spacing": _spacing(a.depths),
+            "other_spacing": _spacing(b.depths),
+        }
 
 
-def _reached(one: Measured, errors: Tensor, threshold: float) -> Tensor:
-    """Returns the depth of the first layer whose error is at most a threshold, NaN where none is, [draws]."""
-    under = errors <= threshold
-    depths = torch.tensor(one.depths, dtype=torch.float64)[under.int().argmax(1)]
-    return depths.where(under.any(1), torch.nan)
+def _reached(one: Measured, threshold: float) -> Tensor:
+    """Returns the depth at which an error is reached at the largest context, then that of every resample."""
+    errors = torch.cat([one.errors.ratio.estimate()[None], one.errors.ratio.replicates()])[..., -1]
+    return reached(errors, one.depths, threshold)
+
+
+def _spacing(depths: Sequence[float]) -> float:
+    """Returns the largest step from one layer's depth to the next."""
+    return float(np.diff(depths).max(initial=0.0))
 
 
 def verdicts(table: pd.DataFrame) -> list[str]:
     """Returns one sentence a pair on the models' own errors, one on depth, and on architectures where seeds allow.
 
     Errors are called different where the band of their ratio, simultaneous over contexts, lies outside 1 and the
-    ratio is beyond a factor of 1.1 either way; depths where the band of their difference excludes 0.
+    ratio is beyond a factor of 1.1 either way; depths where the band of their difference excludes 0. Where an error
+    is 0 there is no ratio, and nothing is told apart.
     """
     sentences = []
     over_seeds = table["band"] == "seeds"
@@ -254,26 +269,51 @@ def verdicts(table: pd.DataFrame) -> list[str]:
 
 
 def _own_sentence(name: str, other: str, row: pd.Series[Any]) -> str:
+    where = f"at {int(row['context'])} examples {row['error']:.3g} and {row['other_error']:.3g}"
+    both = f"The checkpoints {name} and {other}"
+    if not (np.isfinite(row["all_low"]) and np.isfinite(row["all_high"])):
+        return f"{both} cannot be told apart by their own error: {where}; their ratio has no band."
     band = f"ratio {row['ratio']:.2f}, simultaneous 95 % band {row['all_low']:.2f} to {row['all_high']:.2f}"
-    numbers = f"at {int(row['context'])} examples {row['error']:.3g} and {row['other_error']:.3g}; {band}"
     apart = row["all_low"] > 1 or row["all_high"] < 1
     if apart and max(row["ratio"], 1 / row["ratio"]) > ALIKE:
-        return f"The checkpoint {name} errs {'more' if row['ratio'] > 1 else 'less'} than {other}: {numbers}."
-    return f"The checkpoints {name} and {other} are not told apart by their own error: {numbers}."
+        more = "more" if row["ratio"] > 1 else "less"
+        return f"The checkpoint {name} errs {more} than {other}: {where}; {band}."
+    return f"{both} are not told apart by their own error: {where}; {band}."
 
 
 def _reach_sentence(name: str, other: str, rows: pd.DataFrame) -> str:
-    reached = rows[rows["difference"].notna()]
+    reached = rows[rows["depth"].notna() | rows["other_depth"].notna()]
     if reached.empty:
-        return f"No head of both {name} and {other} falls to an error of {REACHED[0]:g}, so no depths are compared."
+        return f"No head of {name} or {other} falls to an error of {REACHED[0]:g}, so no depths are compared."
     row = reached.iloc[-1]
-    where = f"an error of {row['threshold']:g} at depths {row['depth']:.2f} and {row['other_depth']:.2f}"
-    if row["low"] > 0 or row["high"] < 0:
-        sooner = name if row["difference"] < 0 else other
-        return (
-            f"The heads reach {where}: {sooner} sooner (band of the difference {row['low']:.2f} to {row['high']:.2f})."
-        )
-    return f"The heads reach {where}, which the prompts do not tell apart."
+    where = f"an error of {row['threshold']:g} at depths {_depth(row['depth'])} and {_depth(row['other_depth'])}"
+    band = f"95 % band of the difference {_reach_band(name, other, row)}; {_steps(row)}"
+    if row["sooner"] >= SURE or row["later"] >= SURE:
+        return f"The heads reach {where}: {name if row['sooner'] >= SURE else other} sooner ({band})."
+    return f"The heads reach {where}, which the prompts do not tell apart ({band})."
+
+
+def _depth(depth: float) -> str:
+    return "never" if np.isnan(depth) else f"{depth:.2f}"
+
+
+def _reach_band(name: str, other: str, row: pd.Series[Any]) -> str:
+    """Returns a band in words: an end that is no depth is where one of the two never reaches the error."""
+    first, second = f"{name} never", f"{other} never"
+    low = f"{row['low']:.2f}" if np.isfinite(row["low"]) else second if row["later"] < SURE else first
+    high = f"{row['high']:.2f}" if np.isfinite(row["high"]) else first if row["sooner"] < SURE else second
+    return low if low == high and not np.isfinite(row["low"]) else f"{low} to {high}"
+
+
+def _steps(row: pd.Series[Any]) -> str:
+    """Says in which steps the two depths move."""
+    both = dict.fromkeys(_step(row[column]) for column in ("spacing", "other_spacing"))
+    return f"depths are discrete, in steps of {' and '.join(both)}"
+
+
+def _step(spacing: float) -> str:
+    blocks = round(1 / spacing) if spacing else 0
+    return f"1/{blocks}" if blocks and abs(blocks * spacing - 1) < 1e-6 else f"up to {spacing:.2f}"
 
 
 def _architecture_sentences(over_seeds: pd.DataFrame) -> list[str]:
@@ -284,6 +324,11 @@ def _architecture_sentences(over_seeds: pd.DataFrame) -> list[str]:
 
 
 def _seeds_sentence(row: pd.Series[Any]) -> str:
+    if not (np.isfinite(row["low"]) and np.isfinite(row["high"])):
+        return (
+            f"The architectures {row['model']} and {row['other']} cannot be told apart in their own error at "
+            f"{int(row['context'])} examples: a seed errs on no prompt, and a ratio has no band."
+        )
     told = "differ" if row["low"] > 1 or row["high"] < 1 else "are not told apart"
     return (
         f"The architectures {row['model']} and {row['other']} {told} in their own error: at {int(row['context'])} "
@@ -320,8 +365,9 @@ def _errors_at(one: Measured, depths: Sequence[float]) -> list[float]:
 
 def _welch_rows(quantity: str, a: list[list[float]], b: list[list[float]]) -> list[dict[str, Any]]:
     """Returns ratios of geometric means over seeds with Welch's bands on the logarithms."""
-    logs = [np.log(np.array(side)) for side in (a, b)]
-    band = welch_band(*logs)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = [np.log(np.array(side)) for side in (a, b)]
+        band = welch_band(*logs)
     columns = {
         "error": np.exp(logs[0].mean(0)),
         "other_error": np.exp(logs[1].mean(0)),
@@ -329,7 +375,7 @@ def _welch_rows(quantity: str, a: list[list[float]], b: list[list[float]]) -> li
         "low": band.low.exp(),
         "high": band.high.exp(),
     }
-    lists = {name: values.tolist() for name, values in columns.items()}
+    lists = {name: [one if np.isfinite(one) else np.nan for one in values.tolist()] for name, values in columns.items()}
     return [
         {"quantity": quantity, "band": "seeds"} | {name: values[i] for name, values in lists.items()}
         for i in range(len(lists["ratio"]))

@@ -5,12 +5,11 @@ Nothing here imports torch, so that `probe --help` is instant.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from probe.arguments import Positional, read
-from probe.fields import Count, NameOf, NotNegative, Numbers, Positive, Range, Settings, Share, Size, check
+from probe.arguments import Positional
+from probe.fields import Count, NameOf, NotNegative, Numbers, Positive, Range, Settings, Size, check
 
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
 Init = Literal["own", "torch"]
@@ -18,6 +17,7 @@ Schedule = Literal["constant", "cosine"]
 Precision = Literal["float32", "bfloat16"]
 Task = Annotated[str, NameOf("task")]
 Context = Annotated[int, Range(0, 2**20)]
+Dropout = Annotated[float, Range(0, 0.99)]
 Heads = Annotated[int, Range(1, 2**12)]
 Seed = Annotated[int, Range(-(2**63), 2**63 - 1)]
 Matching = Literal["published", "exact", "prefix", "synonym"]
@@ -45,7 +45,7 @@ class ModelConfig:
     """Attention heads of every attention block."""
     symbols: Annotated[int, Range(0, 2**24)] = 0
     """Size of the vocabulary, where tokens are symbols; 0 where they are vectors."""
-    dropout: Share = 0.0
+    dropout: Dropout = 0.0
     """Dropout of every mixer that has one, in training."""
     init: Init = "own"
     """First weights of attention, feed-forward blocks and learned positions: GPT-2's, or torch's defaults."""
@@ -79,7 +79,7 @@ class TrainConfig(Settings):
     positions: Literal["none", "learned", "sinusoidal"] | None = None
     """Learned absolute positions, fixed sinusoidal ones (Vaswani et al., 2017), or none; by default the
     architecture's."""
-    dropout: Share | None = None
+    dropout: Dropout | None = None
     """Dropout in training, of every block that has one; none unless given."""
     init: Init | None = None
     """First weights of attention, feed-forward blocks and learned positions: GPT-2's (own), or torch's defaults, as
@@ -126,17 +126,6 @@ class TrainConfig(Settings):
     """Continue from FILE.pt.state, with the settings that stand in it."""
     overwrite: bool = False
     """Begin anew where FILE.pt is there already."""
-
-
-def train_config(flags: Sequence[str]) -> TrainConfig:
-    """Returns what flags of `probe train` mean.
-
-    Raises:
-        ProbeError: if they are none.
-    """
-    [config] = read(flags, "probe train", TrainConfig)
-    assert isinstance(config, TrainConfig)
-    return config
 
 
 @dataclass(frozen=True)
@@ -349,24 +338,28 @@ class PlotConfig(Settings):
     """RECORD.csv files; several are laid over one another."""
     out: str
     """The figure, FILE.png, FILE.pdf or FILE.svg."""
-    kind: Annotated[str, NameOf("picture")] | None = None
-    """Error by layer, error by examples, both as a map, scale and shift by layer, the training curve, what probe
-    evaluate, probe compare or probe claim (five pictures) measured; what probe evaluate, fit or compare measured on
-    language tasks. By default what suits the records."""
+    kind: Annotated[str, NameOf("picture")] = "auto"
+    """The record's own unless given. Of fit: error by layer, error by examples, both as a map, scale and shift by
+    layer; the training curve; what probe evaluate, compare or claim (five pictures) measured; what probe evaluate, fit
+    or compare measured on language tasks."""
     depth: Literal["auto", "layer", "depth", "parameters", "flops"] = "auto"
     """The axis of a layer curve."""
     context: Context | None = None
     """The number of examples a layer curve is drawn at; the largest by default."""
+    target: str | None = None
+    """The target whose errors are drawn, y or a drawn parameter; all of the record's by default, a panel each."""
     json: bool = False
     """Print what was written as JSON on stdout instead of lines."""
 
 
 @dataclass(frozen=True)
 class CheckConfig(Settings):
-    """Checks on this very file that what is captured is the residual stream."""
+    """Checks on this very file that what runs is what it stores, and that what is captured is the residual stream."""
 
-    ckpt: str
+    ckpt: str | None = None
     """A checkpoint: a file of probe train, an official run folder, a Hugging Face folder or hub name."""
+    kernels: bool = False
+    """Check every kernel that runs here against its plain reference, outputs and gradients."""
     seed: Seed = 0
     """Seed of the prompts."""
     kernel: Kernel = "auto"

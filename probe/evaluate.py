@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from probe import learners
-from probe.checkpoint import Checkpoint, device_named
+from probe.checkpoint import Checkpoint
 from probe.config import EvaluateConfig
+from probe.devices import device_named
 from probe.errors import ProbeError
 from probe.language import evaluate_language, is_language
 from probe.processes import ALONE, Processes, merge_each, only_one
@@ -95,9 +96,11 @@ def evaluate_models(
         "versions": versions(),
         "processes": processes.count,
         "notes": notes_on(plan.models, plan.context),
+        "units": {"y": plan.task.unit},
         "models": {found.name: describe(found, plan.task, plan.context) for found in plan.models},
     }
-    return Record(table[[*COLUMNS, "prompting", "median", "band"]], provenance)
+    first = [*COLUMNS, "prompting", "median", "band"]
+    return Record(table[[*first, *(name for name in table.columns if name not in first)]], provenance)
 
 
 def prepare(config: EvaluateConfig, at_hand: Sequence[Checkpoint] = ()) -> Plan:
@@ -192,10 +195,12 @@ class _Scores:
         self.costs: dict[int, Tensor] = {}
         self.guesses: dict[int, Tensor] = {}
 
-    def add(self, numbers: Sequence[int], answers: Tensor, task: Task, prompts: Prompts) -> None:
-        """Adds answers [batch, context, answer]."""
+    def add(self, numbers: Sequence[int], answers: Tensor, task: Task, prompts: Prompts, logits: bool) -> None:
+        """Adds answers [batch, context, answer], which of symbols may be logits or not."""
         cost, guess = task.cost(answers, prompts), task.guess(prompts)
         self.errors.add(numbers, cost[None], guess, prompts.counted)
+        metrics = task.metrics(answers, prompts, logits=logits)
+        self.errors.add_metrics(numbers, {name: values[None] for name, values in metrics.items()}, prompts.counted)
         self.costs[numbers[0]] = cost.where(prompts.counted, torch.nan)
         self.guesses[numbers[0]] = guess.where(prompts.counted, torch.nan)
 
@@ -226,11 +231,11 @@ def _evaluate(
             blocks = len(found.stream.anatomy.letters)
             answers, asked = _answers(found, drawn, plan, style)
             kept = scores.setdefault((found.name, "model"), _Scores([blocks], blocks, asked.contexts, config.seed))
-            kept.add(numbers, answers, plan.task, asked)
+            kept.add(numbers, answers, plan.task, asked, logits=True)
         for name, learner in plan.learners.items():
             answers, asked = _learned(learner, drawn, plan)
             kept = scores.setdefault(("", name), _Scores(None, 1, asked.contexts, config.seed))
-            kept.add(numbers, answers, plan.task, asked)
+            kept.add(numbers, answers, plan.task, asked, logits=False)
         report(style, numbers.stop, config.prompts)
     scores = processes.merged(scores, merge_each, dict)
     rows: list[dict[str, Any]] = []
@@ -283,4 +288,6 @@ def _mean_rows(table: pd.DataFrame, group: Sequence[Checkpoint]) -> pd.DataFrame
     grid = own.pivot(index=["prompting", "context"], columns="model", values="error")
     first = own[own["model"] == group[0].name].set_index(["prompting", "context"]).loc[grid.index].reset_index()
     mean, low, high = seed_band(grid.to_numpy().T)
-    return first.assign(model=side_name(group), error=mean, low=low, high=high, mse=np.nan, median=np.nan, band="seeds")
+    own_alone = {column: np.nan for column in first.columns if column not in (*COLUMNS, "prompting", "band")}
+    name = side_name(group)
+    return first.assign(model=name, error=mean, low=low, high=high, mse=np.nan, band="seeds", **own_alone)

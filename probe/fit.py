@@ -13,9 +13,10 @@ from torch import Tensor
 
 from probe import learners
 from probe.capture import capture
-from probe.checkpoint import Checkpoint, device_named
+from probe.checkpoint import Checkpoint
 from probe.config import FitConfig
-from probe.errors import ProbeError
+from probe.devices import device_named
+from probe.errors import ProbeError, suggest
 from probe.heads import LinearHeads, Moments, SelectionErrors, best_penalty, solve_path
 from probe.heads.calibrated import PROTOCOLS, Calibration, Protocol, calibrate
 from probe.language import is_language, language_layers
@@ -26,6 +27,7 @@ from probe.statistics import LayerErrors, MeanBootstrap
 from probe.subject import Subject as Subject
 from probe.subject import check_length, check_same, describe, learned, load_all, notes_on, task_for, trained_context
 from probe.tasks import Prompts, Task
+from probe.tasks.objectives import ZERO
 
 WIDE = 128  # above this width, contexts default to FEW
 FEW = 8
@@ -72,6 +74,7 @@ def fit_heads(
         "versions": versions(),
         "processes": processes.count,
         "notes": [note for subject in subjects for note in notes_on([subject.checkpoint], max(subject.contexts))],
+        "units": {"y": subjects[0].task.unit} | ({} if config.target == "y" else {config.target: ZERO}),
         "models": {
             subject.checkpoint.name: describe(subject.checkpoint, subject.task, subject.longest) for subject in subjects
         },
@@ -122,6 +125,11 @@ def _subject(found: Checkpoint, config: FitConfig, device: torch.device) -> Subj
             f"protocol needs at least {fewest} examples. Give a larger --context."
         )
     _target(config, sample, task)
+    if config.target != "y" and not RIDGES & set(config.head):
+        raise ProbeError(
+            f"--target {config.target} was given, but of the heads only linear and normed can be asked for it. "
+            "Add --head linear, or drop --target."
+        )
     found.model.to(device)
     found.stream.use_kernel(config.kernel)
     chosen = torch.tensor([sample.contexts.index(context) for context in contexts])
@@ -249,8 +257,10 @@ def _target(config: FitConfig, prompts: Prompts, task: Task) -> Tensor:
     # whole numbers and masks name symbols, coordinates or places, which a regression cannot predict
     drawn = {name: value for name, value in prompts.parameters.items() if value.ndim == 2 and value.is_floating_point()}
     if config.target not in drawn:
+        whole = "It holds whole numbers or a mask, which a regression cannot predict. "
+        why = whole if config.target in prompts.parameters else suggest(config.target, ["y", *drawn])
         raise ProbeError(
-            f"No target of {config.task} is called {config.target!r}. Targets: {', '.join(['y', *drawn])}."
+            f"No target of {config.task} is called {config.target!r}. {why}Targets: {', '.join(['y', *drawn])}."
         )
     return drawn[config.target][:, None].expand(-1, len(prompts.contexts), -1).float()
 
@@ -282,6 +292,8 @@ def _score(
         guess = subject.task.guess(prompts)
         for head, answer in answers.items():
             scores[head].add(numbers, subject.task.cost(answer, prompts), guess, prompts.counted)
+            metrics = subject.task.metrics(answer, prompts, logits=head in ("model", "lens"))
+            scores[head].add_metrics(numbers, metrics, prompts.counted)
         report(f"score {subject.checkpoint.name}", numbers.stop, config.score)
     return processes.merged(scores, merge_each, dict)
 

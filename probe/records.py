@@ -53,13 +53,21 @@ REQUIRED = {
 }
 """What the table of a kind starts with; a kind that is not named here may hold any columns."""
 
+METRICS = {
+    "accuracy": "share of right answers",
+    "legal": "share of legal letters",
+    "total_variation": "total variation distance",
+}
+"""What rows may hold beside an error, by its column; its band stands in NAME_low and NAME_high."""
+
 TEXT = ("model", "other", "quantity", "target", "head", "prompting", "band", "site", "metric", "task", "evidence")
 INTEGERS = ("layer", "other_layer", "context", "prompts", "step", "dim", "tasks")
 NUMBERS = (
     "depth", "mse", "error", "low", "high", "loss", "rate", "seconds", "value",
     "scale", "scale_low", "scale_high", "shift", "shift_low", "shift_high", "penalty",
     "median", "ratio", "all_low", "all_high", "threshold", "difference", "other_depth", "other_error",
-    "value_low", "value_high", "standard_error",
+    "value_low", "value_high", "standard_error", "never", "other_never", "sooner", "later", "spacing", "other_spacing",
+    *(f"{name}{end}" for name in METRICS for end in ("", "_low", "_high")),
 )  # fmt: skip
 
 DIGEST = "table_sha256"

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Tensor
 
+from probe.capture.parsed import BYTES, read_json
 from probe.errors import ProbeError
 from probe.files import write_atomically
 from probe.files.exchange import TEMPORARY
@@ -116,12 +117,14 @@ def read_shards(folder: Path) -> dict[str, Any]:
 
     weights: dict[str, Tensor] = {}
     try:
-        content = json.loads((folder / INDEX).read_bytes())
+        content = read_json(folder / INDEX, BYTES["index"])
         files = content["files"]
         if not all(Path(name).name == name for name in files):
             raise ValueError("a part lies elsewhere")
         for name in files:
             weights |= load_file(folder / name)
+    except ProbeError as error:
+        raise ProbeError(f"{folder} is damaged: its index or one of its parts cannot be read. {INSTEAD}") from error
     except OSError as error:
         raise ProbeError(
             f"{error.filename or folder} cannot be read: {error.strerror or 'it is missing'}. {INSTEAD}"

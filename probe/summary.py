@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from probe.records import Record
+from probe.records import METRICS, Record
 from probe.text import line
 
 CELL = 60
 """Letters of a name in a table."""
+EXACT = 1e-9
+"""Below this a number is what rounding leaves of zero."""
 
 
 def number(value: Any) -> str:
     """Returns a number with three significant digits, and nothing where there is none."""
     if value is None or pd.isna(value):
         return ""
-    return f"{float(value):#.3g}".rstrip(".") if value else "0"
+    return f"{float(value):#.3g}".rstrip(".") if abs(value) >= EXACT else "0"
 
 
 def band(low: Any, high: Any) -> str:
@@ -80,15 +82,22 @@ def _reference(head: object) -> str:
 
 
 def layer_summary(record: Record) -> dict[str, Any]:
-    """Returns what a script would ask for first: errors by layer at the largest context."""
+    """Returns what a script would ask for first: errors by layer at the largest context, of y and of other targets."""
     table = record.table
     at_last = table[table["context"] == table["context"].max()]
-    models: dict[str, Any] = {}
-    for row in at_last.itertuples():
-        heads = models.setdefault(str(row.model), {})
-        layer = "all" if row.layer is None or row.layer != row.layer else str(int(row.layer))
-        heads.setdefault(str(row.head), {})[layer] = row.error
-    return {"context": int(table["context"].max()), "error": models}
+    found: dict[str, Any] = {"context": int(table["context"].max())}
+    for row in at_last.to_dict("records"):
+        target = str(row["target"])
+        layer = "all" if pd.isna(row["layer"]) else str(int(row["layer"]))
+        quantities = {"error": row["error"], **{name: row[name] for name in METRICS if not _missing(row, name)}}
+        for name, value in quantities.items():
+            place = found.setdefault(name if target == "y" else f"{name} of {target}", {})
+            place.setdefault(str(row["model"]), {}).setdefault(str(row["head"]), {})[layer] = value
+    return found | {"units": dict(record.provenance.get("units") or {})}
+
+
+def _missing(row: dict[str, Any], name: str) -> bool:
+    return name not in row or pd.isna(row[name])
 
 
 def prompting_summary(record: Record) -> dict[str, Any]:
@@ -103,24 +112,55 @@ def prompting_summary(record: Record) -> dict[str, Any]:
 
 
 def prompting_table(record: Record) -> str:
-    """Returns the errors at a few contexts, by prompting style, model and learner."""
-    lines = ["error (1 = knowing nothing)"]
+    """Returns the errors at a few contexts with their bands, by prompting style, model and learner, and the metrics."""
+    lines = [f"{_about(record)}: error ({_unit(record, 'y')}) by number of examples, 95 % bands by prompt"]
     for style, rows in record.table.groupby("prompting", sort=False):
-        each = [set(group["context"]) for _, group in rows.groupby(["model", "head"])]
-        contexts = sorted(set.intersection(*each))
-        shown = sorted({contexts[round(i * (len(contexts) - 1) / 7)] for i in range(8)})
-        chosen = rows[rows["context"].isin(shown)]
-        own = chosen["head"] == "model"
-        names = chosen["model"].where(own, chosen["head"])
-        last = "95 % band"
-        shown_rows = [["examples", *map(str, shown), f"{last} at {shown[-1]}"]]
-        for name, found in chosen.assign(name=names).groupby("name", sort=False):
-            errors = found.drop_duplicates("context").set_index("context")
-            ends = errors.loc[shown[-1]]
-            cells = [number(errors["error"].get(context)) for context in shown]
-            shown_rows.append([line(name, CELL), *cells, band(ends["low"], ends["high"])])
-        lines += ["", line(style, CELL), *aligned(shown_rows)]
+        contexts = _shown_contexts(rows)
+        own = rows["head"] == "model"
+        named = rows.assign(name=rows["model"].where(own, rows["head"]))
+        lines += ["", line(style, CELL), *_by_context(named, contexts, "error", "low", "high")]
+        for name, words in METRICS.items():
+            if name in named.columns and named[name].notna().any():
+                measured = named[named[name].notna()]
+                shown = _by_context(measured, contexts, name, f"{name}_low", f"{name}_high")
+                lines += ["", f"{line(style, CELL)}: {words}", *shown]
     return "\n".join(lines)
+
+
+def _shown_contexts(rows: pd.DataFrame) -> list[int]:
+    """Returns at most four numbers of examples that every model and learner has."""
+    contexts = sorted(set.intersection(*[set(group["context"]) for _, group in rows.groupby(["model", "head"])]))
+    return sorted({contexts[round(i * (len(contexts) - 1) / 3)] for i in range(4)})
+
+
+def _by_context(rows: pd.DataFrame, contexts: Sequence[int], *columns: str) -> list[str]:
+    """Returns values with their bands, a line a name; a learner stands under every model alike and is told once."""
+    cells = [["examples", *map(str, contexts)]]
+    for name, found in rows.groupby("name", sort=False):
+        by_context = found.drop_duplicates("context").set_index("context")
+        known = [by_context.loc[context] if context in by_context.index else None for context in contexts]
+        cells.append([line(name, CELL), *("" if at is None else banded(*at[list(columns)]) for at in known)])
+    return aligned(cells)
+
+
+def _about(record: Record) -> str:
+    """Returns the task, and on how many prompts errors were measured."""
+    config = record.provenance.get("config")
+    task = config.get("task") if isinstance(config, Mapping) else getattr(config, "task", None)
+    low, high = (int(end) for end in (record.table["prompts"].min(), record.table["prompts"].max()))
+    return f"{line(task or 'a task', CELL)}, {f'{low:,} to ' if low < high else ''}{high:,} prompts"
+
+
+def _unit(record: Record, target: str) -> str:
+    """Returns in words what an error of 1 is."""
+    units: dict[str, str] = record.provenance.get("units") or {}
+    return f"1 = {line(units.get(target, 'predicting zero'), CELL)}"
+
+
+def banded(value: Any, low: Any, high: Any) -> str:
+    """Returns a number with its band in parentheses, where it has one."""
+    ends = band(low, high)
+    return f"{number(value)} ({ends})" if number(value) and ends else number(value)
 
 
 def language_table(record: Record, by: str) -> str:
@@ -158,13 +198,42 @@ def _share(number: float) -> str:
 
 
 def layer_table(record: Record) -> str:
-    """Returns the errors by layer at the largest context as a short table."""
+    """Returns the errors by layer at the largest context, a block a model and target, with what each block changes."""
     table = record.table
     context = int(table["context"].max())
-    lines = [f"error at {context} examples (1 = predicting zero); change: what each block makes of the error before it"]
-    for model, rows in table[table["context"] == context].groupby("model", sort=False):
-        lines += ["", line(model, CELL), *layer_block(rows)]
+    about = f"error at {context} examples, 95 % bands by prompt; change: what each block makes of the error before it"
+    lines = [f"{_about(record)}: {about}"]
+    for (model, target), rows in table[table["context"] == context].groupby(["model", "target"], sort=False):
+        title = f"{line(model, CELL)}, target {line(target, CELL)} ({_unit(record, str(target))})"
+        lines += ["", title, *layer_block(rows), *_metric_lines(rows)]
     return "\n".join(lines)
+
+
+def _metric_lines(rows: pd.DataFrame) -> list[str]:
+    """Returns a line for every further metric: the model's own and, by layer, every head's."""
+    lines = []
+    for name, words in METRICS.items():
+        if name not in rows.columns:
+            continue
+        for head, of in rows[rows[name].notna()].groupby("head", sort=False):
+            of = of.sort_values("layer")
+            if len(of) == 1:
+                cells = [banded(*of[[name, f"{name}_low", f"{name}_high"]].iloc[0])]
+            else:
+                cells = [f"{int(layer)}: {number(value)}" for layer, value in zip(of["layer"], of[name], strict=True)]
+            lines.append(f"  {words}, {head}: {', '.join(cells)}")
+    return lines
+
+
+def comparison_table(record: Record) -> str:
+    """Returns what was compared, how, and the sentences that it amounts to."""
+    told = record.provenance.get("config")
+    config: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+    read = (
+        f"the {config.get('head')} head fitted on {config.get('prompts'):,}, along the share of {config.get('depth')}"
+    )
+    header = f"{line(config.get('task'), CELL)}: {config.get('score'):,} prompts, {read}"
+    return "\n".join([header, *map(line, record.provenance["verdict"])])
 
 
 def sweep_table(record: Record) -> str:

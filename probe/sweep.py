@@ -16,7 +16,8 @@ from typing import Any
 import pandas as pd
 
 from probe import records
-from probe.config import SweepConfig, TrainConfig, train_config
+from probe.arguments import read
+from probe.config import SweepConfig, TrainConfig
 from probe.errors import ProbeError, suggest
 from probe.files import owned
 from probe.plan import make_plan
@@ -118,6 +119,17 @@ def read_table(path: str) -> list[Row]:
     if not rows:
         raise ProbeError(f"{path} asks for no training. Add a line with at least a task and an arch.")
     return rows
+
+
+def train_config(flags: Sequence[str]) -> TrainConfig:
+    """Returns what flags of `probe train` mean.
+
+    Raises:
+        ProbeError: if they are none.
+    """
+    [config] = read(flags, "probe train", TrainConfig)
+    assert isinstance(config, TrainConfig)
+    return config
 
 
 def _expanded(row: Row) -> Iterator[Row]:

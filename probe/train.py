@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from probe import state
-from probe.checkpoint import device_named
 from probe.config import TrainConfig
+from probe.devices import device_named
 from probe.errors import ProbeError
 from probe.outputs import keep, refuse_past, save, save_stopped, take
 from probe.plan import RunSettings, TrainPlan, choose_settings, resumed_plan

@@ -15,6 +15,7 @@ CHECKED = [
     "heads",
     "capture",
     "interventions",
+    "recompute",
     "learners",
     "statistics",
     "language",

@@ -1,5 +1,6 @@
 """What is saved is what is loaded, and nothing else is."""
 
+import json
 import os
 import pickle
 import random
@@ -66,11 +67,53 @@ def test_no_flipped_bit_anywhere_changes_what_is_loaded(saved: Path) -> None:
         assert checkpoint.save(saved.with_name("again.pt"), found.model, {**found.description}) is not None
 
 
-@pytest.mark.parametrize("change", [{"context": 0}, {"context": "4"}, {"context": -1}, {"task": 3}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"context": 0},
+        {"context": "4"},
+        {"context": -1},
+        {"task": 3},
+        {"plan": []},
+        {"plan": {}},
+        {"plan": "x"},
+        {"plan": {"seed": 0, "model": {}}},
+        {"plan": {"seed": "0", "model": {"layout": "M1", "dim": 3, "width": 16}}},
+        {"plan": {"seed": 0, "model": {"layout": "M1", "dim": 3, "width": 16, "norm": "batch"}}},
+        {"source": "elsewhere"},
+        {"seed": [1]},
+        {"step": "late"},
+        {"arch": 3},
+        {"training_flops": {}},
+    ],
+)
 def test_a_signed_file_that_does_not_say_what_it_learned_is_refused(saved: Path, change: dict[str, object]) -> None:
     found = checkpoint.load(str(saved))
     checkpoint.save(saved, found.model, found.description | change)
-    with pytest.raises(ProbeError, match="what it was trained on"):
+    with pytest.raises(ProbeError, match=r"what it was trained on|describes what cannot be"):
+        checkpoint.load(str(saved))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dropout": -1},
+        {"dropout": 1.0},
+        {"dropout": "none"},
+        {"norm": "rmsnorm"},
+        {"positions": "rotary"},
+        {"init": "zeros"},
+        {"width": 16.0},
+        {"layout": ["M1"]},
+    ],
+)
+def test_a_signed_file_of_a_model_that_cannot_be_is_refused(saved: Path, change: dict[str, object]) -> None:
+    found = checkpoint.load(str(saved))
+    content = torch.load(saved, weights_only=True)
+    text = json.dumps(found.description | {"model": found.description["model"] | change})
+    digest = checkpoint._digest(content["weights"], text)
+    torch.save(content | {"description": text, "digest": digest}, saved)
+    with pytest.raises(ProbeError, match=r"what it was trained on|describes what cannot be"):
         checkpoint.load(str(saved))
 
 
@@ -137,7 +180,51 @@ def test_a_bare_name_is_sought_in_checkpoints(saved: Path, tmp_path: Path, monke
         checkpoint.find("checkpoints")
 
 
+def test_a_name_close_to_a_checkpoint_s_is_suggested_and_where_it_was_sought_is_said(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    shutil.move(saved, tmp_path / "checkpoints" / "mamba.pt")
+    monkeypatch.chdir(tmp_path)
+    for given in ("mamb", "mamb.pt", "checkpoints/mamb.pt"):
+        with pytest.raises(ProbeError, match=r"Did you mean checkpoints/mamba\.pt\? Sought from .*"):
+            checkpoint.find(given)
+    with pytest.raises(ProbeError, match=r"no checkpoint xyz\. Sought from .*: xyz, checkpoints/xyz, xyz\.pt, "):
+        checkpoint.find("xyz")
+
+
+@pytest.mark.parametrize("start", ["module.", "_orig_mod.", "_orig_mod.module."])
+def test_weights_of_a_wrapped_model_of_ours_are_read(tmp_path: Path, start: str) -> None:
+    model = ResidualModel(ModelConfig("M1A1", 3, 16))
+    wrapped: torch.nn.Module = model
+    for part in reversed(start.rstrip(".").split(".")):
+        holder = torch.nn.Module()
+        holder.add_module(part, wrapped)
+        wrapped = holder
+    wrapped.config = model.config
+    checkpoint.save(tmp_path / "wrapped.pt", wrapped, DESCRIPTION)
+    found = checkpoint.load(str(tmp_path / "wrapped.pt")).model
+    assert all(torch.equal(found.state_dict()[name], tensor) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda weights: weights.pop("norm_f.weight"), r"lacks 1 of the model's weights \(norm_f\.weight\)"),
+        (lambda weights: weights.update({"blocks.0.mixer.q": torch.ones(3)}), r"holds blocks\.0\.mixer\.q, which"),
+        (lambda weights: weights.update({"norm_f.weight": torch.ones(3)}), r"shape \[3\] \(norm_f\.weight\)"),
+    ],
+)
+def test_a_signed_file_that_is_not_the_whole_model_names_the_weight(saved: Path, change, sentence: str) -> None:
+    content = torch.load(saved, weights_only=True)
+    change(content["weights"])
+    content["digest"] = checkpoint._digest(content["weights"], content["description"])
+    torch.save(content, saved)
+    with pytest.raises(ProbeError, match=sentence):
+        checkpoint.load(str(saved))
+
+
 def test_an_unknown_device_is_refused() -> None:
-    assert checkpoint.device_named("cpu") == torch.device("cpu")
+    assert device_named("cpu") == torch.device("cpu")
     with pytest.raises(ProbeError, match="no such device"):
-        checkpoint.device_named("abacus")
+        device_named("abacus")

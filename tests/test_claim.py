@@ -41,7 +41,7 @@ def outcomes(found: dict) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("task", "dim", "width"),
-    [("linear", 3, None), ("noisy_linear:noise=0.5", 3, 40), ("noisy_linear:noise=1", 3, None), ("linear", 5, None)],
+    [("linear", 3, None), ("noisy_linear:noise=0.5", 3, 40), ("linear", 5, None)],
 )
 def test_a_stack_of_gradient_steps_supports_the_claim(task, dim, width, tmp_path, capsys):
     found = verdict(planted(tmp_path, "gradient", dim, 6, width), task, capsys)
@@ -49,6 +49,15 @@ def test_a_stack_of_gradient_steps_supports_the_claim(task, dim, width, tmp_path
     seen = next(one["seen"] for one in found["criteria"] if one["name"] == "one algorithm")
     assert seen.startswith("gd ")
     assert seen.endswith("1.0 steps a layer: 1 2 3 4 5 6")
+
+
+def test_where_one_step_brings_nearly_all_that_may_be_one_step_is_undecided(tmp_path, capsys):
+    """With noise as large as the signal the first step brings 0.7 of the fall, and 0.75 lies within its band."""
+    found = verdict(planted(tmp_path, "gradient"), "noisy_linear:noise=1", capsys)
+    assert not found["supported"]
+    assert outcomes(found)["one algorithm"] == "holds"
+    assert outcomes(found)["gradual fall"] == "undecided"
+    assert "fails" not in outcomes(found).values()
 
 
 @pytest.mark.parametrize("task", ["linear", "noisy_linear:noise=0.5"])

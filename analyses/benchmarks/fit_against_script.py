@@ -6,7 +6,7 @@ The script captures every block by nnsight, batch by batch, keeps everything in 
 `RidgeCV` for every layer and number of examples, its penalty chosen by closed-form leave-one-out errors; then it
 does the same to the score prompts and measures every head's error. `probe fit` draws a quarter as many prompts
 again to choose penalties on, and beside the heads it measures the model itself, chance and 1,000 bootstrap
-resamples of everything. Both take the same prompts and the same penalties relative to a cell's mean eigenvalue.
+resamples of everything. Both take the same prompts, and the same penalties of standardised features.
 
 Each runs in processes of its own, taking turns, with the start-up, imports and the loading of the checkpoint left
 out of the time; memory is the process's peak above what it held then. Before anything is printed the heads' errors
@@ -137,6 +137,8 @@ def script(ckpt: str, prompts: int) -> Callable[[], Errors]:
     import numpy as np
     import torch
     from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     from probe import load_checkpoint, make_task
     from probe.heads import PENALTIES
@@ -168,9 +170,9 @@ def script(ckpt: str, prompts: int) -> Callable[[], Errors]:
             errors.append([])
             for context in range(stream.shape[2]):
                 x, y = stream[layer, :, context], target[:, context]
-                # ours are relative to the mean eigenvalue of the centred second moments
-                unit = float(((x - x.mean(0)).astype(np.float64) ** 2).sum() / x.shape[1])
-                heads = RidgeCV([penalty * unit for penalty in PENALTIES]).fit(x, y)
+                # ours are of standardised features, relative to the number of prompts
+                scaled = RidgeCV([penalty * len(x) for penalty in PENALTIES])
+                heads = make_pipeline(StandardScaler(), scaled).fit(x.astype(np.float64), y)
                 missed = heads.predict(test_stream[layer, :, context]) - test_target[:, context]
                 errors[-1].append(float((missed**2).sum() / (test_target[:, context] ** 2).sum()))
         return errors

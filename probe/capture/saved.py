@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,7 +38,9 @@ def read_saved(path: Path, instead: str) -> Any:
     try:
         if _is_packed(path):
             raise ProbeError(f"{path} is compressed, or damaged, and was not unpacked. {instead}")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # by what is in the file: some versions of torch go by how its name ends
+        with path.open("rb") as file, torch.serialization.safe_globals(_scalars()):
+            return torch.load(file, map_location="cpu", weights_only=True)
     except ProbeError:
         raise
     except pickle.UnpicklingError as error:
@@ -51,14 +54,36 @@ def read_saved(path: Path, instead: str) -> Any:
 
 def are_plain(weights: object) -> TypeGuard[Mapping[str, Tensor]]:
     """Returns whether a value holds tensors by name, each of numbers that lie on the CPU and in memory of their own."""
-    return isinstance(weights, dict) and all(isinstance(key, str) and _is_plain(weights[key]) for key in weights)
+    return isinstance(weights, dict) and all(isinstance(key, str) and is_plain(weights[key]) for key in weights)
 
 
-def _is_plain(value: object) -> bool:
+def whole_number(value: object) -> int | None:
+    """Returns the whole number that a value is, however it was stored: plain, as a tensor or a scalar of NumPy."""
+    if isinstance(value, Tensor | np.generic):
+        if isinstance(value, Tensor) and (value.numel() != 1 or value.is_meta or value.layout != torch.strided):
+            return None
+        value = value.item()
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
+
+
+def is_plain(value: object) -> bool:
+    """Returns whether a value is a tensor of numbers that lie on the CPU and in memory of their own."""
     if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+        return False
+    if value.is_nested:
         return False
     # a view may claim any number of elements of a storage of one
     return value.dtype in KINDS and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+
+
+def _scalars() -> list[Any]:
+    """Returns what single numbers of NumPy are rebuilt by, such as the loss that many trainings save."""
+    from numpy._core.multiarray import scalar
+
+    kinds = [type(np.dtype(letter)) for letter in "?bBhHiIlLqQefd"]
+    return [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, *kinds]
 
 
 def _is_packed(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,9 @@ RATES = (0.05, 0.1, 0.2, 0.4, 0.8)
 # relative to the mean eigenvalue of X'X, from almost all shrunk to almost nothing
 PENALTIES = tuple(10.0**exponent for exponent in (2, 1.5, 1, 0.5, 0, -0.5, -1, -1.5, -2, -3, -4))
 
+GAMMAS = (1e-3, 3e-3, 1e-2)
+ONLINE_RATES = (0.05, 0.1, 0.2)
+
 # every algorithm has its step size tuned, on the selection prompts, among the same kinds of choices: by each prompt's
 # own spectrum, and fixed ones
 _RULES = ("optimal", "inverse_lipschitz", *map(str, RATES))
@@ -25,15 +29,47 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "gd_plus_plus": tuple(
         f"gd_plus_plus:steps={STEPS},transform=each,spectrum=own,rate={rule},gamma={gamma}"
         for rule in ("optimal", "inverse_lipschitz")
-        for gamma in (1e-3, 3e-3, 1e-2)
+        for gamma in GAMMAS
     ),
-    "online_gd": tuple(f"online_gd:rate={rule}" for rule in ("projection", "0.05", "0.1", "0.2")),
+    "online_gd": tuple(f"online_gd:rate={rule}" for rule in ("projection", *map(str, ONLINE_RATES))),
     "conjugate_gradient": (f"conjugate_gradient:steps={STEPS}",),
     "newton": (f"newton:steps={STEPS}",),
     "least_squares": ("least_squares",),
     "averaging": ("averaging",),
 }
 """By the algorithm's name, the settings that are tried. One-shot solvers have a single step."""
+
+
+GRIDS: dict[str, tuple[str, tuple[float, ...]]] = {
+    "gd": ("rate", RATES),
+    "gd_plus_plus": ("gamma", GAMMAS),
+    "online_gd": ("rate", ONLINE_RATES),
+}
+"""By the algorithm's name, the option that is tuned on a grid of numbers, and the grid."""
+
+
+def tuned(setting: str) -> dict[str, float]:
+    """Returns the numbers among a setting's tuned options, by name; a rule such as `optimal` is none."""
+    name, _, options = setting.partition(":")
+    given = dict(pair.split("=", 1) for pair in options.split(",") if "=" in pair)
+    option = GRIDS.get(name, ("", ()))[0]
+    with suppress(ValueError):
+        return {option: float(given[option])} if option in given else {}
+    return {}
+
+
+def at_edge(setting: str) -> str:
+    """Returns a warning where a tuned number is the smallest or the largest of its grid, which may be too narrow."""
+    name = setting.partition(":")[0]
+    for option, value in tuned(setting).items():
+        grid = GRIDS[name][1]
+        if value in (min(grid), max(grid)):
+            end = "smallest" if value == min(grid) else "largest"
+            return (
+                f"{name} was chosen with {option} {value:g}, the {end} of {', '.join(f'{one:g}' for one in grid)}: "
+                f"a better one may lie beyond."
+            )
+    return ""
 
 
 @dataclass(frozen=True, eq=False)

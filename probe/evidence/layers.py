@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from probe.evidence.algorithms import tuned
 from probe.evidence.matching import Match
 from probe.evidence.rows import row
 from probe.statistics import Band, RatioBootstrap, difference, trend
@@ -87,6 +88,8 @@ def transfer_rows(model: str, errors: RatioBootstrap) -> Iterator[dict[str, Any]
 def match_rows(model: str, head: str, found: Match, null: Match | None) -> Iterator[dict[str, Any]]:
     """Yields an algorithm's distances and similarities by layer, and what it leaves unexplained of the null's.
 
+    A rate or gamma that was chosen from a grid of numbers has a row of its own, ``chosen rate``; a rule has none.
+
     Args:
         null: the final answer scaled, or None for the null itself.
     """
@@ -106,6 +109,8 @@ def match_rows(model: str, head: str, found: Match, null: Match | None) -> Itera
             yield row(model, "matching", metric, number, layer=layer, step=step, **about)
     if null is not None:
         yield row(model, "matching", "steps_a_layer", found.rate, **about)
+        for option, number in tuned(found.setting).items():
+            yield row(model, "matching", f"chosen {option}", number, **about)
         yield row(model, "matching", "unexplained", *_numbers(found.unexplained(null)), **about)
         yield row(model, "matching", "unexplained_weights", *_numbers(found.unexplained_weights(null)), **about)
 

@@ -5,16 +5,10 @@ scikit-learn is imported by `probe.heads.estimator` alone.
 
 from probe.heads.affine import apply as apply_affine
 from probe.heads.affine import fit_affine
+from probe.heads.linear import LinearHeads
 from probe.heads.moments import Moments
-from probe.heads.ridge import (
-    PENALTIES,
-    LinearHeads,
-    RidgePath,
-    SelectionErrors,
-    best_penalty,
-    fold_errors,
-    solve_path,
-)
+from probe.heads.path import PrecisionWarning, RidgePath
+from probe.heads.ridge import PENALTIES, SelectionErrors, best_penalty, fold_errors, solve_path
 
 HEADS = {
     "linear": "ridge regression from the stream to the target, fitted for every layer and context",
@@ -30,6 +24,7 @@ __all__ = [
     "PENALTIES",
     "LinearHeads",
     "Moments",
+    "PrecisionWarning",
     "RidgePath",
     "SelectionErrors",
     "apply_affine",

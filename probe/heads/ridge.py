@@ -1,170 +1,22 @@
-"""Ridge heads for a whole grid of cells and a whole path of penalties, from one eigendecomposition a cell."""
+"""Ridge heads for a whole grid of cells and a whole path of penalties, from the moments of the prompts."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate
-from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.heads.absolute import solve_absolute
 from probe.heads.moments import Moments
+from probe.heads.path import EPSILON, AbsolutePath, RidgePath, StandardisedPath, rounding
 
 PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(-24, 3))
-"""Twenty-seven penalties, two a decade from 1e-12 to 10 times the mean eigenvalue of a cell's covariance."""
-
-
-@dataclass(frozen=True, eq=False)
-class LinearHeads:
-    """Linear maps from the stream to the targets, one a cell: ``stream @ weight + intercept``.
-
-    Args:
-        penalty: the penalty of each cell, in the unit of the path it was chosen from.
-    """
-
-    weight: Float64[Tensor, "layer context width target"]
-    intercept: Float64[Tensor, "layer context target"]
-    penalty: Float64[Tensor, "layer context"]
-
-    def __call__(
-        self, stream: Float[Tensor, "layer batch context width"]
-    ) -> Float64[Tensor, "layer batch context target"]:
-        """Predicts the targets, in float64."""
-        cells = zip(stream, self.weight, self.intercept, strict=True)
-        return torch.stack([_affine(rows, weight, shift).transpose(0, 1) for rows, weight, shift in cells])
-
-    def to(self, device: torch.device | str) -> LinearHeads:
-        """Returns the heads on another device."""
-        return LinearHeads(self.weight.to(device), self.intercept.to(device), self.penalty.to(device))
-
-    def save(self, stem: str | Path) -> None:
-        """Writes STEM.safetensors and STEM.json, each to a temporary name and moved into place."""
-        from safetensors.torch import save
-
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in vars(self).items()}
-        _write(Path(f"{stem}.safetensors"), save(tensors))
-        _write(Path(f"{stem}.json"), (json.dumps(_about(tensors), indent=2) + "\n").encode())
-
-    @classmethod
-    def load(cls, stem: str | Path) -> LinearHeads:
-        """Reads what `save` wrote; raises `ProbeError` for a missing, damaged or foreign file."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
-        file = Path(f"{stem}.safetensors")
-        try:
-            about = json.loads(Path(f"{stem}.json").read_bytes())
-            tensors = load(file.read_bytes())
-        except OSError as error:
-            raise ProbeError(f"{error.filename} cannot be read: {error.strerror}. Save the heads again.") from None
-        except (ValueError, SafetensorError):
-            raise ProbeError(f"{stem} holds no heads that can be read. Give the stem of saved heads.") from None
-        if set(tensors) != {"weight", "intercept", "penalty"}:
-            raise ProbeError(f"{file} holds other tensors than linear heads have. Give the stem of saved heads.")
-        if about != _about(tensors):
-            raise ProbeError(f"{file} is not what {stem}.json describes: one is damaged. Save the heads again.")
-        return cls(**tensors)
-
-
-@dataclass(frozen=True, eq=False)
-class RidgePath:
-    """The ridge solutions of every cell at every penalty, kept as one eigendecomposition a cell.
-
-    Args:
-        penalties: as given, ascending or not.
-        strengths: what each penalty adds to a cell's eigenvalues.
-        mean_x: the origin of the stream; zero where there is no intercept.
-        mean_y: the origin of the targets.
-        values: eigenvalues of the centred second moments.
-        vectors: their eigenvectors, in columns.
-        projected: cross moments in the eigenbasis.
-    """
-
-    penalties: Float64[Tensor, " penalty"]
-    strengths: Float64[Tensor, "penalty layer context"]
-    mean_x: Float64[Tensor, "layer context width"]
-    mean_y: Float64[Tensor, "layer context target"]
-    values: Float64[Tensor, "layer context width"]
-    vectors: Float64[Tensor, "layer context width width"]
-    projected: Float64[Tensor, "layer context width target"]
-
-    @cached_property
-    def coefficients(self) -> Float64[Tensor, "layer context width penalty target"]:
-        """The weights at every penalty."""
-        shrunk = self._inverses(self.strengths)[..., None] * self.projected[..., None, :]
-        return (self.vectors @ shrunk.flatten(-2)).reshape(shrunk.shape)
-
-    @cached_property
-    def intercepts(self) -> Float64[Tensor, "layer context penalty target"]:
-        """The intercepts at every penalty."""
-        return self.mean_y[..., None, :] - torch.einsum("lcw,lcwpk->lcpk", self.mean_x, self.coefficients)
-
-    def predict_path(
-        self, stream: Float[Tensor, "layer batch context width"]
-    ) -> Float64[Tensor, "penalty layer batch context target"]:
-        """Predicts the targets at every penalty, by one matrix product a cell, in float64."""
-        return torch.stack([rows.permute(2, 1, 0, 3) for rows in self.predict_layers(stream)], dim=1)
-
-    def predict_layers(
-        self, stream: Float[Tensor, "layer batch context width"]
-    ) -> Iterator[Float64[Tensor, "context batch penalty target"]]:
-        """Predicts the targets at every penalty, layer by layer, so that one layer's are held at a time."""
-        for rows, weight, shift in zip(stream, self.coefficients, self.intercepts, strict=True):
-            predicted = _affine(rows, weight.flatten(-2), shift.flatten(-2))
-            yield predicted.reshape(*predicted.shape[:2], *shift.shape[-2:])
-
-    def squared_errors(self, moments: Moments) -> Float64[Tensor, "penalty layer context"]:
-        """Returns the sums of squared errors over the prompts of other moments, without their streams.
-
-        Good to about 1e-12 of the targets' sum of squares; smaller errors need the prompts themselves.
-        """
-        weight = self.coefficients.flatten(-2)
-        step_x, step_y = moments.mean_x - self.mean_x, moments.mean_y - self.mean_y
-        quadratic = (weight * (moments.xx @ weight)).sum(-2).reshape(self.intercepts.shape)
-        cross = (self.coefficients * moments.xy[..., None, :]).sum(-3)
-        offset = step_y[..., None, :] - torch.einsum("lcw,lcwpk->lcpk", step_x, self.coefficients)
-        total = moments.yy.diagonal(dim1=-2, dim2=-1)[..., None, :]
-        errors = (total - 2 * cross + quadratic + moments.counts[:, None, None] * offset.square()).sum(-1)
-        return errors.clamp(min=0).permute(2, 0, 1)
-
-    def part(self, layer: int, targets: slice) -> RidgePath:
-        """Returns the path of one layer and some of the targets."""
-        own = slice(layer, layer + 1)
-        return RidgePath(
-            penalties=self.penalties,
-            strengths=self.strengths[:, own],
-            mean_x=self.mean_x[own],
-            mean_y=self.mean_y[own, :, targets],
-            values=self.values[own],
-            vectors=self.vectors[own],
-            projected=self.projected[own, :, :, targets],
-        )
-
-    def choose(self, index: Int64[Tensor, "layer context"]) -> LinearHeads:
-        """Returns the heads at one penalty a cell, given by its place on the path."""
-        strengths = self.strengths.gather(0, index[None])
-        weight = self.vectors @ (self._inverses(strengths) * self.projected)
-        intercept = self.mean_y - (self.mean_x[..., None, :] @ weight)[..., 0, :]
-        return LinearHeads(weight, intercept, self.penalties[index])
-
-    def _inverses(
-        self, strengths: Float64[Tensor, "some layer context"]
-    ) -> Float64[Tensor, "layer context width some"]:
-        """Returns 1 / (eigenvalue + strength); without a penalty, the pseudo-inverse (the least norm)."""
-        strength, value = strengths.permute(1, 2, 0)[..., None, :], self.values[..., None]
-        rounding = self.values.shape[-1] * torch.finfo(torch.float64).eps * value.amax(-2, keepdim=True)
-        floor = torch.where(strength > 0, 0.0, rounding)
-        total = value + strength
-        return torch.where(total > floor, 1 / total, 0.0)
+"""Twenty-seven penalties, two a decade from 1e-12 to 10 times what a standardised feature adds to the moments."""
 
 
 class SelectionErrors:
@@ -191,7 +43,8 @@ class SelectionErrors:
         for layer, predicted in enumerate(self.path.predict_layers(stream)):
             squared = predicted.sub_(truth).square_()
             if counted is not None:
-                squared.mul_(counted.T[..., None, None].to(squared))
+                # not multiplied by 0, which would keep a NaN
+                squared.masked_fill_(~counted.T[..., None, None].to(squared.device), 0.0)
             self.errors[:, layer] += squared.sum(dim=(1, 3)).T
         self.count += stream.shape[1]
 
@@ -225,30 +78,69 @@ def solve_path(
 ) -> RidgePath:
     """Solves ridge regression (Hoerl & Kennard 1970) for every cell and penalty, the intercept unpenalised.
 
+    Features are scaled to unit variance inside, from the moments, and the scale is undone in the weights, so that
+    predictions do not depend on the unit of any feature; as ridge solutions are not equivariant under scaling, this
+    is what Hastie, Tibshirani & Friedman (2009, section 3.4.1) advise and what glmnet does. A grid of penalties for
+    unscaled features would have to reach from the smallest to the largest feature's variance, and one feature in
+    another unit would shift it for all. Absolute penalties are scikit-learn's, in the features' own units.
+
+    A context at which no prompt counts gets heads that predict 0.
+
     Args:
         moments: of the prompts to fit on.
-        penalties: relative to the mean eigenvalue of a cell's second moments; `PENALTIES` unless given.
-        intercept: whether to fit one; without it, moments about zero are used.
-        absolute: takes the penalties as what is added to the second moments (scikit-learn's alpha).
+        penalties: relative to what one standardised feature adds to the second moments, which is the number of
+            prompts; `PENALTIES` unless given.
+        intercept: whether to fit one; without it, moments about zero are used, for the scale as well.
+        absolute: takes the penalties as scikit-learn's alpha, added to the second moments of unscaled features.
+
+    Raises:
+        ProbeError: if there are no prompts, or values that are not finite or whose squares float64 does not hold.
     """
     if moments.count == 0:
         raise ProbeError("No prompts were given, but heads need some to be fitted on. Give at least one.")
-    grid = PENALTIES if penalties is None else penalties
-    mean_x, mean_y, xx, xy = moments.mean_x.clone(), moments.mean_y.clone(), moments.xx, moments.xy
-    _refuse_not_finite("stream", mean_x.sum(-1) + xx.sum((-1, -2)))
-    if not (mean_y.isfinite().all() and xy.isfinite().all()):
-        raise ProbeError("The targets hold NaN or infinite values, but heads need finite ones. Check the task.")
+    counts = moments.counts[:, None]
+    mean_x, mean_y = (mean.where(counts > 0, 0.0) for mean in (moments.mean_x, moments.mean_y))
+    xx, xy = moments.xx, moments.xy
+    _refuse_not_finite("stream", mean_x.sum(-1))
+    if wrong := (~mean_y[0].isfinite()).any(-1).nonzero()[:, 0].tolist():
+        raise ProbeError(
+            f"The targets hold NaN or infinite values at place {', '.join(map(str, wrong))} of the contexts, "
+            "but heads need finite ones. Check the task."
+        )
     if not intercept:
-        counts = moments.counts[:, None, None]
-        xx = xx + counts * mean_x[..., :, None] * mean_x[..., None, :]
-        xy = xy + counts * mean_x[..., :, None] * mean_y[..., None, :]
+        xx = xx + counts[..., None] * mean_x[..., :, None] * mean_x[..., None, :]
+        xy = xy + counts[..., None] * mean_x[..., :, None] * mean_y[..., None, :]
         mean_x, mean_y = torch.zeros_like(mean_x), torch.zeros_like(mean_y)
-    values, vectors = _eigh(xx)
+    variance = xx.diagonal(dim1=-2, dim2=-1)
+    _refuse_unsquarable(variance, moments.vanished, moments.yy, xy)
+    chosen = torch.tensor(list(PENALTIES if penalties is None else penalties), dtype=torch.float64, device=xx.device)
+    rank = (moments.counts - int(intercept)).clamp(min=1).long()
+    if absolute:
+        solved = [solve_absolute(xx, xy, penalty, rank) for penalty in chosen.tolist()]
+        weights, condition = (torch.stack(each) for each in zip(*solved, strict=True))
+        strengths = chosen[:, None, None].expand_as(condition)
+        return AbsolutePath(chosen, strengths, mean_x, mean_y, condition, weights.permute(1, 2, 3, 0, 4))
+    rows = counts.clamp(min=1)
+    scale = (variance / rows).sqrt().where(variance > 0, 1.0)
+    values, vectors = _eigh(xx / scale[..., None, :] / scale[..., :, None])
     values = values.clamp(min=0)
-    chosen = torch.tensor(list(grid), dtype=torch.float64, device=xx.device)
-    unit = torch.ones_like(values[..., 0]) if absolute else values.mean(-1)
-    strengths = chosen[:, None, None] * unit
-    return RidgePath(chosen, strengths, mean_x, mean_y, values, vectors, vectors.mT @ xy)
+    vectors = vectors / scale[..., :, None]
+    strengths = (chosen[:, None, None] * rows[:, 0]).expand(-1, *values.shape[:2])
+    condition = _condition(values, strengths, (variance > 0).sum(-1).minimum(rank))
+    return StandardisedPath(chosen, strengths, mean_x, mean_y, condition, values, vectors, vectors.mT @ xy)
+
+
+def _condition(
+    values: Float64[Tensor, "layer context width"],
+    strengths: Float64[Tensor, "penalty layer context"],
+    rank: Int64[Tensor, "layer context"],
+) -> Float64[Tensor, "penalty layer context"]:
+    """Returns the root of the mean over the smallest eigenvalue; without a penalty, of those that rows allow."""
+    lowest = values.gather(-1, (values.shape[-1] - rank.clamp(min=1))[..., None])[..., 0].where(rank > 0, 1.0)
+    lowest = lowest.where(lowest > rounding(values)[..., 0], 0.0)
+    smallest = torch.where(strengths > 0, values[..., 0] + strengths, lowest)
+    mean = values.mean(-1).where(rank > 0, 1.0)
+    return (mean / smallest.maximum(EPSILON * mean)).sqrt()
 
 
 def fold_errors(
@@ -285,14 +177,6 @@ def _others(folds: Sequence[Moments]) -> Iterator[Moments]:
     yield before
 
 
-def _affine(
-    rows: Float[Tensor, "batch context width"],
-    weight: Float64[Tensor, "context width some"],
-    shift: Float64[Tensor, "context some"],
-) -> Float64[Tensor, "context batch some"]:
-    return torch.baddbmm(shift[:, None], rows.transpose(0, 1).to(weight), weight)
-
-
 def _eigh(
     matrices: Float64[Tensor, "layer context width width"],
 ) -> tuple[Float64[Tensor, "layer context width"], Float64[Tensor, "layer context width width"]]:
@@ -314,30 +198,31 @@ def _refuse_not_finite(what: str, cells: Float64[Tensor, "layer context"]) -> No
     bad = (~cells.isfinite()).any(-1).nonzero()[:, 0].tolist()
     if bad:
         raise ProbeError(
-            f"NaN or infinite values were met in the {what} at layer {', '.join(map(str, bad))}, "
+            f"NaN or infinite values, or such as have an infinite sum, were met in the {what} at layer "
+            f"{', '.join(map(str, bad))}, "
             "but heads need finite ones. Check the weights and the inputs."
         )
 
 
-def _about(tensors: dict[str, Tensor]) -> dict[str, object]:
-    """Describes heads: their shape, and a digest of names, types, shapes and values."""
-    state = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        state.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    axes = ("layers", "contexts", "width", "targets")
-    shape = dict(zip(axes, tensors["weight"].shape, strict=False))
-    return {"kind": "probe linear heads", "digest": state.hexdigest(), "shape": shape}
-
-
-def _write(file: Path, content: bytes) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, file)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ProbeError(f"{file} cannot be written: {error.strerror}. Choose another place.") from None
+def _refuse_unsquarable(
+    variance: Float64[Tensor, "layer context width"],
+    vanished: Bool[Tensor, "layer context width"],
+    yy: Float64[Tensor, "layer context target target"],
+    xy: Float64[Tensor, "layer context width target"],
+) -> None:
+    """Refuses finite values whose squares leave float64, upwards or downwards."""
+    # a square below this has lost digits to float64's smallest numbers
+    faint = torch.finfo(torch.float64).tiny / EPSILON
+    bad = ~variance.isfinite() | vanished | ((variance > 0) & (variance < faint))
+    layers = bad.any(-1).any(-1).nonzero()[:, 0].tolist()
+    if layers:
+        features = bad.flatten(0, 1).any(0).nonzero()[:, 0].tolist()
+        named = ", ".join(map(str, features[:5])) + (", ..." if len(features) > 5 else "")
+        raise ProbeError(
+            f"The stream at layer {', '.join(map(str, layers))} has features ({named}) that vary by more than 1e150 "
+            "or less than 1e-146, but heads need squares that float64 holds. Multiply those features by a constant."
+        )
+    if not (yy.isfinite().all() and xy.isfinite().all()):
+        raise ProbeError(
+            "The targets vary by more than 1e150, but heads need squares that float64 holds. Divide the targets."
+        )

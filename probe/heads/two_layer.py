@@ -11,8 +11,9 @@ from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.heads.linear import LinearHeads
 from probe.heads.moments import Moments
-from probe.heads.ridge import LinearHeads, SelectionErrors, solve_path
+from probe.heads.ridge import SelectionErrors, solve_path
 from probe.randomness import key
 
 
@@ -87,7 +88,8 @@ def fit_two_layer(
     linear = _ridge(stream, target, select_stream, select_target)
     mean = stream.float().mean(1, keepdim=True)
     spread = stream.float().std(1, keepdim=True)
-    scale = spread.where(spread > 1e-6 * spread.amax(-1, keepdim=True), torch.ones_like(spread))
+    # what varies by the rounding of its own mean is constant; another feature's size has no say
+    scale = spread.where(spread > 1e-6 * mean.abs(), torch.ones_like(spread))
     left = target.double() - linear(stream[:, :, None])[:, :, 0]
     select_left = select_target.double() - linear(select_stream[:, :, None])[:, :, 0]
     # the units see targets of order one, whatever their unit

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from probe import checkpoint
-from probe.checkpoint import Checkpoint, device_named
+from probe.checkpoint import Checkpoint
 from probe.config import CompareConfig, EvaluateConfig, FitConfig
+from probe.devices import device_named
 from probe.errors import ProbeError
 from probe.language.batches import Reader
 from probe.language.original import original_pool

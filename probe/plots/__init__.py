@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
-from probe.errors import ProbeError
+from probe.errors import ProbeError, suggest
 from probe.plots.calibration import calibration_curve
 from probe.plots.causes import causes_figure
 from probe.plots.comparison import comparison
@@ -37,55 +37,69 @@ KINDS: dict[str, Callable[[Sequence[Record], View], Figure]] = {
     "prompting": prompting_curves,
     "comparison": comparison,
     "claim": claim_figure,
-    "claim-known": of_one_claim(draw_known, "a picture of what is known"),
-    "claim-states": of_one_claim(draw_states, "a picture of states"),
-    "claim-influence": of_one_claim(draw_influence, "a picture of influence"),
+    "claim-known": of_one_claim(draw_known, "known", "a picture of what is known"),
+    "claim-states": of_one_claim(draw_states, "states", "a picture of states"),
+    "claim-influence": of_one_claim(draw_influence, "influence", "a picture of influence"),
     "claim-causes": causes_figure,
     "language": language_accuracy,
     "language-layers": language_curves,
     "language-comparison": language_comparison,
 }
 
-USUAL = {
-    "fit": "layers",
-    "train": "training",
-    "evaluate": "prompting",
-    "compare": "comparison",
-    "claim": "claim",
-    "language": "language",
-    "language-layers": "language-layers",
-    "language-compare": "language-comparison",
+PICTURES: dict[str, tuple[str, ...]] = {
+    "fit": ("layers", "contexts", "heatmap", "calibration"),
+    "train": ("training",),
+    "evaluate": ("prompting",),
+    "compare": ("comparison",),
+    "claim": ("claim", "claim-known", "claim-states", "claim-influence", "claim-causes"),
+    "language": ("language",),
+    "language-layers": ("language-layers",),
+    "language-compare": ("language-comparison",),
+    "sweep": (),
 }
-"""What is drawn of a kind of record unless something else is asked for."""
+"""The kinds of picture that suit a kind of record, the usual one first."""
 
 
-def kind_for(records: Sequence[Record]) -> str:
-    """Returns the picture that suits records of one kind.
+def choose_kind(records: Sequence[Record], asked: str = "auto") -> str:
+    """Returns the kind of picture to draw of records: the one asked for, or the usual one of their kind.
 
     Raises:
-        ProbeError: if they are of several kinds, or of one that has no picture.
+        ProbeError: if they tell no kind and none was asked for, differ in it, or do not suit the one asked for.
     """
-    kinds = list(dict.fromkeys(str(record.provenance.get("kind", "fit")) for record in records))
-    if len(kinds) > 1:
+    kinds = list(dict.fromkeys(str(record.provenance.get("kind", "")) for record in records))
+    if len(kinds) != 1:
+        given = ", ".join(kind or "an unknown kind" for kind in kinds) or "none"
+        raise ProbeError(f"Records of {given} were given, but a picture shows records of one kind. Draw each apart.")
+    (kind,) = kinds
+    if kind not in PICTURES:
+        if asked == "auto":
+            told = f"says that it is of {kind!r}" if kind else "does not say what made it"
+            raise ProbeError(f"The record {told}, but its picture depends on that. Add --kind: {', '.join(KINDS)}.")
+        return asked
+    fitting = PICTURES[kind]
+    if not fitting:
+        drawn = ", ".join(name for name, pictures in PICTURES.items() if pictures)
+        raise ProbeError(f"A record of {kind} was given, but there is no picture of it. Give one of {drawn}.")
+    if asked != "auto" and asked not in fitting:
         raise ProbeError(
-            f"Records of {' and '.join(kinds)} were given, but one picture shows one kind. Draw each alone."
+            f"--kind {asked} was given for a record of {kind}, but what suits it is {', '.join(fitting)}. "
+            f"{suggest(asked, list(fitting))}Name one of them, or drop --kind."
         )
-    if kinds[0] not in USUAL:
-        raise ProbeError(f"A record of {kinds[0]} was given, which has no picture of its own. Choose one by --kind.")
-    return USUAL[kinds[0]]
+    return fitting[0] if asked == "auto" else asked
 
 
 __all__ = [
     "KINDS",
+    "PICTURES",
     "Panels",
     "View",
     "calibration_curve",
+    "choose_kind",
     "claim_figure",
     "comparison",
     "context_curve",
     "curve_panels",
     "heat_map",
-    "kind_for",
     "language_accuracy",
     "language_comparison",
     "language_curves",

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.style import USUAL, Series, View
 from probe.records import Record
 
@@ -33,7 +33,7 @@ def calibration_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
     x = style.choose_x(series, view.x)
     columns = view.columns or 2
     with style.page():
-        figure = style.new_figure(columns, 2.2 if columns == 2 else 3.8, view.title)
+        figure = style.new_figure(columns, 2.2 if columns == 2 else 3.8, None)
         panels = figure.subplots(3 - columns, columns)
         figure.align_ylabels(panels)
         for axes, quantity in zip(panels, NEUTRAL, strict=True):
@@ -47,6 +47,9 @@ def calibration_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
             if x == "layer":
                 style.whole_numbers(axes)
         panels[0].set_title(f"{style.count(context, 'example')} in context", loc="left", fontsize=7.5)
+        tables = [one.rows("calibrated", context) for one in series]
+        drawn = pd.concat([table["prompts"] for table in tables if "prompts" in table] or [pd.Series(dtype="float64")])
+        words.head_line(figure, view.title, words.about(records, words.POINTWISE, drawn))
         style.add_legend(figure, _key(series, len(panels[0].collections) > 0))
     return figure
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, tidy
 
@@ -93,7 +93,7 @@ PANELS = (
     ),
     Panel(
         "blocks edited",
-        "error",
+        style.ERROR_LABEL,
         BLOCK_LABEL,
         (
             Curve("skipped", "skip", "error", None, BLUE, "o"),
@@ -105,7 +105,7 @@ PANELS = (
     ),
     Panel(
         "all later blocks left out",
-        "error",
+        style.ERROR_LABEL,
         LAYER_LABEL,
         (
             Curve("lens", "exit", "error", "lens", GREEN, "^", "--"),
@@ -116,7 +116,7 @@ PANELS = (
     ),
     Panel(
         "internals held at their mean",
-        "error",
+        style.ERROR_LABEL,
         BLOCK_LABEL,
         tuple(
             Curve(name, f"mean:{name}", "error", None, colour, marker)
@@ -149,11 +149,12 @@ def draw_causes(table: pd.DataFrame, figure: Figure) -> None:
         mine = rows[rows["model"] == model]
         context, prompts = (int(mine[name].iloc[0]) for name in ("context", "prompts"))
         part.suptitle(
-            f"{style.shown(model)}: {style.count(context, 'example')} in context, {prompts:,} prompts", fontsize=8.5
+            f"{words.text(model)}: {style.count(context, 'example')} in context, {prompts:,} prompts", fontsize=8.5
         )
         panels = part.subplots(down, ACROSS, squeeze=False).ravel()
+        limits = _error_limits(mine, shown)
         for axes, panel in zip(panels, shown, strict=False):
-            _draw(axes, panel, mine)
+            _draw(axes, panel, mine, limits)
         for axes in panels[len(shown) :]:
             axes.set_visible(False)
 
@@ -166,8 +167,10 @@ def causes_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     table = pd.concat([record.table for record in records], ignore_index=True)
     known = table[table["evidence"] == "causes"] if "evidence" in table else table.iloc[:0]
     with style.page():
-        figure = style.new_figure(view.columns or 2, 2 * HEIGHT * max(known["model"].nunique(), 1) + 0.3, view.title)
+        figure = style.new_figure(view.columns or 2, 2 * HEIGHT * max(known["model"].nunique(), 1) + 0.3, None)
         draw_causes(known if "evidence" in table else pd.DataFrame({"evidence": []}), figure)
+        prompts = known.get("prompts")
+        words.head_line(figure, view.title, words.about(records, words.POINTWISE, prompts))
     return figure
 
 
@@ -177,7 +180,7 @@ def _rows(table: pd.DataFrame, curve: Curve) -> pd.DataFrame:
     return table[chosen.fillna(False)].sort_values("layer")
 
 
-def _draw(axes: Axes, panel: Panel, table: pd.DataFrame) -> None:
+def _draw(axes: Axes, panel: Panel, table: pd.DataFrame, limits: tuple[float, float]) -> None:
     entries: list[Artist] = []
     for curve in panel.curves:
         rows = _rows(table, curve)
@@ -191,7 +194,7 @@ def _draw(axes: Axes, panel: Panel, table: pd.DataFrame) -> None:
     if level is not None:
         axes.axhline(level, color="black", linewidth=0.7, zorder=1.2, label="level")
     if panel.limits is None:
-        _error_axis(axes, panel, table, level)
+        style.log_errors(axes, *limits)
     else:
         axes.axhline(0.0, color=style.GREY, linewidth=0.5, zorder=1.1, label="nothing")
         axes.set_ylim(*panel.limits)
@@ -215,10 +218,13 @@ def _draw(axes: Axes, panel: Panel, table: pd.DataFrame) -> None:
         axes.text(0.5, 0.5, "does not apply", transform=axes.transAxes, ha="center", color=style.GREY)
 
 
-def _error_axis(axes: Axes, panel: Panel, table: pd.DataFrame, level: float | None) -> None:
-    values = pd.concat([_rows(table, curve)["value"] for curve in panel.curves])
-    positive = [float(value) for value in [*values, 1.0, level or 1.0] if value > 0]
-    style.log_errors(axes, min(positive) / 1.6, max(positive) * 1.6)
+def _error_limits(table: pd.DataFrame, panels: Sequence[Panel]) -> tuple[float, float]:
+    """Returns the limits of all panels of errors, which are compared."""
+    shown = [panel for panel in panels if panel.limits is None]
+    values = [value for panel in shown for curve in panel.curves for value in _rows(table, curve)["value"]]
+    levels = [level for panel in shown if (level := _level(table, panel.level))]
+    positive = [float(value) for value in [*values, *levels, 1.0] if value > 0]
+    return min(positive) / 1.6, max(positive) * 1.6
 
 
 def _level(table: pd.DataFrame, level: float | str) -> float | None:

@@ -11,10 +11,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import NullFormatter
 
 from probe.errors import ProbeError
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.style import USUAL, View
 from probe.records import Record, tidy
 
@@ -28,10 +28,8 @@ AXES = {
 STYLES = {"post": "steps-post", None: "default"}
 """How a line is drawn whose band has this step."""
 
-NEAR = 8.0
-"""Ratio axes that span less than this factor have finer ticks."""
-
-
+FURTHER = ("#882255", "#999933", "#555555")
+"""Colours of pairs where checkpoints have taken the others."""
 SHOWN = len(style.COLOURS)
 """Of more pairs than there are colours, those with the first checkpoint are drawn; the table holds all."""
 
@@ -53,19 +51,32 @@ def comparison(records: Sequence[Record], view: View = USUAL) -> Figure:
     over_seeds = _over_seeds(table)
     lines, thin = _sides(table, over_seeds, models) if len(over_seeds) else (_pairs(table), [])
     with style.page():
-        figure = style.new_figure(2, 2.6, view.title)
+        figure = style.new_figure(2, 2.6, None)
         curves, layers, contexts = figure.subplots(1, 3)
         colours = _colours(models, over_seeds)
+        own = _pair_colours(colours)
         _draw_curves(curves, models, colours, _axis(record))
+        context = int(table.loc[table["quantity"].eq("layer"), "context"].max())
+        head = style.name(str(words.setting(record, "head") or "head"))
+        curves.set_title(f"{head}, {style.count(context, 'example')}", loc="left", fontsize=7.5)
+        curves.set_ylabel(words.error_label([words.unit(record)]))
         for axes, quantity, x, step in ((layers, "layer", "depth", "post"), (contexts, "own", "context", None)):
             for pair in thin:
                 _draw_ratio(axes, pair[pair["quantity"] == quantity], x, None, step)
             for place, pair in enumerate(lines.values()):
-                _draw_ratio(axes, pair[pair["quantity"] == quantity], x, _pair_colour(place, len(lines)), step)
-        _finish_ratios(layers, AXES.get(_axis(record), "depth"), "ratio of the head's errors")
-        _finish_ratios(contexts, "examples in context", "ratio of the models' own errors")
+                _draw_ratio(axes, pair[pair["quantity"] == quantity], x, own[place % len(own)], step)
+        limits = [end for axes in (layers, contexts) for end in _spanned(axes)]
+        _finish_ratios(layers, limits, AXES.get(_axis(record), "depth"), "ratio of the head's errors")
+        _finish_ratios(contexts, limits, "examples in context", "ratio of the models' own errors")
         style.whole_numbers(contexts)
-        style.add_legend(figure, _key(models, colours, list(lines), over_seeds=bool(thin)))
+        band = "over seeds, each point's own" if len(over_seeds) else "by prompt, for all points of a panel at once"
+        scored = words.setting(record, "score")
+        prompts = pd.Series([] if scored is None else [scored], dtype="float64")
+        words.head_line(figure, view.title, words.about([record], f"bands: 95 %, {band}", prompts))
+        style.add_legend(
+            figure,
+            _key(models, colours, dict(zip(lines, own * len(lines), strict=False)), bool(thin), words.unit(record)),
+        )
     return figure
 
 
@@ -120,12 +131,21 @@ def _draw_curves(axes: Axes, models: dict[str, Any], colours: dict[str, str], ax
             marker=style.MARKERS[place % len(style.MARKERS)],
         )
     axes.set_xlabel(AXES.get(axis, "depth"))
-    axes.set_ylabel(style.ERROR_LABEL)
-    axes.set_title("head's error", loc="left", fontsize=7.5)
 
 
-def _pair_colour(place: int, pairs: int) -> str:
-    return style.COLOURS[2] if pairs == 1 else style.COLOURS[::-1][place % len(style.COLOURS)]
+def _pair_colours(taken: dict[str, str]) -> list[str]:
+    """Returns colours for pairs: none that a checkpoint has."""
+    return [colour for colour in (*style.COLOURS, *FURTHER) if colour not in taken.values()]
+
+
+def _spanned(axes: Axes) -> tuple[float, float]:
+    """Returns the smallest and the largest positive value drawn, bands included."""
+    values = [np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.get_lines()]
+    for band in axes.collections:
+        values += [np.asarray(path.vertices)[:, 1] for path in band.get_paths()]
+    every = np.concatenate([*values, np.ones(1)])
+    every = every[np.isfinite(every) & (every > 0)]
+    return float(every.min()), float(every.max())
 
 
 def _draw_ratio(axes: Axes, rows: pd.DataFrame, x: str, colour: str | None, step: Any) -> None:
@@ -141,32 +161,29 @@ def _draw_ratio(axes: Axes, rows: pd.DataFrame, x: str, colour: str | None, step
     axes.plot(at, rows["ratio"], color=colour, drawstyle=STYLES[step])
 
 
-def _finish_ratios(axes: Axes, label: str, title: str) -> None:
+def _finish_ratios(axes: Axes, limits: Sequence[float], label: str, title: str) -> None:
+    """Sets the axis that both panels of ratios share."""
     axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    # ratios near 1 span too little for three ticks a decade
-    subs = (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0) if high / low < NEAR else (1.0, 2.0, 5.0)
-    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=20))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    style.log_errors(axes, min(limits) / 1.1, max(limits) * 1.1)
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.grid(True, axis="y", which="major")
     axes.set_xlabel(label)
     axes.set_title(title, loc="left", fontsize=7.5)
 
 
-def _key(models: dict[str, Any], colours: dict[str, str], lines: Sequence[str], over_seeds: bool) -> list[Artist]:
+def _key(
+    models: dict[str, Any], colours: dict[str, str], pairs: dict[str, str], over_seeds: bool, unit: str
+) -> list[Artist]:
     handles: list[Artist] = [
         style.key_line(
-            f"{name} ({style.count(int(about['blocks']), 'block')})",
+            f"{words.text(name)} ({style.count(int(about['blocks']), 'block')})",
             colours[name],
             marker=style.MARKERS[i % len(style.MARKERS)],
         )
         for i, (name, about) in enumerate(models.items())
     ]
-    handles += [style.key_line(name, _pair_colour(i, len(lines))) for i, name in enumerate(lines)]
+    handles += [style.key_line(words.text(name, 100), colour) for name, colour in pairs.items()]
     if over_seeds:
         handles.append(style.key_line("the same, of two checkpoints"))
     what = "over seeds, of each point" if over_seeds else "over all points of a panel"
     band = Patch(facecolor=style.GREY, alpha=0.3, linewidth=0, label=f"95 % band, {what}")
-    return [*handles, band, style.key_line("1: predicting zero, or equal errors", "black")]
+    return [*handles, band, style.key_line(f"1: {unit}, or equal errors", "black")]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from probe.errors import ProbeError
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.style import USUAL, Line, Numbers, Series, View
 from probe.records import Record
 
@@ -41,7 +41,7 @@ def context_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
     bottom, top = _limits([*curves, *(curve for each in heads.values() for curve in each)], squares)
     columns = view.columns or (1 if len(series) <= 2 else 2)
     with style.page():
-        figure = style.new_figure(columns, 2.6, view.title)
+        figure = style.new_figure(columns, 2.6, None)
         axes = figure.subplots()
         style.log_errors(axes, bottom, top)
         axes.axhline(1.0, color="black", linewidth=0.7, zorder=1, label="zero")
@@ -52,8 +52,15 @@ def context_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
                 _draw(axes, each[i], _shade(one.colour, layer, layers), "", f"{one.label} {head} {layer}", "--")
         _lay_contexts(axes, pd.concat([*curves, *(curve for each in heads.values() for curve in each)]))
         axes.set_xlabel("examples in context")
-        axes.set_ylabel(style.ERROR_LABEL)
-        style.add_legend(figure, [*_key(series, head, layers, len(axes.collections) > 0), *references])
+        target = view.target or str(series[0].table["target"].dropna().iloc[0])
+        unit = words.unit(records[0], target)
+        axes.set_ylabel(words.error_label([unit]))
+        if len(style.read_targets(records)) > 1:
+            axes.set_title(f"target {words.text(target)}", loc="left", fontsize=7.5)
+        words.head_line(figure, view.title, words.about(records, words.POINTWISE))
+        style.add_legend(
+            figure, [*_key(series, head, layers, len(axes.collections) > 0), style.key_line(unit, "black"), *references]
+        )
     return figure
 
 
@@ -168,4 +175,4 @@ def _key(series: Sequence[Series], head: str, layers: Sequence[int], banded: boo
         handles.append(style.key_line(name, _shade("#333333", layer, layers), "--"))
     if banded:
         handles.append(style.key_band())
-    return [*handles, style.key_line("predicting zero", "black")]
+    return handles

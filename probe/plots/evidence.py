@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, tidy
 
@@ -39,6 +39,12 @@ SHARES = {
     "unexplained_well": "answers, best conditioned third",
     "unexplained_ill": "answers, worst conditioned third",
 }
+EXPLAINED = (
+    "SimE, SimW: cosine similarity of errors, of induced weights. SPD: squared difference of predictions. ILWD: "
+    "squared difference of the linear weights that the answers induce."
+)
+"""The abbreviations, in words."""
+SHADES = ("black", "#555555", "#888888", "#b0b0b0")
 SHOWN = 4
 """Algorithms drawn, the closest first."""
 
@@ -56,12 +62,18 @@ def claim_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     if not draws:
         raise ProbeError(f"The record holds none of {', '.join(PANELS)}, which this picture is drawn from.")
     with style.page():
-        figure = style.new_figure(2, 2.9 * -(-len(draws) // 2), view.title)
+        figure = style.new_figure(2, 2.9 * -(-len(draws) // 2), None)
         panels = figure.subplots(-(-len(draws) // 2), 2, squeeze=False)
         for draw, axes in zip(draws, panels.flat, strict=False):
             draw(axes, table)
+        panels.flat[0].set_ylabel(words.error_label([words.unit(records[0])]))
         for axes in panels.flat[len(draws) :]:
             axes.remove()
+        drawn = table.loc[table["evidence"].isin(list(PANELS)), "prompts"]
+        line = words.about(
+            records, "bands: 95 % by prompt, of curves for all layers at once, else each point's own", drawn
+        )
+        words.head_line(figure, view.title, f"{line}. {EXPLAINED}" if "matching" in there else line)
     return figure
 
 
@@ -130,7 +142,7 @@ def draw_distances(axes: Axes, table: pd.DataFrame) -> None:
     rows = table[(table["evidence"] == "matching") & (table["head"] == "linear") & (table["metric"] == "spd")]
     for place, site in enumerate(_closest(table)):
         one = rows[rows["site"] == site].sort_values("layer")
-        _line(axes, one, style.name(site), style.COLOURS[place], "-", style.MARKERS[place])
+        _line(axes, one, style.name(site), style.SECOND[place], "-", style.MARKERS[place])
     _line(axes, rows[rows["site"] == FINAL].sort_values("layer"), "the final answer (null)", "black", "--", "")
     style.log_errors(axes, FLOOR, 1.0)
     axes.set_xlabel(style.X_LABELS["layer"])
@@ -148,7 +160,7 @@ def draw_steps(axes: Axes, table: pd.DataFrame) -> None:
         axes.plot(
             one["layer"].to_numpy(dtype="float64"),
             one["step"].to_numpy(dtype="float64"),
-            color=style.COLOURS[place],
+            color=style.SECOND[place],
             marker=style.MARKERS[place],
             label=style.name(site),
         )
@@ -172,12 +184,13 @@ def draw_similarities(axes: Axes, table: pd.DataFrame) -> None:
             axes.plot(
                 one["layer"].to_numpy(dtype="float64"),
                 one["value"].to_numpy(dtype="float64"),
-                color=style.COLOURS[place],
+                color=style.SECOND[place],
                 marker=style.MARKERS[place],
                 linestyle=line,
                 label=f"{style.name(site)}, {label}",
             )
-    axes.set_ylim(-0.05, 1.05)
+    lowest = [float(np.nanmin(line.get_ydata())) for line in axes.get_lines() if np.isfinite(line.get_ydata()).any()]
+    axes.set_ylim(min(-0.05, *lowest, 0.0) - 0.02, 1.05)
     axes.set_xlabel(style.X_LABELS["layer"])
     axes.set_ylabel("mean cosine with the best step")
     style.whole_numbers(axes)
@@ -194,9 +207,7 @@ def draw_unexplained(axes: Axes, table: pd.DataFrame) -> None:
         at = np.arange(len(sites)) + 0.18 * (place - (len(SHARES) - 1) / 2)
         value = one["value"].to_numpy(dtype="float64")
         ends = np.clip([value - one["low"], one["high"] - value], 0, None)
-        axes.errorbar(
-            at, value, yerr=ends, linestyle="", color=style.COLOURS[place], marker=style.MARKERS[place], label=label
-        )
+        axes.errorbar(at, value, yerr=ends, linestyle="", color=SHADES[place], marker=style.MARKERS[place], label=label)
     axes.axhline(1.0, color="black", linewidth=0.6, linestyle="--")
     axes.set_ylim(0, None)
     axes.set_xticks(range(len(sites)), [style.name(site) for site in sites], rotation=15, ha="right")

@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.style import USUAL, Series, View
 from probe.records import Record
 
@@ -29,20 +29,29 @@ def heat_map(records: Sequence[Record], view: View = USUAL) -> Figure:
     style.check_view(view, "a heat map", "heads", "target")
     if len(view.heads) > 1:
         raise ProbeError(f"{len(view.heads)} heads were given, but a heat map draws one. Draw one a picture.")
-    series = style.read_series(records, "fit", "a heat map", view.target)
-    head = style.choose_heads(series, view.heads, style.HEAD_LINES)[0]
-    grids = [(one, _grid(one, head)) for one in series]
-    grids = [(one, grid) for one, grid in grids if not grid.empty]
+    grids: list[tuple[str, pd.DataFrame]] = []
+    heads: dict[str, None] = {}
+    targets = style.choose_targets(records, view.target)
+    for target in targets:
+        series = style.read_series(records, "fit", "a heat map", target)
+        head = _head(series, view, alone=len(targets) == 1)
+        if head is None:
+            continue
+        heads[head] = None
+        of = f", {words.text(target)}, {style.name(head)}" if len(targets) > 1 else ""
+        grids += [(f"{one.label}{of}", grid) for one in series if not (grid := _grid(one, head)).empty]
+    if not grids:
+        raise ProbeError("The record has no head at any layer to draw. Give a record of probe fit.")
     norm = _norm([grid for _, grid in grids])
     across = min(len(grids), ACROSS)
     down = -(-len(grids) // across)
     columns = view.columns or (1 if across == 1 else 2)
     with style.page():
-        figure = style.new_figure(columns, 0.4 + 2.3 * down, view.title)
+        figure = style.new_figure(columns, 0.4 + 2.3 * down, None)
         panels = figure.subplots(down, across, squeeze=False)
         mesh: QuadMesh | None = None
-        for axes, (one, grid) in zip(panels.flat, grids, strict=False):
-            mesh = _draw(axes, one, grid, norm, 8 if across <= 2 else 6)
+        for axes, (label, grid) in zip(panels.flat, grids, strict=False):
+            mesh = _draw(axes, label, grid, norm, 8 if across <= 2 else 6)
         for axes in panels[:, 0]:
             axes.set_ylabel("layer (0 = read-in)")
         figure.align_ylabels(panels[:, 0])
@@ -50,8 +59,18 @@ def heat_map(records: Sequence[Record], view: View = USUAL) -> Figure:
             axes.remove()
         assert mesh is not None, "choose_heads found the head in some model"
         bar = figure.colorbar(mesh, ax=list(panels.flat[: len(grids)]), pad=0.02, fraction=0.06)
-        bar.set_label(f"normalised error, {style.name(head)}")
+        units = [words.unit(record, target) for record in records for target in targets]
+        bar.set_label(f"{words.error_label(units)}, {' or '.join(map(style.name, heads))}")
+        words.head_line(figure, view.title, words.about(records, "no bands"))
     return figure
+
+
+def _head(series: Sequence[Series], view: View, alone: bool) -> str | None:
+    """Returns the head of one target; of several targets, one may have none at any layer."""
+    present = {str(name) for one in series for name in one.table.loc[one.table["layer"].notna(), "head"]}
+    if not alone and (present <= {"model"} or (view.heads and not present & set(view.heads))):
+        return None
+    return style.choose_heads(series, view.heads, style.HEAD_LINES)[0]
 
 
 def _grid(one: Series, head: str) -> pd.DataFrame:
@@ -71,7 +90,7 @@ def _norm(grids: Sequence[pd.DataFrame]) -> LogNorm:
     return LogNorm(min(float(values.min()), high / 10), high, clip=False)
 
 
-def _draw(axes: Axes, one: Series, grid: pd.DataFrame, norm: LogNorm, ticks: int) -> QuadMesh:
+def _draw(axes: Axes, label: str, grid: pd.DataFrame, norm: LogNorm, ticks: int) -> QuadMesh:
     """Draws a cell a context: contexts may be spaced geometrically, and cells to scale would vanish."""
     # A zero has no logarithm; it belongs at the dark end, not among the missing cells.
     values = grid.to_numpy(dtype="float64", na_value=np.nan).clip(min=norm.vmin or 0.0)
@@ -84,7 +103,7 @@ def _draw(axes: Axes, one: Series, grid: pd.DataFrame, norm: LogNorm, ticks: int
     layers = _ticks(len(grid), 9)
     axes.set_yticks([i + 0.5 for i in layers], [str(i) for i in layers])
     axes.set_xlabel("examples in context")
-    axes.set_title(one.label)
+    axes.set_title(label, fontsize=7.5)
     axes.tick_params(length=2)
     return mesh
 

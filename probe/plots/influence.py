@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,7 +11,7 @@ from probe.plots import style
 from probe.plots.rows import draw_curve, equal, finish, layer_colour, numbers, rows_of
 
 DERIVATIVE, SHARE = "mean absolute derivative", "share of implicit attention"
-RATE, LIFE = "halvings per example", "half-life in examples"
+RATE = "halvings per example"
 
 
 def draw_influence(table: pd.DataFrame, title: str | None = None) -> Figure:
@@ -39,6 +37,7 @@ def draw_influence(table: pd.DataFrame, title: str | None = None) -> Figure:
         if attends:
             layers = numbers(equal(rows, metric=SHARE), "layer")
             entries += [style.key_line(f"layer {layer}", layer_colour(layer, layers), marker=".") for layer in layers]
+            entries.append(style.key_line("equal shares", line=":"))
         style.add_legend(figure, [*entries, style.key_band()])
     return figure
 
@@ -47,7 +46,7 @@ def _derivatives(axes: Axes, rows: pd.DataFrame) -> None:
     found = equal(rows, metric=DERIVATIVE)
     draw_curve(axes, equal(found, head="least_squares"), "step", "black", "--", label="least squares")
     draw_curve(axes, equal(found, head="model"), "step", style.COLOURS[0], marker="o", label="model")
-    finish(axes, _life(equal(rows, metric=LIFE, head="model")), "example's place", "|d answer / d y|, mean")
+    finish(axes, _life(equal(rows, metric=RATE, head="model")), "example's place", "|d answer / d y|, mean")
     axes.set_ylim(bottom=0)
 
 
@@ -58,7 +57,7 @@ def _shares(axes: Axes, rows: pd.DataFrame) -> None:
         colour = layer_colour(layer, layers)
         draw_curve(axes, equal(found, layer=layer), "step", colour, marker=".", label=f"layer {layer}")
     axes.axhline(1 / len(numbers(found, "step")), color=style.GREY, linewidth=0.8, linestyle=":")
-    finish(axes, "dotted: equal shares", "example's place", "share of implicit attention")
+    finish(axes, "implicit attention", "example's place", "share of implicit attention")
     axes.set_ylim(bottom=0)
 
 
@@ -76,6 +75,13 @@ def _forgetting(axes: Axes, rows: pd.DataFrame) -> None:
     finish(axes, "how soon it is forgotten", "layer", "halvings per example (1 / half-life)")
 
 
-def _life(found: pd.DataFrame) -> str:
-    values = [float(value) for value in found["value"] if not math.isnan(float(value))]
-    return f"half-life {values[0]:.3g} examples" if values else "no half-life: not forgotten"
+def _life(rates: pd.DataFrame) -> str:
+    """Returns the half-life with its band, one over that of the rate; a rate that may be 0 is no forgetting known."""
+    if rates.empty or rates["value"].isna().any():
+        return "half-life unknown"
+    value, low, high = (float(rates[name].iloc[0]) for name in ("value", "low", "high"))
+    if low > 0:
+        return f"half-life {1 / value:.3g} examples\n({1 / high:.3g} to {1 / low:.3g})"
+    if high <= 0:
+        return "no half-life: not forgotten"
+    return f"half-life undecided: {1 / high:.3g} examples or more" if high > 0 else "half-life unknown"

@@ -8,17 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
-from probe.plots.rows import draw_curve, equal, finish, numbers, rows_of
+from probe.plots.rows import draw_curve, equal, finish, numbers, panel_key, rows_of
 from probe.plots.style import Line
 
 QUANTITIES = {"y": "y", "w": "w", "gradient": "X'y / n", "least_squares": "least squares",
               "gd_1": "1 step of gradient descent", "gd_4": "4 steps of gradient descent",
               "online_gd": "online gradient descent"}  # fmt: skip
 HEADS: dict[str, tuple[str, str, Line]] = {
-    "linear": ("linear head", style.COLOURS[0], "-"),
-    "two_layer": ("two-layer head", style.COLOURS[1], "-"),
-    "linear, untrained": ("linear head, untrained", style.COLOURS[0], ":"),
-    "two_layer, untrained": ("two-layer head, untrained", style.COLOURS[1], ":"),
+    "linear": ("linear head", style.SECOND[0], "-"),
+    "two_layer": ("two-layer head", style.SECOND[2], "-"),
+    "linear, untrained": ("linear head, untrained", style.SECOND[0], ":"),
+    "two_layer, untrained": ("two-layer head, untrained", style.SECOND[2], ":"),
 }
 MEMORY = "stream at x, in memory"
 
@@ -37,7 +37,7 @@ def draw_known(table: pd.DataFrame, title: str | None = None) -> Figure:
     rows = equal(rows, context=numbers(rows, "context")[-1])
     compared = [name for name in ("y", "w") if len(_error(rows, name, MEMORY))]
     with style.page():
-        figure = style.new_figure(2, 2.5 if not compared else 4.6, title)
+        figure = style.new_figure(2, 3.1 if not compared else 6.0, title)
         panels = figure.subplots(2 if compared else 1, 2, squeeze=False)
         drawn = _quantities(panels[0, 0], rows)
         _remainder(panels[0, 1], rows)
@@ -45,7 +45,11 @@ def draw_known(table: pd.DataFrame, title: str | None = None) -> Figure:
             _heads(axes, rows, name)
         for axes in panels[-1][len(compared) :] if compared else ():
             axes.remove()
-        style.add_legend(figure, _key(drawn, rows, bool(compared)))
+        left, right, heads = _keys(drawn, rows)
+        panel_key(panels[0, 0], left, 2)
+        panel_key(panels[0, 1], right, 2)
+        for axes in panels[-1][: len(compared)] if compared else ():
+            panel_key(axes, heads, 2)
     return figure
 
 
@@ -68,9 +72,7 @@ def _remainder(axes: Axes, rows: pd.DataFrame) -> None:
     before["layer"] = before["layer"] + 1
     before = before[before["layer"] <= rows["layer"].max()]
     draw_curve(axes, before, "layer", "black", "--", label="left by the layer before")
-    draw_curve(
-        axes, _error(rows, "remainder", "written at x"), "layer", style.COLOURS[4], marker="D", label="remainder"
-    )
+    draw_curve(axes, _error(rows, "remainder", "written at x"), "layer", style.SECOND[1], marker="D", label="remainder")
     _errors(axes, "what was left of y, in a block's output", rows)
 
 
@@ -89,22 +91,23 @@ def _errors(axes: Axes, title: str, rows: pd.DataFrame) -> None:
     style.log_errors(axes, max(float(values[values > 0].min()), 1e-16) / 1.7, max(float(values.max()), 1.0) * 1.7)
 
 
-def _key(drawn: list[str], rows: pd.DataFrame, compared: bool) -> list[Artist]:
-    entries: list[Artist] = [
+def _keys(drawn: list[str], rows: pd.DataFrame) -> tuple[list[Artist], list[Artist], list[Artist]]:
+    """Returns the legends of the quantities, of what was left of y, and of the heads."""
+    zero = style.key_line("predicting zero", "black")
+    quantities: list[Artist] = [
         style.key_line(QUANTITIES[name], _colour(i), marker=_marker(i)) for i, name in enumerate(drawn)
     ]
-    entries += [
+    left: list[Artist] = [
         style.key_line("y's error a layer earlier", "black", "--"),
-        style.key_line("head for what was left", style.COLOURS[4], marker="D"),
+        style.key_line("head for what was left", style.SECOND[1], marker="D"),
     ]
-    if compared:
-        heads = set(rows["head"].dropna())
-        entries += [
-            style.key_line(words, colour, line) for head, (words, colour, line) in HEADS.items() if head in heads
-        ]
-        entries.append(style.key_line("another prompt's y, linear", line="-."))
-        entries.append(style.key_line("another prompt's y, two-layer", "black", "-."))
-    return [*entries, style.key_band()]
+    present = set(rows["head"].dropna())
+    heads: list[Artist] = [
+        style.key_line(words, colour, line) for head, (words, colour, line) in HEADS.items() if head in present
+    ]
+    heads.append(style.key_line("another prompt's y, linear", line="-."))
+    heads.append(style.key_line("another prompt's y, two-layer", "black", "-."))
+    return [*quantities, zero, style.key_band()], [*left, zero], [*heads, zero]
 
 
 def _colour(i: int) -> str:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, tidy
 
@@ -134,7 +134,7 @@ def _draw_tasks(axes: Axes, readers: Sequence[Reader], tasks: Sequence[str], con
         for number, one in enumerate(readers):
             y = place + height * (number - (len(readers) - 1) / 2)
             _draw_task(axes, one, task, context, y)
-    axes.set_yticks(range(len(tasks)), [style.shown(task.replace("_", " ")) for task in tasks])
+    axes.set_yticks(range(len(tasks)), [words.text(task.replace("_", " ")) for task in tasks])
     axes.set_ylim(len(tasks) - 0.5, -0.5)
     axes.set_xlim(-0.02, 1.02)
     axes.tick_params(axis="y", length=0)

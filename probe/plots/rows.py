@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, tidy
 
@@ -39,12 +41,13 @@ def rows_of(table: pd.DataFrame, evidence: str, metrics: str) -> pd.DataFrame:
 
 
 def of_one_claim(
-    draw: Callable[[pd.DataFrame, str | None], Figure], picture: str
+    draw: Callable[[pd.DataFrame, str | None], Figure], evidence: str, picture: str
 ) -> Callable[[Sequence[Record], View], Figure]:
     """Returns what draws a kind of evidence from one record of `probe claim`.
 
     Args:
         draw: draws from the record's table, with a title.
+        evidence: the kind of the rows that it draws.
         picture: what is drawn, for messages.
     """
 
@@ -54,9 +57,18 @@ def of_one_claim(
             raise ProbeError(f"No record was given, but {picture} needs one. Give the .csv of probe claim.")
         if len(records) != 1 or "evidence" not in records[0].table.columns:
             raise ProbeError(f"{picture.capitalize()} is drawn from one record of probe claim. Give its .csv alone.")
-        return draw(records[0].table, view.title)
+        drawn = draw(records[0].table, None)
+        with style.page():
+            words.head_line(drawn, view.title, words.about(records, words.POINTWISE, _prompts(records[0], evidence)))
+        return drawn
 
     return figure
+
+
+def _prompts(record: Record, evidence: str) -> pd.Series[Any]:
+    table = tidy(record.table)
+    found: pd.Series[Any] = table.loc[table["evidence"] == evidence, "prompts"]
+    return found
 
 
 def numbers(rows: pd.DataFrame, name: str) -> list[int]:
@@ -87,9 +99,22 @@ def draw_curve(
     axes.plot(at, rows["value"], color=colour, linestyle=line, marker=marker, markersize=2.5, label=label)
 
 
+def panel_key(axes: Axes, entries: Sequence[Artist], across: int = 3) -> None:
+    """Sets a panel's own legend beneath it, where it covers no data: panels of other things have other legends."""
+    axes.legend(
+        handles=list(entries),
+        loc="upper left",
+        bbox_to_anchor=(-0.14, -0.2),
+        fontsize=6,
+        ncols=across,
+        labelspacing=0.3,
+        columnspacing=1.0,
+    )
+
+
 def finish(axes: Axes, title: str, x: str, y: str) -> None:
     """Sets a panel's title, labels and grid."""
-    axes.set_title(style.shown(title, style.TITLE), loc="left", fontsize=7.5)
+    axes.set_title(words.text(title, style.TITLE), loc="left", fontsize=7.5)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(True, axis="y")

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
-from probe.plots.rows import UNTRAINED, draw_curve, equal, finish, layer_colour, numbers, rows_of
+from probe.plots.rows import UNTRAINED, draw_curve, equal, finish, layer_colour, numbers, panel_key, rows_of
 from probe.plots.style import Line
 
 COSINE = "cosine with w"
@@ -34,7 +34,7 @@ def draw_states(table: pd.DataFrame, title: str | None = None) -> Figure:
     rows = rows_of(table, "states", COSINE)
     site = "state" if (rows["site"] == "state at y").any() else "stream"
     with style.page():
-        figure = style.new_figure(2, 4.6, title)
+        figure = style.new_figure(2, 6.2, title)
         panels = figure.subplots(2, 2)
         layers = _cosine_panel(panels[0, 0], rows, f"{site} at y")
         other = "stream at x" if site == "stream" else "stream at y"
@@ -44,7 +44,9 @@ def draw_states(table: pd.DataFrame, title: str | None = None) -> Figure:
             layers = sorted({*layers, *_cosine_panel(panels[0, 1], rows, other)})
         sites = _site_panel(panels[1, 0], rows)
         targets = _target_panel(panels[1, 1], rows, f"{site} at y")
-        style.add_legend(figure, _key(rows, layers, sites, targets))
+        for axes, entries in zip(panels.flat, _keys(rows, layers, sites, targets), strict=True):
+            if axes.figure is not None:
+                panel_key(axes, entries)
     return figure
 
 
@@ -90,7 +92,7 @@ def _target_panel(axes: Axes, rows: pd.DataFrame, site: str) -> list[str]:
     bottom = 1.0
     for i, name in enumerate(drawn):
         chosen = equal(rows, metric=f"error of {name}", site=site, head="linear")
-        draw_curve(axes, chosen, "layer", _colour(i), marker=_marker(i), label=name)
+        draw_curve(axes, chosen, "layer", _second(i), marker=_marker(i), label=name)
         positive = chosen["value"][chosen["value"] > 0]
         top, bottom = max(top, float(positive.max())), min(bottom, float(positive.min()))
     axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
@@ -99,21 +101,26 @@ def _target_panel(axes: Axes, rows: pd.DataFrame, site: str) -> list[str]:
     return drawn
 
 
-def _key(rows: pd.DataFrame, layers: list[int], sites: list[str], targets: list[str]) -> list[Artist]:
+def _keys(rows: pd.DataFrame, layers: list[int], sites: list[str], targets: list[str]) -> list[list[Artist]]:
+    """Returns every panel's own legend."""
     every = numbers(equal(rows, metric=COSINE), "layer")
-    entries: list[Artist] = [
+    untrained = UNTRAINED in set(rows["head"].dropna())
+    cosines: list[Artist] = [
         style.key_line(f"layer {layer}", layer_colour(layer, every), marker="o") for layer in layers
     ]
-    entries += [style.key_line(words, "black", line) for words, line in REFERENCES.values()]
-    heads = set(rows["head"].dropna())
-    entries += [style.key_line("untrained, last layer")] if UNTRAINED in heads else []
-    entries += [style.key_line("another prompt's w", line=":")]
-    entries += [style.key_line(name, _colour(i), marker=_marker(i)) for i, name in enumerate(sites)]
-    entries += [style.key_line("sites, untrained", line=(0, (1.0, 1.5)))] if UNTRAINED in heads else []
-    entries += [
-        style.key_line(f"holds {TARGETS[name]}", _colour(i), marker=_marker(i)) for i, name in enumerate(targets)
+    cosines += [style.key_line(words, "black", line) for words, line in REFERENCES.values()]
+    cosines += [style.key_line("untrained, last layer")] if untrained else []
+    cosines += [style.key_line("another prompt's w", line=":"), style.key_band()]
+    by_site: list[Artist] = [style.key_line(name, _colour(i), marker=_marker(i)) for i, name in enumerate(sites)]
+    by_site += [style.key_line("the same, untrained", line=(0, (1.0, 1.5)))] if untrained else []
+    held: list[Artist] = [
+        style.key_line(TARGETS[name], _second(i), marker=_marker(i)) for i, name in enumerate(targets)
     ]
-    return [*entries, style.key_band()]
+    return [cosines, cosines, by_site, [*held, style.key_line("predicting zero", "black")]]
+
+
+def _second(i: int) -> str:
+    return style.SECOND[i % len(style.SECOND)]
 
 
 def _colour(i: int) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from functools import cache
 from io import BytesIO
+from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,21 +16,22 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from probe.errors import ProbeError, suggest
+from probe.plots import words
 from probe.records import Record, tidy, write_atomically
-from probe.text import label as label_text
 
 Numbers = NDArray[np.float64]
 Line = Literal["-", "--", "-.", ":", ""] | tuple[float, tuple[float, ...]]
 
 # Okabe and Ito (2008), told apart by colour-blind readers; black is for references, yellow fades on paper.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# further hues of Tol's muted scheme, for a second set of things in one picture: one colour has one meaning
+SECOND = ("#332288", "#882255", "#117733", "#AA4499", "#999933", "#44AA99")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 GREY = "#777777"
 HEAD_LINES: dict[str, Line] = {"linear": "-", "normed": "-.", "lens": "--", "calibrated": ":"}
@@ -49,7 +50,7 @@ NAMES = {
     "power_least_squares:power=3": "least squares on cubes",
 }
 
-ERROR_LABEL = "normalised error (1 = predicting zero)"
+ERROR_LABEL = words.UNITS["predicting zero"]
 X_LABELS = {
     "layer": "layer (0 = read-in)",
     "depth": "depth (layer / number of blocks)",
@@ -65,10 +66,9 @@ TITLE = 120
 PAGE = {1: 3.5, 2: 7.2}
 """Width in inches of one and of two columns of a paper."""
 
-FONT = "DejaVu Sans"
 STYLE = {
     "font.family": "sans-serif",
-    "font.sans-serif": [FONT],
+    "font.sans-serif": [words.FONT],
     "font.size": 8.0,
     "axes.titlesize": 8.5,
     "axes.labelsize": 7.5,
@@ -119,7 +119,7 @@ class View:
     layers: tuple[int, ...] = ()
     """The layers drawn."""
     target: str | None = None
-    """The target that heads were asked for; y by default."""
+    """The target that heads were asked for; by default all of them, or y where a picture shows one."""
     title: str | None = None
     """A line above the picture."""
     columns: Literal[1, 2] | None = None
@@ -181,12 +181,14 @@ def read_series(records: Sequence[Record], kind: str, picture: str, target: str 
     if not records:
         raise ProbeError(f"No record was given, but {picture} needs one at least. Give the .csv of probe {kind}.")
     found: list[tuple[str, Record, pd.DataFrame]] = []
+    known = read_targets(records) if kind == "fit" else []
+    chosen = _one_target(known, target)
     for record in records:
         if not NEEDED[kind] <= set(record.table.columns) or record.table.empty:
             given = record.provenance.get("kind", "another kind")
             raise ProbeError(f"A record of {given} was given, but {picture} needs one of {kind}. Give its .csv.")
         for model, table in tidy(record.table).groupby("model", sort=False):
-            rows = _one_target(table, target) if kind == "fit" else table
+            rows = _of_target(table, chosen) if kind == "fit" else table
             if kind == "fit" and rows.duplicated(["layer", "context", "head"]).any():
                 raise ProbeError(f"{model} has several errors at one layer, context and head. Keep one of each.")
             found.append((str(model), record, rows))
@@ -203,14 +205,29 @@ def read_series(records: Sequence[Record], kind: str, picture: str, target: str 
     ]
 
 
-def _one_target(table: pd.DataFrame, target: str | None) -> pd.DataFrame:
-    """Returns the rows of one target: errors of several have different units."""
-    known = [str(name) for name in table["target"].dropna().unique()]
-    if target is not None and target not in known:
-        hint = suggest(target, known)
-        raise ProbeError(f"No row has the target {target}. {hint}Targets: {', '.join(known) or 'none'}.")
-    chosen = target or ("y" if "y" in known or not known else known[0])
-    return table[(table["target"] == chosen) | table["target"].isna()]
+def read_targets(records: Sequence[Record]) -> list[str]:
+    """Returns the targets that records have rows of, in their order."""
+    columns = [record.table["target"].dropna() for record in records if "target" in record.table.columns]
+    return [str(name) for name in dict.fromkeys(name for column in columns for name in column)]
+
+
+def choose_targets(records: Sequence[Record], asked: str | None) -> list[str]:
+    """Returns the targets to draw, a panel each: the one asked for, or all."""
+    known = read_targets(records)
+    return [_one_target(known, asked)] if asked is not None or not known else known
+
+
+def _one_target(known: Sequence[str], target: str | None) -> str:
+    """Returns the target asked for, or y, or the first: errors of several have different units."""
+    if target is not None and known and target not in known:
+        hint = suggest(target, list(known))
+        raise ProbeError(f"No row has the target {target}. {hint}Targets: {', '.join(known)}.")
+    return target or ("y" if "y" in known or not known else known[0])
+
+
+def _of_target(table: pd.DataFrame, target: str) -> pd.DataFrame:
+    rows: pd.DataFrame = table[(table["target"] == target) | table["target"].isna()]
+    return rows
 
 
 def _labels(found: Sequence[tuple[str, Record]]) -> list[str]:
@@ -218,9 +235,8 @@ def _labels(found: Sequence[tuple[str, Record]]) -> list[str]:
     labels: list[str] = []
     names = [model for model, _ in found]
     for model, record in found:
-        config = record.provenance.get("config")  # a dataclass until the record is saved
-        task = config.get("task") if isinstance(config, dict) else getattr(config, "task", None)
-        label = shown(f"{model}, {task}" if names.count(model) > 1 and task else model)
+        task = words.setting(record, "task")
+        label = f"{words.text(model)}, {words.text(task)}" if names.count(model) > 1 and task else words.text(model)
         same = sum(other == label or other.startswith(f"{label} [") for other in labels)
         labels.append(f"{label} [{same + 1}]" if same else label)
     return labels
@@ -269,28 +285,13 @@ def new_figure(columns: int, height: float, title: str | None) -> Figure:
     """Returns an empty figure that spans columns of a paper; height in inches, before a legend beneath it."""
     figure = Figure(figsize=(PAGE[columns], height), layout="constrained")
     if title:
-        figure.suptitle(title, fontsize=8.5)
+        figure.suptitle(words.text(title, 200), fontsize=8.5)
     return figure
-
-
-@cache
-def _letters() -> frozenset[int]:
-    """Returns the letters that the font has."""
-    return frozenset(get_font(findfont(FONT)).get_charmap())
-
-
-def shown(text: object, longest: int = 60) -> str:
-    """Returns a text from a record as a picture shows it: bounded, no formula, and "?" for what the font has not.
-
-    Every name, title and label that a record brings passes through here; what has passed comes out as it went in.
-    """
-    known = "".join(letter if ord(letter) in _letters() else "?" for letter in label_text(text, longest))
-    return f" {known}" if known.startswith("_") else known  # legends leave out what begins with an underscore
 
 
 def name(head: str) -> str:
     """Returns a head or a learner in words."""
-    return NAMES.get(head) or shown(head.replace("_", " "))
+    return NAMES.get(head) or words.text(head.replace("_", " "))
 
 
 def count(number: int, noun: str) -> str:
@@ -300,7 +301,7 @@ def count(number: int, noun: str) -> str:
 
 def key_line(label: str, colour: str = GREY, line: Line = "-", marker: str = "") -> Line2D:
     """Returns an entry of a legend."""
-    return Line2D([], [], color=colour, linestyle=line, marker=marker, label=shown(label, TITLE))
+    return Line2D([], [], color=colour, linestyle=line, marker=marker, label=words.text(label, TITLE))
 
 
 def key_model(one: Series) -> Line2D:
@@ -352,8 +353,9 @@ def log_errors(axes: Axes, bottom: float, top: float) -> None:
 def log_ticks(axes: Axes) -> None:
     """Sets ticks and grid of a log axis; within a decade or so powers of ten would be one or none."""
     bottom, top = axes.get_ylim()
-    if top / bottom < 30:
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = min(bottom, top), max(bottom, top)
+    if high / low < 30:
+        axes.yaxis.set_major_locator(FixedLocator(near_ticks(low, high)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(True, axis="y", which="major")
@@ -369,6 +371,18 @@ def rendered(figure: Figure, path: str | Path) -> bytes:
     with page():
         figure.savefig(content, format=kind, metadata=METADATA[kind])
     return content.getvalue()
+
+
+def near_ticks(low: float, high: float) -> list[float]:
+    """Returns at least two round numbers within a small positive range, at most eight."""
+    decades = range(floor(log10(low)) - 1, ceil(log10(high)) + 1)
+    for parts in ((1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)):
+        ticks = [part * 10.0**decade for decade in decades for part in parts]
+        found = [tick for tick in ticks if low <= tick <= high]
+        if len(found) >= 3:
+            return found
+    evenly = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    return [round(float(tick), 12) for tick in evenly if low <= tick <= high and tick > 0]
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:

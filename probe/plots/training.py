@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.style import USUAL, Series, View
 from probe.records import Record
 
@@ -31,7 +31,7 @@ def training_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
     changes = {one.label: _changes(one.table) for one in series}
     columns = view.columns or 1
     with style.page():
-        figure = style.new_figure(columns, 0.4 + 1.7 * len(quantities), view.title)
+        figure = style.new_figure(columns, 0.4 + 1.7 * len(quantities), None)
         panels = figure.subplots(len(quantities), sharex=True, squeeze=False)[:, 0]
         for axes, quantity in zip(panels, quantities, strict=True):
             _draw_changes(axes, series, changes)
@@ -46,6 +46,7 @@ def training_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
             style.log_ticks(axes)
         panels[-1].set_xlabel("training step")
         figure.align_ylabels(panels)
+        words.head_line(figure, view.title, words.about(records, "one training each, no bands"))
         style.add_legend(figure, _key(series, any(changes.values()), "error" in quantities))
     return figure
 

@@ -2,6 +2,7 @@
 
 from probe.statistics.bootstrap import Band, MeanBootstrap, RatioBootstrap, difference, log_ratio, quotient, weights
 from probe.statistics.layer_errors import LayerErrors
+from probe.statistics.reach import Reach, reach, reached
 from probe.statistics.seeds import FEWEST, seed_band, welch_band
 from probe.statistics.trend import Trend, trend
 
@@ -11,10 +12,13 @@ __all__ = [
     "LayerErrors",
     "MeanBootstrap",
     "RatioBootstrap",
+    "Reach",
     "Trend",
     "difference",
     "log_ratio",
     "quotient",
+    "reach",
+    "reached",
     "seed_band",
     "trend",
     "weights",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -33,6 +33,7 @@ class LayerErrors:
         self.ratio = RatioBootstrap((len(self.layers), len(self.contexts)), seed=seed)
         self._costs = torch.zeros(len(self.layers), len(self.contexts), dtype=torch.float64)
         self._counted = torch.zeros(len(self.contexts), dtype=torch.float64)
+        self.means: dict[str, RatioBootstrap] = {}
 
     def update(
         self,
@@ -49,7 +50,8 @@ class LayerErrors:
         truth = target.double()
         counted = torch.ones_like(truth[..., 0], dtype=torch.bool) if counted is None else counted
         squared = (predicted.double() - truth).square().sum(-1)
-        self.add(numbers, squared * counted, truth.square().sum(-1) * counted, counted)
+        # not multiplied by 0, which would keep a NaN
+        self.add(numbers, squared.where(counted, 0.0), truth.square().sum(-1).where(counted, 0.0), counted)
 
     def add(
         self,
@@ -67,6 +69,18 @@ class LayerErrors:
         self._counted += counted.sum(0)
         self.ratio.update(numbers, cost.double().transpose(0, 1), guess.double()[:, None])
 
+    def add_metrics(
+        self,
+        numbers: Sequence[int],
+        metrics: Mapping[str, Float[Tensor, "layer batch context"]],
+        counted: Bool[Tensor, "batch context"],
+    ) -> None:
+        """Adds further quantities of a batch of prompts by name; a record's row has the mean of each, with its band."""
+        weight = counted.double()
+        for name, values in metrics.items():
+            mean = self.means.setdefault(name, RatioBootstrap(self.ratio.shape, seed=self.ratio.seed))
+            mean.update(numbers, (values.double() * weight).transpose(0, 1), weight[:, None])
+
     def merge(self, other: LayerErrors) -> LayerErrors:
         """Returns the errors over both sets of prompts, which must not overlap."""
         assert (self.target, self.layers, self.contexts) == (other.target, other.layers, other.contexts), (
@@ -77,12 +91,16 @@ class LayerErrors:
         merged.ratio = self.ratio.merge(other.ratio)
         merged._costs = self._costs + other._costs
         merged._counted = self._counted + other._counted
+        for name in {**self.means, **other.means}:
+            both = [one.means[name] for one in (self, other) if name in one.means]
+            merged.means[name] = both[0] if len(both) == 1 else both[0].merge(both[1])
         return merged
 
     def rows(self, model: str, head: str) -> Iterator[dict[str, Any]]:
         """Yields a record's row for every layer and context."""
         error, (low, high) = self.ratio.estimate(), self.ratio.interval()
         counted = [int(number) for number in self._counted.tolist()]
+        further = {name: (mean.estimate(), *mean.interval()) for name, mean in self.means.items()}
         for i, layer in enumerate(self.layers):
             for j, context in enumerate(self.contexts):
                 yield {
@@ -97,4 +115,8 @@ class LayerErrors:
                     "low": low[i, j].item(),
                     "high": high[i, j].item(),
                     "prompts": counted[j],
+                } | {
+                    f"{name}{end}": values[i, j].item()
+                    for name, band in further.items()
+                    for end, values in zip(("", "_low", "_high"), band, strict=True)
                 }

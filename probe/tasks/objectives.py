@@ -14,6 +14,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
+ZERO, GUESS = "predicting zero", "knowing nothing"
+"""What an error of 1 is: of a number, that of predicting zero; of a sign or a symbol, that of guessing."""
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -24,12 +27,16 @@ class Objective:
         cost: takes predictions (with any leading axes) and targets, returns each query's cost.
         guess: takes targets and the number of outputs, returns what knowing nothing would cost.
         encode: turns targets into what a linear head is fitted to.
+        unit: what an error of 1 is, in words.
+        accuracy: whether 1 less the cost is the share of right answers.
     """
 
     loss: Callable[[Tensor, Tensor], Tensor]
     cost: Callable[[Tensor, Tensor], Tensor]
     guess: Callable[[Tensor, int], Tensor]
     encode: Callable[[Tensor, int], Tensor]
+    unit: str = ZERO
+    accuracy: bool = False
 
 
 def _squares(
@@ -78,12 +85,16 @@ OBJECTIVES: dict[str, Objective] = {
         _wrong_sign,
         lambda target, _: torch.full_like(target[..., 0], 0.5).double(),
         lambda target, _: target,
+        GUESS,
+        True,
     ),
     "symbol": Objective(
         _cross_entropy,
         _wrong_class,
         lambda target, symbols: torch.full_like(target[..., 0], 1 - 1 / symbols, dtype=torch.float64),
         lambda target, symbols: F.one_hot(target[..., 0].long(), symbols).float(),
+        GUESS,
+        True,
     ),
 }
 

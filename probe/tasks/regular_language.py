@@ -145,6 +145,13 @@ class RegularLanguage(Task):
         separator[..., -1] = 1
         return end * separator + (1 - end) * legal / legal.sum(-1, keepdim=True)
 
+    def metrics(
+        self, answers: Float[Tensor, "*lead batch query symbol"], prompts: Prompts, logits: bool = True
+    ) -> dict[str, Float[Tensor, "*lead batch query"]]:
+        """Returns the shares of right symbols and of legal letters, and of logits the `total_variation`."""
+        found = super().metrics(answers, prompts) | {"legal": allowed(answers, prompts).double()}
+        return found | {"total_variation": total_variation(answers, prompts).double()} if logits else found
+
     @property
     def variance(self) -> float:
         """The share of wrong guesses."""

@@ -62,6 +62,11 @@ class Task(Checked):
         return Shape(self.dim)
 
     @property
+    def unit(self) -> str:
+        """What an error of 1 is, in words."""
+        return OBJECTIVES[self.objective].unit
+
+    @property
     def variance(self) -> float:
         """The cost of knowing nothing: the target's expected square, or the share of wrong guesses."""
         raise NotImplementedError
@@ -88,6 +93,18 @@ class Task(Checked):
     ) -> Float[Tensor, "*lead batch query"]:
         """Returns each query's cost, 0 where it does not count; divided by `guess`, in sums, it is the error."""
         return OBJECTIVES[self.objective].cost(answers, prompts.targets) * prompts.counted
+
+    def metrics(
+        self, answers: Float[Tensor, "*lead batch query answer"], prompts: Prompts, logits: bool = True
+    ) -> dict[str, Float[Tensor, "*lead batch query"]]:
+        """Returns what else tells how good answers are, by name; signs and symbols have an accuracy.
+
+        Args:
+            logits: whether the answers are logarithms of probabilities but for a constant, as a model's symbols are and
+                a linear head's are not.
+        """
+        objective = OBJECTIVES[self.objective]
+        return {"accuracy": 1 - objective.cost(answers, prompts.targets)} if objective.accuracy else {}
 
     def regressors(self, x: Float[Tensor, "*place dim"]) -> Float[Tensor, "*place dim"] | None:
         """Returns what y is linear in, w known to nobody; None where there is no such thing."""

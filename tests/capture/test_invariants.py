@@ -15,6 +15,7 @@ PASSES_ON = "what enters a block is what left the one before"
 CHANGES = "every block changes the stream"
 LEAVES = "no hook survives an exception"
 CAUSAL = "no token sees a later one"
+APART = "no prompt sees another"
 
 
 def native(layout="M3", **options):
@@ -25,8 +26,8 @@ def native(layout="M3", **options):
 def broken(model):
     """The claims that do not hold."""
     findings = check_invariants(model, torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(1)))
-    assert [finding.claim for finding in findings] == [DECODES, PLAIN, PASSES_ON, CHANGES, LEAVES, CAUSAL]
-    return {finding.claim for finding in findings if not finding.held}
+    assert [finding.claim for finding in findings] == [DECODES, PLAIN, PASSES_ON, CHANGES, LEAVES, CAUSAL, APART]
+    return {finding.claim for finding in findings if finding.held is False}
 
 
 @pytest.mark.parametrize(
@@ -131,6 +132,90 @@ def test_a_run_that_leaves_hooks_behind_is_found():
     assert broken(model) == {LEAVES}
 
 
+def test_a_run_that_leaves_hooks_inside_a_block_is_found():
+    model = native()
+    run = model.run
+
+    def leaving(inputs):
+        model.model.blocks[0].mixer.in_proj.register_forward_pre_hook(lambda *_: None)
+        return run(inputs)
+
+    model.run = leaving
+    assert broken(model) == {LEAVES}
+
+
+def test_a_decoder_that_hands_out_the_last_output_is_found():
+    """As a lens it would give every layer the model's own error."""
+    model = native()
+    run, outputs = model.run, []
+
+    def keeping(inputs):
+        outputs.append(run(inputs))
+        return outputs[-1]
+
+    model.run = keeping
+    model.decode = lambda stream: outputs[0]
+    assert broken(model) == {DECODES}
+
+
+def test_a_decoder_that_looks_at_other_tokens_is_found():
+    model = native()
+    decode = model.decode
+
+    def whole(stream):
+        return decode(stream) + stream[..., :1].cumsum(1)
+
+    run, seen = model.run, []
+    model.decode = whole
+    model.places[-1].module.register_forward_hook(lambda module, given, stream: seen.append(stream))
+    model.run = lambda inputs: run(inputs) + seen[-1][..., :1].cumsum(1)
+    assert broken(model) == {DECODES}
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_a_model_that_sees_later_tokens_of_its_chunk_is_found(size):
+    """The middle of the prompt may be a boundary of chunks, across which nothing is seen."""
+    model = native()
+
+    def by_chunk(hidden):
+        return torch.cat([part.mean(1, keepdim=True).expand_as(part) for part in hidden.split(size, 1)], 1)
+
+    model.model.blocks[1].mixer.forward = by_chunk
+    assert broken(model) == {CAUSAL}
+
+
+def test_a_model_that_sees_a_later_token_at_the_end_alone_is_found():
+    model = native()
+
+    def peeking(hidden):
+        return torch.cat([hidden[:, :-2], hidden[:, -1:], hidden[:, -1:]], 1)
+
+    model.model.blocks[1].mixer.forward = peeking
+    assert broken(model) == {CAUSAL}
+
+
+def test_a_model_that_sees_the_other_prompts_of_a_batch_is_found():
+    """As with a norm over the batch: what is measured would depend on how prompts are batched."""
+    model = native()
+    model.model.blocks[1].mixer.forward = lambda hidden: hidden - hidden.mean(0)
+    assert broken(model) == {APART}
+
+
+def test_places_at_the_entrances_of_blocks_alone_leave_undecided_what_leaves_them():
+    model = native()
+    modules = [*model.model.blocks, model.model.norm_f]
+    model.places = [Place(f"{i} (input)", module, "input", lambda stream: stream) for i, module in enumerate(modules)]
+    findings = check_invariants(model, torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(1)))
+    assert {finding.claim: finding.held for finding in findings if finding.held is not True} == {PASSES_ON: None}
+
+
+def test_a_place_at_an_entrance_among_places_at_exits_is_paired_with_its_layer():
+    model = native()
+    entry, first, _, third = model.places
+    model.places = [entry, first, Place("blocks.2 (input)", model.model.blocks[2], "input", first.read), third]
+    assert broken(model) == set()
+
+
 def test_a_model_of_nan_is_found():
     model = native()
     with torch.no_grad():
@@ -150,3 +235,8 @@ def test_a_long_convolution_by_fourier_transforms_counts_as_causal():
 def test_inputs_on_which_nothing_could_differ_are_refused(shape):
     with pytest.raises(ProbeError, match=f"{shape[0]} prompts of {shape[1]} tokens"):
         check_invariants(native(), torch.zeros(*shape, 3))
+
+
+def test_prompts_that_are_all_the_same_are_refused():
+    with pytest.raises(ProbeError, match="2 prompts were given that are all the same"):
+        check_invariants(native(), torch.ones(2, 9, 3))

@@ -5,10 +5,11 @@ import pickle
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from probe.capture.saved import are_plain, read_saved
+from probe.capture.saved import are_plain, read_saved, whole_number
 from probe.errors import ProbeError
 
 INSTEAD = "Give another."
@@ -29,6 +30,32 @@ def test_what_was_saved_comes_back_from_both_of_torchs_formats(tmp_path: Path, n
     found = read_saved(tmp_path / "file.pt", INSTEAD)
     assert torch.equal(found["a"], content["a"])
     assert found["b"] == content["b"]
+
+
+@pytest.mark.parametrize(
+    ("value", "whole"),
+    [
+        (400_000, 400_000),
+        (torch.tensor(7), 7),
+        (torch.tensor([7]), 7),
+        (torch.tensor(7.0, dtype=torch.float64), 7),
+        (np.int64(7), 7),
+        (np.float32(7), 7),
+        (7.0, 7),
+        (7.5, None),
+        (True, None),
+        (torch.tensor(True), None),
+        (torch.tensor([1, 2]), None),
+        (torch.tensor(float("nan")), None),
+        (torch.tensor(1, device="meta"), None),
+        ("7", None),
+        (None, None),
+    ],
+)
+def test_a_whole_number_is_one_however_it_was_stored(tmp_path: Path, value: object, whole: int | None) -> None:
+    assert whole_number(value) == whole
+    torch.save({"step": value}, tmp_path / "file.pt")
+    assert whole_number(read_saved(tmp_path / "file.pt", INSTEAD)["step"]) == whole
 
 
 @pytest.mark.parametrize("write", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
@@ -75,3 +102,8 @@ def test_weights_are_numbers_in_memory_of_their_own(value: object, plain: bool) 
     assert are_plain({"a": torch.ones(1), "b": value}) == plain
     assert not are_plain({0: torch.ones(1)})
     assert not are_plain([torch.ones(1)])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_nested_tensor_is_no_weight() -> None:
+    assert not are_plain({"a": torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])})

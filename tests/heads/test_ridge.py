@@ -8,8 +8,7 @@ import torch
 from sklearn.linear_model import Ridge
 
 from probe.errors import ProbeError
-from probe.heads import HEADS, Moments, SelectionErrors, best_penalty, fold_errors, solve_path
-from probe.heads.ridge import LinearHeads
+from probe.heads import HEADS, LinearHeads, Moments, SelectionErrors, best_penalty, fold_errors, solve_path
 
 PENALTIES = [1e-8, 1e-4, 1e-2, 1.0, 30.0]
 
@@ -43,6 +42,15 @@ def sklearn_cell(stream, target, layer, context, alpha, intercept=True):
     return model.fit(stream[layer, :, context].double().numpy(), target[:, context].double().numpy())
 
 
+def standardised_cell(stream, target, layer, context, alpha, intercept=True):
+    """Returns scikit-learn's ridge of features divided by their deviation, or their size without an intercept."""
+    rows = stream[layer, :, context].double()
+    scale = (rows - rows.mean(0) * intercept).square().mean(0).sqrt()
+    model = sklearn_cell(stream.double() / scale, target, layer, context, alpha, intercept)
+    model.coef_ = model.coef_ / scale.numpy()
+    return model
+
+
 def ill_conditioned(prompts, width=16, seed=0):
     """Returns a stream whose covariance has condition number 1e6, and targets that need every direction."""
     generator = torch.Generator().manual_seed(seed)
@@ -61,15 +69,15 @@ def test_every_penalty_of_every_cell_is_sklearns_ridge(intercept, absolute):
     for place, strengths in enumerate(path.strengths):
         heads = path.choose(torch.full((3, 2), place))
         for layer, context in np.ndindex(3, 2):
-            model = sklearn_cell(stream, target, layer, context, float(strengths[layer, context]), intercept)
+            theirs = sklearn_cell if absolute else standardised_cell
+            model = theirs(stream, target, layer, context, float(strengths[layer, context]), intercept)
             np.testing.assert_allclose(heads.weight[layer, context].T, model.coef_, rtol=1e-7, atol=1e-9)
             np.testing.assert_allclose(heads.intercept[layer, context], model.intercept_, rtol=1e-7, atol=1e-8)
 
 
-def test_penalties_are_relative_to_the_mean_eigenvalue_unless_absolute():
+def test_penalties_are_relative_to_the_number_of_prompts_unless_absolute():
     moments = gather(*draw())
-    mean = moments.xx.diagonal(dim1=-2, dim2=-1).mean(-1)
-    torch.testing.assert_close(solve_path(moments, [0.5]).strengths[0], 0.5 * mean)
+    assert (solve_path(moments, [0.5]).strengths == 200).all()
     assert (solve_path(moments, [0.5], absolute=True).strengths == 0.5).all()
 
 
@@ -112,7 +120,7 @@ def test_selection_picks_sklearns_argmin_whatever_the_batch():
     for layer, context in np.ndindex(2, 3):
         errors = [
             np.square(
-                sklearn_cell(stream, target, layer, context, float(strength)).predict(held[layer, :, context])
+                standardised_cell(stream, target, layer, context, float(strength)).predict(held[layer, :, context])
                 - wanted[:, context].numpy()
             ).sum()
             for strength in path.strengths[:, layer, context]
@@ -183,7 +191,7 @@ def test_fewer_prompts_than_features_work():
     path = solve_path(gather(stream, target), [1e-10, 1e-2])
     fitted = path.predict_path(stream)
     torch.testing.assert_close(fitted[0, 0], target.double(), rtol=1e-6, atol=1e-6)
-    model = sklearn_cell(stream, target, 1, 2, float(path.strengths[1, 1, 2]))
+    model = standardised_cell(stream, target, 1, 2, float(path.strengths[1, 1, 2]))
     heads = path.choose(torch.ones(2, 3, dtype=torch.long))
     np.testing.assert_allclose(heads.weight[1, 2].T, model.coef_, rtol=1e-8, atol=1e-10)
 

@@ -69,3 +69,29 @@ def test_no_prompts_to_stop_by_are_refused():
     parts = draw(lambda x, _: x[:, :1])
     with pytest.raises(ProbeError, match="some to stop by"):
         fit_two_layer(parts[0], parts[1], parts[2][:, :0], parts[3][:0])
+
+
+def test_one_feature_in_another_unit_hides_none_of_the_others():
+    """Nor does a feature that does not vary, whatever its value."""
+    parts = draw(lambda x, _: x[:, :1] * x[:, 1:2])
+    _, usual, _ = errors(parts)
+    unit = torch.tensor([1e-5, 1.0, 1.0, 1e7])
+    _, two, _ = errors([part * unit if place % 2 == 0 else part for place, part in enumerate(parts)])
+    torch.testing.assert_close(two, usual, rtol=0.05, atol=0)
+    constant = [
+        torch.cat([part, torch.full_like(part[..., :1], 0.1)], -1) if place % 2 == 0 else part
+        for place, part in enumerate(parts)
+    ]
+    assert errors(constant)[1][1] < 0.1
+
+
+def test_units_that_do_not_help_on_the_selection_prompts_are_left_out():
+    """Of noise fitted to few prompts; what is kept is never worse there than the linear head alone."""
+    generator = torch.Generator().manual_seed(4)
+    stream, select = torch.randn(2, 40, WIDTH, generator=generator), torch.randn(2, 200, WIDTH, generator=generator)
+    target, wanted = torch.randn(40, 1, generator=generator), torch.randn(200, 1, generator=generator)
+    heads = fit_two_layer(stream, target, select, wanted, FAST)
+    two = (heads(select) - wanted).square().mean((1, 2))
+    one = (heads.linear(select[:, :, None])[:, :, 0] - wanted).square().mean((1, 2))
+    assert (two <= one + 1e-6).all()
+    assert min(heads.epochs) < 5

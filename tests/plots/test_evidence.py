@@ -100,3 +100,16 @@ def test_what_is_no_claim_is_refused(tmp_path):
         save_report(other, tmp_path / "a.html")
     with pytest.raises(ProbeError, match="Name it so"):
         save_report(record(), tmp_path / "a.pdf")
+
+
+def test_heads_and_algorithms_have_colours_of_their_own_and_abbreviations_are_explained():
+    figure = claim_figure([record()])
+    curves, _, distances, steps = figure.axes[:4]
+    heads = {line.get_color() for line in curves.get_lines()} - {"black", "#777777"}
+    algorithms = {line.get_color() for axes in (distances, steps) for line in axes.get_lines()} - {"black"}
+    assert len(heads) == 3
+    assert algorithms
+    assert not heads & algorithms
+    above = figure.get_suptitle()
+    for word in ("SimE", "SimW", "SPD", "ILWD", "task linear", "95 %"):
+        assert word in above

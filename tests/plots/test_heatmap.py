@@ -48,7 +48,7 @@ def test_models_stand_side_by_side_on_one_logarithmic_scale() -> None:
     assert len(norms) == 3 and all(isinstance(norm, LogNorm) for norm in norms)
     assert {(norm.vmin, norm.vmax) for norm in norms} == {(1e-3, 1.0)}
     assert [axes.get_title() for axes in figure.axes[:3]] == ["mamba", "transformer", "s4"]
-    assert figure.axes[-1].get_ylabel() == "normalised error, linear head"
+    assert figure.axes[-1].get_ylabel() == "normalised error (1 = predicting zero), linear head"
 
 
 def test_missing_cells_stay_empty_and_zeros_are_darkest() -> None:

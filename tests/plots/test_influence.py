@@ -16,8 +16,9 @@ def row(metric, value, **rest):
     return {name: (found | rest).get(name) for name in EVIDENCE_COLUMNS}
 
 
-def table(life=2.0, layers=(1, 3)):
-    rows = [row("half-life in examples", life, head="model"), row("halvings per example", 0.5, head="model")]
+def table(rate=(0.5, 0.4, 0.8), layers=(1, 3)):
+    value, low, high = rate
+    rows = [row("halvings per example", value, head="model", low=low, high=high)]
     for place in (1, 2, 3):
         rows.append(row("mean absolute derivative", 0.1 * place, head="model", step=place, context=3))
         rows.append(row("mean absolute derivative", 0.2, head="least_squares", step=place, context=3))
@@ -38,14 +39,23 @@ def test_derivatives_stand_beside_least_squares_under_the_half_life():
     panels = draw_influence(table()).axes
     np.testing.assert_allclose(line(panels[0], "model").get_ydata(), [0.1, 0.2, 0.3])
     np.testing.assert_allclose(line(panels[0], "least squares").get_ydata(), [0.2] * 3)
-    assert panels[0].get_title(loc="left") == "half-life 2 examples"
+    assert panels[0].get_title(loc="left") == "half-life 2 examples\n(1.25 to 2.5)"
     np.testing.assert_allclose(line(panels[1], "layer 3").get_ydata(), [1 / 6, 2 / 6, 3 / 6])
     assert len(panels) == 3
 
 
-def test_a_model_without_implicit_attention_has_one_panel_and_an_empty_half_life_is_said_in_words():
-    (axes,) = draw_influence(table(math.nan, ())).axes
-    assert axes.get_title(loc="left") == "no half-life: not forgotten"
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        ((-0.1, -0.2, -0.05), "no half-life: not forgotten"),
+        ((0.1, -0.1, 0.25), "half-life undecided: 4 examples or more"),
+        ((-0.1, -0.3, 0.1), "half-life undecided: 10 examples or more"),
+        ((math.nan, math.nan, math.nan), "half-life unknown"),
+    ],
+)
+def test_a_rate_that_may_be_none_is_not_called_forgetting(rate, said):
+    (axes,) = draw_influence(table(rate, ())).axes
+    assert axes.get_title(loc="left") == said
 
 
 def test_other_records_are_refused():

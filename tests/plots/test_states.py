@@ -68,3 +68,15 @@ def test_other_records_are_refused():
         draw_states(table().assign(evidence="known"))
     with pytest.raises(ProbeError, match="shows one model"):
         draw_states(pd.concat([table(), table().assign(model="n")]))
+
+
+def test_every_panel_has_its_own_legend_and_no_colour_two_meanings():
+    figure = draw_states(table())
+    assert all(axes.get_legend() is not None for axes in figure.axes)
+    sites, held = figure.axes[-2:]
+    colours = [
+        {handle.get_color() for handle in axes.get_legend().get_lines()} - {"black", "#777777"}
+        for axes in (sites, held)
+    ]
+    assert all(colours)
+    assert not colours[0] & colours[1]

@@ -14,8 +14,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
-from probe.plots import KINDS, View, save_figure
-from probe.plots.style import COLOURS, add_legend, check_view, key_line, log_errors, new_figure, page, shown
+from probe.plots import KINDS, View, save_figure, words
+from probe.plots.style import COLOURS, add_legend, check_view, key_line, log_errors, new_figure, page
 
 
 def picture() -> Figure:
@@ -133,10 +133,27 @@ def test_pictures_import_neither_torch_nor_a_display() -> None:
     ],
 )
 def test_a_name_of_a_record_is_drawn_letter_by_letter(name: str, text: str, tmp_path: Path) -> None:
-    assert shown(name) == text
-    assert shown(text) == text
+    assert words.text(name) == text
+    assert words.text(text) == text
     figure = new_figure(1, 2.0, None)
     figure.subplots().plot([0, 1])
     add_legend(figure, [key_line(name)])
     save_figure(figure, tmp_path / "a.svg")
     assert len(figure.legends[0].get_texts()) == 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.9, 1.1), (1.0, 1.0001), (3.1, 3.9), (0.011, 0.04), (2e-5, 3e-4), (97, 103)]
+)
+def test_a_log_axis_of_any_range_has_two_labels_at_least(low, high):
+    figure = Figure()
+    axes = figure.subplots()
+    log_errors(axes, low, high)
+    figure.canvas.draw()
+    shown = [
+        label.get_text()
+        for label, at in zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)
+        if low <= at <= high and label.get_text()
+    ]
+    assert 2 <= len(shown) <= 9
+    assert len(set(shown)) == len(shown)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from probe.statistics import MeanBootstrap, RatioBootstrap, difference, quotient, weights
+from probe.statistics import MeanBootstrap, RatioBootstrap, difference, log_ratio, quotient, weights
 
 
 def draw(prompts, cells, seed=0):
@@ -164,3 +164,24 @@ def test_a_quotient_is_of_sums_over_cells_and_paired() -> None:
     empty = RatioBootstrap((4,))
     empty.update(range(50), below * 0, torch.ones(50, 1))
     assert quotient(a, empty).value.isnan()
+
+
+def test_bands_asked_for_all_cells_at_once_are_those_of_the_largest_deviation():
+    """Of differences and of log ratios: the band of max-t by hand, and the pointwise one is another."""
+    above, below = draw(200, (6,), seed=1)
+    a, b = ratio(above, below), ratio(above.flip(1), below)
+    draws = {
+        difference: (a.estimate() - b.estimate(), a.replicates() - b.replicates()),
+        log_ratio: ((a.estimate() / b.estimate()).log(), (a.replicates() / b.replicates()).log()),
+    }
+    for made, (value, replicates) in draws.items():
+        arguments = (a, b) if made is difference else (a.estimate(), b.estimate(), a.replicates(), b.replicates())
+        spread = replicates.std(0)
+        critical = ((replicates - value) / spread).abs().amax(1).quantile(0.95)
+        band, cell = made(*arguments, simultaneous=True), made(*arguments)
+        torch.testing.assert_close(band.value, value)
+        torch.testing.assert_close(band.low, value - critical * spread)
+        torch.testing.assert_close(band.high, value + critical * spread)
+        torch.testing.assert_close(cell.low, replicates.quantile(0.025, 0))
+        torch.testing.assert_close(cell.high, replicates.quantile(0.975, 0))
+        assert (band.high - band.low > 1.1 * (cell.high - cell.low)).all()

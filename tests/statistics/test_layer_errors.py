@@ -24,3 +24,38 @@ def test_two_halves_merged_are_the_whole() -> None:
             assert abs(one[name] - other[name]) < 1e-12
     assert gather(0).merge(gather(1)).layers == [0, 1]
     assert LayerErrors("y", None, 1, [1], 0).merge(LayerErrors("y", None, 1, [1], 0)).layers == [None]
+
+
+def test_a_layers_depth_is_its_share_of_the_blocks() -> None:
+    errors = LayerErrors("y", range(5), 4, [1], seed=0)
+    errors.add(range(3), torch.ones(5, 3, 1), torch.ones(3, 1), torch.ones(3, 1, dtype=torch.bool))
+    assert [row["depth"] for row in errors.rows("m", "linear")] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    last = LayerErrors("y", [4], 4, [1], seed=0)
+    last.add(range(3), torch.ones(1, 3, 1), torch.ones(3, 1), torch.ones(3, 1, dtype=torch.bool))
+    assert next(last.rows("m", "model"))["depth"] == 1.0
+
+
+def test_further_metrics_are_means_over_what_counts_with_their_bands() -> None:
+    values = torch.tensor([[[1.0], [0.0], [1.0], [0.0]]])
+    counted = torch.tensor([[True], [True], [True], [False]])
+    errors = LayerErrors("y", [0], 1, [1], seed=0)
+    for chosen in ([0, 1], [2, 3]):
+        one = LayerErrors("y", [0], 1, [1], seed=0)
+        one.add(chosen, torch.ones(1, 2, 1) * counted[chosen], counted[chosen].float(), counted[chosen])
+        one.add_metrics(chosen, {"accuracy": values[:, chosen]}, counted[chosen])
+        errors = errors.merge(one)
+    (row,) = errors.rows("m", "linear")
+    assert abs(row["accuracy"] - 2 / 3) < 1e-12
+    assert row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
+
+
+def test_what_does_not_count_may_be_anything():
+    counted = torch.tensor([[True, False], [True, True]])
+    errors = LayerErrors("y", [0], 1, [0, 1], seed=0)
+    predicted, target = torch.ones(1, 2, 2, 1), torch.full((2, 2, 1), 2.0)
+    target[0, 1] = torch.nan
+    predicted[0, 0, 1] = torch.inf
+    errors.update([0, 1], predicted, target, counted)
+    assert [row["error"] for row in errors.rows("m", "linear")] == [0.25, 0.25]
+    assert [row["prompts"] for row in errors.rows("m", "linear")] == [2, 1]
+    assert [row["mse"] for row in errors.rows("m", "linear")] == [1.0, 1.0]

@@ -56,3 +56,36 @@ def test_the_residuals_are_those_of_the_best_line_and_the_best_step():
         (logs[:c] - logs[:c].mean()).square().sum() + (logs[c:] - logs[c:].mean()).square().sum() for c in range(1, 7)
     ]
     torch.testing.assert_close(found.jump.value, min(steps))
+
+
+def test_a_rise_is_no_part_of_the_fall():
+    """Falls of 1 and 2 beside a rise of 2: the largest is two thirds of all falls."""
+    errors = torch.tensor([0.0, -1.0, 1.0, -1.0], dtype=torch.float64).exp()
+    found = trend(errors, errors.repeat(10, 1))
+    torch.testing.assert_close(found.largest.value.item(), 2 / 3)
+
+
+def test_steps_have_bands_for_all_blocks_at_once():
+    """What is beyond noise at one block alone must be so beside the others: the bands are wider than pointwise."""
+    errors, draws = bootstrapped([1.0] * 12)
+    found = trend(errors, draws).steps
+    logs = draws.log().diff(dim=1)
+    pointwise = logs.quantile(0.975, dim=0) - logs.quantile(0.025, dim=0)
+    assert ((found.high - found.low) > 1.2 * pointwise).all()
+
+
+def test_blocks_that_improve_and_blocks_that_worsen_are_counted_apart():
+    found = trend(*bootstrapped([1, 0.5, 0.25, 0.5, 0.1]))
+    assert (found.improving, found.worsening) == (3 / 4, 1 / 4)
+
+
+def test_the_line_is_favoured_by_the_difference_of_schwarzs_criteria():
+    """n log(residual / n) + k log n, with two parameters of the line and three of the jump."""
+    generator = torch.Generator().manual_seed(1)
+    errors = torch.rand(7, generator=generator, dtype=torch.float64) + 0.1
+    found = trend(errors, errors.repeat(3, 1))
+    line, jump = (
+        7 * torch.log(residual.value / 7) + parameters * torch.log(torch.tensor(7.0, dtype=torch.float64))
+        for residual, parameters in ((found.line, 2), (found.jump, 3))
+    )
+    torch.testing.assert_close(found.favours_line.value, jump - line, rtol=1e-6, atol=1e-6)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 from torch import nn
 
-# what a module's class name holds, in small letters -> its letter as in the layout text, or ? where that has none;
-# the first that fits counts
+# what a module's class name holds, in small letters -> its letter as in the layout text, or ? where that has none or
+# another: attention that is a recurrence is not ours; the first that fits counts
 KINDS: dict[str, str] = {
     "rwkvselfattention": "R",
     "rwkvfeedforward": "C",
@@ -23,6 +23,7 @@ KINDS: dict[str, str] = {
     "gateddeltanet": "G",
     "recurrentblock": "?",
     "shortconv": "?",
+    "(linear|lightning|delta|fourier|retention|lsh).*attention": "?",
     "attention": "A",
     "mlp": "F",
     "feedforward": "F",
@@ -44,26 +45,40 @@ MIXING: dict[str, Callable[[Any, Any, int], float]] = {
 
 
 def mixers(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yields the mixers of a block with their letters, in order, and nothing inside them."""
+    """Yields the mixers of a block with their letters, in order, and nothing inside them.
+
+    What has matrices and is not known is yielded as ``?``.
+    """
     for child in block.children():
-        kind = type(child).__name__.lower()
-        letter = next((letter for pattern, letter in KINDS.items() if re.search(pattern, kind)), None)
+        letter = _letter(child)
         if letter is not None:
             yield letter, child
-        else:
+        elif any(_letter(module) for module in child.modules()):
             yield from mixers(child)
+        elif any(weight.ndim > 1 and weight.numel() > max(weight.shape) for weight in child.parameters()):
+            yield "?", child
 
 
 def letters_of(block: nn.Module) -> str:
     """Returns a block's letters: ``M``, or ``[AF]`` where one block holds an attention and a feed-forward.
 
-    What mixes tokens comes first, and ``?`` is what the layout text has no letter for.
+    What mixes tokens comes first, and ``?`` is what the layout text has no letter for, or what is not known.
     """
-    letters = [letter for letter, _ in mixers(block)]
-    if any(isinstance(child, nn.Linear) for child in block.children()):
-        letters.append("F")  # a feed-forward that is no module of its own, as in OPT
+    found = list(mixers(block))
+    # a feed-forward that is no module of its own, as in OPT: up from the stream's width, and down again
+    maps = [child for letter, child in found if letter == "?" and isinstance(child, nn.Linear)]
+    there_and_back = len(maps) == 2 and maps[0].weight.shape == maps[1].weight.mT.shape
+    letters = [letter for letter, child in found if not (there_and_back and child in maps)]
+    letters += ["F"] * there_and_back
+    # several unknown ones in a row may be parts of one
+    letters = [letter for i, letter in enumerate(letters) if letter != "?" or i == 0 or letters[i - 1] != "?"]
     text = "".join(sorted(letters, key=lambda letter: letter == "F")) or "?"
     return text if len(text) == 1 else f"[{text}]"
+
+
+def _letter(module: nn.Module) -> str | None:
+    kind = type(module).__name__.lower()
+    return next((letter for pattern, letter in KINDS.items() if re.search(pattern, kind)), None)
 
 
 def layout(letters: Sequence[str]) -> str:
@@ -83,13 +98,16 @@ def flops(block: nn.Module, config: Any, time: int) -> int:
     return round(time * (2 * _matrices(block, config) + mixing))
 
 
-def cumulative_parameters(model: nn.Module, blocks: Sequence[nn.Module], decoder: Sequence[nn.Module]) -> list[int]:
+def cumulative_parameters(
+    model: nn.Module, blocks: Sequence[nn.Module], decoder: Sequence[nn.Module], called: Collection[nn.Module]
+) -> list[int]:
     """Returns the number of parameters used up to each layer, [blocks + 1]; shared ones count where first used.
 
     Args:
         decoder: the modules after the last block; what they share with the read-in counts, the rest does not.
+        called: the modules that symbols pass; what looks at pictures is none.
     """
-    reading = _read_in(model, [*blocks, *decoder])
+    reading = _read_in(model, [*blocks, *decoder], called)
     seen = {id(parameter): parameter.numel() for parameter in reading}
     totals = [sum(seen.values())]
     for block in blocks:
@@ -98,11 +116,12 @@ def cumulative_parameters(model: nn.Module, blocks: Sequence[nn.Module], decoder
     return totals
 
 
-def _read_in(module: nn.Module, others: Sequence[nn.Module]) -> Iterator[nn.Parameter]:
-    yield from module.parameters(recurse=False)
+def _read_in(module: nn.Module, others: Sequence[nn.Module], called: Collection[nn.Module]) -> Iterator[nn.Parameter]:
+    if module in called:
+        yield from module.parameters(recurse=False)
     for child in module.children():
         if not any(child is other for other in others):
-            yield from _read_in(child, others)
+            yield from _read_in(child, others, called)
 
 
 def _matrices(block: nn.Module, config: Any) -> float:

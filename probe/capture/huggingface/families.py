@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +20,14 @@ class Family:
         norm: the final norm; empty where there is none.
         entry: the module that the stream leaves at layer 0; empty where it is what enters the first block.
         entrance: the module that this stream enters in the first block, where it is not the block itself.
+        exit: what projects the normed stream to the width that symbols are read out of, where a family has that.
     """
 
     blocks: str
     norm: str
     entry: str = ""
     entrance: str = ""
+    exit: str = ""
 
 
 _GPT = Family("transformer.h", "transformer.ln_f")
@@ -44,6 +46,7 @@ FAMILIES: dict[str, Family] = {
     "llama": _LLAMA,
     "mamba": _MAMBA,
     "mamba2": _MAMBA,
+    "mamba_ssm": _MAMBA,
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
     "qwen3": _LLAMA,
@@ -63,8 +66,8 @@ PARALLEL: dict[str, Callable[[Any], bool]] = {
     "stablelm": lambda config: bool(config.use_parallel_residual),
 }
 
-# families whose table of positions ends: a longer prompt has none
-POSITIONS = frozenset({"codegen", "gpt2", "gpt_bigcode", "gpt_neo", "gptj", "openai-gpt", "opt"})
+# what tables of positions are called; those of distances between tokens end nowhere
+TABLE = re.compile(r"^wpe$|^(?!.*relative)\w*pos(ition)?s?(_|$)")
 
 
 def _cap(logits: Tensor, most: float) -> Tensor:
@@ -91,17 +94,42 @@ def scaled(logits: Tensor, config: Any) -> Tensor:
     return logits
 
 
-def candidates(model: nn.Module) -> list[Family]:
+def candidates(model: nn.Module, layers: int) -> list[Family]:
     """Returns where a model of a family that is not in the table may keep its stream, likeliest first.
 
-    The blocks are the list of as many modules as there are layers, the final norm one of its siblings, or none.
+    The blocks are the list of as many modules as there are layers, the final norm one of its siblings, or none, and
+    a linear map beside them may project what was normed.
     """
-    layers = int(model.config.num_hidden_layers)  # type: ignore[union-attr,arg-type]
     found = []
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == layers:
             owner = name.rpartition(".")[0]
-            siblings = [sibling for sibling, _ in model.get_submodule(owner).named_children()]
+            siblings = dict(model.get_submodule(owner).named_children())
             norms = [sibling for sibling in reversed(siblings) if re.search(r"norm|^ln", sibling)]
-            found += [Family(name, ".".join(filter(None, (owner, norm)))) for norm in norms] + [Family(name, "")]
+            maps = [sibling for sibling, each in siblings.items() if isinstance(each, nn.Linear)]
+            for norm, leaving in ((norm, leaving) for leaving in ("", *maps) for norm in (*norms, "")):
+                paths = [f"{owner}.{path}".lstrip(".") if path else "" for path in (norm, leaving)]
+                found.append(Family(name, paths[0], exit=paths[1]))
     return found
+
+
+def positions(called: Collection[nn.Module], model: nn.Module, config: Any) -> int:
+    """Returns the most tokens that a model has positions for: those of its shortest table of them; 0 without one.
+
+    Args:
+        called: the modules that symbols pass; tables of places in pictures are none of theirs.
+    """
+    told = getattr(config, "max_position_embeddings", None)
+    found = []
+    for name, module in model.named_modules():
+        if module not in called:
+            continue
+        if isinstance(module, nn.Embedding) and TABLE.search(name.rpartition(".")[2]):
+            rows = module.num_embeddings
+            # some keep their first rows for padding, and some more rows than they use
+            spare = isinstance(told, int) and 0 < told <= rows <= told + 8
+            found.append(int(told or 0) if spare else rows - int(getattr(module, "offset", 0)))
+        # sines and cosines that are computed once, as many as there are positions
+        tables = (getattr(module, name, None) for name in ("embed_positions", "pos_encoding"))
+        found += [len(table) for table in tables if isinstance(table, Tensor)]
+    return min(found, default=0)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,17 @@ import torch
 from torch import nn
 
 from probe.capture.huggingface import official
-from probe.capture.huggingface.library import first_line, hub, quiet, transformers, unreadable
+from probe.capture.huggingface.families import FAMILIES
+from probe.capture.huggingface.library import hub, quiet, transformers, unreadable
+from probe.capture.huggingface.loaded import check_loaded
 from probe.capture.huggingface.model import HuggingFaceModel
 from probe.capture.huggingface.sizes import check_settings, check_size
+from probe.capture.misses import miss_of_folder
+from probe.capture.parsed import read_json
+from probe.capture.weights import files_in, fitted, read_stored
+from probe.capture.whole import check_whole
 from probe.errors import ProbeError
 
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _TEXTS = ("*.json", "*.txt", "*.model")
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -42,20 +45,24 @@ def name_of(path: Path) -> str:
 def read(path: Path) -> HuggingFaceModel:
     """Returns the model of a folder, a GGUF file or a hub name: float32 on the CPU, in evaluation mode, no gradients.
 
+    A file of weights is read as that of the model which a config.json beside it describes.
+
     Raises:
         ProbeError: if it cannot be had, is damaged or quantised, lacks a file, or its stream is not found.
     """
     transformers()
     place = locate(path)
-    model = _load_gguf(place) if _is_gguf(place) else _load_folder(place)
+    if _is_gguf(place):
+        model = _load_gguf(place)
+    else:
+        model = _load_folder(place) if place.is_dir() else _load_folder(place.parent, place)
     try:
-        found = HuggingFaceModel(model.eval().requires_grad_(False), str(path))
-        # the library's advice on its slow paths comes with the first pass, and only with that; RWKV has none, and its
-        # first pass rescales its weights
-        if found.kind != "rwkv":
-            with quiet(), torch.no_grad():
-                found.run(torch.zeros(1, 2, dtype=torch.long))
-        return found
+        # the library's advice on its slow paths comes with the first pass, and only with that
+        with quiet():
+            found = HuggingFaceModel(model.eval().requires_grad_(False), str(path))
+            if found.kind in FAMILIES:
+                found.try_out(str(path))
+            return found
     except ProbeError:
         raise
     except Exception as error:  # settings that no weight contradicts, and that make no model all the same
@@ -109,52 +116,34 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise ProbeError(
-            f"{folder} holds weights but no config.json, which says what model they are. Copy the whole folder."
+            miss_of_folder(folder)
+            or f"{folder} holds weights but no config.json, which says what model they are. Copy the whole folder."
         )
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ProbeError(f"{path} cannot be read as JSON ({first_line(error)}). Copy the file anew.") from error
+    config = read_json(path)
     if not isinstance(config, dict):
         raise ProbeError(f"{path} holds no settings by name, but a model's were needed. Copy the file anew.")
     check_settings(path, config)
     return config
 
 
-def check_files(folder: Path) -> None:
-    """Raises `ProbeError` where a folder has no weights, or lacks one of the files that its index names."""
-    for name in WEIGHTS:
-        index = folder / f"{name}.index.json"
-        if (folder / name).is_file():
-            return
-        if index.is_file():
-            try:
-                files = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-                missing = [file for file in files if not (folder / file).is_file()]
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                raise ProbeError(f"{index} cannot be read as an index of weights. Copy the file anew.") from error
-            if missing:
-                raise ProbeError(
-                    f"{folder} lacks {', '.join(missing[:3])}, {len(missing)} of the {len(files)} files of weights "
-                    "that its index names. Copy the whole folder."
-                )
-            return
-    raise ProbeError(f"{folder} holds no weights: {' or '.join(WEIGHTS)} was needed. Copy the whole folder.")
-
-
 def _is_gguf(place: Path) -> bool:
     return place.suffix == ".gguf" or (not (place / "config.json").is_file() and any(place.glob("*.gguf")))
 
 
-def _load_folder(folder: Path) -> nn.Module:
+def _load_folder(folder: Path, file: Path | None = None) -> nn.Module:
+    """Returns the model of a folder, with the weights of one file in it where that was named."""
     config = read_config(folder)
     if official.fits(config):
-        check_files(folder)
-        return official.load(folder, config)
+        files = [file] if file else files_in(folder)
+        return official.load(folder, config, file or (folder if len(files) > 1 else files[0]))
     _check_kind(folder, config)
-    check_files(folder)
-    check_size(folder)
-    return _load(folder)
+    try:
+        built = check_size(folder, [file] if file else files_in(folder))
+    except ProbeError:
+        if miss := miss_of_folder(folder):
+            raise ProbeError(miss) from None
+        raise
+    return _load(file or folder, built)
 
 
 def _check_kind(folder: Path, config: dict[str, Any]) -> None:
@@ -180,52 +169,52 @@ def _check_kind(folder: Path, config: dict[str, Any]) -> None:
 
 def _load_gguf(place: Path) -> nn.Module:
     file = gguf_in(place)
-    check_size(file.parent, file.name)
-    model = _load(file.parent, file.name)
-    # the weights were brought to float32: nothing is quantised any more
-    model.config.__dict__.pop("quantization_config", None)
-    return model
-
-
-def _load(folder: Path, gguf: str | None = None) -> nn.Module:
-    """Loads by transformers and refuses what it would fill with random numbers or leave out."""
-    place = folder / gguf if gguf else folder
+    check_size(file.parent, [file], file.name)
     try:
         with quiet():
             model, report = transformers().AutoModelForCausalLM.from_pretrained(
-                folder,
+                file.parent,
                 dtype=torch.float32,
-                gguf_file=gguf,
+                gguf_file=file.name,
                 local_files_only=True,
                 trust_remote_code=False,
-                weights_only=True,
                 # both are told below, with the name of the weight
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
             )
     except Exception as error:  # many kinds, from the library and from what reads the files
-        raise unreadable(place, error) from error
-    _check_report(place, report, int(model.config.num_hidden_layers))
+        raise unreadable(file, error) from error
+    # the library's own table turns the file's names into its own, and leaves out those of tables of angles
+    check_loaded(file, report, model, {})
+    # the weights were brought to float32: nothing is quantised any more
+    model.config.__dict__.pop("quantization_config", None)
     loaded: nn.Module = model
     return loaded
 
 
-def _check_report(place: Path, report: Mapping[str, Any], layers: int) -> None:
-    for name, found, needed in sorted(report["mismatched_keys"]):
-        raise ProbeError(
-            f"{place} holds a weight of shape {list(found)} ({name}), but its config.json needs {list(needed)}. Copy "
-            "the whole folder."
-        )
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise ProbeError(
-            f"{place} lacks {len(missing)} of the model's weights ({missing[0]}), which would be random. Copy the "
-            "whole folder, or give one of a causal language model."
-        )
-    for name in sorted(report["unexpected_keys"]):
-        # other weights too many are harmless: buffers of older versions, heads for further tokens
-        if (block := re.search(r"\.(?:layers|h|blocks)\.(\d+)\.", name)) and int(block[1]) >= layers:
-            raise ProbeError(
-                f"{place} holds weights of block {block[1]} ({name}), but its config.json has {layers} blocks. Copy "
-                "the whole folder."
+def _load(place: Path, built: nn.Module) -> nn.Module:
+    """Loads weights into a model of transformers, and refuses what it would fill with random numbers or leave out.
+
+    Args:
+        built: the model that the settings describe, without its weights.
+    """
+    stored = read_stored(place)
+    tensors = fitted(stored.tensors, built.state_dict().keys())
+    check_whole(place, tensors)
+    kind: Any = type(built)
+    try:
+        with quiet():
+            model, report = kind.from_pretrained(
+                None,
+                config=built.config,
+                state_dict=dict(tensors),
+                dtype=torch.float32,
+                # both are told below, with the name of the weight
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
             )
+    except Exception as error:  # many kinds, from the library
+        raise unreadable(place, error) from error
+    check_loaded(place, report, model, tensors)
+    loaded: nn.Module = model
+    return loaded

@@ -38,6 +38,16 @@ def hub() -> Any:
     return library
 
 
+def auto_class(config: Any) -> Any:
+    """Returns what builds the language model of some settings, whole where it reads images and text together."""
+    library = transformers()
+    parts = getattr(config, "text_config", None) is not None
+    only = type(config) not in library.MODEL_FOR_CAUSAL_LM_MAPPING
+    if (parts or only) and type(config) in getattr(library, "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING", {}):
+        return library.AutoModelForImageTextToText
+    return library.AutoModelForCausalLM
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silences the library's own bars and warnings while the body runs: what matters is raised as an error."""

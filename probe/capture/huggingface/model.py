@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from probe.capture.anatomy import Anatomy
 from probe.capture.hooks import Place, capture, put_first
 from probe.capture.huggingface.blocks import cumulative_parameters, flops, layout, letters_of
-from probe.capture.huggingface.families import FAMILIES, PARALLEL, POSITIONS, Family, candidates, scaled
+from probe.capture.huggingface.families import FAMILIES, PARALLEL, Family, candidates, positions, scaled
+from probe.capture.huggingface.library import first_line
+from probe.capture.huggingface.loaded import text_config
 from probe.capture.huggingface.scan import use_scan
 from probe.errors import ProbeError
 
@@ -33,7 +35,7 @@ class HuggingFaceModel:
         name: what sentences call the model.
 
     Raises:
-        ProbeError: if its weights are on the meta device, or its stream is not found.
+        ProbeError: if its weights are on the meta device, it fails by itself, or its stream is not found.
     """
 
     def __init__(self, model: nn.Module, name: str = "the model") -> None:
@@ -43,12 +45,16 @@ class HuggingFaceModel:
                 "weights, without device_map or init_empty_weights."
             )
         self.model = model
-        self.config = cast("Any", model.config)
-        self.kind = str(self.config.model_type)
+        self.kind = str(cast("Any", model.config).model_type)
+        # of a model of images and text, those of its language part
+        self.config = text_config(model.config)
         self.width = int(self.config.hidden_size)
-        self._longest = int(self.config.max_position_embeddings) if self.kind in POSITIONS else 0
+        self._longest = 0
         # a setting of RWKV's alone, whatever else a config.json says
         self._every = int(self.config.rescale_every or 0) if self.kind == "rwkv" else 0
+        # a family that is known uses all that it has, whether it runs or not
+        self._called = set(model.modules()) if self.kind in FAMILIES else self.try_out(name)
+        self._longest = positions(self._called, model, self.config)
         self._find(name)
         self.anatomy = self._describe()
 
@@ -58,12 +64,17 @@ class HuggingFaceModel:
         Raises:
             ProbeError: if the inputs are longer than the model has positions for.
         """
-        if self._longest and inputs.shape[1] > self._longest:
-            raise ProbeError(
-                f"A prompt of {inputs.shape[1]} tokens was given, but the model has positions for "
-                f"{self._longest}. Give shorter prompts."
-            )
-        logits: Tensor = self.model(input_ids=inputs, use_cache=False, return_dict=True).logits
+        time = inputs.shape[1]
+        if self._longest and time > self._longest:
+            raise _too_long(time, self._longest)
+        try:
+            logits: Tensor = self.model(input_ids=inputs, use_cache=False, return_dict=True).logits
+        except (IndexError, RuntimeError) as error:
+            # a table of positions that is not called one
+            told = getattr(self.config, "max_position_embeddings", None)
+            if isinstance(told, int) and time > told:
+                raise _too_long(time, told) from error
+            raise
         return logits
 
     def normalise(self, stream: Tensor) -> Tensor:
@@ -74,7 +85,7 @@ class HuggingFaceModel:
 
     def decode(self, stream: Tensor) -> Tensor:
         """Returns the logits that the final norm and the head make of a stream."""
-        logits: Tensor = self._head(self.normalise(stream))
+        logits: Tensor = self._head(self._exit(self.normalise(stream)))
         return scaled(logits, self.config).float()
 
     def flops(self, time: int) -> list[int]:
@@ -91,11 +102,40 @@ class HuggingFaceModel:
         """
         use_scan(self.model, backend)
 
+    @torch.no_grad()
+    def try_out(self, name: str) -> set[nn.Module]:
+        """Runs the model on two symbols, as it is, and returns the modules that were called.
+
+        Raises:
+            ProbeError: if the model's own forward fails.
+        """
+        called: set[nn.Module] = set()
+        handles = [
+            each.register_forward_pre_hook(lambda module, _: called.add(module)) for each in self.model.modules()
+        ]
+        weight = next(self.model.parameters())
+        # in evaluation RWKV's first pass rescales its weights
+        self.model.train(self.kind == "rwkv")
+        try:
+            self.run(torch.zeros(1, 2, dtype=torch.long, device=weight.device))
+        except ProbeError:
+            raise
+        except Exception as error:  # settings that no weight contradicts, and that make no model all the same
+            raise ProbeError(
+                f"{name} is a {type(self.model).__name__} ({self.kind}) whose own forward fails on two symbols "
+                f"({type(error).__name__}: {first_line(error)}). Correct its settings, or give another model."
+            ) from error
+        finally:
+            self.model.eval()
+            for handle in handles:
+                handle.remove()
+        return called
+
     def _find(self, name: str) -> None:
         """Finds the stream: by the table, or where decoding the last layer gives the logits."""
         head = self.model.get_output_embeddings()  # type: ignore[operator]
         known = FAMILIES.get(self.kind)
-        for family in [known] if known else candidates(self.model):
+        for family in [known] if known else candidates(self.model, int(self.config.num_hidden_layers)):
             if head is None:
                 break
             self._head: nn.Module = head
@@ -122,6 +162,7 @@ class HuggingFaceModel:
         blocks = self.model.get_submodule(family.blocks)
         self._blocks: list[nn.Module] = list(blocks.children())
         self._norm = self.model.get_submodule(family.norm) if family.norm else nn.Identity()
+        self._exit = self.model.get_submodule(family.exit) if family.exit else nn.Identity()
         first = Place(f"{family.blocks}.0 (input)", self._blocks[0], "input", _stream)
         if family.entry:
             first = Place(family.entry, self.model.get_submodule(family.entry), "output", _stream)
@@ -134,7 +175,7 @@ class HuggingFaceModel:
 
     def _describe(self) -> Anatomy:
         letters = tuple(letters_of(block) for block in self._blocks)
-        parallel = PARALLEL.get(self.kind, lambda config: False)(self.config)
+        parallel = PARALLEL.get(str(self.config.model_type), lambda config: False)(self.config)
         # a model without a final norm norms inside its blocks, after adding
         residual = "parallel" if parallel else "post" if isinstance(self._norm, nn.Identity) else "pre"
         return Anatomy(
@@ -145,7 +186,9 @@ class HuggingFaceModel:
             outputs=len(self._head.weight),  # type: ignore[arg-type]
             symbols=len(self.model.get_input_embeddings().weight),  # type: ignore[operator]
             longest=self._longest,
-            parameters=tuple(cumulative_parameters(self.model, self._blocks, [self._norm, self._head])),
+            parameters=tuple(
+                cumulative_parameters(self.model, self._blocks, [self._norm, self._exit, self._head], self._called)
+            ),
         )
 
     def _reader(self, block: int) -> Callable[[Any], Tensor]:
@@ -172,3 +215,9 @@ class HuggingFaceModel:
 def _stream(seen: Any) -> Tensor:
     stream: Tensor = seen if isinstance(seen, Tensor) else seen[0]
     return stream
+
+
+def _too_long(time: int, most: int) -> ProbeError:
+    return ProbeError(
+        f"A prompt of {time} tokens was given, but the model has positions for {most}. Give shorter prompts."
+    )

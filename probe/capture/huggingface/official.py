@@ -1,22 +1,26 @@
 """Folders that MambaLMHeadModel of the official package mamba_ssm has written, read without that package.
 
 Below ``backbone.layers.i`` its weights bear the names that transformers gives them too. Its blocks hand on what they
-wrote and what they were given apart; transformers adds the two, so that a block returns the stream.
+wrote and what they were given apart; transformers adds the two, so that a block returns the stream. Attention,
+feed-forwards and layer norms, which transformers' Mamba has not, are built here around its mixers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from probe.capture.huggingface.library import first_line, quiet, transformers, unreadable
-from probe.capture.huggingface.sizes import check_settings
-from probe.capture.saved import are_plain, read_saved
+from probe.capture.huggingface.hybrid import AttentionConfig, Hybrid
+from probe.capture.huggingface.library import first_line, quiet, transformers
+from probe.capture.huggingface.sizes import check_groups, check_settings
+from probe.capture.weights import fitted, read_stored
+from probe.capture.whole import check_whole, is_buffer
 from probe.errors import ProbeError
 
 
@@ -34,6 +38,10 @@ class Kind:
     fixed: Mapping[str, object]
 
 
+MOST_HIDDEN = 2**20
+"""No size of a model is as large."""
+TABLE = re.compile(r"((?:^|\.))backbone\.embedding\.")
+"""The table of symbols by the package's name."""
 # what only matters when weights are drawn, or how they are computed
 FREE = frozenset(
     {
@@ -69,29 +77,35 @@ def fits(config: Mapping[str, Any]) -> bool:
     return "model_type" not in config and {"d_model", "n_layer", "vocab_size"} <= config.keys()
 
 
-def load(folder: Path, config: Mapping[str, Any]) -> nn.Module:
-    """Returns the model of transformers with the folder's weights.
+def load(folder: Path, config: Mapping[str, Any], place: Path) -> nn.Module:
+    """Returns the model of transformers with a folder's weights, or a hybrid of its mixers.
+
+    Args:
+        place: the file, or the folder of several, that holds the weights.
 
     Raises:
-        ProbeError: if it is built from what transformers cannot run, or its weights do not fit.
+        ProbeError: if it is built from what cannot be run here, or its weights do not fit.
     """
-    _check(folder, config)
-    library = transformers()
-    weights = _weights(folder)
+    library, tied = transformers(), bool(config.get("tie_embeddings", True))
+    parts = _parts(folder, config)
     try:
         settings = _settings(folder, config)
         check_settings(folder / "config.json", settings)
         name = settings.pop("model_type")
         needed = library.AutoConfig.for_model(name, **settings)
+        check_groups(folder, needed)
         with torch.device("meta"):
             # settings may be of a model larger than any memory
-            shapes = {key: value.shape for key, value in _build(needed).state_dict().items()}
+            shapes = {key: value.shape for key, value in _build(needed, parts).state_dict().items()}
+        weights = _weights(place, shapes, tied)
         for key in [*shapes, *weights]:
             there, asked = weights[key].shape if key in weights else None, shapes.get(key)
             if there != asked:
                 raise ValueError(f"{key}: {asked and list(asked)} needed, {there and list(there)} given")
-        model = _build(needed)
+        model = _build(needed, parts)
         model.float().load_state_dict(weights)
+        if tied:
+            model.lm_head.weight = model.backbone.embeddings.weight
     except ProbeError:
         raise
     except Exception as error:  # settings and weights that contradict each other fail in many ways
@@ -102,24 +116,75 @@ def load(folder: Path, config: Mapping[str, Any]) -> nn.Module:
     return loaded
 
 
-def _build(config: Any) -> Any:
-    """Returns a model with random weights, which leave no trace on other random numbers."""
+def _build(config: Any, parts: Mapping[str, Any] | None) -> Any:
+    """Returns a model with random weights, which leave no trace on other random numbers.
+
+    Args:
+        parts: what makes a hybrid of it, as `Hybrid` has it; None where nothing does.
+    """
     with quiet(), torch.random.fork_rng(devices=[]):
-        return transformers().AutoModelForCausalLM.from_config(config)
+        model = transformers().AutoModelForCausalLM.from_config(config)
+        return model if parts is None else Hybrid(model, **parts)
 
 
-def _check(folder: Path, config: Mapping[str, Any]) -> None:
-    for setting, what in (("attn_layer_idx", "attention blocks"), ("d_intermediate", "feed-forward blocks")):
-        if config.get(setting):
-            raise ProbeError(
-                f"{folder} is a mamba_ssm model with {what} ({setting}), but only those of Mamba or Mamba-2 blocks "
-                "alone can be read. Give one of these."
-            )
-    if not config.get("rms_norm", True):
+def _parts(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns what a model has beside mixers and RMS norms, as `Hybrid` takes it, or None where there is nothing."""
+    where, hidden = config.get("attn_layer_idx") or [], config.get("d_intermediate") or 0
+    blocks = range(config["n_layer"]) if type(config["n_layer"]) is int else range(0)
+    if not isinstance(where, list) or any(type(place) is not int or place not in blocks for place in where):
         raise ProbeError(
-            f"{folder} is a mamba_ssm model with layer norms, but only those with RMS norms can be read. Give one "
-            "with rms_norm."
+            f"{folder} gives attn_layer_idx as {where!r}, but a list of the numbers of blocks, from 0, was needed. "
+            "Copy its config.json anew."
         )
+    if type(hidden) is not int or not 0 <= hidden < MOST_HIDDEN:
+        raise ProbeError(
+            f"{folder} gives d_intermediate as {hidden!r}, but a whole number was needed. Copy its config.json anew."
+        )
+    layer_norm = not config.get("rms_norm", True)
+    if not (where or hidden or layer_norm):
+        return None
+    attention = _attention(folder, config) if where else None
+    return {"attention": attention, "attending": frozenset(where), "hidden": hidden, "layer_norm": layer_norm}
+
+
+def _attention(folder: Path, config: Mapping[str, Any]) -> AttentionConfig:
+    given = config.get("attn_cfg") or {}
+    known = {each.name: each for each in fields(AttentionConfig)}
+    odd = [name for name in given if name not in known] if isinstance(given, dict) else ["attn_cfg"]
+    if odd:
+        raise ProbeError(
+            f"{folder} is a mamba_ssm model with {odd[0]} in attn_cfg, which attention here has not. Give a model "
+            "without it."
+        )
+    wrong = [name for name, value in given.items() if not _suits(value, name)]
+    width = config["d_model"]
+    heads, groups, size = (given.get(name) for name in ("num_heads", "num_heads_kv", "head_dim"))
+    if not wrong and (heads is None or heads % (groups or heads) or (not size and (width % heads))):
+        wrong = ["num_heads"]
+    if not wrong and (given.get("rotary_emb_dim", 0) % 2 or given.get("rotary_emb_dim", 0) > (size or width // heads)):
+        wrong = ["rotary_emb_dim"]
+    if wrong:
+        raise ProbeError(
+            f"{folder} gives {wrong[0]} of attn_cfg as {given.get(wrong[0])!r}, which makes no attention at width "
+            f"{width}. Copy its config.json anew."
+        )
+    attention = AttentionConfig(**given)
+    if not attention.causal or attention.mlp_dim:
+        what = "attention that sees later symbols (causal)" if not attention.causal else "mlp_dim in its attention"
+        raise ProbeError(f"{folder} is a mamba_ssm model with {what}, which cannot be read. Give one without it.")
+    return attention
+
+
+def _suits(value: object, name: str) -> bool:
+    """Returns whether a value is of the kind, and of a size, that a setting of attention has."""
+    if name in ("num_heads_kv", "head_dim", "softmax_scale") and value is None:
+        return True
+    if name in ("qkv_proj_bias", "out_proj_bias", "causal", "rotary_emb_interleaved"):
+        return isinstance(value, bool)
+    if name in ("softmax_scale", "rotary_emb_base"):
+        return type(value) in (int, float) and 0 < value < MOST_HIDDEN**2  # type: ignore[operator]
+    least = 0 if name in ("d_conv", "rotary_emb_dim", "mlp_dim") else 1
+    return type(value) is int and least <= value < MOST_HIDDEN
 
 
 def _settings(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,26 +219,13 @@ def _settings(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _weights(folder: Path) -> dict[str, Tensor]:
-    """Returns the weights by transformers' names."""
-    weights = _read(folder)
-    renamed = {name.replace("backbone.embedding.", "backbone.embeddings."): weights[name] for name in weights}
-    if "lm_head.weight" not in renamed and "backbone.embeddings.weight" in renamed:
-        renamed["lm_head.weight"] = renamed["backbone.embeddings.weight"]
-    return {name: tensor.float() for name, tensor in renamed.items()}
-
-
-def _read(folder: Path) -> Mapping[str, Tensor]:
-    from safetensors.torch import load_file
-
-    safe = folder / "model.safetensors"
-    path = safe if safe.is_file() else folder / "pytorch_model.bin"
-    try:
-        weights = load_file(path) if path == safe else read_saved(path, "Copy it anew.")
-    except ProbeError:
-        raise
-    except Exception as error:  # what reads the files lets many kinds of error escape
-        raise unreadable(path, error) from error
-    if not are_plain(weights):
-        raise ProbeError(f"{path} holds something other than weights by name. Copy the file anew.")
-    return weights
+def _weights(place: Path, shapes: Collection[str], tied: bool) -> dict[str, Tensor]:
+    """Returns the weights by transformers' names, without tables that are computed."""
+    stored = read_stored(place)
+    renamed = {TABLE.sub(r"\1backbone.embeddings.", name): tensor for name, tensor in stored.tensors.items()}
+    weights = fitted(renamed, shapes)
+    head, table = "lm_head.weight", "backbone.embeddings.weight"
+    check_whole(place, weights, ties=[(head, table)] if tied else [])
+    if tied and table in weights:
+        weights[head] = weights[table]
+    return {name: tensor.float() for name, tensor in weights.items() if name in shapes or not is_buffer(name, tensor)}

@@ -16,6 +16,8 @@ from probe.kernels.selective_scan import BACKENDS, selective_scan
 
 # whether a mixer norms the step size, B and C that it selects, with weights
 MIXERS: dict[str, bool] = {"MambaMixer": False, "FalconMambaMixer": True, "JambaMambaMixer": True}
+# what `_written` reads of a mixer
+USED = ("in_proj", "conv1d", "x_proj", "dt_proj", "out_proj", "A_log", "D", "time_step_rank", "ssm_state_size")
 OWN = frozenset({"auto", "reference"})
 
 
@@ -42,24 +44,26 @@ def use_scan(model: nn.Module, backend: str) -> None:
 def _is_known(mixer: Any) -> bool:
     """Returns whether a module is a mixer that computes what `_forward` does; others stay as they are."""
     kind = type(mixer).__name__
-    if kind not in MIXERS or mixer.activation not in ("silu", "swish"):
+    if kind not in MIXERS or getattr(mixer, "activation", None) not in ("silu", "swish"):
         return False
-    return MIXERS[kind] == hasattr(mixer, "dt_layernorm")
+    return all(hasattr(mixer, name) for name in USED) and MIXERS[kind] == hasattr(mixer, "dt_layernorm")
 
 
-def _forward(
-    mixer: Any,
-    own: Callable[..., Tensor],
-    backend: str,
-    hidden_states: Tensor,
-    cache_params: Any = None,
-    attention_mask: Tensor | None = None,
-    **rest: Any,
-) -> Tensor:
-    """Returns what the mixer writes; with a cache or a mask, which the kernels do not know, by its own code."""
-    if cache_params is not None or attention_mask is not None:
-        return own(hidden_states, cache_params=cache_params, attention_mask=attention_mask, **rest)
-    x, z = mixer.in_proj(hidden_states).chunk(2, dim=-1)
+def _forward(mixer: Any, own: Callable[..., Any], backend: str, *given: Any, **named: Any) -> Any:
+    """Returns what the mixer writes: by our kernels where it is given a stream alone, else by its own code.
+
+    What else it may be given (a cache, a mask, positions) is called one thing in one version of transformers and
+    another in the next, so that anything beside the stream is taken to matter.
+    """
+    streams = [*given[:1], *(value for name, value in named.items() if name == "hidden_states")]
+    others = [*given[1:], *(value for name, value in named.items() if name != "hidden_states")]
+    if len(streams) != 1 or any(value is not None and value is not False for value in others):
+        return own(*given, **named)
+    return _written(mixer, backend, streams[0])
+
+
+def _written(mixer: Any, backend: str, stream: Tensor) -> Tensor:
+    x, z = mixer.in_proj(stream).chunk(2, dim=-1)
     bias = x.new_zeros(x.shape[-1]) if mixer.conv1d.bias is None else mixer.conv1d.bias
     x = causal_conv1d(x, mixer.conv1d.weight.squeeze(1), bias, backend=backend)
     sizes = [mixer.time_step_rank, mixer.ssm_state_size, mixer.ssm_state_size]

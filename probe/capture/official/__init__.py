@@ -19,7 +19,7 @@ from torch import Tensor
 
 from probe import tasks
 from probe.capture.official import gpt2, mamba, mixer, rnn, s4
-from probe.capture.official.folder import are_weights, locate, name_of, read_weights, recognises
+from probe.capture.official.folder import CONFIG, are_weights, describes, locate, name_of, read_weights, recognises
 from probe.capture.official.settings import Settings, read_settings
 from probe.capture.official.trained import Trained, trained_on
 from probe.capture.official.translation import Translation, build
@@ -27,7 +27,7 @@ from probe.errors import ProbeError, suggest
 from probe.models import ResidualModel
 from probe.tasks import Shape
 
-__all__ = ["FAMILIES", "Official", "are_weights", "name_of", "read", "recognises"]
+__all__ = ["CONFIG", "FAMILIES", "Official", "are_weights", "describes", "name_of", "read", "recognises"]
 
 FAMILIES: dict[str, Callable[[Settings, Mapping[str, Tensor]], Translation]] = {
     "gpt2": gpt2.translate,

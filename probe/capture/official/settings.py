@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from probe.capture.parsed import read_yaml
 from probe.errors import ProbeError
 from probe.models.layout import MAX_BLOCKS
 
@@ -85,15 +84,7 @@ def read_settings(path: Path) -> Settings:
     Raises:
         ProbeError: if it is unreadable, or lacks a section.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ProbeError(f"{path} cannot be read ({error.strerror}). Check the file and its permissions.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ProbeError(
-            f"{path} is no plain YAML (it may be damaged, or name Python objects) and was not read. "
-            "Give the config.yaml that train.py wrote into the run's folder."
-        ) from error
+    content = read_yaml(path, "Give the config.yaml that train.py wrote into the run's folder.")
     sections = {name: content.get(name) if isinstance(content, dict) else None for name in ("model", "training")}
     for name, section in sections.items():
         if not isinstance(section, dict):

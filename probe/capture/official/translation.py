@@ -12,6 +12,7 @@ from torch import Tensor
 
 from probe.capture.official.folder import Run
 from probe.capture.official.settings import Settings
+from probe.capture.whole import check_whole, is_buffer
 from probe.config import ModelConfig
 from probe.errors import ProbeError
 from probe.models import ResidualModel
@@ -77,6 +78,8 @@ def build(translation: Translation, weights: Mapping[str, Tensor], run: Run) -> 
     Raises:
         ProbeError: if a key is missing, is not known, or has another shape than the configuration asks for.
     """
+    if translation.config.symbols:
+        weights = _tied(weights, run)
     dropped = _left_out(translation, weights, run)
     # nothing is drawn: only the shapes are asked for, and every tensor is then replaced
     try:
@@ -93,6 +96,14 @@ def build(translation: Translation, weights: Mapping[str, Tensor], run: Run) -> 
     return model.eval().requires_grad_(False), dropped
 
 
+def _tied(weights: Mapping[str, Tensor], run: Run) -> Mapping[str, Tensor]:
+    """Returns the weights of a model of symbols, whose read-out is its read-in's table, by both names."""
+    one, other = "_read_in.weight", "_read_out.weight"
+    check_whole(run.weights, weights, ties=[(one, other)])
+    held = next((weights[name] for name in (one, other) if name in weights), None)
+    return weights if held is None else {one: held, other: held, **weights}
+
+
 def _left_out(translation: Translation, weights: Mapping[str, Tensor], run: Run) -> tuple[str, ...]:
     used = {origin.key for origin in translation.origins.values() if origin is not None}
     missing = sorted(used - weights.keys())
@@ -102,7 +113,8 @@ def _left_out(translation: Translation, weights: Mapping[str, Tensor], run: Run)
             "Give the weights and the config.yaml of one run."
         )
     others = [key for key in weights if key not in used]
-    unknown = [key for key in others if not any(re.fullmatch(pattern, key) for pattern in translation.unused)]
+    known = [key for key in others if any(re.fullmatch(pattern, key) for pattern in translation.unused)]
+    unknown = [key for key in others if key not in known and not is_buffer(key, weights[key])]
     if unknown:
         raise ProbeError(
             f"{run.weights} holds {_listed(unknown)}, for which the model of {run.config} has no place. "

@@ -28,8 +28,15 @@ GPT = {"n_positions": 32, "n_embd": 32, "n_layer": 3, "n_head": 2}
 MAMBA2 = {"mamba_n_heads": 4, "mamba_d_head": 16, "mamba_d_state": 8, "mamba_n_groups": 1, "mamba_chunk_size": 8}
 SETTINGS: dict[str, dict[str, Any]] = {
     "bert": {"is_decoder": True},
+    "biogpt": {},
     "bloom": {},
     "cohere": {},
+    "ctrl": {**GPT, "dff": 48},
+    "deepseek_v3": {
+        "q_lora_rank": 16, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 16,
+        "n_routed_experts": 4, "n_group": 1, "topk_group": 1, "num_experts_per_tok": 2, "moe_intermediate_size": 16,
+        "first_k_dense_replace": 1, "num_key_value_heads": 2,
+    },
     "falcon": {},
     "falcon_h1": {**MAMBA2, "mamba_d_ssm": 64, "lm_head_multiplier": 0.3},
     "falcon_mamba": {"state_size": 4},
@@ -43,6 +50,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "num_experts": 4, "num_experts_per_tok": 2, "mamba_d_state": 4, "mamba_dt_rank": 2,
     },
     "llama": {},
+    "marian": {
+        "d_model": 32, "decoder_layers": 3, "decoder_attention_heads": 2, "decoder_ffn_dim": 48, "is_decoder": True,
+        "decoder_vocab_size": 50, "is_encoder_decoder": False,
+    },
     "mamba": {"state_size": 4},
     "mamba2": {"state_size": 8, "num_heads": 4, "head_dim": 16, "n_groups": 1, "chunk_size": 8},
     "olmoe": {"num_experts": 4, "num_experts_per_tok": 2},
@@ -51,6 +62,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "block_types": ["recurrent", "recurrent", "attention"], "lru_width": 32, "logits_soft_cap": 3.0,
         "attention_window_size": 16,
     },
+    "minimax": {
+        "head_dim": 16, "block_size": 8, "num_local_experts": 2, "num_hidden_layers": 4,
+        "layer_types": ["linear_attention", "full_attention"] * 2,
+    },
+    "xglm": {"d_model": 32, "num_layers": 3, "attention_heads": 2, "ffn_dim": 48},
+    "xlstm": {"embedding_dim": 32, "num_heads": 2, "num_blocks": 3, "hidden_size": 32},
     "rwkv": {"rescale_every": 2, "attention_hidden_size": 32},
 }  # fmt: skip
 

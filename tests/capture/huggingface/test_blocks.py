@@ -14,22 +14,25 @@ from probe.models import ResidualModel
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
+        ("ctrl", "[A?]3"),
         ("falcon_h1", "[DAF]3"),
         ("falcon_mamba", "M3"),
         ("gpt_neox", "[AF]3"),
         ("jamba", "[MF][AF][MF]"),
         ("llama", "[AF]3"),
         ("mamba2", "D3"),
+        ("minimax", "[?F][AF][?F][AF]"),
         ("olmoe", "[AF]3"),
         ("opt", "[AF]3"),
         ("recurrent_gemma", "[?F]2[AF]"),
         ("rwkv", "[RC]3"),
+        ("xlstm", "[?F]3"),
     ],
 )
 def test_the_layout_says_what_every_block_holds(tiny, kind, text):
     anatomy = HuggingFaceModel(tiny(kind)).anatomy
     assert anatomy.layout == text
-    assert len(anatomy.letters) == len(anatomy.residuals) == 3
+    assert len(anatomy.letters) == len(anatomy.residuals) == (4 if kind == "minimax" else 3)
 
 
 def test_repeated_blocks_are_written_once():

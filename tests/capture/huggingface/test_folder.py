@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from probe import checkpoint
 from probe.capture import check_invariants
 from probe.capture.huggingface import name_of, read, recognises
 from probe.errors import ProbeError
@@ -254,3 +255,73 @@ def test_a_gguf_file_that_asks_for_more_than_it_holds_is_refused_before_it_is_bu
     path.write_bytes(data)
     with pytest.raises(ProbeError, match=sentence):
         read(path)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+@pytest.mark.parametrize("start", ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod.", "model."])
+def test_prefixes_of_wrappers_are_taken_off(saved, tokens, kind, start):
+    folder = saved(kind)
+    expected = read(folder).run(tokens)
+    weights, path = as_pickle(folder)
+    torch.save({start + name: tensor for name, tensor in weights.items()}, path)
+    assert torch.equal(read(folder).run(tokens), expected)
+
+
+@pytest.mark.parametrize("inside", ["state_dict", "model", "model_state_dict"])
+@pytest.mark.parametrize("name", ["last.ckpt", "weights.pt", "pytorch_model.bin"])
+def test_a_file_of_a_training_is_read_by_the_config_beside_it(saved, tokens, inside, name):
+    folder = saved("llama")
+    expected = read(folder).run(tokens)
+    weights, _ = as_pickle(folder)
+    content = {"pytorch-lightning_version": "2.4", "epoch": 3, "optimizer_states": [{"state": {}}]}
+    torch.save(content | {inside: {f"model.{key}": value for key, value in weights.items()}}, folder / name)
+    for path in (folder, folder / name):
+        assert torch.equal(read(path).run(tokens), expected)
+        assert torch.equal(checkpoint.load(str(path)).stream.run(tokens), expected)
+    (folder / "training_args.bin").write_bytes(b"nothing to be read")
+    assert torch.equal(read(folder).run(tokens), expected)
+
+
+def test_one_of_several_files_is_read_where_it_is_named(saved, tokens):
+    folder = saved("llama")
+    expected = read(folder).run(tokens)
+    weights, _ = as_pickle(folder)
+    torch.save(weights, folder / "one.pt")
+    torch.save({name: 2 * tensor for name, tensor in weights.items()}, folder / "two.pt")
+    with pytest.raises(ProbeError, match=r"holds 2 files of weights \(one\.pt, two\.pt\)"):
+        read(folder)
+    assert torch.equal(checkpoint.load(str(folder / "one.pt")).stream.run(tokens), expected)
+    assert checkpoint.load(str(folder / "one.pt")).name == checkpoint.name_of(folder / "one.pt")
+    assert not torch.equal(read(folder / "two.pt").run(tokens), expected)
+
+
+def test_a_single_file_of_safetensors_is_read_by_the_config_beside_it(saved, tokens):
+    folder = saved("gpt2")
+    expected = read(folder).run(tokens)
+    assert torch.equal(checkpoint.load(str(folder / "model.safetensors")).stream.run(tokens), expected)
+
+
+def test_an_adapter_is_told_with_the_line_that_merges_it(saved, tmp_path):
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+    save_file({name: torch.ones(2, 32)}, adapter / "adapter_model.safetensors")
+    (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "org/base", "peft_type": "LORA"}')
+    told = r'holds an adapter.*from_pretrained\("org/base"\), FOLDER\)\.merge_and_unload\(\)\.save_'
+    with pytest.raises(ProbeError, match=told):
+        read(adapter)
+    (adapter / "config.json").write_text((saved("llama") / "config.json").read_text())
+    for path in (adapter, adapter / "adapter_model.safetensors"):
+        with pytest.raises(ProbeError, match=r"holds an adapter.*merge_and_unload"):
+            checkpoint.load(str(path))
+
+
+def test_settings_longer_or_deeper_than_any_tool_writes_are_refused(saved):
+    folder = saved("gpt2")
+    good = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(good[:-2] + ', "x": "' + "y" * 5_000_000 + '"}')
+    with pytest.raises(ProbeError, match="is longer than 4194304 bytes"):
+        read(folder)
+    (folder / "config.json").write_text(good[:-2] + ', "x": ' + "[" * 80 + "]" * 80 + "}")
+    with pytest.raises(ProbeError, match=r"cannot be read as JSON \(too deep\)"):
+        read(folder)

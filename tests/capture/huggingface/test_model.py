@@ -54,7 +54,7 @@ def test_every_invariant_holds_on_what_a_folder_gives_back(saved, tokens, kind):
     model = read(saved(kind))
     assert isinstance(model, DescribedModel)
     findings = check_invariants(model, tokens)
-    assert len(findings) == 6
+    assert len(findings) == 7
     assert all(finding.held for finding in findings), findings
     assert hooks(model.model) == 0
     assert not any(parameter.requires_grad for parameter in model.model.parameters())
@@ -209,6 +209,118 @@ def test_the_vocabulary_and_the_reach_of_positions_are_known(tiny, tokens):
     assert llama.run(longer).shape == (2, 33, 50)
     with pytest.raises(ProbeError, match="A prompt of 33 tokens was given, but the model has positions for 32"):
         gpt2.run(longer)
+
+
+@pytest.mark.parametrize("kind", ["biogpt", "ctrl", "gptj", "marian", "opt"])
+def test_a_table_of_positions_that_ends_is_found_in_the_model_itself(tiny, tokens, kind):
+    model = HuggingFaceModel(tiny(kind))
+    assert model.anatomy.longest == 32
+    assert model.run(tokens.repeat(1, 3)[:, :32]).shape == (2, 32, model.anatomy.outputs)
+    with pytest.raises(ProbeError, match="A prompt of 33 tokens was given, but the model has positions for 32"):
+        model.run(tokens.repeat(1, 3))
+
+
+@pytest.mark.parametrize("kind", ["bloom", "falcon", "rwkv", "xglm"])
+def test_positions_that_are_computed_as_far_as_asked_end_nowhere(tiny, tokens, kind):
+    model = HuggingFaceModel(tiny(kind))
+    assert model.anatomy.longest == 0
+    assert model.run(tokens.repeat(1, 3)).shape[1] == 33
+
+
+def test_a_limit_that_nothing_tells_is_told_where_it_is_met(tiny, tokens):
+    model = HuggingFaceModel(tiny("biogpt"))
+    model._longest = 0
+    with pytest.raises(ProbeError, match="A prompt of 33 tokens was given, but the model has positions for 32"):
+        model.run(tokens.repeat(1, 3))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_embeddings_narrower_than_the_stream_are_projected_in_and_out(tiny, tokens, first):
+    model = HuggingFaceModel(tiny("opt", word_embed_proj_dim=16, do_layer_norm_before=first))
+    findings = check_invariants(model, tokens)
+    assert len(findings) == 6
+    assert all(finding.held for finding in findings), findings
+    stream = capture(model, tokens, everywhere(tokens)).stream
+    decoder = model.model.model.decoder
+    with torch.no_grad():
+        normed = decoder.final_layer_norm(stream[3]) if first else stream[3]
+        assert torch.equal(model.normalise(stream[3]), normed)
+        assert torch.equal(model.decode(stream[3]), model.model.lm_head(decoder.project_out(normed)))
+    used = {id(p): p.numel() for p in decoder.parameters()}
+    own = [*decoder.project_out.parameters(), *(decoder.final_layer_norm.parameters() if first else ())]
+    assert model.anatomy.parameters[-1] == sum(used.values()) - sum(p.numel() for p in own)
+
+
+def test_a_model_whose_own_forward_fails_says_what_it_raised(tiny, saved):
+    good = HuggingFaceModel(tiny("deepseek_v3"))
+    assert good.anatomy.layout == "[AF]3"
+    broken = tiny("deepseek_v3")
+    broken.model.layers[1].self_attn.v_head_dim = 8
+    with pytest.raises(ProbeError, match=r"\(deepseek_v3\) whose own forward fails on .* \(RuntimeError: .*\)\."):
+        HuggingFaceModel(broken)
+    folder = saved("gptj", rotary_dim=8)
+    path = folder / "config.json"
+    path.write_text(path.read_text().replace('"rotary_dim": 8', '"rotary_dim": 32'))
+    with pytest.raises(ProbeError, match=r"\(gptj\) whose own forward fails on two symbols \(RuntimeError: "):
+        read(folder)
+
+
+TEXT = {
+    "vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
+    "head_dim": 16, "intermediate_size": 48, "max_position_embeddings": 64,
+}  # fmt: skip
+SIGHT = {
+    "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16, "image_size": 28,
+    "patch_size": 14,
+}  # fmt: skip
+TURNED = {"rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}}
+LINEAR = {
+    "linear_num_value_heads": 2, "linear_num_key_heads": 2, "linear_key_head_dim": 16, "linear_value_head_dim": 16,
+    "layer_types": ["linear_attention", "full_attention"],
+}  # fmt: skip
+PICTURED = {
+    "gemma3": {"text_config": TEXT, "vision_config": SIGHT, "mm_tokens_per_image": 4},
+    "llava": {
+        "text_config": {"model_type": "llama", **TEXT},
+        "vision_config": {"model_type": "clip_vision_model", **SIGHT},
+    },
+    "qwen2_vl": {
+        "text_config": TEXT | TURNED,
+        "vision_config": {"depth": 1, "embed_dim": 16, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2},
+    },
+    "qwen3_5": {
+        "text_config": TEXT | LINEAR,
+        "vision_config": {"depth": 1, "hidden_size": 16, "out_hidden_size": 32, "num_heads": 2, "patch_size": 14},
+    },
+}
+
+
+@pytest.mark.parametrize("kind", PICTURED)
+def test_of_a_model_of_images_and_text_the_language_part_is_read(tmp_path, tokens, kind):
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    from probe.capture.huggingface.library import quiet
+
+    with quiet(), torch.random.fork_rng(devices=[]):
+        whole = AutoModelForImageTextToText.from_config(AutoConfig.for_model(kind, **PICTURED[kind])).eval()
+        whole.save_pretrained(tmp_path / kind)
+    model = read(tmp_path / kind)
+    findings = check_invariants(model, tokens)
+    assert len(findings) == 6
+    assert all(finding.held for finding in findings), findings
+    with torch.no_grad():
+        assert torch.equal(model.run(tokens), whole(input_ids=tokens, use_cache=False).logits)
+    assert model.anatomy.layout == ("[GF][AF]" if kind == "qwen3_5" else "[AF]2")
+    assert (model.width, model.anatomy.symbols, model.anatomy.longest) == (32, 60, 0)
+    # what looks at pictures is no part of what symbols pass
+    language = next(part for name, part in model.model.named_modules() if name.endswith("language_model"))
+    head = model.model.get_output_embeddings().weight
+    tied = head is model.model.get_input_embeddings().weight
+    total = sum({id(p): p.numel() for p in language.parameters()}.values())
+    assert model.anatomy.parameters[-1] == total - 32
+    assert model.anatomy.parameters[0] == 60 * 32
+    assert tied or head.shape == (60, 32)
+    assert model.flops(9)[-1] > 0
 
 
 def test_wrapping_and_capturing_leave_a_model_as_it_was(tiny, tokens):

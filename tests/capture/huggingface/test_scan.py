@@ -1,6 +1,7 @@
 """Claims: our scan under a Mamba of transformers changes neither outputs nor gradients, nor any other model."""
 
 import copy
+import functools
 
 import pytest
 import torch
@@ -90,6 +91,43 @@ def test_with_a_cache_or_a_mask_the_model_s_own_code_runs(tiny, tokens, calls, o
     with torch.no_grad():
         assert torch.equal(ours(input_ids=tokens, **options).logits, own(input_ids=tokens, **options).logits)
     assert calls == []
+
+
+@pytest.mark.parametrize("kind", MAMBAS)
+def test_text_read_symbol_by_symbol_with_a_cache_is_read_as_in_one_pass(tiny, tokens, kind):
+    model = tiny(kind)
+    HuggingFaceModel(model).use_kernel("cpu")
+    with torch.no_grad():
+        expected, cache = model(input_ids=tokens, use_cache=False).logits, {}
+        for i in range(tokens.shape[1]):
+            found = model(input_ids=tokens[:, i : i + 1], use_cache=True, **cache)
+            # by the first name that this version of the library has for it
+            name = next(name for name in ("cache", "cache_params", "past_key_values") if name in found)
+            cache = {name: found[name]}
+            torch.testing.assert_close(found.logits[:, 0], expected[:, i], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("given", [((), {"memory": object()}), ((object(),), {}), ((None, object()), {"x": None})])
+def test_anything_beside_the_stream_means_the_model_s_own_code_whatever_it_is_called(tiny, calls, given):
+    mixer = tiny("mamba").backbone.layers[0].mixer
+    seen, (positional, named), stream = [], given, torch.randn(2, 5, 32)
+    own = lambda *positional, **named: seen.append((positional, named))  # noqa: E731
+    ours = functools.partial(scan._forward, mixer, own, "cpu")
+    ours(stream, *positional, **named)
+    assert calls == []
+    assert seen == [((stream, *positional), named)]
+    ours(stream, None, cache=None, use_cache=False)
+    ours(hidden_states=stream, attention_mask=None)
+    assert calls == ["cpu", "cpu"]
+
+
+def test_a_mixer_of_another_make_is_left_alone(tiny, tokens, calls):
+    model = HuggingFaceModel(tiny("mamba"))
+    for layer in model.model.backbone.layers:
+        layer.mixer.selection = layer.mixer.x_proj
+        del layer.mixer.x_proj
+    model.use_kernel("cpu")
+    assert all("forward" not in vars(module) for module in model.model.modules())
 
 
 def test_models_without_a_selective_scan_are_left_alone(tiny, tokens):

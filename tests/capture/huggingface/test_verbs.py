@@ -40,10 +40,9 @@ def test_one_changed_weight_changes_the_digest(saved):
 def test_check_looks_at_random_tokens(saved, kernel, capsys):
     folder = saved("mamba")
     findings = check_checkpoint(CheckConfig(ckpt=str(folder), kernel=kernel))
-    assert len(findings) == 6
     assert all(finding.held for finding in findings), findings
     assert main(["check", "--ckpt", str(folder), "--kernel", kernel]) == 0
-    assert capsys.readouterr().out.count("ok  ") == 6
+    assert capsys.readouterr().out.count("ok  ") == len(findings)
 
 
 def test_a_lens_follows_a_task_of_symbols_through_the_blocks(saved):

@@ -2,14 +2,20 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from probe import checkpoint
+from probe.capture import official
 from probe.capture.official.folder import are_weights, locate, name_of, read_weights, recognises
 from probe.errors import ProbeError
+
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 def test_a_folder_and_the_weights_within_it_are_recognised(run_of: Callable[..., Path], tmp_path: Path) -> None:
@@ -121,3 +127,83 @@ def test_official_weights_are_known_by_their_keys() -> None:
     assert are_weights({"_read_in.weight": torch.ones(1)})
     assert not are_weights({"probe": 1})
     assert not are_weights([1])
+
+
+@pytest.mark.parametrize(
+    "step", [300_000, torch.tensor(300_000), torch.tensor([3e5], dtype=torch.float64), np.int64(300_000), 3e5]
+)
+def test_the_step_is_read_however_it_was_stored_and_the_curriculum_with_it(
+    run_of: Callable[..., Path], step: object
+) -> None:
+    folder = run_of("park-mamba")
+    content = torch.load(folder / "state.pt", weights_only=True)
+    torch.save(content | {"train_step": step}, folder / "state.pt")
+    found = official.read(folder)
+    assert (found.description["step"], type(found.description["step"])) == (300_000, int)
+    torch.save(content | {"train_step": torch.tensor(0)}, folder / "state.pt")
+    early = official.read(folder)
+    assert (early.description["step"], early.context) == (0, 1)
+    assert found.context > early.context
+
+
+@pytest.mark.parametrize("step", ["soon", None, -5, 2.5, torch.ones(2), True])
+def test_what_is_no_step_is_not_taken_for_one(run_of: Callable[..., Path], step: object) -> None:
+    folder = run_of("park-mamba")
+    content = torch.load(folder / "state.pt", weights_only=True)
+    torch.save(content | {"train_step": step}, folder / "state.pt")
+    assert official.read(folder).description["step"] is None
+
+
+@pytest.mark.parametrize("name", ["grazzi-mamba", "grazzi-s4", "park-mamba", "park-rnn", "park-standard", "garg-gpt2"])
+@pytest.mark.parametrize("start", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "model."])
+def test_prefixes_of_wrappers_are_taken_off(run_of: Callable[..., Path], name: str, start: str) -> None:
+    folder = run_of(name)
+    state, _ = read_weights(locate(folder))
+    (file,) = folder.glob("*.pt")
+    torch.save({"state_dict": {start + key: tensor for key, tensor in state.items()}, "epoch": 1}, file)
+    found = read_weights(locate(folder))[0]
+    assert found.keys() == state.keys()
+    assert official.read(folder).model.config == official.read(FIXTURES / name).model.config
+
+
+def test_a_checkpoint_of_lightning_is_read_by_the_config_beside_it(run_of: Callable[..., Path]) -> None:
+    folder = run_of("park-mamba")
+    expected = checkpoint.load(str(folder)).stream.model.state_dict()
+    state, _ = read_weights(locate(folder))
+    (folder / "state.pt").unlink()
+    content = {"pytorch-lightning_version": "2.4", "global_step": 1234, "optimizer_states": []}
+    torch.save(
+        content | {"state_dict": {f"model.{key}": value for key, value in state.items()}}, folder / "epoch=3.ckpt"
+    )
+    for path in (folder, folder / "epoch=3.ckpt"):
+        found = checkpoint.load(str(path))
+        assert found.description["step"] == 1234
+        assert found.name == checkpoint.name_of(path)
+        assert all(torch.equal(found.model.state_dict()[key], tensor) for key, tensor in expected.items())
+    (folder / "config.yaml").unlink()
+    with pytest.raises(ProbeError, match="is a checkpoint of Lightning, and nothing beside it says"):
+        checkpoint.load(str(folder / "epoch=3.ckpt"))
+
+
+def test_a_tied_read_out_is_filled_in_and_refused_where_it_differs(run_of: Callable[..., Path]) -> None:
+    folder = run_of("park-gpt2-symbols", lambda state: state.pop("_read_out.weight"))
+    found = official.read(folder).model
+    assert torch.equal(found.read_in.weight, found.read_out.weight)
+    content = torch.load(folder / "state.pt", weights_only=True)
+    content["model_state_dict"]["_read_out.weight"] = content["model_state_dict"]["_read_in.weight"] + 1
+    torch.save(content, folder / "state.pt")
+    with pytest.raises(ProbeError, match=r"holds _read_in\.weight and _read_out\.weight, which differ"):
+        official.read(folder)
+
+
+def test_settings_that_unfold_without_end_are_refused_at_once(run_of: Callable[..., Path]) -> None:
+    folder = run_of("park-mamba")
+    lines = ["bomb0: &b0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"bomb{i}: &b{i} [{', '.join([f'*b{i - 1}'] * 9)}]" for i in range(1, 9)]
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text("\n".join(lines) + "\n" + text.replace("family: mamba", "family: *b8"))
+    start = time.process_time()
+    with pytest.raises(ProbeError, match="unfolds by its aliases to more than 20000 items") as raised:
+        checkpoint.load(str(folder))
+    assert time.process_time() - start < 2
+    assert len(str(raised.value)) < 500

@@ -1,0 +1,99 @@
+"""Text in a picture: foreign text made harmless, units in words, and the line that says what a picture shows."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+
+from probe.records import Record
+from probe.text import label
+
+FONT = "DejaVu Sans"
+"""What text is set in; every matplotlib brings it."""
+LONGEST = 60
+"""Letters of a foreign text that a picture shows."""
+UNITS = {
+    "predicting zero": "normalised error (1 = predicting zero)",
+    "knowing nothing": "wrong answers (1 = knowing nothing)",
+}
+"""The label of an axis of errors, by what an error of 1 is."""
+ZERO, GUESS = UNITS
+GUESSED = ("induction", "linear_classification", "regular_language", "sparse_parity", "token_mqar")
+"""Tasks of signs and symbols: what older records, which do not tell their units, must be read by."""
+POINTWISE = "bands: 95 % by prompt, each point's own"
+SIMULTANEOUS = "bands: 95 % by prompt, for all points of a curve at once"
+
+
+def text(foreign: object, most: int = LONGEST) -> str:
+    """Returns a text from a record as a picture shows it: bounded, no formula, and "?" for what the font has not.
+
+    Every name, title and label that a record brings passes through here; what has passed comes out as it went in.
+    """
+    known = "".join(letter if ord(letter) in _letters() else "?" for letter in label(foreign, most))
+    return f" {known}" if known.startswith("_") else known  # legends leave out what begins with an underscore
+
+
+@cache
+def _letters() -> frozenset[int]:
+    """Returns the letters that the font has."""
+    return frozenset(get_font(findfont(FONT)).get_charmap())
+
+
+def setting(record: Record, name: str) -> Any:
+    """Returns a setting of the command that made a record, None where it tells none."""
+    config = record.provenance.get("config")  # a dataclass until the record is saved
+    return config.get(name) if isinstance(config, Mapping) else getattr(config, name, None)
+
+
+def unit(record: Record, target: str = "y") -> str:
+    """Returns what an error of 1 is in a record's rows of a target."""
+    units = record.provenance.get("units")
+    if isinstance(units, Mapping) and target in units:
+        return text(units[target])
+    task = str(setting(record, "task") or "").partition(":")[0]
+    return GUESS if target == "y" and task in GUESSED else ZERO
+
+
+def error_label(units: Sequence[str]) -> str:
+    """Returns the label of an axis of errors whose 1 means this, or these."""
+    found = list(dict.fromkeys(units))
+    if len(found) == 1:
+        return UNITS.get(found[0], f"normalised error (1 = {found[0]})")
+    return f"normalised error (1 = {' or '.join(found)})"
+
+
+def about(records: Sequence[Record], band: str, prompts: pd.Series[Any] | None = None) -> str:
+    """Returns a line that names task, checkpoints, the prompts that errors were measured on, and what a band is.
+
+    Args:
+        band: what the bands are, in words.
+        prompts: the numbers of prompts of the rows that are drawn; by default those of all rows.
+    """
+    tasks = dict.fromkeys(str(task) for record in records if (task := setting(record, "task")))
+    models = dict.fromkeys(str(name) for record in records for name in (record.provenance.get("models") or {}))
+    columns = [record.table["prompts"] for record in records if "prompts" in record.table.columns]
+    counts = pd.concat(columns) if prompts is None and columns else prompts
+    parts = [f"task {', '.join(text(task, 40) for task in tasks)}"] if tasks else []
+    if models:
+        few = ", ".join(text(name, 40) for name in models)
+        parts.append(few if len(models) <= 4 else f"{len(models)} checkpoints")
+    numbers = pd.Series([], dtype="float64") if counts is None else pd.to_numeric(counts).dropna()
+    if len(numbers):
+        low, high = int(numbers.min()), int(numbers.max())
+        parts.append(f"{low:,} prompts" if low == high else f"{low:,} to {high:,} prompts")
+    return "; ".join([*parts, band])
+
+
+def head_line(figure: Figure, title: str | None, line: str) -> None:
+    """Sets what is shown above a picture, beneath a title where there is one; the page grows by it."""
+    width = int(21 * figure.get_figwidth())
+    lines = [*textwrap.wrap(text(title, 200) if title else "", width), *textwrap.wrap(line, width)]
+    if lines:
+        figure.suptitle("\n".join(lines), fontsize=6.5, x=0.01, ha="left", color="#444444")
+        figure.set_figheight(figure.get_figheight() + 0.12 * len(lines))

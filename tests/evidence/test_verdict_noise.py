@@ -1,0 +1,62 @@
+"""Claims: a step counts where its whole band does, not where its estimate does."""
+
+from typing import Any
+
+import pytest
+
+from probe.evidence.rows import row
+from probe.evidence.verdict import judge
+
+
+def gradual(noise: float) -> str:
+    """Returns the outcome for a curve whose four blocks each lower the log error by 0.5, give or take the noise."""
+    rows: list[dict[str, Any]] = [
+        row("m", "trend", "step", -0.5, -0.5 - noise, -0.5 + noise, head="linear", layer=layer) for layer in range(1, 5)
+    ]
+    rows.append(row("m", "trend", "largest_fall", 0.25, 0.2, 0.3, head="linear"))
+    return next(one.outcome for one in judge(rows, {}).criteria if one.name == "gradual fall")
+
+
+@pytest.mark.parametrize(("noise", "holds"), [(0.1, True), (0.49, True), (0.51, False), (2.0, False)])
+def test_falls_within_noise_are_no_steps(noise, holds):
+    assert (gradual(noise) == "holds") is holds
+
+
+def outcome(name: str, rows: list[dict[str, Any]]) -> str:
+    return next(one.outcome for one in judge(rows, {}).criteria if one.name == name)
+
+
+@pytest.mark.parametrize(("value", "noise", "holds"), [(0.6, 0.05, True), (0.6, 0.15, False), (0.45, 0.01, False)])
+def test_a_gain_is_more_than_asked_for_with_its_whole_band(value, noise, holds):
+    """At every layer; and half of the layers do."""
+    band = value, value - noise, value + noise
+    names = {"site": "fixed_function", "head": "linear"}
+    rows = [row("m", "nulls", "gain", *band, **names, layer=layer) for layer in range(5)]
+    assert (outcome("beyond one fixed function", rows) == "holds") is holds
+    half = [*rows[:3], *(row("m", "nulls", "gain", 0.9, 0.8, 1.0, **names, layer=layer) for layer in (3, 4))]
+    assert outcome("beyond one fixed function", half) == "holds"
+
+
+@pytest.mark.parametrize(("value", "noise", "holds"), [(1.0, 0.02, True), (0.94, 0.005, False), (0.8, 0.1, False)])
+def test_a_leak_is_an_error_below_that_of_knowing_nothing(value, noise, holds):
+    band = value, value - noise, value + noise
+    rows = [row("m", "nulls", "error", *band, site="shuffled_targets", layer=1)]
+    assert (outcome("no leak between prompts", rows) == "holds") is holds
+
+
+@pytest.mark.parametrize(("slopes", "holds"), [([0.0, 0.0, 0.3, 0.3, 1.0], True), ([0.0, 0.0, 0.0, 0.3, 1.0], False)])
+def test_what_is_used_is_asked_of_the_layers_between(slopes, holds):
+    """The last layer's stream is the answer: it moves it whatever the layers before did."""
+    rows = [
+        row("m", "causes", "slope", slope, slope - 0.01, slope + 0.01, site="stream", head="linear", layer=layer)
+        for layer, slope in enumerate(slopes)
+    ]
+    assert (outcome("used by later blocks", rows) == "holds") is holds
+
+
+@pytest.mark.parametrize(("value", "noise", "holds"), [(0.3, 0.05, False), (0.0, 0.05, True)])
+def test_a_block_that_raises_the_error_by_a_third_is_a_rise(value, noise, holds):
+    steps = [row("m", "trend", "step", -0.5, -0.6, -0.4, head="linear", layer=layer) for layer in range(1, 5)]
+    steps.append(row("m", "trend", "step", value, value - noise, value + noise, head="linear", layer=5))
+    steps.append(row("m", "trend", "largest_fall", 0.25, 0.2, 0.3, head="linear"))
+    assert (outcome("gradual fall", steps) == "holds") is holds

@@ -1,0 +1,43 @@
+"""Claims: a record's picture is its own unless asked for another that suits it; what does not suit it is refused."""
+
+import pandas as pd
+import pytest
+
+from probe.errors import ProbeError
+from probe.plots import KINDS, PICTURES, choose_kind
+from probe.records import Record
+
+
+def of(kind: str | None) -> Record:
+    return Record(pd.DataFrame({"model": ["m"]}), {} if kind is None else {"kind": kind})
+
+
+def test_every_kind_of_picture_suits_a_kind_of_record():
+    assert sorted(name for names in PICTURES.values() for name in names) == sorted(KINDS)
+
+
+@pytest.mark.parametrize(("kind", "fitting"), [(kind, names) for kind, names in PICTURES.items() if names])
+def test_the_usual_picture_is_drawn_unless_another_that_fits_is_asked_for(kind, fitting):
+    assert choose_kind([of(kind)]) == fitting[0]
+    for name in fitting:
+        assert choose_kind([of(kind), of(kind)], name) == name
+    with pytest.raises(ProbeError, match=f"what suits it is {', '.join(fitting)}"):
+        choose_kind([of(kind)], next(name for name in KINDS if name not in fitting))
+
+
+@pytest.mark.parametrize(
+    ("records", "asked", "said"),
+    [
+        ([of("sweep")], "auto", "there is no picture of it"),
+        ([of("fit"), of("claim")], "auto", "Records of fit, claim were given"),
+        ([of(None)], "auto", "Add --kind"),
+        ([of("song")], "auto", "'song'"),
+    ],
+)
+def test_what_has_no_picture_is_said(records, asked, said):
+    with pytest.raises(ProbeError, match=said):
+        choose_kind(records, asked)
+
+
+def test_a_record_that_tells_no_kind_is_drawn_as_asked():
+    assert choose_kind([of(None)], "heatmap") == "heatmap"
