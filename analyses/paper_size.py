@@ -45,7 +45,7 @@ def main() -> int:
     steps = {arch: train(arch, arguments) for arch in arguments.arch}
     for arch in arguments.arch:
         trained, shipped = arguments.work / f"paper-{arch}.pt", arguments.checkpoints / f"paper-{arch}"
-        probe("convert", "--ckpt", trained, "--out", shipped, "--part-megabytes", 15)
+        probe("convert", "--ckpt", trained, "--out", shipped, "--part-megabytes", 15, "--overwrite")
     record = arguments.figures / f"paper-size-{arguments.task}"
     size = (
         ["--protocol", "released", "--context", 12] if arguments.toy else ["--protocol", "published", "--context", 40]
@@ -90,7 +90,7 @@ def train(arch: str, arguments: argparse.Namespace) -> int:
 def seconds_a_step(arch: str, common: list[str], arguments: argparse.Namespace) -> float:
     """Returns what a step of the largest prompts takes, after the first hundred, which compile."""
     trial = arguments.work / f"trial-{arch}.pt"
-    probe("train", *common, "--curriculum", "False", "--steps", TIMED, "--out", trial)
+    probe("train", *common, "--curriculum", "False", "--steps", TIMED, "--out", trial, "--overwrite")
     log = load_record(trial.with_name(f"{trial.stem}-training")).table
     later = log[log["step"] >= TIMED // 3]
     return float(

@@ -22,8 +22,8 @@ KILLS = int(os.environ.get("PROBE_KILLS", "4"))
 AT_ONCE = 4  # kills of one training, at most
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 FLAGS = (
-    "--layout M1AF --task linear --dim 2 --width 8 --context 3 --batch 8 --steps 150 --warmup 5 --dropout 0.1 "
-    "--curriculum True --kernel reference --threads 1 --save-seconds 0.2 --keep 20,100"
+    "--layout M1AF --task linear --dim 2 --width 8 --context 3 --batch 8 --steps 400 --warmup 5 --dropout 0.1 "
+    "--curriculum True --kernel reference --threads 1 --save-seconds 0.2 --keep 20,300"
 ).split()
 LONGEST = 300.0
 
@@ -85,7 +85,7 @@ def test_a_training_that_was_killed_is_as_one_that_never_was(whole: Path, tmp_pa
     ended = _train(*flags, "--out", str(out))
     said = ended.communicate(timeout=LONGEST)[1]
     assert ended.returncode == 0, said
-    for name in ("a.pt", "a-steps/a-step-000020.pt", "a-steps/a-step-000100.pt"):
+    for name in ("a.pt", "a-steps/a-step-000020.pt", "a-steps/a-step-000300.pt"):
         one, other = _bits(tmp_path / name), _bits(whole.parent / name)
         assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one), name
     logs = [records.load(path / "a-training") for path in (tmp_path, whole.parent)]

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -237,3 +239,31 @@ def test_a_folder_of_steps_is_all_its_steps(tmp_path: Path, capsys: pytest.Captu
         out = [] if verb == ["check"] else ["--out", str(tmp_path / "x.pt")]
         assert main([verb[0], "--ckpt", folder, *verb[1:], *out]) == 2
         assert f"a-steps{os.sep}a-step-000004.pt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_other_verbs_end_with_a_sentence_and_leave_no_half(toys: Path, tmp_path: Path, name: str, code: int) -> None:
+    flags = ["--ckpt", str(toys / "m.pt"), "--task", "linear", "--prompts", "10000000", "--out", str(tmp_path / "a")]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "probe", "fit", *flags], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 200
+    while not (tmp_path / ".a.csv.lock").exists() and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(getattr(signal, name))
+    said = running.communicate(timeout=200)[1]
+    assert (running.returncode, said) == (code, f"probe: ended by {name}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_record_whose_picture_fails_is_written_all_the_same(
+    toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*given: object) -> bytes:
+        raise ProbeError("no picture")
+
+    monkeypatch.setattr("probe.plots.rendered", fail)
+    few = ["--task", "linear", "--prompts", "32", "--out", str(tmp_path / "a")]
+    assert main(["evaluate", "--ckpt", str(toys / "m.pt"), *few]) == 2
+    assert "no picture" in capsys.readouterr().err
+    assert len(records.load(tmp_path / "a").table) and not (tmp_path / "a.png").exists()

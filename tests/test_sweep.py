@@ -110,7 +110,7 @@ LONG = (
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_sweep_that_is_told_to_end_ends_its_trainings_says_which_and_goes_on(tmp_path: Path, name: str) -> None:
-    steps = 100_000 if name == "SIGINT" else 120
+    steps = 100_000 if name == "SIGINT" else 300
     (tmp_path / "table.csv").write_text(LONG.format(steps))
     runs = tmp_path / "runs"
     command = ["sweep", str(tmp_path / "table.csv"), "--out", str(runs), "--jobs", "2"]
@@ -138,7 +138,7 @@ def test_a_sweep_that_is_told_to_end_ends_its_trainings_says_which_and_goes_on(t
     if name == "SIGINT":
         return
     assert main(command) == 0
-    flags = "--layout M1AF --task linear --dim 2 --width 8 --context 3 --steps 120 --batch 8 --lr 1e-3 --seed 1".split()
+    flags = "--layout M1AF --task linear --dim 2 --width 8 --context 3 --steps 300 --batch 8 --lr 1e-3 --seed 1".split()
     whole = str(tmp_path / "whole.pt")
     assert main(["train", *flags, "--kernel", "reference", "--threads", "1", "--out", whole]) == 0
     weights, found = (checkpoint.load(path).model.state_dict() for path in (whole, str(runs / f"{names[1]}.pt")))
