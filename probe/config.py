@@ -106,13 +106,16 @@ class TrainConfig(Settings):
     seed: Seed | None = None
     """Seed of the first weights and of every batch; 0 unless given."""
     device: str | None = None
-    """cpu, cuda, or auto: a GPU where there is one. This and the next six are remembered when resumed."""
+    """cpu, cuda, or auto: a GPU where there is one. This and the next six are
+    remembered when resumed; auto unless given."""
     kernel: Kernel | None = None
     """Backend of the selective scan; auto unless given."""
     precision: Precision | None = None
-    """Of the matrix products while training; weights, states that are handed on, and losses stay float32."""
+    """Of the matrix products while training; weights, states that are handed on, and losses stay float32;
+    float32 unless given."""
     compile: bool | None = None
-    """Compile the model by torch.compile, on a GPU as CUDA graphs: pays where small models wait for launches."""
+    """Compile the model by torch.compile, on a GPU as CUDA graphs: pays where small models wait for launches;
+    not unless given."""
     threads: Annotated[int, Range(1, 4096)] | None = None
     """CPU threads, by default all; the weights depend on their number in the last bits."""
     save_seconds: NotNegative | None = None
@@ -357,7 +360,8 @@ class CheckConfig(Settings):
     """Checks on this very file that what runs is what it stores, and that what is captured is the residual stream."""
 
     ckpt: str | None = None
-    """A checkpoint: a file of probe train, an official run folder, a Hugging Face folder or hub name."""
+    """A checkpoint: a file of probe train, an official run folder, a Hugging Face folder or hub name; needed unless
+    kernels are checked."""
     kernels: bool = False
     """Check every kernel that runs here against its plain reference, outputs and gradients."""
     seed: Seed = 0

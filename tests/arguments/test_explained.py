@@ -11,7 +11,7 @@ from probe.arguments.flags import flags_of
 from probe.cli import COMMANDS, DESCRIPTION
 from probe.voice import Shell
 
-SAID = ("by default", "unless", "where the", "needed unless", "without")
+SAID = ("by default", "the default", "unless", "where the", "needed unless", "without")
 
 
 @pytest.mark.parametrize("verb", list(COMMANDS))
