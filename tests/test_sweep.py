@@ -102,6 +102,8 @@ def test_done_trainings_are_passed_over_stopped_ones_go_on_and_one_that_fails_ha
     assert saved["error"].notna().tolist() == [True, True, False]
 
 
+# a shell lets what it starts in the background ignore interrupts, and the tests may have been started so
+HEEDING = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
 LONG = (
     "layout,task,dim,width,context,steps,batch,lr,seed,kernel,threads,save_seconds\n"
     "M1AF,linear,2,8,3,{},8,1e-3,0|1,reference,1,0.2\n"
@@ -115,7 +117,7 @@ def test_a_sweep_that_is_told_to_end_ends_its_trainings_says_which_and_goes_on(t
     runs = tmp_path / "runs"
     command = ["sweep", str(tmp_path / "table.csv"), "--out", str(runs), "--jobs", "2"]
     sweep = subprocess.Popen(
-        [sys.executable, "-m", "probe", *command],
+        [sys.executable, "-c", f"{HEEDING}; from probe.cli import main; sys.exit(main({command!r}))"],
         cwd=Path(__file__).parents[1],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from io import BytesIO
 from math import ceil, floor, log10
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import matplotlib
 import numpy as np
@@ -363,13 +363,8 @@ def log_ticks(axes: Axes) -> None:
 
 def rendered(figure: Figure, path: str | Path) -> bytes:
     """Returns a picture's file as its suffix says (png, pdf, svg), the same bytes each time."""
-    kind = Path(path).suffix.lower().removeprefix(".")
-    if kind not in METADATA:
-        ending = f"ends in {Path(path).suffix}" if Path(path).suffix else "has no ending"
-        raise ProbeError(f"{path} {ending}, but a picture is a .png, .pdf or .svg. Name it so.")
     content = BytesIO()
-    with page():
-        figure.savefig(content, format=kind, metadata=METADATA[kind])
+    _draw(figure, Path(path), content)
     return content.getvalue()
 
 
@@ -387,6 +382,21 @@ def near_ticks(low: float, high: float) -> list[float]:
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Writes a picture as its suffix says (png, pdf, svg), whole or not at all, the same bytes each time."""
-    content = rendered(figure, path)
-    write_atomically(path, lambda file: file.write(content))
-    return Path(path)
+    path = Path(path)
+    _kind(path)
+    write_atomically(path, lambda file: _draw(figure, path, file))
+    return path
+
+
+def _draw(figure: Figure, path: Path, file: BinaryIO) -> None:
+    kind = _kind(path)
+    with page():
+        figure.savefig(file, format=kind, metadata=METADATA[kind])
+
+
+def _kind(path: Path) -> str:
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in METADATA:
+        ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
+        raise ProbeError(f"{path} {ending}, but a picture is a .png, .pdf or .svg. Name it so.")
+    return kind

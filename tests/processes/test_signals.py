@@ -3,11 +3,22 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from probe.processes import StoppedError, ending, noted
 from probe.processes.signals import ASKING
+
+
+@pytest.fixture(autouse=True)
+def _heeding() -> Iterator[None]:
+    """The tests may be started where a signal is ignored, as by nohup, or by a shell behind it."""
+    usual = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+    before = {name: signal.signal(getattr(signal, name), handler) for name, handler in usual.items()}
+    yield
+    for name, handler in before.items():
+        signal.signal(getattr(signal, name), handler)
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
