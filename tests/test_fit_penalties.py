@@ -36,3 +36,13 @@ def test_the_penalty_is_the_best_on_a_quarter_as_many_selection_prompts(toys: Pa
     torch.testing.assert_close(penalties, chosen["select"])
     for other in ("fit", "score"):
         assert (penalties != chosen[other]).sum() >= 3
+
+
+def test_the_chance_line_knows_nothing_of_the_model(toys: Path) -> None:
+    """Two models as wide as each other have the same one, by the prompts alone."""
+    names = (str(toys / "m.pt"), str(toys / "t.pt"))
+    table = fit_heads(FitConfig(ckpt=names, task="linear", head=("linear",), prompts=64, score=64)).table
+    one, other = (table[(table["head"] == "chance") & (table["model"] == model)]["error"].tolist() for model in "mt")
+    assert len(one) == 5
+    assert one == other
+    assert min(one) > 0.8

@@ -115,3 +115,11 @@ def test_implicit_attention_is_the_mean_of_shares_over_the_score_prompts(mamba):
     assert sorted(found) == [1, 3]
     for layer, one in found.items():
         torch.testing.assert_close(one.estimate(), expected[layer])
+
+
+def test_an_examples_share_is_that_of_its_x_and_its_y(mamba):
+    prompts = mamba.task.draw(PromptSource(0, "score", range(3)), 6)
+    for inside in inside_mamba(mamba, prompts).values():
+        weight = inside.attention(12).abs().sum(-1).double()
+        by_hand = torch.stack([weight[:, 2 * i] + weight[:, 2 * i + 1] for i in range(6)], dim=1)
+        torch.testing.assert_close(attention_to_examples(inside), by_hand / weight[:, :12].sum(1, keepdim=True))

@@ -96,7 +96,7 @@ def main(names: list[str]) -> int:
                 print(f"{mutant.name}: its tests could not be run (pytest {outcome.code}).", file=sys.stderr)
                 return 2
             print(f"{len(outcomes)}/{len(mutants)} {mutant.name}: {outcome.words}", flush=True)
-    write(outcomes)
+            write(outcomes)
     return 0 if all(outcome.noticed for outcome in outcomes.values()) else 1
 
 
