@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, tidy
 
@@ -51,10 +51,11 @@ def language_accuracy(records: Sequence[Record], view: View = USUAL) -> Figure:
     tasks = [name for name in dict.fromkeys(name for one in readers for name in one.table["task"]) if name != MEAN]
     context = _context(readers, view.context)
     with style.page():
-        figure = style.new_figure(2, max(2.4, ROW * len(tasks) + 0.7), view.title)
+        figure = style.new_figure(2, max(2.4, ROW * len(tasks) + 0.7), None)
         left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.25))
         lines = _draw_demonstrations(left, readers, tasks)
         shown = _draw_tasks(right, readers, tasks, context)
+        words.head_line(figure, view.title, words.about(records, words.POINTWISE))
         style.add_legend(figure, _key(readers, tasks, lines, context, shown))
     return figure
 
@@ -78,7 +79,7 @@ def _readers(records: Sequence[Record]) -> list[Reader]:
             same = sum(one.label == model or one.label.startswith(f"{model} [") for one in found)
             found.append(
                 Reader(
-                    label=f"{model} [{same + 1}]" if same else str(model),
+                    label=words.text(f"{model} [{same + 1}]" if same else model),
                     colour=style.COLOURS[place % len(style.COLOURS)],
                     marker=style.MARKERS[place % len(style.MARKERS)],
                     table=rows,
@@ -134,7 +135,7 @@ def _draw_tasks(axes: Axes, readers: Sequence[Reader], tasks: Sequence[str], con
         for number, one in enumerate(readers):
             y = place + height * (number - (len(readers) - 1) / 2)
             _draw_task(axes, one, task, context, y)
-    axes.set_yticks(range(len(tasks)), [task.replace("_", " ") for task in tasks])
+    axes.set_yticks(range(len(tasks)), [words.text(task.replace("_", " ")) for task in tasks])
     axes.set_ylim(len(tasks) - 0.5, -0.5)
     axes.set_xlim(-0.02, 1.02)
     axes.tick_params(axis="y", length=0)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from probe.errors import ProbeError
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.style import USUAL, View
 from probe.records import Record, tidy
 
@@ -39,16 +39,20 @@ def language_comparison(records: Sequence[Record], view: View = USUAL) -> Figure
     table = table[table["metric"] == "accuracy"]
     tasks = [name for name in dict.fromkeys(table["task"]) if name != MEAN]
     context = _context(table, view.context)
-    pairs = {f"{a} − {b}": rows for (a, b), rows in table.groupby(["model", "other"], sort=False)}
+    pairs = {
+        f"{words.text(a)} − {words.text(b)}": rows for (a, b), rows in table.groupby(["model", "other"], sort=False)
+    }
     colours = {name: style.COLOURS[place % len(style.COLOURS)] for place, name in enumerate(pairs)}
     with style.page():
-        figure = style.new_figure(2, max(2.4, ROW * len(tasks) + 0.7), view.title)
+        figure = style.new_figure(2, max(2.4, ROW * len(tasks) + 0.7), None)
         left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.25))
         for place, (name, rows) in enumerate(pairs.items()):
             _draw_demonstrations(left, rows, tasks, name, colours[name])
             shift = GAP * (place - (len(pairs) - 1) / 2) / max(len(pairs) - 1, 1)
             _draw_tasks(right, rows[rows["context"] == context], tasks, shift, colours[name])
         _finish(left, right, tasks, context, _what(table))
+        band = "bands on the left: 95 % by prompt, for all points at once; bars: each task's own"
+        words.head_line(figure, view.title, words.about(records, band, table["prompts"]))
         style.add_legend(figure, _key(colours))
     return figure
 
@@ -92,7 +96,7 @@ def _finish(left: Axes, right: Axes, tasks: Sequence[str], context: int, what: s
     left.grid(True, axis="y")
     style.whole_numbers(left)
     right.axvline(0, color="black", linewidth=0.7, zorder=1)
-    right.set_yticks(range(len(tasks)), [task.replace("_", " ") for task in tasks])
+    right.set_yticks(range(len(tasks)), [words.text(task.replace("_", " ")) for task in tasks])
     right.set_ylim(len(tasks) - 0.5, -0.5)
     right.tick_params(axis="y", length=0)
     right.grid(True, axis="x")
