@@ -115,7 +115,7 @@ def examine_claim(
 def _warnings(study: Study) -> list[str]:
     """Returns what is to be said of the settings that were chosen, each once."""
     chosen = dict.fromkeys(setting for settings in study.settings.values() for setting in settings.values())
-    return [warning for setting in chosen if (warning := at_edge(setting))]
+    return list(dict.fromkeys(warning for setting in chosen if (warning := at_edge(setting))))
 
 
 def _study(config: ClaimConfig, models: Sequence[Checkpoint], show: Report) -> Study:

@@ -51,10 +51,11 @@ def language_accuracy(records: Sequence[Record], view: View = USUAL) -> Figure:
     tasks = [name for name in dict.fromkeys(name for one in readers for name in one.table["task"]) if name != MEAN]
     context = _context(readers, view.context)
     with style.page():
-        figure = style.new_figure(2, max(2.4, ROW * len(tasks) + 0.7), view.title)
+        figure = style.new_figure(2, max(2.4, ROW * len(tasks) + 0.7), None)
         left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.25))
         lines = _draw_demonstrations(left, readers, tasks)
         shown = _draw_tasks(right, readers, tasks, context)
+        words.head_line(figure, view.title, words.about(records, words.POINTWISE))
         style.add_legend(figure, _key(readers, tasks, lines, context, shown))
     return figure
 
@@ -78,7 +79,7 @@ def _readers(records: Sequence[Record]) -> list[Reader]:
             same = sum(one.label == model or one.label.startswith(f"{model} [") for one in found)
             found.append(
                 Reader(
-                    label=f"{model} [{same + 1}]" if same else str(model),
+                    label=words.text(f"{model} [{same + 1}]" if same else model),
                     colour=style.COLOURS[place % len(style.COLOURS)],
                     marker=style.MARKERS[place % len(style.MARKERS)],
                     table=rows,

@@ -39,16 +39,20 @@ def language_comparison(records: Sequence[Record], view: View = USUAL) -> Figure
     table = table[table["metric"] == "accuracy"]
     tasks = [name for name in dict.fromkeys(table["task"]) if name != MEAN]
     context = _context(table, view.context)
-    pairs = {f"{a} − {b}": rows for (a, b), rows in table.groupby(["model", "other"], sort=False)}
+    pairs = {
+        f"{words.text(a)} − {words.text(b)}": rows for (a, b), rows in table.groupby(["model", "other"], sort=False)
+    }
     colours = {name: style.COLOURS[place % len(style.COLOURS)] for place, name in enumerate(pairs)}
     with style.page():
-        figure = style.new_figure(2, max(2.4, ROW * len(tasks) + 0.7), view.title)
+        figure = style.new_figure(2, max(2.4, ROW * len(tasks) + 0.7), None)
         left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.25))
         for place, (name, rows) in enumerate(pairs.items()):
             _draw_demonstrations(left, rows, tasks, name, colours[name])
             shift = GAP * (place - (len(pairs) - 1) / 2) / max(len(pairs) - 1, 1)
             _draw_tasks(right, rows[rows["context"] == context], tasks, shift, colours[name])
         _finish(left, right, tasks, context, _what(table))
+        band = "bands on the left: 95 % by prompt, for all points at once; bars: each task's own"
+        words.head_line(figure, view.title, words.about(records, band, table["prompts"]))
         style.add_legend(figure, _key(colours))
     return figure
 

@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from probe.errors import ProbeError
 from probe.plots import style
 from probe.plots.style import USUAL, Line, View
+from probe.plots.words import POINTWISE, about, head_line, text
 from probe.records import Record, tidy
 
 PANELS = (
@@ -61,7 +62,7 @@ def language_curves(records: Sequence[Record], view: View = USUAL) -> Figure:
     across = 2 if len(panels) == 4 else min(ACROSS, len(panels))
     down = -(-len(panels) // across)
     with style.page():
-        figure = style.new_figure(1 if across == 1 else 2, 2.2 * down + 0.2, view.title)
+        figure = style.new_figure(1 if across == 1 else 2, 2.2 * down + 0.2, None)
         grid = figure.subplots(down, across, squeeze=False)
         for place, axes in enumerate(grid.flat):
             if place >= len(panels):
@@ -70,6 +71,7 @@ def language_curves(records: Sequence[Record], view: View = USUAL) -> Figure:
             _draw_panel(axes, panels[place], curves, contexts, x)
             if place + across >= len(panels):
                 axes.set_xlabel(style.X_LABELS[x])
+        head_line(figure, view.title, about(records, POINTWISE))
         style.add_legend(figure, _key(curves, contexts, table))
     return figure
 
@@ -95,18 +97,18 @@ def _curves(records: Sequence[Record], table: pd.DataFrame) -> list[Curve]:
     models, tasks = list(dict.fromkeys(table["model"])), list(dict.fromkeys(table["task"]))
     found = []
     for (model, task), rows in table.groupby(["model", "task"], sort=False):
-        about = next((record.provenance.get("models") or {}).get(model) or {} for record in records)
+        known = next((record.provenance.get("models") or {}).get(model) or {} for record in records)
         number = tasks.index(task) if len(models) == 1 else models.index(model)
         words = "the task's identity" if task == "identity" else str(task).replace("_", " ")
         label = words if len(models) == 1 else model if len(tasks) == 1 else f"{model}, {words}"
         found.append(
             Curve(
-                label=str(label),
+                label=text(label),
                 colour=style.COLOURS[number % len(style.COLOURS)],
                 line="-" if len(models) == 1 else ("-", "--", "-.", ":")[tasks.index(task) % 4],
                 marker=style.MARKERS[number % len(style.MARKERS)],
                 table=rows,
-                blocks=int(about.get("blocks") or rows["layer"].max()),
+                blocks=int(known.get("blocks") or rows["layer"].max()),
             )
         )
     return found

@@ -16,6 +16,8 @@ from probe.text import label
 
 FONT = "DejaVu Sans"
 """What text is set in; every matplotlib brings it."""
+NARROW = 4.0
+"""Inches below which a legend stands beneath a picture and not beside it."""
 LONGEST = 60
 """Letters of a foreign text that a picture shows."""
 UNITS = {
@@ -92,7 +94,8 @@ def about(records: Sequence[Record], band: str, prompts: pd.Series[Any] | None =
 
 def head_line(figure: Figure, title: str | None, line: str) -> None:
     """Sets what is shown above a picture, beneath a title where there is one; the page grows by it."""
-    width = int(21 * figure.get_figwidth())
+    # letters of this size that fit; a legend may stand to the right of a wide picture
+    width = int((21 if figure.get_figwidth() < NARROW else 14.5) * figure.get_figwidth())
     lines = [*textwrap.wrap(text(title, 200) if title else "", width), *textwrap.wrap(line, width)]
     if lines:
         figure.suptitle("\n".join(lines), fontsize=6.5, x=0.01, ha="left", color="#444444")
