@@ -23,8 +23,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
-EXTRAS = ("huggingface", "boosting")
-"""The extras whose floors are tried: those that a verb can reach."""
+EXTRAS = ("", "huggingface")
+"""What is tried at its floors, each in an environment of its own: the core, and the extra that verbs can reach, which
+itself asks for later versions of the core."""
 HEAD = """# The versions that the README's test command installs. Written by: python .ci/bounds.py renew
 """
 
@@ -36,10 +37,9 @@ def main() -> int:
     parser.add_argument("--torch", action="store_true", help="torch's own floor, too")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="probe-bounds-") as folder:
-        python = _environment(Path(folder))
         if asked.what == "lowest":
-            return _lowest(python, Path(folder), asked.torch)
-        return _newest(python, Path(folder), asked.what == "renew")
+            return max(_lowest(Path(folder) / (extra or "core"), extra, asked.torch) for extra in EXTRAS)
+        return _newest(Path(folder), asked.what == "renew")
 
 
 def floors(requirements: Sequence[str]) -> list[str]:
@@ -58,20 +58,26 @@ def floors(requirements: Sequence[str]) -> list[str]:
     return found
 
 
-def _lowest(python: Path, folder: Path, with_torch: bool) -> int:
+def _lowest(folder: Path, extra: str, with_torch: bool) -> int:
+    """Runs every verb on the floors of the core, or of an extra beside the tested set of everything else."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = [*project["dependencies"], *(one for extra in EXTRAS for one in project["optional-dependencies"][extra])]
-    lowest = folder / "lowest.txt"
-    kept = [line for line in floors(named) if with_torch or not line.startswith("torch==")]
-    if not with_torch:
-        kept += [line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch==")]
-    lowest.write_text("\n".join(kept) + "\n")
-    print(lowest.read_text())
-    _pip(python, "-e", f"{ROOT}[{','.join(EXTRAS)}]", "-c", str(lowest))
+    lowest = floors(project["optional-dependencies"][extra] if extra else project["dependencies"])
+    lowest = [line for line in lowest if with_torch or not line.startswith("torch==")]
+    known = {line.partition("==")[0] for line in lowest}
+    tested = [line for line in CONSTRAINTS.read_text().splitlines() if "==" in line]
+    beside = tested if extra else [line for line in tested if line.startswith("torch==")]
+    lowest += [line for line in beside if line.partition("==")[0] not in known]
+    folder.mkdir()
+    chosen = folder / "lowest.txt"
+    chosen.write_text("\n".join(lowest) + "\n")
+    python = _environment(folder)
+    _pip(python, "-e", f"{ROOT}[{extra}]" if extra else str(ROOT), "-c", str(chosen))
+    print("\n".join(installed(python)))
     return _run(python, str(ROOT / ".ci" / "smoke.py"), str(folder / "smoke"))
 
 
-def _newest(python: Path, folder: Path, write: bool) -> int:
+def _newest(folder: Path, write: bool) -> int:
+    python = _environment(folder)
     _pip(python, "-e", f"{ROOT}[dev]")
     code = _run(python, str(ROOT / ".ci" / "smoke.py"), str(folder / "smoke"))
     code = code or _run(python, "-m", "pytest", "-n", "auto")

@@ -9,49 +9,17 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from probe.arguments import Positional
-from probe.fields import Count, NameOf, NotNegative, Numbers, Positive, Range, Settings, Size, check
+from probe.fields import Count, NameOf, NotNegative, Numbers, Positive, Range, Settings, Size
+from probe.model_config import Dropout, Heads, Init
+from probe.model_config import ModelConfig as ModelConfig
 
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
-Init = Literal["own", "torch"]
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["float32", "bfloat16"]
 Task = Annotated[str, NameOf("task")]
 Context = Annotated[int, Range(0, 2**20)]
-Dropout = Annotated[float, Range(0, 0.99)]
-Heads = Annotated[int, Range(1, 2**12)]
 Seed = Annotated[int, Range(-(2**63), 2**63 - 1)]
 Matching = Literal["published", "exact", "prefix", "synonym"]
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """What a model is built from; stands in every checkpoint."""
-
-    layout: str
-    """Blocks as text, e.g. M24 or (AF)12."""
-    dim: Annotated[int, Range(0, 2**20)]
-    """Dimension of the inputs x."""
-    width: Size
-    """Width of the residual stream."""
-    outputs: Size = 1
-    """Dimension of the predictions."""
-    norm: Literal["rms", "layer", "none"] = "rms"
-    """RMSNorm, LayerNorm or none, before every block and at the end."""
-    positions: Literal["none", "learned", "sinusoidal"] = "none"
-    """Learned absolute positions, fixed sinusoidal ones, or none."""
-    slots: Annotated[int, Range(0, 2**24)] = 0
-    """Number of learned positions, in tokens."""
-    attention_heads: Heads = 8
-    """Attention heads of every attention block."""
-    symbols: Annotated[int, Range(0, 2**24)] = 0
-    """Size of the vocabulary, where tokens are symbols; 0 where they are vectors."""
-    dropout: Dropout = 0.0
-    """Dropout of every mixer that has one, in training."""
-    init: Init = "own"
-    """First weights of attention, feed-forward blocks and learned positions: GPT-2's, or torch's defaults."""
-
-    def __post_init__(self) -> None:
-        check(self, lambda name: f"The model's {name}")
 
 
 @dataclass(frozen=True)
@@ -195,6 +163,8 @@ class FitConfig(Settings):
     """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
     is the picture's. By default
     runs/fit-CHECKPOINT-TASK, with the settings that differ from their defaults."""
+    overwrite: bool = False
+    """Replace a record of other settings that --out names."""
     json: bool = False
     """Print a summary of the record as JSON on stdout instead of a table."""
 
@@ -245,6 +215,8 @@ class EvaluateConfig(Settings):
     """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
     is the picture's. By default
     runs/evaluate-CHECKPOINT-TASK, with the settings that differ from their defaults."""
+    overwrite: bool = False
+    """Replace a record of other settings that --out names."""
     json: bool = False
     """Print a summary of the record as JSON on stdout instead of a table."""
 
@@ -291,6 +263,8 @@ class CompareConfig(Settings):
     """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
     is the picture's. By default
     runs/compare-CHECKPOINT-TASK, with the settings that differ from their defaults."""
+    overwrite: bool = False
+    """Replace a record of other settings that --out names."""
     json: bool = False
     """Print a summary of the record as JSON on stdout instead of sentences."""
 
@@ -329,6 +303,8 @@ class ClaimConfig(Settings):
     out: str | None = None
     """Where to write: PATH.html, PATH.csv, PATH.json; such an ending of PATH is left out. By default
     runs/claim-CHECKPOINT-TASK, with the settings that differ from their defaults."""
+    overwrite: bool = False
+    """Replace a record and report of other settings that --out names."""
     json: bool = False
     """Print the verdict as JSON on stdout instead of lines."""
 

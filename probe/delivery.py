@@ -15,6 +15,9 @@ from probe.records import Record
 from probe.stems import Stem, stem_of
 from probe.voice import Call
 
+FREE = ("out", "overwrite", "json", "device", "batch", "kernel")
+"""Settings that a record may differ in from one that it replaces: they do not change what is measured."""
+
 
 def deliver(
     config: FitConfig | EvaluateConfig | CompareConfig | ClaimConfig,
@@ -36,6 +39,7 @@ def deliver(
 
     stem = stem_of(call.verb, config, [name_of(find(name)) for name in ckpt])
     ending = ending or stem.picture
+    _refuse_others(stem, config)
     with own(*records.record_paths(stem.path), stem.file(ending), processes=call.processes):
         with call.progress() as show:
             record = run(show)
@@ -52,6 +56,28 @@ def deliver(
     call.say(tell(record))
     call.say(wrote(written))
     return 0
+
+
+def _refuse_others(stem: Stem, config: FitConfig | EvaluateConfig | CompareConfig | ClaimConfig) -> None:
+    """Raises `ProbeError` where a record lies that was made by other settings, unless it may be replaced."""
+    from probe import records
+
+    csv, origin = records.record_paths(stem.path)
+    if config.overwrite or not (stem.given and (csv.exists() or origin.exists())):
+        return
+    try:
+        told = records.load(stem.path).provenance.get("config")
+    except ProbeError:
+        told = None
+    own = records.plain(config)
+    if isinstance(told, dict) and all(
+        told.get(name, value) == value for name, value in own.items() if name not in FREE
+    ):
+        return
+    raise ProbeError(
+        f"{csv} holds a record of other settings, which this one would replace. Give another --out, or replace it with "
+        "--overwrite."
+    )
 
 
 def wrote(paths: Sequence[str | Path]) -> str:

@@ -17,7 +17,7 @@ LONGEST = 120
 PICTURES = (".png", ".pdf", ".svg")
 LEFT_OUT = (".csv", ".json", ".html", *PICTURES)
 """Endings that a command adds itself: of a given name they are left out."""
-UNTOLD = ("ckpt", "task", "out", "json")
+UNTOLD = ("ckpt", "task", "out", "overwrite", "json")
 """Fields that a default name tells otherwise or not at all."""
 
 

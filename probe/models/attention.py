@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from probe.config import Init
 from probe.errors import ProbeError
+from probe.model_config import Init
 
 
 class Attention(nn.Module):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from probe.config import Init
+from probe.model_config import Init
 
 
 class MLP(nn.Module):
