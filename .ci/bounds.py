@@ -59,14 +59,12 @@ def floors(requirements: Sequence[str]) -> list[str]:
 
 
 def _lowest(folder: Path, extra: str, with_torch: bool) -> int:
-    """Runs every verb on the floors of the core, or of an extra beside the tested set of everything else."""
+    """Runs every verb on the floors of the core, or of an extra beside what else it asks for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lowest = floors(project["optional-dependencies"][extra] if extra else project["dependencies"])
     lowest = [line for line in lowest if with_torch or not line.startswith("torch==")]
     known = {line.partition("==")[0] for line in lowest}
-    tested = [line for line in CONSTRAINTS.read_text().splitlines() if "==" in line]
-    beside = tested if extra else [line for line in tested if line.startswith("torch==")]
-    lowest += [line for line in beside if line.partition("==")[0] not in known]
+    lowest += [] if "torch" in known else [line for line in _tested() if line.startswith("torch==")]
     folder.mkdir()
     chosen = folder / "lowest.txt"
     chosen.write_text("\n".join(lowest) + "\n")
@@ -74,6 +72,10 @@ def _lowest(folder: Path, extra: str, with_torch: bool) -> int:
     _pip(python, "-e", f"{ROOT}[{extra}]" if extra else str(ROOT), "-c", str(chosen))
     print("\n".join(installed(python)))
     return _run(python, str(ROOT / ".ci" / "smoke.py"), str(folder / "smoke"))
+
+
+def _tested() -> list[str]:
+    return [line for line in CONSTRAINTS.read_text().splitlines() if "==" in line]
 
 
 def _newest(folder: Path, write: bool) -> int:

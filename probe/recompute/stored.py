@@ -10,7 +10,8 @@ from torch import Tensor
 from probe.capture import huggingface, official
 from probe.capture.huggingface import folder as folders
 from probe.capture.official.folder import locate, read_weights
-from probe.capture.weights import read_stored
+from probe.capture.saved import read_saved
+from probe.capture.weights import AGAIN, read_stored
 from probe.recompute.weights import ImpossibleError
 from probe.shards import is_sharded, read_shards
 
@@ -29,7 +30,7 @@ def stored_weights(path: Path) -> Mapping[str, Tensor]:
     elif huggingface.recognises(path):
         found = _of_folder(folders.locate(path))
     else:
-        found = read_stored(path).tensors
+        found = read_saved(path, AGAIN)["weights"]
     return found
 
 
