@@ -32,6 +32,9 @@ STATED = {
     ("vector_mqar", "mambaformer"): "surpasses each where it struggles (Park)",
 }
 
+# the transformers of Grazzi et al. (2024) have no positions; ours have learned ones unless told otherwise
+BARE = {("transformer", "none")}
+
 # how a prompt's length is said where it is not a number of examples
 LENGTHS = {"vector_mqar": "8 pairs", "many_outlier": "64 points"}
 
@@ -66,6 +69,7 @@ def entry(path: Path, found: Checkpoint) -> dict[str, Any]:
     }
     if "plan" in about:  # a planted control was not trained
         described["rate"] = about["plan"]["lr"]
+        described["positions"] = about["plan"]["model"]["positions"]
     for name, error in measured.items():
         described |= {"learner": name, "learner_error": round(error, 6)}
     if make_task(found.task, found.dim).shape == make_task("linear", found.dim).shape:
@@ -82,10 +86,15 @@ def markdown(index: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns the README's table: a row per task and architecture, its seeds together."""
     groups: dict[tuple[str, str, int, int], list[Mapping[str, Any]]] = {}
     for one in (one for one in index.values() if one["steps"]):
-        groups.setdefault((one["task"], one["arch"], one["dim"], one["steps"]), []).append(one)
+        groups.setdefault((one["task"], _arch(one), one["dim"], one["steps"]), []).append(one)
     titles = ["task", "architecture", "parameters", "steps", "error", "learner", "the abstracts say"]
     lines = [titles, ["---"] * len(titles), *(_row(*key, found) for key, found in sorted(groups.items()))]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _arch(one: Mapping[str, Any]) -> str:
+    """Returns an architecture's name, and of a transformer trained without positions that it was."""
+    return f"{one['arch']} without positions" if (one["arch"], one.get("positions")) in BARE else one["arch"]
 
 
 def _row(task: str, arch: str, dim: int, steps: int, found: list[Mapping[str, Any]]) -> list[str]:
