@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probe import progress, text
 from probe.config import ClaimConfig, CompareConfig, EvaluateConfig, FitConfig
 from probe.errors import ProbeError
 from probe.processes import ALONE, Processes
-from probe.records import Record
 from probe.stems import Stem, stem_of
 from probe.voice import Call
+
+if TYPE_CHECKING:
+    from probe.records import Record
 
 FREE = ("out", "overwrite", "json", "device", "batch", "kernel")
 """Settings that a record may differ in from one that it replaces: they do not change what is measured."""

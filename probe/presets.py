@@ -139,7 +139,7 @@ PRESETS: dict[str, Preset] = {
     # 4e-3 and 8e-3, with constant delta .126 .132, B .091 .080, C .074 .074;
     # standard_hybrid with the curriculum .413 at 5e-4, .350 at 1e-3 and .301 at 2e-3, without it .123 at 2e-3 and .086
     # at 4e-3.
-    # transformer without positions, as in Grazzi et al. (2024): without the curriculum .682 at 5e-4, .698 at 1e-3, .998 at
+    # transformer without positions (Grazzi et al., 2024): without the curriculum .682 at 5e-4, .698 at 1e-3, .998 at
     # 2e-3 and 1.00 at 4e-3, with it .763 at 1e-3 and .985 at 2e-3.
     # sparse_parity in 5 dimensions, the same runs: transformer .754 at 5e-4, 1e-3 and 2e-3, mamba .012 at 4e-3; in 10
     # dimensions mamba (4e-3) and the transformer (1e-3) were both at .889, the best guess without examples.

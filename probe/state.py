@@ -179,9 +179,9 @@ def _made_of(content: Mapping[str, Any]) -> TrainingState:
     _must(are_plain(content["tensors"]), "tensors")
     _must(isinstance(content["plan"], dict), "plan")
     # a state written before tasks had a shape of their own lacks the dimension, which was the model's
-    model = _of(ModelConfig, content["plan"].get("model"), "model")
-    plan = _of(TrainPlan, {"dim": model.dim, **content["plan"], "model": model}, "plan")
-    return TrainingState(**{**content, "plan": plan, "settings": _of(RunSettings, content["settings"], "settings")})
+    model = from_plain(ModelConfig, content["plan"].get("model"))
+    plan = from_plain(TrainPlan, {"dim": model.dim, **content["plan"], "model": model})
+    return TrainingState(**{**content, "plan": plan, "settings": from_plain(RunSettings, content["settings"])})
 
 
 def _of_first_format(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def _of_first_format(content: Mapping[str, Any]) -> dict[str, Any]:
     weights, optimiser, plan = content.get("weights"), content.get("optimiser"), content.get("plan")
     _must(isinstance(weights, dict) and isinstance(optimiser, dict) and isinstance(plan, dict), "fields")
     assert isinstance(weights, dict) and isinstance(optimiser, dict) and isinstance(plan, dict)
-    places, known = _shapes(_of(ModelConfig, plan.get("model"), "model"))[1], optimiser.get("state")
+    places, known = _shapes(from_plain(ModelConfig, plan.get("model")))[1], optimiser.get("state")
     _must(isinstance(known, dict), "optimiser")
     tensors = {f"{WEIGHT}{name}": tensor for name, tensor in weights.items()}
     for place, moments in (known or {}).items():
@@ -231,14 +231,6 @@ def _check_row(row: object, plan: TrainPlan) -> None:
     _must(all(_is(int if name in WHOLE else float, row[name]) for name in ROW), "rows")
     _must(math.isfinite(row["loss"]) and 0 <= row["seconds"] < math.inf and 0 <= row["rate"] < math.inf, "rows")
     _must(0 <= row["dim"] <= plan.dim and 0 <= row["context"] <= plan.context, "rows")
-
-
-def _of(kind: type[T], content: object, what: str) -> T:
-    """Returns a dataclass of plain values, each of its field's type and within its range."""
-    try:
-        return from_plain(kind, content)
-    except ProbeError as error:
-        raise _WrongError(what) from error
 
 
 def _is(kind: Any, value: object) -> bool:

@@ -144,7 +144,7 @@ def test_algorithms_are_compared_on_what_a_polynomial_is_linear_in(tmp_path):
         (["--task", "language"], "tasks of pairs"),
         (["--task", "linear", "--asked", "5"], "--asked 5"),
         (["--task", "linear", "--control", "nowhere.pt"], "nowhere.pt"),
-        (["--task", "linear", "--skip", "luck"], "--skip luck"),
+        (["--task", "linear", "--skip", "luck"], "No evidence is called 'luck'"),
         (["--task", "linear", "--out", "/dev/null/all"], "/dev/null"),
     ],
 )

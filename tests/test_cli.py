@@ -72,7 +72,7 @@ def test_evaluate_and_compare_write_records_and_pictures_that_can_be_redrawn(
         assert main(["plot", str(record), "--out", "again.png"]) == 0
         assert picture.read_bytes() == (here / "again.png").read_bytes()
     assert main(["plot", str(stems[0]), str(stems[1]), "--out", "again.png"]) == 2
-    assert "one picture shows one kind" in capsys.readouterr().err
+    assert "a picture shows records of one kind" in capsys.readouterr().err
     assert main([*evaluated, "--prompts", "64", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["skewed"]["error"]["m"]["model"] > 0
     assert main(["compare", "--ckpt", "m", "t", "--task", "linear", "--json", *QUICK]) == 0

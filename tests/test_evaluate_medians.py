@@ -14,7 +14,7 @@ def test_medians_are_of_what_counts_in_units_of_the_mean_guess() -> None:
     costs, guesses = [], []
     for first in (0, 40):
         prompts = task.draw(PromptSource(0, "score", range(first, first + 40)), 3)
-        scores.add(range(first, first + 40), torch.zeros(40, 4, 1), task, prompts)
+        scores.add(range(first, first + 40), torch.zeros(40, 4, 1), task, prompts, logits=False)
         kept = prompts.counted
         assert 10 < kept[:, 0].sum() < 30
         costs.append(prompts.targets[..., 0].square().where(kept, torch.nan))

@@ -86,7 +86,7 @@ FIT: dict[str, Entry | str] = {
     "dim": "must be the checkpoint's, and is refused else",
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
     **dict.fromkeys(("tokenizer", "match", "data"), LANGUAGE),
-    **dict.fromkeys(("out", "json"), FILES),
+    **dict.fromkeys(("out", "overwrite", "json"), FILES),
 }
 EVALUATE: dict[str, Entry | str] = {
     "ckpt": Entry(("m.pt", "t.pt"), "t ", "t"),
@@ -100,7 +100,7 @@ EVALUATE: dict[str, Entry | str] = {
     "dim": "must be the checkpoint's, and is refused else",
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
     **dict.fromkeys(("tokenizer", "tokens", "match", "data"), LANGUAGE),
-    **dict.fromkeys(("out", "json"), FILES),
+    **dict.fromkeys(("out", "overwrite", "json"), FILES),
 }
 COMPARE: dict[str, Entry | str] = {
     "ckpt": Entry(("m.pt", "g.pt"), " g", "g (3 blocks)"),
@@ -114,7 +114,7 @@ COMPARE: dict[str, Entry | str] = {
     "dim": "must be the checkpoint's, and is refused else",
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
     **dict.fromkeys(("tokenizer", "tokens", "match", "data"), LANGUAGE),
-    **dict.fromkeys(("out", "json"), FILES),
+    **dict.fromkeys(("out", "overwrite", "json"), FILES),
 }
 CLAIM: dict[str, Entry | str] = {
     "ckpt": Entry("h.pt", "of 4 blocks", "h"),
@@ -130,11 +130,12 @@ CLAIM: dict[str, Entry | str] = {
     "seed": Entry(7),
     "dim": "must be the checkpoint's, and is refused else",
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
-    **dict.fromkeys(("out", "json"), FILES),
+    **dict.fromkeys(("out", "overwrite", "json"), FILES),
 }
 PLOT: dict[str, Entry | str] = {
     "records": Entry(("b.csv",)),
     "kind": Entry("heatmap"),
+    "json": FILES,
     "depth": Entry("parameters"),
     "context": Entry(2),
     "target": Entry("w"),

@@ -12,6 +12,7 @@ from probe.plots.causes import causes_figure
 from probe.plots.comparison import comparison
 from probe.plots.contexts import context_curve
 from probe.plots.evidence import claim_figure
+from probe.plots.files import rendered, save_figure
 from probe.plots.heatmap import heat_map
 from probe.plots.influence import draw_influence
 from probe.plots.known import draw_known
@@ -24,7 +25,7 @@ from probe.plots.prompting import prompting_curves
 from probe.plots.report import report_page, save_report
 from probe.plots.rows import of_one_claim
 from probe.plots.states import draw_states
-from probe.plots.style import View, rendered, save_figure
+from probe.plots.style import View
 from probe.plots.training import training_curve
 from probe.records import Record
 

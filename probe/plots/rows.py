@@ -114,7 +114,7 @@ def panel_key(axes: Axes, entries: Sequence[Artist], across: int = 3) -> None:
 
 def finish(axes: Axes, title: str, x: str, y: str) -> None:
     """Sets a panel's title, labels and grid."""
-    axes.set_title(words.text(title, style.TITLE), loc="left", fontsize=7.5)
+    axes.set_title("\n".join(words.text(part, style.TITLE) for part in title.split("\n")), loc="left", fontsize=7.5)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(True, axis="y")

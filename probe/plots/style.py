@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from io import BytesIO
 from math import ceil, floor, log10
-from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -23,7 +21,7 @@ from numpy.typing import NDArray
 
 from probe.errors import ProbeError, suggest
 from probe.plots import words
-from probe.records import Record, tidy, write_atomically
+from probe.records import Record, tidy
 
 Numbers = NDArray[np.float64]
 Line = Literal["-", "--", "-.", ":", ""] | tuple[float, tuple[float, ...]]
@@ -98,11 +96,6 @@ STYLE = {
     "pdf.fonttype": 42,  # text stays text that an editor can change
     "svg.fonttype": "none",
     "svg.hashsalt": "probe",  # identifiers, and so the file, repeat from run to run
-}
-METADATA: dict[str, dict[str, Any]] = {
-    "png": {"Software": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-    "svg": {"Date": None, "Creator": None},
 }
 
 
@@ -361,13 +354,6 @@ def log_ticks(axes: Axes) -> None:
     axes.grid(True, axis="y", which="major")
 
 
-def rendered(figure: Figure, path: str | Path) -> bytes:
-    """Returns a picture's file as its suffix says (png, pdf, svg), the same bytes each time."""
-    content = BytesIO()
-    _draw(figure, Path(path), content)
-    return content.getvalue()
-
-
 def near_ticks(low: float, high: float) -> list[float]:
     """Returns at least two round numbers within a small positive range, at most eight."""
     decades = range(floor(log10(low)) - 1, ceil(log10(high)) + 1)
@@ -378,25 +364,3 @@ def near_ticks(low: float, high: float) -> list[float]:
             return found
     evenly = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     return [round(float(tick), 12) for tick in evenly if low <= tick <= high and tick > 0]
-
-
-def save_figure(figure: Figure, path: str | Path) -> Path:
-    """Writes a picture as its suffix says (png, pdf, svg), whole or not at all, the same bytes each time."""
-    path = Path(path)
-    _kind(path)
-    write_atomically(path, lambda file: _draw(figure, path, file))
-    return path
-
-
-def _draw(figure: Figure, path: Path, file: BinaryIO) -> None:
-    kind = _kind(path)
-    with page():
-        figure.savefig(file, format=kind, metadata=METADATA[kind])
-
-
-def _kind(path: Path) -> str:
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in METADATA:
-        ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
-        raise ProbeError(f"{path} {ending}, but a picture is a .png, .pdf or .svg. Name it so.")
-    return kind

@@ -116,7 +116,7 @@ def test_the_words_follow_the_bands_and_the_stated_difference(table, words):
     [
         ({"score": 4}, "--score 4"),
         ({"head": "lens"}, "--head lens"),
-        ({"context": -1}, "--context -1"),
+        ({"context": -1}, "--context was given -1"),
         ({"task": "language:tasks=x"}, "called 'x'"),
     ],
 )

@@ -101,9 +101,9 @@ def test_numbers_do_not_depend_on_the_batch_and_the_record_comes_back(models, to
     ("change", "words"),
     [
         ({"prompts": 3}, "--prompts 3"),
-        ({"tokens": 0}, "--tokens 0"),
-        ({"context": -1}, "--context -1"),
-        ({"batch": 0}, "--batch 0"),
+        ({"tokens": 0}, "--tokens was given 0"),
+        ({"context": -1}, "--context was given -1"),
+        ({"batch": 0}, "--batch was given 0"),
         ({"task": "language:tasks=antonym"}, "Did you mean antonyms"),
         ({"data": "nowhere"}, "--data"),
     ],

@@ -131,7 +131,7 @@ def test_no_number_depends_on_the_batch(models, tokenizer):
         ({"head": ("linear",)}, "antonyms is one"),
         ({"head": ("linear",), "task": "language:set=algorithmic", "prompts": 10}, "--prompts 10"),
         ({"score": 3}, "--score 3"),
-        ({"context": "few"}, "--context few"),
+        ({"context": "few"}, "--context was given 'few'"),
         ({"context": "0", "head": ("task_vector",)}, "--context 0"),
         ({"context": "9", "task": "char_to_int"}, "keeps 9"),
     ],

@@ -76,5 +76,5 @@ def test_without_a_pool_every_prompt_has_its_own_function():
 
 
 def test_a_negative_number_of_functions_is_refused():
-    with pytest.raises(ProbeError, match="functions=-1"):
+    with pytest.raises(ProbeError, match="functions of Linear was given -1"):
         Linear(3, functions=-1)

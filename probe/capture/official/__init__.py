@@ -99,7 +99,12 @@ def _translate(settings: Settings, weights: Mapping[str, Tensor]) -> Translation
             f"{settings.path} describes a model of the family {family!r}, which is none that can be read. "
             f"{suggest(family, list(FAMILIES))}Families: {', '.join(FAMILIES)}."
         )
-    return FAMILIES[family](settings, weights)
+    try:
+        return FAMILIES[family](settings, weights)
+    except ProbeError as error:
+        if str(settings.path) in str(error):
+            raise
+        raise ProbeError(f"{settings.path} describes a model that cannot be. {error}") from error
 
 
 def _check_shape(model: ResidualModel, trained: Trained, settings: Settings) -> None:

@@ -238,7 +238,7 @@ def test_a_limit_that_nothing_tells_is_told_where_it_is_met(tiny, tokens):
 def test_embeddings_narrower_than_the_stream_are_projected_in_and_out(tiny, tokens, first):
     model = HuggingFaceModel(tiny("opt", word_embed_proj_dim=16, do_layer_norm_before=first))
     findings = check_invariants(model, tokens)
-    assert len(findings) == 6
+    assert len(findings) == 7
     assert all(finding.held for finding in findings), findings
     stream = capture(model, tokens, everywhere(tokens)).stream
     decoder = model.model.model.decoder
@@ -306,7 +306,7 @@ def test_of_a_model_of_images_and_text_the_language_part_is_read(tmp_path, token
         whole.save_pretrained(tmp_path / kind)
     model = read(tmp_path / kind)
     findings = check_invariants(model, tokens)
-    assert len(findings) == 6
+    assert len(findings) == 7
     assert all(finding.held for finding in findings), findings
     with torch.no_grad():
         assert torch.equal(model.run(tokens), whole(input_ids=tokens, use_cache=False).logits)

@@ -242,7 +242,7 @@ def test_hybrids_of_the_package_are_read_as_it_computes_them(
     captured = capture(found, tokens, torch.arange(tokens.shape[1]))
     assert found.anatomy.layout == text
     findings = check_invariants(found, tokens)
-    assert len(findings) == 6
+    assert len(findings) == 7
     assert all(finding.held for finding in findings), findings
     stream = weights["backbone.embedding.weight"][tokens]
     for block in range(3):
