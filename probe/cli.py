@@ -267,13 +267,13 @@ def _measure(
 
 def _plot(config: PlotConfig, call: Call) -> int:
     from probe import records
-    from probe.plots import KINDS, View, choose_kind, save_figure
+    from probe.plots import View, choose_kind, draw, save_figure
 
     with own(Path(config.out)):
         loaded = [records.load(path) for path in config.records]
         view = View(x=None if config.depth == "auto" else config.depth, context=config.context, target=config.target)
         kind = choose_kind(loaded, config.kind)
-        written = save_figure(KINDS[kind](loaded, view), config.out)
+        written = save_figure(draw(loaded, kind, view, ", ".join(config.records)), config.out)
     if config.json:
         call.say_json({"kind": kind, "wrote": [written]})
     else:

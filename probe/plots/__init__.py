@@ -89,7 +89,28 @@ def choose_kind(records: Sequence[Record], asked: str = "auto") -> str:
     return fitting[0] if asked == "auto" else asked
 
 
+def draw(records: Sequence[Record], kind: str, view: View, where: str) -> Figure:
+    """Returns the picture of records that were read from files, which anybody may have written.
+
+    Args:
+        where: what the files are called in the sentence of an error.
+
+    Raises:
+        ProbeError: if they do not suit the kind, or hold what cannot be drawn.
+    """
+    try:
+        return KINDS[choose_kind(records, kind)](records, view)
+    except ProbeError:
+        raise
+    except Exception as error:  # a picture looks at hundreds of cells, each of which may be odd in its own way
+        raise ProbeError(
+            f"{where} cannot be drawn: it holds what no command writes ({type(error).__name__}: {error}). Give records "
+            "as the commands wrote them."
+        ) from error
+
+
 __all__ = [
+    "draw",
     "KINDS",
     "PICTURES",
     "Panels",
