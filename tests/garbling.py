@@ -123,7 +123,8 @@ def spoil_yaml(name):
 
 OTHERWISE = [
     lambda t: t.double(), lambda t: t.half(), lambda t: t.to(torch.complex64), lambda t: t.bool(),
-    lambda t: t.reshape(-1), lambda t: t[..., :1] if t.ndim else t[None], lambda t: t.new_zeros(()), lambda t: t.reshape(-1)[:0],
+    lambda t: t.reshape(-1), lambda t: t[..., :1] if t.ndim else t[None], lambda t: t.new_zeros(()),
+    lambda t: t.reshape(-1)[:0],
     lambda t: t.new_zeros(1).expand(10**10), lambda t: t.to_sparse(), lambda t: t.to("meta"),
     lambda t: t * float("nan"), lambda t: t * float("inf"), lambda t: None, lambda t: 3, lambda t: {"a": t},
     lambda t: torch.quantize_per_tensor(t.float(), 0.1, 0, torch.qint8), lambda t: t.mT if t.ndim > 1 else t,
