@@ -294,6 +294,7 @@ def _named(value: object, kind: Any, registry: str) -> object:
 
 
 def _listed(value: object) -> Sequence[object]:
+    value = value.tolist() if hasattr(value, "tolist") else value  # arrays and tensors
     if isinstance(value, str | os.PathLike) or not isinstance(value, Sequence | set | frozenset):
         return (value,)
     return sorted(value, key=str) if isinstance(value, set | frozenset) else value

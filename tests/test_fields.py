@@ -160,6 +160,8 @@ def test_what_is_meant_is_taken():
     assert FitConfig(ckpt="mamba.pt", task="linear", context=15).context == "15"
     assert FitConfig(ckpt="mamba.pt", task="linear", context=[15, 5]).context == "5,15"
     assert FitConfig(ckpt="mamba.pt", task="linear", context="15 5").context == "5,15"
+    assert FitConfig(ckpt="mamba.pt", task="linear", context=np.array([15, 5])).context == "5,15"
+    assert FitConfig(ckpt="mamba.pt", task="linear", context=range(3)).context == "0,1,2"
     assert TrainConfig(out=Path("x.pt"), arch="Mamba-Former").arch == "mambaformer"
     assert FitConfig(ckpt="mamba.pt", task="noisy-linear:noise=2").task == "noisy_linear:noise=2"
 
