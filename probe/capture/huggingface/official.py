@@ -38,6 +38,7 @@ class Kind:
     fixed: Mapping[str, object]
 
 
+SIZES = ("d_model", "n_layer", "vocab_size")
 MOST_HIDDEN = 2**20
 """No size of a model is as large."""
 TABLE = re.compile(r"((?:^|\.))backbone\.embedding\.")
@@ -129,8 +130,14 @@ def _build(config: Any, parts: Mapping[str, Any] | None) -> Any:
 
 def _parts(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
     """Returns what a model has beside mixers and RMS norms, as `Hybrid` takes it, or None where there is nothing."""
+    for name in SIZES:
+        if type(config[name]) is not int or not 0 < config[name] < MOST_HIDDEN:
+            raise ProbeError(
+                f"{folder} gives {name} as {config[name]!r}, but a positive whole number was needed. Copy its "
+                "config.json anew."
+            )
     where, hidden = config.get("attn_layer_idx") or [], config.get("d_intermediate") or 0
-    blocks = range(config["n_layer"]) if type(config["n_layer"]) is int else range(0)
+    blocks = range(config["n_layer"])
     if not isinstance(where, list) or any(type(place) is not int or place not in blocks for place in where):
         raise ProbeError(
             f"{folder} gives attn_layer_idx as {where!r}, but a list of the numbers of blocks, from 0, was needed. "
