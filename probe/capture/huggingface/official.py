@@ -133,8 +133,8 @@ def _parts(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
     for name in SIZES:
         if type(config[name]) is not int or not 0 < config[name] < MOST_HIDDEN:
             raise ProbeError(
-                f"{folder} gives {name} as {config[name]!r}, but a positive whole number was needed. Copy its "
-                "config.json anew."
+                f"{folder} gives {name} as {config[name]!r}, but a whole number from 1 to {MOST_HIDDEN - 1:,} was "
+                "needed. Copy its config.json anew."
             )
     where, hidden = config.get("attn_layer_idx") or [], config.get("d_intermediate") or 0
     blocks = range(config["n_layer"])
