@@ -5,54 +5,22 @@ by others of the wrong kind and size, pickles changed within sound archives. Wha
 or probe evaluate run it. PROBE_MUTANTS=3000 asks for more of them than every test run makes.
 """
 
-import contextlib
-import io
 import json
 import os
-import random
-import resource
-import signal
-import sys
-import traceback
-import warnings
-from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
+from fuzzing import sound, written
 from garbling import spoil_archive, spoil_bytes, spoil_header, spoil_json, spoil_signed, spoil_tensors, spoil_yaml
 
-from probe import checkpoint, state
+from probe import checkpoint
 from probe.check import check_checkpoint
-from probe.cli import main
 from probe.config import CheckConfig, EvaluateConfig, ModelConfig
-from probe.errors import ProbeError
 from probe.language.evaluate import evaluate_language
 from probe.models import ResidualModel
-from probe.sweep import read_table
 
 FIXTURES = Path(__file__).parent / "capture" / "official" / "fixtures"
-MUTANTS = int(os.environ.get("PROBE_MUTANTS", "6"))
-SECONDS = 20
-MEGABYTES = 400
-FORBIDDEN = ("os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "subprocess.Popen", "socket.connect")
-watched = {"on": False, "seen": []}
-
-
-def _audit(event, arguments):
-    if watched["on"] and event.startswith(FORBIDDEN):
-        watched["seen"].append(event)
-
-
-sys.addaudithook(_audit)
-
-
-class Late(BaseException):
-    """Raised where a reader takes too long."""
-
-
-def _late(number, frame):
-    raise Late
 
 
 def check(path):
@@ -61,71 +29,6 @@ def check(path):
 
 def survey(path):
     evaluate_language(EvaluateConfig(ckpt=(str(path),), task="language:tasks=to_upper+antonyms", prompts=32, context=1))
-
-
-def tally(make, spoils, read, folder):
-    """Returns how many mutants were read and refused, and what else happened, by kind."""
-    found, faults = Counter(), {}
-    signal.signal(signal.SIGALRM, _late)
-    for number in range(MUTANTS):
-        draw = random.Random(f"{number}")
-        name, spoil = draw.choice(sorted(spoils.items()))
-        place = folder / f"mutant-{number % 2}"
-        path = make(place)
-        spoil(place, draw)
-        before, fault = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, ""
-        watched.update(on=True, seen=[])
-        signal.alarm(SECONDS)
-        try:
-            read(path)
-            found["read"] += 1
-        except ProbeError as error:
-            found["refused"] += 1
-            text = str(error)
-            if "\n" in text or not text.endswith(".") or len(text) > 500:
-                fault = f"{name}: no sentence: {text[:300]!r} ({len(text)})"
-        except BaseException as error:
-            frames = [f for f in traceback.extract_tb(error.__traceback__) if "/probe/" in f.filename]
-            where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
-            fault = f"{name}: {type(error).__name__} at {where}: {str(error)[:200]!r}"
-        finally:
-            signal.alarm(0)
-            watched["on"] = False
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
-        if grown > MEGABYTES:
-            fault += f" {name}: {grown} MB more"
-        if watched["seen"]:
-            fault += f" {name}: {watched['seen']}"
-        if fault:
-            faults.setdefault(fault.split(": ")[1][:60] + name, f"mutant {number}: {fault}")
-            found["faults"] += 1
-    return found, faults
-
-
-def sound(make, spoils, read, folder, few=MUTANTS // 4 + 1):
-    """The good file is read, more than a few mutants are refused, and nothing else happens."""
-    with warnings.catch_warnings():
-        # what libraries say of odd tensors and settings is no fault of the reader's
-        warnings.simplefilter("ignore")
-        read(make(folder / "good"))
-        found, faults = tally(make, spoils, read, folder)
-    print(f"{MUTANTS} mutants: {dict(found)}")
-    assert not faults, "\n".join(faults.values())
-    assert found["refused"] >= few
-
-
-def written(files):
-    """Returns what writes files, by name, into a folder, which is emptied first, and returns the path to be read."""
-
-    def make(folder):
-        folder.mkdir(exist_ok=True)
-        for old in folder.iterdir():
-            old.unlink()
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-        return folder
-
-    return make
 
 
 def save_ours(path, megabytes=None):
@@ -365,74 +268,3 @@ def test_the_original_word_pairs(tmp_path):
 
     spoils = {"json": spoil_json("translation/en_fr.json"), "bytes": spoil_bytes("translation/en_fr.json")}
     sound(make, spoils, read, tmp_path)
-
-
-FIGURES = Path(__file__).parent.parent / "figures"
-RECORDS = {
-    "fit": "fit-mamba-transformer-linear",
-    "evaluate": "evaluate-skewed_linear-500",
-    "compare": "compare-seeds",
-    "claim": "claim-transformer",
-}
-
-
-def obey(*words):
-    """Runs a command; the user's mistake is raised as the sentence that was printed."""
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        code = main([*map(str, words), "--quiet"])
-    if code == 2:
-        raise ProbeError(said.getvalue().strip().removeprefix("probe: "))
-    assert code == 0, said.getvalue()
-
-
-@pytest.mark.parametrize("kind", RECORDS)
-def test_records(tmp_path, kind):
-    told = json.loads((FIGURES / f"{RECORDS[kind]}.json").read_text())
-    told.pop("table_sha256", None)  # or every change of the table would be refused by its digest alone
-    table = (FIGURES / f"{RECORDS[kind]}.csv").read_bytes().splitlines(keepends=True)
-    files = {"r.csv": b"".join(table[:400]), "r.json": json.dumps(told).encode()}
-    spoils = {
-        "json": spoil_json("r.json"),
-        "json bytes": spoil_bytes("r.json"),
-        "csv": spoil_bytes("r.csv"),
-        "head": spoil_bytes("r.csv", 200),
-    }
-    make = written(files)
-    sound(make, spoils, lambda folder: obey("plot", folder / "r.csv", "--out", tmp_path / "p.png"), tmp_path, few=0)
-
-
-def test_sweep_tables(tmp_path):
-    text = (
-        b"layout,task,dim,width,context,steps,batch,seed,lr\nM2,linear,2,8,3,5,4,0|1,1e-3\n(AF)1,linear,2,8,3,5,4,,\n"
-    )
-    spoils = {"bytes": spoil_bytes("t.csv"), "head": spoil_bytes("t.csv", 40)}
-    sound(written({"t.csv": text}), spoils, lambda folder: read_table(str(folder / "t.csv")), tmp_path)
-
-
-def test_indexes_of_checkpoints(tmp_path, monkeypatch):
-    text = (FIGURES.parent / "checkpoints" / "index.toml").read_bytes()[:6000].rpartition(b"\n\n")[0]
-    monkeypatch.setenv("PROBE_CHECKPOINTS", str(tmp_path / "named"))
-    (tmp_path / "named").mkdir()
-    (tmp_path / "named" / "control-gather.pt").write_bytes(b"")
-
-    def read(folder):
-        (tmp_path / "named" / "index.toml").write_bytes((folder / "index.toml").read_bytes())
-        obey("list", "checkpoints")
-
-    # what an index says is left out where it cannot be read: the files are there without it
-    sound(written({"index.toml": text}), {"bytes": spoil_bytes("index.toml")}, read, tmp_path, few=0)
-
-
-def test_states(tmp_path):
-    obey(
-        *"train --layout M1 --task linear --dim 2 --width 8 --context 3 --steps 4 --batch 4 --out".split(),
-        tmp_path / "a.pt",
-    )
-    data = (tmp_path / "a.pt.state").read_bytes()
-    spoils = {
-        "bytes": spoil_bytes("a.state"),
-        "pickle": spoil_archive("a.state"),
-        "tensors": spoil_tensors("a.state", "tensors"),
-    }
-    sound(written({"a.state": data}), spoils, lambda folder: state.load(folder / "a.state"), tmp_path)
