@@ -5,6 +5,8 @@
     python .ci/bounds.py newest             every verb and the whole test suite on the newest permitted versions
     python .ci/bounds.py renew              the same, and where it passes, writes .ci/constraints.txt
 
+Last run with --torch: 2026-11-27, torch 2.6.0 with triton 3.2.0 on a CPU; every verb ended well.
+
 Environments are made in a temporary folder; what a release elsewhere breaks is so found here, and not by whoever runs
 the README's test command, which installs the set of .ci/constraints.txt.
 """
