@@ -19,18 +19,12 @@ REGISTRIES: dict[str, tuple[str, ...]] = {
     "head": ("probe.heads:HEADS",),
     "learner": ("probe.learners:LEARNERS", "usual", "none"),
     "prompting": ("probe.tasks.prompting:PROMPTINGS", "standard", "recursive"),
-    "protocol": ("probe.heads.calibrated:PROTOCOLS",),
     "picture": ("probe.plots:KINDS", "auto"),
     "evidence": ("probe.claim:STAGES",),
 }
 """By what is named: dictionaries as MODULE:NAME, and names that stand for no entry of them."""
 FEW = 20
 """So many names are listed in a message; of more, the list is named instead."""
-
-
-def names_of(registry: str) -> list[str]:
-    """Returns the names that a registry offers."""
-    return list(entries_of(registry))
 
 
 def entries_of(registry: str) -> dict[str, Any]:
@@ -51,7 +45,7 @@ def registered(registry: str, text: str) -> str:
         ProbeError: if the registry has no such name.
     """
     name, separator, options = text.partition(":")
-    known = names_of(registry)
+    known = list(entries_of(registry))
     found = name if name in known else {_folded(each): each for each in known}.get(_folded(name))
     if found is None:
         raise unknown_name(registry, name, known)
