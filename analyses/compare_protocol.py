@@ -41,8 +41,9 @@ from official_stand_ins import official_probing
 from torch import Tensor, nn
 
 from probe import FitConfig, fit_heads
-from probe.fit import calibrate_prompts, prepare
 from probe.heads.calibrated import PROTOCOLS
+from probe.probing.calibration import calibrate_prompts
+from probe.probing.prepare import prepare
 from probe.randomness import PromptSource
 from probe.tasks.prompts import paired
 
@@ -161,8 +162,8 @@ def drawn(script: ModuleType, one: Comparison, folder: Path) -> tuple[Tensor, Te
         torch.manual_seed(2)
         return theirs_drawn(script, one, POINTS, RELEASED.prompts)
     config = config_of(one, folder)
-    (subject,) = prepare(config)
-    prompts = subject.task.draw(PromptSource(config.seed, "score", range(RELEASED.prompts)), POINTS - 1)
+    (experiment,) = prepare(config)
+    prompts = experiment.task.draw(PromptSource(config.seed, "score", range(RELEASED.prompts)), POINTS - 1)
     return prompts.x, prompts.y
 
 
@@ -212,10 +213,12 @@ def numbers_in(file: Path, layers: int) -> Numbers:
 
 def ours(one: Comparison, folder: Path, x: Tensor, y: Tensor) -> Numbers:
     """Returns our numbers on the same prompts, at the layers the script looks at: what leaves each whole layer."""
-    (subject,) = prepare(config_of(one, folder))
-    subject.checkpoint.model.to(x.dtype)
-    found = calibrate_prompts(subject, paired(x, y, {}), RELEASED, EXAMPLES)
-    return {name: getattr(found, name)[whole_layers(subject.checkpoint.stream.anatomy.letters)] for name in QUANTITIES}
+    (experiment,) = prepare(config_of(one, folder))
+    experiment.checkpoint.model.to(x.dtype)
+    found = calibrate_prompts(experiment, paired(x, y, {}), RELEASED, EXAMPLES)
+    return {
+        name: getattr(found, name)[whole_layers(experiment.checkpoint.stream.anatomy.letters)] for name in QUANTITIES
+    }
 
 
 def whole_layers(letters: tuple[str, ...]) -> list[int]:

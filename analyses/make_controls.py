@@ -10,7 +10,7 @@ a rate after every example, that of control-delta-rule the weights of online gra
 
 from __future__ import annotations
 
-from probe.checkpoint import save
+from probe.checkpoints import save
 from probe.models import ResidualModel
 from probe.models.controls import planted_model, planted_state_model
 

@@ -25,12 +25,17 @@ if TYPE_CHECKING:
     )
     from probe.capture import capture as capture_stream
     from probe.capture.huggingface import HuggingFaceModel
-    from probe.check import check_checkpoint
-    from probe.checkpoint import Checkpoint
-    from probe.checkpoint import load as load_checkpoint
-    from probe.checkpoint import of as make_checkpoint
-    from probe.claim import examine_claim
-    from probe.compare import compare_models
+    from probe.checkpoints import Checkpoint
+    from probe.checkpoints import load as load_checkpoint
+    from probe.checkpoints import of as make_checkpoint
+    from probe.commands.check import check_checkpoint
+    from probe.commands.claim import examine_claim
+    from probe.commands.compare import compare_models
+    from probe.commands.convert import convert_checkpoint
+    from probe.commands.evaluate import evaluate_models
+    from probe.commands.fit import fit_heads
+    from probe.commands.sweep import run_sweep
+    from probe.commands.train import train_model
     from probe.config import (
         CheckConfig,
         ClaimConfig,
@@ -43,10 +48,7 @@ if TYPE_CHECKING:
         SweepConfig,
         TrainConfig,
     )
-    from probe.convert import convert_checkpoint
     from probe.errors import ProbeError
-    from probe.evaluate import evaluate_models
-    from probe.fit import fit_heads
     from probe.language import evaluate_language, language_layers
     from probe.learners import make as make_learner
     from probe.models import ResidualModel
@@ -54,13 +56,11 @@ if TYPE_CHECKING:
     from probe.records import Record
     from probe.records import load as load_record
     from probe.records import save as save_record
-    from probe.sweep import run_sweep
     from probe.tasks import make as make_task
-    from probe.train import train_model
 
 _HOMES = {
     "CheckConfig": ("probe.config", "CheckConfig"),
-    "Checkpoint": ("probe.checkpoint", "Checkpoint"),
+    "Checkpoint": ("probe.checkpoints", "Checkpoint"),
     "CompareConfig": ("probe.config", "CompareConfig"),
     "ClaimConfig": ("probe.config", "ClaimConfig"),
     "ConvertConfig": ("probe.config", "ConvertConfig"),
@@ -80,26 +80,26 @@ _HOMES = {
     "TrainConfig": ("probe.config", "TrainConfig"),
     "capture_by_path": ("probe.capture", "capture_by_path"),
     "capture_stream": ("probe.capture", "capture"),
-    "check_checkpoint": ("probe.check", "check_checkpoint"),
-    "compare_models": ("probe.compare", "compare_models"),
-    "examine_claim": ("probe.claim", "examine_claim"),
-    "convert_checkpoint": ("probe.convert", "convert_checkpoint"),
+    "check_checkpoint": ("probe.commands.check", "check_checkpoint"),
+    "compare_models": ("probe.commands.compare", "compare_models"),
+    "examine_claim": ("probe.commands.claim", "examine_claim"),
+    "convert_checkpoint": ("probe.commands.convert", "convert_checkpoint"),
     "evaluate_language": ("probe.language", "evaluate_language"),
-    "evaluate_models": ("probe.evaluate", "evaluate_models"),
-    "fit_heads": ("probe.fit", "fit_heads"),
+    "evaluate_models": ("probe.commands.evaluate", "evaluate_models"),
+    "fit_heads": ("probe.commands.fit", "fit_heads"),
     "from_transformer_lens": ("probe.capture", "from_transformer_lens"),
     "hooked": ("probe.capture", "hooked"),
     "join_processes": ("probe.processes", "joined"),
     "language_layers": ("probe.language", "language_layers"),
-    "load_checkpoint": ("probe.checkpoint", "load"),
+    "load_checkpoint": ("probe.checkpoints", "load"),
     "load_record": ("probe.records", "load"),
-    "make_checkpoint": ("probe.checkpoint", "of"),
+    "make_checkpoint": ("probe.checkpoints", "of"),
     "make_learner": ("probe.learners", "make"),
     "make_task": ("probe.tasks", "make"),
-    "run_sweep": ("probe.sweep", "run_sweep"),
+    "run_sweep": ("probe.commands.sweep", "run_sweep"),
     "run_with_cache": ("probe.capture", "run_with_cache"),
     "save_record": ("probe.records", "save"),
-    "train_model": ("probe.train", "train_model"),
+    "train_model": ("probe.commands.train", "train_model"),
 }
 
 __all__ = [

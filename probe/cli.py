@@ -27,10 +27,10 @@ from probe.config import (
     SweepConfig,
     TrainConfig,
 )
-from probe.delivery import deliver, own, wrote
 from probe.errors import ProbeError
 from probe.processes import Processes, StoppedError, ToldError, ending, joined, only_one
-from probe.voice import Call, Shell, UnreadError, tell, write
+from probe.shell.delivery import deliver, own, wrote
+from probe.shell.voice import Call, Shell, UnreadError, tell, write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -127,8 +127,8 @@ def _version() -> str:
 
 
 def _train(config: TrainConfig, call: Call) -> int:
-    from probe.summary import number
-    from probe.train import train_model
+    from probe.commands.train import train_model
+    from probe.records.summary import number
 
     with call.progress() as show:
         record = train_model(
@@ -151,8 +151,8 @@ def _train(config: TrainConfig, call: Call) -> int:
 
 
 def _sweep(config: SweepConfig, call: Call) -> int:
-    from probe.summary import sweep_table
-    from probe.sweep import run_sweep
+    from probe.commands.sweep import run_sweep
+    from probe.records.summary import sweep_table
 
     with call.progress() as show:
         record = run_sweep(config, call.command, show)
@@ -173,10 +173,10 @@ def _sweep(config: SweepConfig, call: Call) -> int:
 
 
 def _fit(config: FitConfig, call: Call) -> int:
-    from probe.fit import fit_heads
+    from probe.commands.fit import fit_heads
     from probe.language import is_language
     from probe.plots import language_curves, layer_curve
-    from probe.summary import language_summary, language_table, layer_summary, layer_table
+    from probe.records.summary import language_summary, language_table, layer_summary, layer_table
 
     words = is_language(config.task)
     return _measure(
@@ -190,10 +190,10 @@ def _fit(config: FitConfig, call: Call) -> int:
 
 
 def _evaluate(config: EvaluateConfig, call: Call) -> int:
-    from probe.evaluate import evaluate_models
+    from probe.commands.evaluate import evaluate_models
     from probe.language import is_language
     from probe.plots import language_accuracy, prompting_curves
-    from probe.summary import language_summary, language_table, prompting_summary, prompting_table
+    from probe.records.summary import language_summary, language_table, prompting_summary, prompting_table
 
     words = is_language(config.task)
     return _measure(
@@ -207,10 +207,10 @@ def _evaluate(config: EvaluateConfig, call: Call) -> int:
 
 
 def _compare(config: CompareConfig, call: Call) -> int:
-    from probe.compare import compare_models
+    from probe.commands.compare import compare_models
     from probe.language import is_language
     from probe.plots import comparison, language_comparison
-    from probe.summary import comparison_table
+    from probe.records.summary import comparison_table
 
     return _measure(
         config,
@@ -223,7 +223,7 @@ def _compare(config: CompareConfig, call: Call) -> int:
 
 
 def _claim(config: ClaimConfig, call: Call) -> int:
-    from probe.claim import examine_claim
+    from probe.commands.claim import examine_claim
     from probe.plots import report_page
 
     def tell(record: Record) -> str:
@@ -252,7 +252,7 @@ def _claim(config: ClaimConfig, call: Call) -> int:
 def _measure(
     config: FitConfig | EvaluateConfig | CompareConfig,
     call: Call,
-    run: Callable[[progress.Show], Record],
+    run: Callable[[progress.Report], Record],
     draw: Callable[[Sequence[Record]], Figure],
     tell: Callable[[Record], str],
     summary: Callable[[Record], dict[str, Any]],
@@ -282,7 +282,7 @@ def _plot(config: PlotConfig, call: Call) -> int:
 
 
 def _check(config: CheckConfig, call: Call) -> int:
-    from probe.check import check
+    from probe.commands.check import check
 
     findings = check(config)
     held = all(finding.held is not False for finding in findings)
@@ -294,7 +294,7 @@ def _check(config: CheckConfig, call: Call) -> int:
 
 
 def _convert(config: ConvertConfig, call: Call) -> int:
-    from probe.convert import convert_checkpoint
+    from probe.commands.convert import convert_checkpoint
 
     done = convert_checkpoint(config, call.command)
     if config.json:
@@ -308,7 +308,7 @@ def _convert(config: ConvertConfig, call: Call) -> int:
 
 
 def _list(config: ListConfig, call: Call) -> int:
-    from probe.catalogue import catalogue
+    from probe.commands.list import catalogue
 
     lists = catalogue(config.what)
     if config.json:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
-Show = Callable[[str, int, int], None]
+Report = Callable[[str, int, int], None]
 """Called with the stage, what is done and all there is."""
 
 SHOW_AFTER = 2.0
@@ -24,7 +24,7 @@ def silent(stage: str, done: int, total: int) -> None:
 
 
 @contextmanager
-def bar(title: str) -> Iterator[Show]:
+def bar(title: str) -> Iterator[Report]:
     """Yields what moves a bar on stderr, which appears after two seconds and leaves nothing behind."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -59,7 +59,7 @@ class _Stage:
 
 
 @contextmanager
-def lines(title: str, say: Callable[[str], None]) -> Iterator[Show]:
+def lines(title: str, say: Callable[[str], None]) -> Iterator[Report]:
     """Yields what is called as work goes on; every half minute a line is said of it, however seldom it is called.
 
     Args:

@@ -13,14 +13,14 @@ from typing import Any
 from probe.errors import ProbeError, suggest
 
 REGISTRIES: dict[str, tuple[str, ...]] = {
-    "architecture": ("probe.presets:ARCHITECTURES",),
-    "preset": ("probe.presets:PRESETS",),
+    "architecture": ("probe.training.presets:ARCHITECTURES",),
+    "preset": ("probe.training.presets:PRESETS",),
     "task": ("probe.tasks:TASKS", "probe.language:LANGUAGE_TASKS", "language"),
     "head": ("probe.heads:HEADS",),
     "learner": ("probe.learners:LEARNERS", "usual", "none"),
     "prompting": ("probe.tasks.prompting:PROMPTINGS", "standard", "recursive"),
     "picture": ("probe.plots:KINDS", "auto"),
-    "evidence": ("probe.claim:STAGES",),
+    "evidence": ("probe.commands.claim:STAGES",),
 }
 """By what is named: dictionaries as MODULE:NAME, and names that stand for no entry of them."""
 FEW = 20

@@ -32,6 +32,12 @@ def bounded(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: max(0, longest - 3)]}..."
 
 
+def reason(error: BaseException) -> str:
+    """Returns the beginning of what an error of a library says: such errors may run to many lines."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".:! ")
+
+
 def line(text: object, longest: int = LINE) -> str:
     """Returns a text as one line of a terminal, of bounded length."""
     return bounded(printable(text), longest)

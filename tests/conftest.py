@@ -19,6 +19,13 @@ CHECKED = [
     "learners",
     "statistics",
     "language",
+    "probing.ridge_fit",
+    "probing.targets",
+    "checkpoints.official",
+    "checkpoints.huggingface",
+    "checkpoints.weights",
+    "checkpoints.whole",
+    "checkpoints.saved",
     "evidence",
     "randomness",
 ]
@@ -63,8 +70,8 @@ def planted() -> type[Planted]:
 @pytest.fixture(scope="session")
 def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two checkpoints trained for a few steps: m.pt (M2) and t.pt ((AF)1, learned positions)."""
+    from probe.commands.train import train_model
     from probe.config import TrainConfig
-    from probe.train import train_model
 
     folder = tmp_path_factory.mktemp("toys")
     for name, layout in (("m", "M2"), ("t", "(AF)1")):

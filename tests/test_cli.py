@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from probe import checkpoint
+from probe import checkpoints
 from probe.cli import main
 from probe.records import COLUMNS
 
@@ -175,13 +175,13 @@ class _Malicious:
 
 def _write_spoilt(folder: Path, whole: bytes) -> None:
     """Writes a checkpoint with one flipped bit in a weight, one with a NaN, and a pickle that would run a command."""
-    found = checkpoint.load(str(folder / "checkpoints" / "m.pt"))
+    found = checkpoints.load(str(folder / "checkpoints" / "m.pt"))
     weight = found.model.read_out.weight.numpy().tobytes()
     flipped = bytearray(whole)
     flipped[whole.find(weight) + 1] ^= 4
     (folder / "flipped.pt").write_bytes(flipped)
     found.model.read_out.weight[0, 0] = float("nan")
-    checkpoint.save(folder / "nan.pt", found.model, found.description)
+    checkpoints.save(folder / "nan.pt", found.model, found.description)
     torch.save({"probe": 1, "weights": _Malicious()}, folder / "malicious.pt")
 
 

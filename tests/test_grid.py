@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from probe import checkpoint
+from probe import checkpoints
 from probe.capture import check_invariants
+from probe.commands.evaluate import evaluate_models
+from probe.commands.fit import fit_heads
+from probe.commands.train import train_model
 from probe.config import EvaluateConfig, FitConfig, TrainConfig
-from probe.evaluate import evaluate_models
-from probe.fit import fit_heads
-from probe.presets import ARCHITECTURES
 from probe.randomness import PromptSource
 from probe.tasks import TASKS, make
-from probe.train import train_model
+from probe.training.presets import ARCHITECTURES
 
 # what fits four examples
 TEXTS = {
@@ -27,7 +27,7 @@ TEXTS = {
 @pytest.fixture(autouse=True)
 def few_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A training's last errors are measured on a few prompts."""
-    monkeypatch.setattr("probe.train.FINAL_PROMPTS", 64)
+    monkeypatch.setattr("probe.commands.train.FINAL_PROMPTS", 64)
 
 
 def trained(arch: str, task: str, folder: Path) -> str:
@@ -61,7 +61,7 @@ def test_every_architecture_goes_through_every_task(arch: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_every_architecture_keeps_the_invariants_of_capture(arch: str, tmp_path: Path) -> None:
-    found = checkpoint.load(trained(arch, "linear", tmp_path))
+    found = checkpoints.load(trained(arch, "linear", tmp_path))
     prompts = make("linear", found.dim).draw(PromptSource(0, "score", range(4)), 4)
     findings = check_invariants(found.stream, prompts.inputs)
     assert [finding.claim for finding in findings if not finding.held] == []

@@ -67,14 +67,14 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
 def test_every_checkpoint_stands_in_the_index_with_its_digest() -> None:
     import tomllib
 
-    from probe import checkpoint
+    from probe import checkpoints
 
     index = tomllib.loads((ROOT / "checkpoints" / "index.toml").read_text())
     shipped = {path.stem: path for path in (ROOT / "checkpoints").glob("*.pt")}
     assert set(index) == set(shipped)
     for name, path in shipped.items():
         entry = index[name]
-        assert checkpoint.load(str(path)).digest == entry["digest"]
+        assert checkpoints.load(str(path)).digest == entry["digest"]
         assert path.stat().st_size <= 8 * 2**20
         assert {"command", "seed", "steps", "seconds", "training_flops", "error"} <= set(entry)
 

@@ -30,11 +30,12 @@ import torch
 from report import machine, markdown
 from torch import Tensor
 
-from probe import FitConfig, ModelConfig, ResidualModel, checkpoint, fit
+from probe import FitConfig, ModelConfig, ResidualModel, checkpoints
 from probe.capture import NativeModel, capture, hooks
+from probe.commands import fit
 from probe.heads import Moments, RidgePath, SelectionErrors
-from probe.presets import ARCHITECTURES
 from probe.randomness import PromptSource
+from probe.training.presets import ARCHITECTURES
 
 TARGET = 1.15
 PARTS = ("forward", "prompts", "copies", "chance", "moments", "solving", "selection")
@@ -59,12 +60,12 @@ def main() -> int:
                 batch=arguments.batch,
                 device="cpu",
             )
-            subject = fit.prepare(config)[0]
-            if not same_outputs(subject, config):
+            experiment = fit.prepare(config)[0]
+            if not same_outputs(experiment, config):
                 print(f"At {layout} captured outputs differ from bare ones; nothing was timed.", file=sys.stderr)
                 return 1
-            ratios.append(compare(subject, config, arguments.repeats))
-            parts.append(break_down(subject, config, arguments.repeats))
+            ratios.append(compare(experiment, config, arguments.repeats))
+            parts.append(break_down(experiment, config, arguments.repeats))
     titles = ["full / bare", "target", "layout", "full s", "bare s", "full runs s", "bare runs s"]
     shares = [*(f"{part} %" for part in PARTS), "rest %", "layout", "full s"]
     sizes = f"width {arguments.width}, dim {arguments.dim}, {arguments.context + 1} contexts, "
@@ -106,15 +107,15 @@ def untrained(layout: str, folder: Path, arguments: argparse.Namespace) -> Path:
     torch.manual_seed(0)
     path = folder / f"untrained-{len(list(folder.iterdir()))}.pt"
     about = {"task": "linear", "context": arguments.context, "seed": 0, "step": 0, "command": ""}
-    checkpoint.save(path, ResidualModel(config), about)
+    checkpoints.save(path, ResidualModel(config), about)
     return path
 
 
-def inputs_of(subject: fit.Subject, config: FitConfig) -> list[Tensor]:
+def inputs_of(experiment: fit.Experiment, config: FitConfig) -> list[Tensor]:
     """Draws every batch that a full run draws."""
     counts = {"fit": config.prompts, "select": -(-config.prompts // 4)}
     return [
-        subject.task.draw(PromptSource(config.seed, purpose, numbers), subject.longest).inputs
+        experiment.task.draw(PromptSource(config.seed, purpose, numbers), experiment.longest).inputs
         for purpose, count in counts.items()
         for numbers in batches(count, config.batch)
     ]
@@ -126,39 +127,39 @@ def batches(count: int, batch: int) -> Iterator[range]:
         yield range(first, min(first + batch, count))
 
 
-def same_outputs(subject: fit.Subject, config: FitConfig) -> bool:
+def same_outputs(experiment: fit.Experiment, config: FitConfig) -> bool:
     """Says whether a captured pass predicts what a bare one does, bit for bit."""
-    _, prompts, captured = next(subject.batches(config, "fit", config.batch))
+    _, prompts, captured = next(experiment.batches(config, "fit", config.batch))
     with torch.no_grad():
-        bare = subject.model.run(prompts.inputs)[:, prompts.queries]
+        bare = experiment.model.run(prompts.inputs)[:, prompts.queries]
     return torch.equal(captured.output, bare)
 
 
-def compare(subject: fit.Subject, config: FitConfig, repeats: int) -> list[str]:
+def compare(experiment: fit.Experiment, config: FitConfig, repeats: int) -> list[str]:
     """Times full and bare runs in turns and returns a row of the first table."""
-    inputs = inputs_of(subject, config)
-    full_run(subject, FitConfig(**{**vars(config), "prompts": min(WARM_UP, config.prompts)}))
-    bare_run(subject, inputs[:2])
+    inputs = inputs_of(experiment, config)
+    full_run(experiment, FitConfig(**{**vars(config), "prompts": min(WARM_UP, config.prompts)}))
+    bare_run(experiment, inputs[:2])
     full, bare = [], []
     for _ in range(repeats):
-        bare.append(seconds(lambda: bare_run(subject, inputs)))
-        full.append(seconds(lambda: full_run(subject, config)))
+        bare.append(seconds(lambda: bare_run(experiment, inputs)))
+        full.append(seconds(lambda: full_run(experiment, config)))
     ratio = statistics.median(full) / statistics.median(bare)
     runs = [", ".join(f"{run:.2f}" for run in series) for series in (full, bare)]
     medians = [f"{statistics.median(series):.2f}" for series in (full, bare)]
-    return [f"{ratio:.3f}", f"{TARGET}", subject.model.anatomy.layout, *medians, *runs]
+    return [f"{ratio:.3f}", f"{TARGET}", experiment.model.anatomy.layout, *medians, *runs]
 
 
-def full_run(subject: fit.Subject, config: FitConfig) -> None:
+def full_run(experiment: fit.Experiment, config: FitConfig) -> None:
     """Captures, fits and selects."""
-    fit._fit_linear(subject, config, lambda stage, done, total: None)
+    fit._fit_linear(experiment, config, lambda stage, done, total: None)
 
 
 @torch.no_grad()
-def bare_run(subject: fit.Subject, inputs: Sequence[Tensor]) -> None:
+def bare_run(experiment: fit.Experiment, inputs: Sequence[Tensor]) -> None:
     """Passes every batch through the model."""
     for batch in inputs:
-        subject.model.run(batch)
+        experiment.model.run(batch)
 
 
 def seconds(call: Callable[[], None]) -> float:
@@ -191,18 +192,18 @@ class Clock:
         return call
 
 
-def break_down(subject: fit.Subject, config: FitConfig, repeats: int) -> list[str]:
+def break_down(experiment: fit.Experiment, config: FitConfig, repeats: int) -> list[str]:
     """Runs with clocks around the parts and returns a row of the second table, of medians."""
     shares, totals = [], []
     for _ in range(repeats):
         clock = Clock()
-        with clocks(clock, type(subject.task)):
-            total = seconds(lambda: full_run(subject, config))
+        with clocks(clock, type(experiment.task)):
+            total = seconds(lambda: full_run(experiment, config))
         spent = [clock.seconds[part] for part in PARTS]
         shares.append([100 * part / total for part in (*spent, total - sum(spent))])
         totals.append(total)
     cells = [f"{statistics.median(column):.1f}" for column in zip(*shares, strict=True)]
-    return [*cells, subject.model.anatomy.layout, f"{statistics.median(totals):.2f}"]
+    return [*cells, experiment.model.anatomy.layout, f"{statistics.median(totals):.2f}"]
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def write_untrained(path: str, blocks: str, width: str, context: str) -> None:
     import torch
 
     from probe import ModelConfig, ResidualModel
-    from probe.checkpoint import save
+    from probe.checkpoints import save
 
     torch.manual_seed(0)
     model = ResidualModel(ModelConfig(layout=f"M{blocks}", dim=3, width=int(width)))

@@ -18,9 +18,9 @@ import torch
 from report import machine, markdown
 
 from probe import TrainConfig
+from probe.commands.train import _start, _step, make_plan
 from probe.randomness import BatchSource
 from probe.tasks import TASKS, make
-from probe.train import _start, _step, make_plan
 
 TARGET = 0.1
 

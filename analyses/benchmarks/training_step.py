@@ -33,10 +33,11 @@ import torch
 from report import machine, markdown
 from torch import Tensor, nn
 
-from probe import ResidualModel, TrainConfig, train
-from probe.plan import TrainPlan, make_plan
+from probe import ResidualModel, TrainConfig
+from probe.commands import train
 from probe.processes import ALONE
 from probe.tasks import make
+from probe.training.plan import TrainPlan, make_plan
 
 AGREE = 1e-4  # of the largest output, float32 through all layers
 BATCH, AVERAGED = 64, 50

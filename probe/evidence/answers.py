@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from probe.fit import Subject
 from probe.learners import Examples
+from probe.probing.experiment import Experiment
 from probe.randomness import PromptSource, Purpose
 
 Reading = Callable[[Float[Tensor, "layer row width"]], Float[Tensor, "layer row"]]
@@ -40,7 +40,7 @@ class Asked:
 
 
 def ask(
-    subject: Subject,
+    experiment: Experiment,
     readings: dict[str, Reading],
     examples: int,
     queries: int,
@@ -59,11 +59,11 @@ def ask(
     xs, ys = [], []
     for first in range(0, count, batch):
         numbers = range(first, min(first + batch, count))
-        prompts = subject.task.draw(PromptSource(seed, purpose, numbers), examples + queries - 1)
-        stream, _ = subject.alone(prompts, examples)
+        prompts = experiment.task.draw(PromptSource(seed, purpose, numbers), examples + queries - 1)
+        stream, _ = experiment.alone(prompts, examples)
         for name, reading in readings.items():
             parts[name].append(reading(stream.flatten(1, 2)).cpu().double().reshape(-1, len(numbers), queries))
-        regressors = subject.task.regressors(prompts.x)
+        regressors = experiment.task.regressors(prompts.x)
         assert regressors is not None, "asked about a task that is linear in nothing"
         xs.append(regressors)
         ys.append(prompts.y)

@@ -14,9 +14,9 @@ from probe.capture import watching
 from probe.config import FitConfig
 from probe.evidence.rows import row
 from probe.evidence.sites import entering
-from probe.fit import Subject
 from probe.models import Block, ResidualModel
 from probe.models.mamba import Mamba, MambaInside
+from probe.probing.experiment import Experiment
 from probe.randomness import PromptSource
 from probe.statistics import Band, MeanBootstrap
 from probe.tasks import Prompts
@@ -42,29 +42,29 @@ class Influence:
     half_life: float
 
 
-def influence(subject: Subject, config: FitConfig) -> Influence:
-    """Differentiates the answer to the last query, after the subject's largest context, by every example's y.
+def influence(experiment: Experiment, config: FitConfig) -> Influence:
+    """Differentiates the answer to the last query, after the experiment's largest context, by every example's y.
 
     After Akyürek et al. (2022), arXiv:2211.15661: a learner that is linear in y has these derivatives as its weights.
     """
-    examples = subject.longest
+    examples = experiment.longest
     model, solver = (MeanBootstrap((examples,), seed=config.seed) for _ in range(2))
     agreement = MeanBootstrap((), seed=config.seed)
     for first in range(0, config.score, BATCH):
         numbers = range(first, min(first + BATCH, config.score))
-        prompts = subject.task.draw(PromptSource(config.seed, "score", numbers), examples)
-        own, exact = derivatives(subject, prompts), _least_squares(prompts)
+        prompts = experiment.task.draw(PromptSource(config.seed, "score", numbers), examples)
+        own, exact = derivatives(experiment, prompts), _least_squares(prompts)
         model.update(numbers, own.abs())
         solver.update(numbers, exact.abs())
         agreement.update(numbers, torch.nn.functional.cosine_similarity(own, exact, dim=-1))
     return Influence(model, solver, agreement, half_life(model.estimate()))
 
 
-def derivatives(subject: Subject, prompts: Prompts) -> Float64[Tensor, "batch example"]:
+def derivatives(experiment: Experiment, prompts: Prompts) -> Float64[Tensor, "batch example"]:
     """Returns the derivatives of the answer to the last query with respect to every example's y."""
-    inputs = prompts.inputs.to(subject.device).requires_grad_()
+    inputs = prompts.inputs.to(experiment.device).requires_grad_()
     with torch.enable_grad():
-        answer = subject.task.answer(subject.model.run(inputs)[:, -1]).sum()
+        answer = experiment.task.answer(experiment.model.run(inputs)[:, -1]).sum()
         (gradient,) = torch.autograd.grad(answer, inputs)
     return gradient[:, 1::2, 0].cpu().double()
 
@@ -98,7 +98,7 @@ def _halvings(means: Float64[Tensor, "*draw example"]) -> Float64[Tensor, "*draw
     return -slopes / math.log(2)
 
 
-def implicit_attention(subject: Subject, config: FitConfig) -> dict[int, MeanBootstrap]:
+def implicit_attention(experiment: Experiment, config: FitConfig) -> dict[int, MeanBootstrap]:
     """Returns, by the layer of every Mamba block, the mean share of implicit attention that falls on each example.
 
     Empty for models whose blocks are not our own Mamba's.
@@ -106,9 +106,9 @@ def implicit_attention(subject: Subject, config: FitConfig) -> dict[int, MeanBoo
     found: dict[int, MeanBootstrap] = {}
     for first in range(0, config.score, BATCH):
         numbers = range(first, min(first + BATCH, config.score))
-        prompts = subject.task.draw(PromptSource(config.seed, "score", numbers), subject.longest)
-        for layer, inside in inside_mamba(subject, prompts).items():
-            shares = found.setdefault(layer, MeanBootstrap((subject.longest,), seed=config.seed))
+        prompts = experiment.task.draw(PromptSource(config.seed, "score", numbers), experiment.longest)
+        for layer, inside in inside_mamba(experiment, prompts).items():
+            shares = found.setdefault(layer, MeanBootstrap((experiment.longest,), seed=config.seed))
             shares.update(numbers, attention_to_examples(inside))
     return found
 
@@ -160,12 +160,12 @@ def _place_rows(model: str, metric: str, head: str, layer: int | None, means: Me
 
 
 @torch.no_grad()
-def inside_mamba(subject: Subject, prompts: Prompts) -> dict[int, MambaInside]:
+def inside_mamba(experiment: Experiment, prompts: Prompts) -> dict[int, MambaInside]:
     """Returns what happens inside every Mamba mixer on these prompts, by its layer; nothing outlives the batch.
 
     Empty for models whose blocks are not our own Mamba's.
     """
-    model = subject.model.model
+    model = experiment.model.model
     blocks = dict(enumerate(model.blocks, start=1)) if isinstance(model, ResidualModel) else {}
     read: dict[int, Float[Tensor, "batch time width"]] = {}
 
@@ -174,8 +174,8 @@ def inside_mamba(subject: Subject, prompts: Prompts) -> dict[int, MambaInside]:
         if isinstance(block, Block) and isinstance(block.mixer, Mamba):
             read[layer + 1] = entering(block, stream).clone()
 
-    with watching(subject.model.places, keep):
-        subject.model.run(prompts.inputs.to(subject.device))
+    with watching(experiment.model.places, keep):
+        experiment.model.run(prompts.inputs.to(experiment.device))
     return {layer: blocks[layer].mixer.inside(hidden) for layer, hidden in read.items()}  # type: ignore[union-attr,operator]
 
 

@@ -15,11 +15,11 @@ from torch import Tensor
 from probe.capture import Captured
 from probe.config import FitConfig
 from probe.errors import ProbeError
-from probe.evidence.fitting import Fitting, Targets
 from probe.evidence.rows import row
-from probe.fit import Subject
 from probe.heads import LinearHeads
 from probe.learners import Examples, GradientDescent, LeastSquares, OnlineGradientDescent
+from probe.probing.experiment import Experiment
+from probe.probing.ridge_fit import Fitting, Targets
 from probe.randomness import PromptSource
 from probe.statistics import LayerErrors
 from probe.tasks import Prompts
@@ -37,7 +37,7 @@ def _counted(prompts: Prompts) -> Bool[Tensor, "batch context"]:
     return prompts.counted
 
 
-def known(subject: Subject, config: FitConfig) -> dict[str, LayerErrors]:
+def known(experiment: Experiment, config: FitConfig) -> dict[str, LayerErrors]:
     """Returns the errors of heads at the queries, by target: y, what the layer before left of it, and `quantities`.
 
     Tasks that draw no w are asked for y and its remainder alone.
@@ -45,18 +45,18 @@ def known(subject: Subject, config: FitConfig) -> dict[str, LayerErrors]:
     Raises:
         ProbeError: if the task does not ask for a number.
     """
-    if subject.task.objective != "squared" or subject.task.shape.outputs != 1:
+    if experiment.task.objective != "squared" or experiment.task.shape.outputs != 1:
         raise ProbeError(
             f"{config.task} was given, but what is known is sought in tasks that ask for one number. "
             "Use one such as linear."
         )
-    sample = subject.task.draw(PromptSource(config.seed, "fit", [0]), subject.longest)
-    heads, errors = know(subject, algorithmic(subject.contexts) if "w" in sample.parameters else _answers, config)
-    return errors | {"remainder": remainder_errors(subject, heads["y"], config)}
+    sample = experiment.task.draw(PromptSource(config.seed, "fit", [0]), experiment.longest)
+    heads, errors = know(experiment, algorithmic(experiment.contexts) if "w" in sample.parameters else _answers, config)
+    return errors | {"remainder": remainder_errors(experiment, heads["y"], config)}
 
 
 def know(
-    subject: Subject, ask: Ask, config: FitConfig, counted: Counted = _counted
+    experiment: Experiment, ask: Ask, config: FitConfig, counted: Counted = _counted
 ) -> tuple[dict[str, LinearHeads], dict[str, LayerErrors]]:
     """Fits heads for every target at every layer and returns them with their errors on the score prompts.
 
@@ -65,15 +65,15 @@ def know(
     Args:
         counted: tells which queries count; the task's own unless given.
     """
-    heads = _fit(subject, ask, config, counted=counted)
-    errors = {name: subject.errors(name, range(subject.layers), config) for name in heads}
-    for numbers, prompts, captured in subject.batches(config, "score", config.score):
+    heads = _fit(experiment, ask, config, counted=counted)
+    errors = {name: experiment.errors(name, range(experiment.layers), config) for name in heads}
+    for numbers, prompts, captured in experiment.batches(config, "score", config.score):
         for name, target in ask(prompts, captured).items():
             errors[name].update(numbers, heads[name](captured.stream).cpu(), target, counted(prompts))
     return heads, errors
 
 
-def remainder_errors(subject: Subject, answers: LinearHeads, config: FitConfig) -> LayerErrors:
+def remainder_errors(experiment: Experiment, answers: LinearHeads, config: FitConfig) -> LayerErrors:
     """Returns the errors of heads, on what each block wrote, for what the layer before left of y, in the unit of y.
 
     Layer l is to be compared with the error of y at layer l - 1, which is what predicting no remainder costs. Heads
@@ -83,9 +83,9 @@ def remainder_errors(subject: Subject, answers: LinearHeads, config: FitConfig) 
         answers: heads for y at every layer.
     """
     ask = remainder(answers)
-    heads = _fit(subject, ask, config, _written)["remainder"]
-    errors = subject.errors("remainder", range(subject.layers), config)
-    for numbers, prompts, captured in subject.batches(config, "score", config.score):
+    heads = _fit(experiment, ask, config, _written)["remainder"]
+    errors = experiment.errors("remainder", range(experiment.layers), config)
+    for numbers, prompts, captured in experiment.batches(config, "score", config.score):
         left = ask(prompts, captured)["remainder"].double().permute(2, 0, 1)
         wrong = (heads(_written(captured)).cpu().diagonal(dim1=0, dim2=3).permute(2, 0, 1) - left).square()
         zero = prompts.targets[..., 0].double().square()
@@ -128,15 +128,15 @@ def _written(captured: Captured) -> Float[Tensor, "layer batch context width"]:
 
 
 def _fit(
-    subject: Subject,
+    experiment: Experiment,
     ask: Ask,
     config: FitConfig,
     read: Callable[[Captured], Tensor] = _stream,
     counted: Counted = _counted,
 ) -> dict[str, LinearHeads]:
-    fitting = Fitting(subject.device)
+    fitting = Fitting(experiment.device)
     for purpose, count in fitting.passes(config):
-        for _, prompts, captured in subject.batches(config, purpose, count):
+        for _, prompts, captured in experiment.batches(config, purpose, count):
             fitting.update(purpose, read(captured), ask(prompts, captured), counted(prompts))
     return fitting.solve()
 
@@ -149,7 +149,7 @@ def algorithmic(contexts: Sequence[int]) -> Ask:
     """Returns the quantities of a linear task at its queries: y, w, and those of `quantities`.
 
     Args:
-        contexts: the numbers of examples before the subject's queries.
+        contexts: the numbers of examples before the experiment's queries.
     """
 
     def ask(prompts: Prompts, captured: Captured) -> Targets:

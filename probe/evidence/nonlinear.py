@@ -10,11 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probe.config import FitConfig
-from probe.evidence.fitting import Fitting
 from probe.evidence.nulls import untrained
 from probe.evidence.rows import row
-from probe.fit import Subject, prepare
 from probe.heads.two_layer import USUAL, TwoLayer, fit_two_layer
+from probe.probing.experiment import Experiment
+from probe.probing.prepare import prepare
+from probe.probing.ridge_fit import Fitting
 from probe.randomness import Purpose
 from probe.statistics import RatioBootstrap, difference
 from probe.tasks import Prompts
@@ -38,23 +39,23 @@ class HeadComparison:
 
 
 def compare_heads(
-    subject: Subject, config: FitConfig, settings: TwoLayer = USUAL, most: int = MOST
+    experiment: Experiment, config: FitConfig, settings: TwoLayer = USUAL, most: int = MOST
 ) -> list[HeadComparison]:
-    """Fits both heads at every layer after the subject's largest context and measures them on the score prompts.
+    """Fits both heads at every layer after the experiment's largest context and measures them on the score prompts.
 
     They are asked for y, for w where the task draws one, and for another prompt's y (``shuffled``), a null.
 
     Args:
         most: prompts that are fitted on at most, since their streams at one context are held in memory.
     """
-    held = {purpose: _hold(subject, config, purpose, min(count, most)) for purpose, count in Fitting.passes(config)}
+    held = {purpose: _hold(experiment, config, purpose, min(count, most)) for purpose, count in Fitting.passes(config)}
     (stream, targets), (select_stream, select_targets) = held["fit"], held["select"]
     found = []
     for name, target in targets.items():
         heads = fit_two_layer(stream, target, select_stream, select_targets[name], settings)
-        linear, two_layer = (RatioBootstrap((subject.layers,), seed=config.seed) for _ in range(2))
-        found.append((name, heads, HeadComparison(name, subject.contexts[-1], linear, two_layer, heads.epochs)))
-    for numbers, prompts, captured in subject.batches(config, "score", config.score):
+        linear, two_layer = (RatioBootstrap((experiment.layers,), seed=config.seed) for _ in range(2))
+        found.append((name, heads, HeadComparison(name, experiment.contexts[-1], linear, two_layer, heads.epochs)))
+    for numbers, prompts, captured in experiment.batches(config, "score", config.score):
         last = captured.stream[:, :, -1]
         for name, heads, one in found:
             truth = _targets(prompts)[name].double()
@@ -69,15 +70,15 @@ def compare_heads(
 
 
 def untrained_comparison(
-    subject: Subject, config: FitConfig, settings: TwoLayer = USUAL, most: int = MOST
+    experiment: Experiment, config: FitConfig, settings: TwoLayer = USUAL, most: int = MOST
 ) -> list[HeadComparison]:
     """Returns the same of the untrained model on the same prompts: what capacity alone makes of random features.
 
     Raises:
         ProbeError: if the model is not one of ours, so that nothing tells how its weights were drawn.
     """
-    contexts = ",".join(map(str, subject.contexts))
-    fresh = prepare(replace(config, context=contexts), [untrained(subject.checkpoint, config.seed)])[0]
+    contexts = ",".join(map(str, experiment.contexts))
+    fresh = prepare(replace(config, context=contexts), [untrained(experiment.checkpoint, config.seed)])[0]
     return compare_heads(fresh, config, settings, most)
 
 
@@ -115,16 +116,16 @@ def comparison_rows(found: list[HeadComparison], model: str, suffix: str = "") -
 
 
 def _hold(
-    subject: Subject, config: FitConfig, purpose: Purpose, count: int
+    experiment: Experiment, config: FitConfig, purpose: Purpose, count: int
 ) -> tuple[Float[Tensor, "layer prompts width"], dict[str, Float[Tensor, "prompts target"]]]:
     """Returns the stream at the last query of so many prompts, and the targets there."""
     streams: list[Tensor] = []
     targets: dict[str, list[Tensor]] = {}
-    for _, prompts, captured in subject.batches(config, purpose, count):
+    for _, prompts, captured in experiment.batches(config, purpose, count):
         counted = prompts.counted[:, -1]
-        streams.append(captured.stream[:, counted.to(subject.device), -1])
+        streams.append(captured.stream[:, counted.to(experiment.device), -1])
         for name, target in _targets(prompts).items():
-            targets.setdefault(name, []).append(target[counted].to(subject.device))
+            targets.setdefault(name, []).append(target[counted].to(experiment.device))
     return torch.cat(streams, dim=1), {name: torch.cat(parts) for name, parts in targets.items()}
 
 

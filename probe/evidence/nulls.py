@@ -10,13 +10,14 @@ from dataclasses import replace
 import torch
 
 from probe.capture import Captured, NativeModel
-from probe.checkpoint import Checkpoint
+from probe.checkpoints import Checkpoint
 from probe.config import FitConfig
 from probe.errors import ProbeError
-from probe.evidence.fitting import Targets
 from probe.evidence.known import know
-from probe.fit import Subject, prepare
 from probe.models import ResidualModel
+from probe.probing.experiment import Experiment
+from probe.probing.prepare import prepare
+from probe.probing.ridge_fit import Targets
 from probe.randomness import key
 from probe.statistics import LayerErrors
 from probe.tasks import Prompts
@@ -40,35 +41,35 @@ def untrained(found: Checkpoint, seed: int) -> Checkpoint:
     return replace(found, name=f"{found.name}-untrained", stream=NativeModel(model), digest="")
 
 
-def untrained_errors(subject: Subject, config: FitConfig) -> LayerErrors:
+def untrained_errors(experiment: Experiment, config: FitConfig) -> LayerErrors:
     """Returns the errors of heads for y on the untrained model, on the same prompts."""
-    return control_errors(untrained(subject.checkpoint, config.seed), subject, config)
+    return control_errors(untrained(experiment.checkpoint, config.seed), experiment, config)
 
 
-def control_errors(found: Checkpoint, subject: Subject, config: FitConfig) -> LayerErrors:
-    """Returns the errors of heads for y on another checkpoint, on the subject's prompts and contexts.
+def control_errors(found: Checkpoint, experiment: Experiment, config: FitConfig) -> LayerErrors:
+    """Returns the errors of heads for y on another checkpoint, on the experiment's prompts and contexts.
 
     A model trained on one fixed w shows what its layers tell of fresh ones without having learned to learn.
 
     Raises:
         ProbeError: if the checkpoint does not fit the task.
     """
-    contexts = ",".join(map(str, subject.contexts))
+    contexts = ",".join(map(str, experiment.contexts))
     other = prepare(replace(config, context=contexts, head=("linear",)), [found])[0]
     return know(other, _answers, config)[1]["y"]
 
 
-def shuffled_errors(subject: Subject, config: FitConfig) -> LayerErrors:
+def shuffled_errors(experiment: Experiment, config: FitConfig) -> LayerErrors:
     """Returns the errors of heads that are fitted to, and judged by, another prompt's targets.
 
     Anything below 1 would be a leak between prompts.
     """
 
     def ask(prompts: Prompts, captured: Captured) -> Targets:
-        return {"shuffled": subject.task.encoded(prompts).roll(1, 0)}
+        return {"shuffled": experiment.task.encoded(prompts).roll(1, 0)}
 
     # where the other prompt's target does not count, it may be an outlier, which is known to all
-    return know(subject, ask, config, lambda prompts: prompts.counted.roll(1, 0))[1]["shuffled"]
+    return know(experiment, ask, config, lambda prompts: prompts.counted.roll(1, 0))[1]["shuffled"]
 
 
 def _answers(prompts: Prompts, captured: Captured) -> Targets:

@@ -16,7 +16,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from probe.capture import watching
-from probe.fit import Subject
 from probe.models import Block, ResidualModel
 from probe.models.fast_weights import FastWeights
 from probe.models.mamba import Mamba
@@ -26,6 +25,7 @@ from probe.models.rwkv4_time import RWKV4TimeMix
 from probe.models.rwkv7_time import RWKV7TimeMix
 from probe.models.s4_mamba import S4Mamba
 from probe.models.s4d import S4D
+from probe.probing.experiment import Experiment
 from probe.randomness import generator
 
 Token = Literal["x", "y"]
@@ -125,7 +125,7 @@ def _stepped(mixer: nn.Module, hidden: Tensor, read: Callable[[State], Tensor]) 
 
 @torch.no_grad()
 def read_sites(
-    subject: Subject,
+    experiment: Experiment,
     inputs: Float[Tensor, "batch time dim"],
     tokens: dict[Token, Int[Tensor, " context"]],
     narrow: Narrow,
@@ -137,7 +137,7 @@ def read_sites(
     Args:
         tokens: their places in the sequence, by the kind of token.
     """
-    model = subject.model.model
+    model = experiment.model.model
     blocks = list(model.blocks) if isinstance(model, ResidualModel) else []
     found: dict[Site, Tensor] = {}
     numbers: dict[Site, int] = {}
@@ -156,6 +156,6 @@ def read_sites(
             for name, values in inside(block.mixer, entering(block, stream)).items():
                 keep(layer + 1, name, values)
 
-    with watching(subject.model.places, see):
-        subject.model.run(inputs.to(subject.device))
+    with watching(experiment.model.places, see):
+        experiment.model.run(inputs.to(experiment.device))
     return found, numbers

@@ -17,13 +17,14 @@ from torch.nn.functional import cosine_similarity
 
 from probe.config import FitConfig
 from probe.errors import ProbeError
-from probe.evidence.fitting import Fitting, Targets
 from probe.evidence.known import quantities
 from probe.evidence.nulls import untrained
 from probe.evidence.rows import row
 from probe.evidence.sites import Narrow, Site, Token, read_sites
-from probe.fit import Subject, prepare
 from probe.heads import LinearHeads
+from probe.probing.experiment import Experiment
+from probe.probing.prepare import prepare
+from probe.probing.ridge_fit import Fitting, Targets
 from probe.randomness import PromptSource, Purpose
 from probe.statistics import MeanBootstrap, RatioBootstrap
 from probe.tasks import Prompts
@@ -70,8 +71,8 @@ class States:
         return next(one for one in self.sites if one.site == site)
 
 
-def states(subject: Subject, config: FitConfig, widest: int = WIDEST) -> States:
-    """Fits heads at every site, at tokens y after each of the subject's contexts and at x after the largest.
+def states(experiment: Experiment, config: FitConfig, widest: int = WIDEST) -> States:
+    """Fits heads at every site, at tokens y after each of the experiment's contexts and at x after the largest.
 
     Heads are asked for w, for X'y / n and for the weights of `quantities` after the examples so far, and at x for the
     query's y too. Activations are dropped with their batch, memory depends on the sites' widths alone.
@@ -83,19 +84,19 @@ def states(subject: Subject, config: FitConfig, widest: int = WIDEST) -> States:
     Raises:
         ProbeError: if the task has no w or no tokens y, or no example stands before a query.
     """
-    if not subject.task.appendable:
+    if not experiment.task.appendable:
         raise ProbeError(
             f"{config.task} was given, but states are read after each example's y. Use a task of pairs, such as linear."
         )
-    examples = _examples(subject)
+    examples = _examples(experiment)
     narrow = Narrow(config.seed, widest)
     fittings: dict[Site, Fitting] = {}
     numbers: dict[Site, int] = {}
     for purpose, count in Fitting.passes(config):
-        for _, features, targets, counted in _batches(subject, config, examples, narrow, purpose, count):
+        for _, features, targets, counted in _batches(experiment, config, examples, narrow, purpose, count):
             numbers |= counted
             for site, values in features.items():
-                fitting = fittings.setdefault(site, Fitting(subject.device))
+                fitting = fittings.setdefault(site, Fitting(experiment.device))
                 fitting.update(purpose, values[None], targets[site.token])
     # each site's moments go as soon as its heads are there
     heads = {site: fittings.pop(site).solve() for site in list(fittings)}
@@ -103,7 +104,7 @@ def states(subject: Subject, config: FitConfig, widest: int = WIDEST) -> States:
         site: _empty(site, found, numbers[site], len(examples[site.token]), config) for site, found in heads.items()
     }
     references: dict[str, MeanBootstrap] = {}
-    for drawn, features, targets, _ in _batches(subject, config, examples, narrow, "score", config.score):
+    for drawn, features, targets, _ in _batches(experiment, config, examples, narrow, "score", config.score):
         for site, values in features.items():
             _score(scores[site], drawn, heads[site], values, targets[site.token])
         for name, target in targets["y"].items():
@@ -113,13 +114,13 @@ def states(subject: Subject, config: FitConfig, widest: int = WIDEST) -> States:
     return States(examples, tuple(scores.values()), references)
 
 
-def untrained_states(subject: Subject, config: FitConfig, widest: int = WIDEST) -> States:
+def untrained_states(experiment: Experiment, config: FitConfig, widest: int = WIDEST) -> States:
     """Returns the same of the untrained model on the same prompts: what its sites hold without having learned.
 
     Raises:
         ProbeError: if the model is not one of ours, so that nothing tells how its weights were drawn.
     """
-    fresh = prepare(config, [untrained(subject.checkpoint, config.seed)])[0]
+    fresh = prepare(config, [untrained(experiment.checkpoint, config.seed)])[0]
     return states(fresh, config, widest)
 
 
@@ -141,15 +142,15 @@ def states_rows(found: States, model: str, head: str = "linear") -> list[dict[st
     return rows
 
 
-def _examples(subject: Subject) -> dict[Token, tuple[int, ...]]:
-    after = tuple(context for context in subject.contexts if context > 0)
+def _examples(experiment: Experiment) -> dict[Token, tuple[int, ...]]:
+    after = tuple(context for context in experiment.contexts if context > 0)
     if not after:
         raise ProbeError("Contexts of no examples were given, but states are read after some. Give a larger --context.")
     return {"y": after, "x": after[-1:]}
 
 
 def _batches(
-    subject: Subject,
+    experiment: Experiment,
     config: FitConfig,
     examples: dict[Token, tuple[int, ...]],
     narrow: Narrow,
@@ -164,8 +165,8 @@ def _batches(
     }
     for first in range(0, count, config.batch):
         drawn = range(first, min(first + config.batch, count))
-        prompts = subject.task.draw(PromptSource(config.seed, purpose, drawn), subject.longest)
-        features, numbers = read_sites(subject, prompts.inputs, tokens, narrow)
+        prompts = experiment.task.draw(PromptSource(config.seed, purpose, drawn), experiment.longest)
+        features, numbers = read_sites(experiment, prompts.inputs, tokens, narrow)
         yield drawn, features, _targets(prompts, examples), numbers
 
 

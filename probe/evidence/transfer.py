@@ -11,25 +11,25 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from probe.config import FitConfig
-from probe.fit import Subject
 from probe.heads import LinearHeads
+from probe.probing.experiment import Experiment
 from probe.statistics import RatioBootstrap
 
 
-def transfer(subject: Subject, heads: LinearHeads, config: FitConfig) -> RatioBootstrap:
+def transfer(experiment: Experiment, heads: LinearHeads, config: FitConfig) -> RatioBootstrap:
     """Returns the errors of every layer's head at every layer, [head's layer, layer it is applied at].
 
-    Measured at the last of the subject's contexts on the score prompts. The diagonal is the usual layer curve; the
+    Measured at the last of the experiment's contexts on the score prompts. The diagonal is the usual layer curve; the
     last row follows the last layer's head, one frozen direction, from the read-in on.
 
     Args:
-        heads: for y, fitted at every layer of this subject.
+        heads: for y, fitted at every layer of this experiment.
     """
-    layers = subject.layers
+    layers = experiment.layers
     errors = RatioBootstrap((layers, layers), seed=config.seed)
-    for numbers, prompts, captured in subject.batches(config, "score", config.score):
+    for numbers, prompts, captured in experiment.batches(config, "score", config.score):
         predicted = apply_each(heads, captured.stream[:, :, -1].cpu())
-        target = subject.task.encoded(prompts)[:, -1].double()
+        target = experiment.task.encoded(prompts)[:, -1].double()
         counted = prompts.counted[:, -1].double()
         squared = (predicted - target).square().sum(-1) * counted
         errors.update(numbers, squared.permute(2, 0, 1), (counted * target.square().sum(-1))[:, None, None])

@@ -13,14 +13,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.checkpoint import Checkpoint
+from probe.checkpoints import Checkpoint
 from probe.config import CompareConfig, EvaluateConfig
 from probe.errors import ProbeError
 from probe.language.evaluate import METRICS, Counted, count_right
 from probe.language.pairs import Pairs
 from probe.language.prompts import Tokenizer, Wording
 from probe.language.rows import MEAN, mean_over_tasks
-from probe.language.study import DEMONSTRATIONS, FEWEST, Report, Study, choose_counts, provenance, studies
+from probe.language.study import DEMONSTRATIONS, FEWEST, Study, choose_counts, provenance, studies
+from probe.progress import Report, silent
 from probe.records import Record
 from probe.statistics import MeanBootstrap
 
@@ -59,7 +60,7 @@ def compare_language(
         counted.append({})
         for place, wording in enumerate(study.wordings):
             counted[-1][wording.name] = count_right(study, wording, shown, asked)
-            (report or _silent)(f"{study.checkpoint.name} {wording.name}", place + 1, len(study.wordings))
+            (report or silent)(f"{study.checkpoint.name} {wording.name}", place + 1, len(study.wordings))
     pairs = combinations(zip(found, counted, strict=True), 2)
     rows = [
         {"model": a.checkpoint.name, "other": b.checkpoint.name} | row
@@ -117,10 +118,6 @@ def _sentence(name: str, other: str, row: pd.Series[Any]) -> str:
         told = "more" if row["difference"] > 0 else "less"
         return f"The checkpoint {name} is right {told} often than {other}: {numbers}."
     return f"The checkpoints {name} and {other} are not told apart by their accuracy: {numbers}."
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Reports to nobody."""
 
 
 def _check(config: CompareConfig) -> None:

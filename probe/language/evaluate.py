@@ -9,15 +9,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from probe.checkpoint import Checkpoint
+from probe.checkpoints import Checkpoint
 from probe.config import EvaluateConfig
 from probe.errors import ProbeError
 from probe.language.decode import greedy
 from probe.language.matching import MATCHERS
 from probe.language.prompts import Tokenizer, Wording
 from probe.language.rows import MEAN, mean_over_tasks, share_rows
-from probe.language.study import DEMONSTRATIONS, FEWEST, Report, Study, choose_counts, provenance, studies
+from probe.language.study import DEMONSTRATIONS, FEWEST, Study, choose_counts, provenance, studies
 from probe.language.tasks import Match
+from probe.progress import Report, silent
 from probe.records import COLUMNS, Record
 
 FURTHER = ["task", "tasks", "metric", "value", "value_low", "value_high", "standard_error"]
@@ -62,13 +63,9 @@ def evaluate_language(
         counted = {}
         for place, wording in enumerate(study.wordings):
             counted[wording.name] = count_right(study, wording, shown, config)
-            (report or _silent)(f"{study.checkpoint.name} {wording.name}", place + 1, len(study.wordings))
+            (report or silent)(f"{study.checkpoint.name} {wording.name}", place + 1, len(study.wordings))
         rows += _rows(study, counted, config)
     return Record(pd.DataFrame(rows)[[*COLUMNS, *FURTHER]], provenance("language", config, command, found))
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Reports to nobody."""
 
 
 def count_right(study: Study, wording: Wording, contexts: Sequence[int], config: EvaluateConfig) -> Counted:

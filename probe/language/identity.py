@@ -13,7 +13,8 @@ from probe.capture import capture
 from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.heads import LinearHeads, Moments, SelectionErrors, solve_path
-from probe.language.study import Report, Study
+from probe.language.study import Study
+from probe.progress import Report
 from probe.randomness import Purpose, generator
 from probe.statistics import LayerErrors
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probe.capture import capture
-from probe.checkpoint import Checkpoint
+from probe.checkpoints import Checkpoint
 from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.language.decode import greedy
@@ -20,8 +20,9 @@ from probe.language.identity import identity_rows
 from probe.language.matching import MATCHERS
 from probe.language.prompts import Tokenizer, Wording
 from probe.language.rows import mean_rows, share_rows
-from probe.language.study import DEMONSTRATIONS, FEWEST, Report, Study, provenance, studies
+from probe.language.study import DEMONSTRATIONS, FEWEST, Study, provenance, studies
 from probe.language.task_vectors import vector_answers
+from probe.progress import Report, silent
 from probe.records import COLUMNS, Record
 
 FURTHER = ["task", "metric", "value", "value_low", "value_high", "standard_error"]
@@ -64,17 +65,13 @@ def language_layers(
                     rows += _lens_rows(study, wording, context, config)
                 if "task_vector" in config.head and context:
                     rows += _vector_rows(study, wording, context, config)
-            (report or _silent)(f"{study.checkpoint.name} {wording.name}", place + 1, len(study.wordings))
+            (report or silent)(f"{study.checkpoint.name} {wording.name}", place + 1, len(study.wordings))
         for head in ("linear", "normed"):
             if head in config.head:
                 for context in contexts:
-                    rows += identity_rows(study, head, context, config, report or _silent)
+                    rows += identity_rows(study, head, context, config, report or silent)
     table = pd.DataFrame(rows)
     return Record(table.reindex(columns=[*COLUMNS, *FURTHER]), provenance("language-layers", config, command, found))
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Reports to nobody."""
 
 
 def _check(config: FitConfig) -> list[int]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from probe import checkpoint
-from probe.checkpoint import Checkpoint
+from probe import checkpoints
+from probe.checkpoints import Checkpoint
 from probe.config import CompareConfig, EvaluateConfig, FitConfig
-from probe.devices import device_named
 from probe.errors import ProbeError
 from probe.language.batches import Reader
 from probe.language.original import original_pool
@@ -17,15 +16,13 @@ from probe.language.pairs import Pair
 from probe.language.prompts import Tokenizer, Wording, word
 from probe.language.published import published
 from probe.language.tasks import LANGUAGE_TASKS, Match, named
+from probe.probing.experiment import RESIDUALS, load_all
+from probe.processes.devices import device_named
 from probe.records import versions
-from probe.subject import RESIDUALS, load_all
 
 DEMONSTRATIONS = 5
 """The most demonstrations unless more or fewer are asked for, as in the paper's Table 1."""
 FEWEST = 32
-
-Report = Callable[[str, int, int], None]
-"""Called with the stage, the prompts done and all of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +83,7 @@ def studies(
     """
     names, device = named(config.task), device_named(config.device)
     found: list[Study] = []
-    files = () if models else checkpoint.expanded(config.ckpt)
+    files = () if models else checkpoints.expanded(config.ckpt)
     for place, one in enumerate(load_all(files, models)):
         symbols = one.stream.anatomy.symbols
         if not symbols:
@@ -105,11 +102,11 @@ def studies(
 
 
 def _tokenizer(name: str, override: str | None) -> Tokenizer:
-    from probe.capture.huggingface import tokenizer_of
+    from probe.checkpoints.huggingface import tokenizer_of
 
     if not (name or override):
         raise ProbeError("A model at hand was given without its tokenizer, but text needs one. Pass tokenizer=.")
-    found: Tokenizer = tokenizer_of(override or str(checkpoint.find(name)))
+    found: Tokenizer = tokenizer_of(override or str(checkpoints.find(name)))
     return found
 
 

@@ -20,7 +20,7 @@ from probe.learners.online_gd import OnlineGradientDescent
 from probe.learners.power_least_squares import PowerLeastSquares
 from probe.learners.ridge import Ridge
 from probe.learners.tree import Tree
-from probe.named import build
+from probe.options import build
 
 __all__ = [
     "LEARNERS",

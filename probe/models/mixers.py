@@ -28,7 +28,7 @@ from probe.models.rwkv7_channel import RWKV7ChannelMix
 from probe.models.rwkv7_time import RWKV7TimeMix
 from probe.models.s4_mamba import S4Mamba
 from probe.models.s4d import S4D
-from probe.named import parse
+from probe.options import parse
 
 Residual = Literal["pre", "post", "none"]
 # what a constructor is given, rather than the user's to set in brackets

@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
+from probe.files import write_atomically
 from probe.plots.style import page
-from probe.records import write_atomically
 
 METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},

@@ -18,13 +18,14 @@ from matplotlib.figure import Figure
 
 from probe import text
 from probe.errors import ProbeError
+from probe.files import write_atomically
 from probe.plots import style
 from probe.plots.causes import causes_figure
 from probe.plots.evidence import PANELS, claim_figure
 from probe.plots.influence import draw_influence
 from probe.plots.known import draw_known
 from probe.plots.states import draw_states
-from probe.records import Record, tidy, write_atomically
+from probe.records import Record, tidy
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ from pathlib import Path
 from torch import Tensor
 
 from probe.capture import Finding, StreamModel
-from probe.capture import huggingface as folders
-from probe.capture import official as runs
+from probe.checkpoints import huggingface as folders
+from probe.checkpoints import official as runs
+from probe.checkpoints.shards import is_sharded
 from probe.recompute import huggingface, official, own
 from probe.recompute.comparison import UNFIT, compare, strangers
 from probe.recompute.findings import findings, not_possible
 from probe.recompute.part import Described
 from probe.recompute.stored import stored_weights
 from probe.recompute.weights import ImpossibleError
-from probe.shards import is_sharded
 
 __all__ = ["KINDS", "check_stored", "stored_weights"]
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
-from probe.capture.huggingface import folder, official
+from probe.checkpoints.huggingface import folder
+from probe.checkpoints.huggingface import mamba_ssm as official
 from probe.recompute import mamba_ssm, rwkv4
 from probe.recompute.gpt2 import gpt2_block, gptj_block
 from probe.recompute.gpt_neox import neox_block, phi_block

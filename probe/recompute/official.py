@@ -1,4 +1,4 @@
-"""Official run folders, by the keys of the code bases that wrote them (see `probe.capture.official`)."""
+"""Official run folders, by the keys of the code bases that wrote them (see `probe.checkpoints.official`)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from probe.capture.official.folder import locate
-from probe.capture.official.settings import Settings, read_settings
+from probe.checkpoints.official.folder import locate
+from probe.checkpoints.official.settings import Settings, read_settings
 from probe.recompute.attention import attention
 from probe.recompute.feed_forward import feed_forward
 from probe.recompute.mamba import mamba

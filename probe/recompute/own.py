@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from probe.capture.saved import read_saved
-from probe.capture.weights import AGAIN
+from probe.checkpoints.saved import read_saved
+from probe.checkpoints.shards import is_sharded, read_shards
+from probe.checkpoints.weights import AGAIN
 from probe.models import LETTERS
 from probe.models.layout import Letter, parse_layout
 from probe.recompute import fast_weights, rwkv4, rwkv7
@@ -26,7 +27,6 @@ from probe.recompute.recurrent import lstm, relu_rnn
 from probe.recompute.residual import around, impossible, reading_out
 from probe.recompute.state_space import s4_mamba, s4d
 from probe.recompute.weights import Weights, linear, looked_up
-from probe.shards import is_sharded, read_shards
 
 Settings = Mapping[str, str]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from probe.capture import huggingface, official
-from probe.capture.huggingface import folder as folders
-from probe.capture.official.folder import locate, read_weights
-from probe.capture.saved import read_saved
-from probe.capture.weights import AGAIN, read_stored
+from probe.checkpoints import huggingface, official
+from probe.checkpoints.huggingface import folder as folders
+from probe.checkpoints.official.folder import locate, read_weights
+from probe.checkpoints.saved import read_saved
+from probe.checkpoints.shards import is_sharded, read_shards
+from probe.checkpoints.weights import AGAIN, read_stored
 from probe.recompute.weights import ImpossibleError
-from probe.shards import is_sharded, read_shards
 
 
 def stored_weights(path: Path) -> Mapping[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from probe.errors import ProbeError
-from probe.named import build
+from probe.options import build
 from probe.tasks.chain_of_thought import ChainOfThought
 from probe.tasks.cubic import Cubic
 from probe.tasks.decision_tree import DecisionTree

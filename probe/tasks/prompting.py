@@ -18,7 +18,7 @@ from torch import Tensor
 
 from probe.errors import ProbeError
 from probe.fields import Checked, Range, Scale, Size, Spread
-from probe.named import build
+from probe.options import build
 from probe.randomness import Source
 from probe.tasks.noisy_linear import renormalising
 from probe.tasks.prompts import Prompts, interleave, paired, truncate

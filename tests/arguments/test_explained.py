@@ -9,7 +9,7 @@ from probe.arguments import explained, overview
 from probe.arguments.explained import described
 from probe.arguments.flags import flags_of
 from probe.cli import COMMANDS, DESCRIPTION
-from probe.voice import Shell
+from probe.shell.voice import Shell
 
 SAID = ("by default", "the default", "unless", "where the", "needed unless", "without")
 

@@ -7,9 +7,9 @@ import pytest
 
 from probe.arguments import read, unknown_command
 from probe.cli import COMMANDS, OTHER_WORDS
+from probe.commands.sweep import train_config
 from probe.config import EvaluateConfig, FitConfig, ListConfig, PlotConfig, SweepConfig, TrainConfig
 from probe.errors import ProbeError
-from probe.sweep import train_config
 
 FIT = ["--ckpt", "m.pt", "--task", "linear"]
 

@@ -181,7 +181,7 @@ def test_the_trial_leaves_no_hook_and_no_random_number_behind():
 
 
 def test_every_verb_takes_it(toys: Path):
-    from probe.checkpoint import load
+    from probe.checkpoints import load
 
     task = {"ckpt": (), "task": "linear"}
     read_in, read_out = nn.Linear(2, WIDTH), nn.Linear(WIDTH, 1)

@@ -20,7 +20,7 @@ from probe.capture import (
 from probe.config import ModelConfig
 from probe.errors import ProbeError
 from probe.models import ResidualModel
-from probe.presets import ARCHITECTURES
+from probe.training.presets import ARCHITECTURES
 
 TIME = 7
 

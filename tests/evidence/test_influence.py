@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from probe import checkpoint
+from probe import checkpoints
 from probe.config import FitConfig, ModelConfig
 from probe.evidence.influence import (
     Influence,
@@ -18,8 +18,8 @@ from probe.evidence.influence import (
     influence_rows,
     inside_mamba,
 )
-from probe.fit import prepare
 from probe.models import ResidualModel
+from probe.probing.prepare import prepare
 from probe.randomness import PromptSource
 from probe.statistics import MeanBootstrap
 
@@ -29,14 +29,14 @@ def mamba(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("mamba") / "mamba.pt"
     about = {"task": "linear", "dim": 3, "context": 6, "seed": 0, "step": 0, "command": ""}
-    checkpoint.save(path, ResidualModel(ModelConfig(layout="MAM", dim=3, width=16, attention_heads=2)), about)
+    checkpoints.save(path, ResidualModel(ModelConfig(layout="MAM", dim=3, width=16, attention_heads=2)), about)
     return prepare(FitConfig(ckpt=(str(path),), task="linear", head=("lens",), context="6"))[0]
 
 
-def test_a_solvers_influences_are_least_squares_own(planted_subject):
+def test_a_solvers_influences_are_least_squares_own(planted_experiment):
     """To float32; with ten examples in three dimensions least squares is linear in y."""
-    subject, config = planted_subject("solve")
-    found = influence(subject, config)
+    experiment, config = planted_experiment("solve")
+    found = influence(experiment, config)
     torch.testing.assert_close(found.model.estimate(), found.solver.estimate(), rtol=1e-3, atol=1e-4)
     assert found.agreement.estimate() > 0.999
     assert found.half_life > 20

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from probe import checkpoint
+from probe import checkpoints
 from probe.capture import NativeModel
 from probe.config import FitConfig
 from probe.evidence.answers import ask, by_condition, induced_weights
 from probe.evidence.matching import final_answer, match
-from probe.fit import prepare
 from probe.learners import LeastSquares
 from probe.models.controls import planted_model
+from probe.probing.prepare import prepare
 
 DIM, BLOCKS, CONTEXT = 3, 6, 10
 
@@ -18,15 +18,15 @@ DIM, BLOCKS, CONTEXT = 3, 6, 10
 def asked(algorithm, tmp_path, purpose, task="linear"):
     path = tmp_path / f"{algorithm}.pt"
     about = {"task": "linear", "arch": algorithm, "dim": DIM, "context": CONTEXT, "seed": 0, "step": 0, "command": ""}
-    checkpoint.save(path, planted_model(algorithm, DIM, BLOCKS), about)
+    checkpoints.save(path, planted_model(algorithm, DIM, BLOCKS), about)
     config = FitConfig(ckpt=(str(path),), task=task, head=("lens",), context=str(CONTEXT))
-    subject = prepare(config)[0]
-    assert isinstance(subject.model, NativeModel)
+    experiment = prepare(config)[0]
+    assert isinstance(experiment.model, NativeModel)
 
     def lens(stream):
-        return subject.model.decode(stream)[..., 0]
+        return experiment.model.decode(stream)[..., 0]
 
-    return ask(subject, {"lens": lens}, CONTEXT, 2 * DIM, 0, purpose, 64)
+    return ask(experiment, {"lens": lens}, CONTEXT, 2 * DIM, 0, purpose, 64)
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from probe import checkpoint
+from probe import checkpoints
 from probe.capture import NativeModel
 from probe.config import FitConfig, ModelConfig
 from probe.errors import ProbeError
 from probe.evidence.nonlinear import compare_heads
 from probe.evidence.nulls import control_errors, shuffled_errors, untrained, untrained_errors
 from probe.evidence.transfer import transfer
-from probe.fit import measure, prepare
 from probe.models import ResidualModel
+from probe.probing.passes import measure
+from probe.probing.prepare import prepare
 
 
 @pytest.fixture(scope="module")
@@ -22,65 +23,65 @@ def trained(tmp_path_factory):
     torch.manual_seed(3)
     path = tmp_path_factory.mktemp("trained") / "m.pt"
     about = {"task": "linear", "dim": 3, "context": 4, "seed": 0, "step": 0, "command": ""}
-    checkpoint.save(path, ResidualModel(ModelConfig(layout="M2", dim=3, width=8)), about)
+    checkpoints.save(path, ResidualModel(ModelConfig(layout="M2", dim=3, width=8)), about)
     config = FitConfig(ckpt=(str(path),), task="linear", head=("linear",), context="2,4", prompts=256, score=128)
     return prepare(config)[0], config
 
 
 def test_the_untrained_model_has_the_same_shape_and_other_weights(trained):
-    subject, _ = trained
-    fresh = untrained(subject.checkpoint, 0)
-    assert fresh.stream.anatomy == subject.model.anatomy
-    weights, before = fresh.model.state_dict(), subject.checkpoint.model.state_dict()
+    experiment, _ = trained
+    fresh = untrained(experiment.checkpoint, 0)
+    assert fresh.stream.anatomy == experiment.model.anatomy
+    weights, before = fresh.model.state_dict(), experiment.checkpoint.model.state_dict()
     assert not torch.equal(weights["read_in.weight"], before["read_in.weight"])
-    again, other = untrained(subject.checkpoint, 0), untrained(subject.checkpoint, 1)
+    again, other = untrained(experiment.checkpoint, 0), untrained(experiment.checkpoint, 1)
     assert torch.equal(again.model.state_dict()["read_in.weight"], weights["read_in.weight"])
     assert not torch.equal(other.model.state_dict()["read_in.weight"], weights["read_in.weight"])
 
 
 def test_its_errors_are_those_of_heads_fitted_to_it(trained):
-    subject, config = trained
-    found = untrained_errors(subject, config)
-    direct = measure(prepare(config, [untrained(subject.checkpoint, config.seed)])[0], config, lambda *_: None)[1]
+    experiment, config = trained
+    found = untrained_errors(experiment, config)
+    direct = measure(prepare(config, [untrained(experiment.checkpoint, config.seed)])[0], config, lambda *_: None)[1]
     torch.testing.assert_close(found.ratio.estimate(), direct["linear"].ratio.estimate())
     assert (found.layers, found.contexts) == ([0, 1, 2], [2, 4])
 
 
 def test_where_not_all_queries_count_all_errors_are_of_those_that_do(trained):
     """Among outliers, whose y is 1, heads would else look as if they knew another prompt's target."""
-    subject, plain = trained
+    experiment, plain = trained
     config = replace(plain, task="many_outlier:probability=0.7", prompts=1024, score=512)
-    subject = prepare(config, [subject.checkpoint])[0]
-    found = untrained_errors(subject, config)
-    fresh = prepare(config, [untrained(subject.checkpoint, config.seed)])[0]
+    experiment = prepare(config, [experiment.checkpoint])[0]
+    found = untrained_errors(experiment, config)
+    fresh = prepare(config, [untrained(experiment.checkpoint, config.seed)])[0]
     direct = measure(fresh, config, lambda *_: None)[1]
     torch.testing.assert_close(found.ratio.estimate(), direct["linear"].ratio.estimate())
-    assert shuffled_errors(subject, config).ratio.estimate().min() > 0.95
-    heads, errors = measure(subject, config, lambda *_: None)
-    matrix = transfer(subject, heads["linear"], config)
+    assert shuffled_errors(experiment, config).ratio.estimate().min() > 0.95
+    heads, errors = measure(experiment, config, lambda *_: None)
+    matrix = transfer(experiment, heads["linear"], config)
     torch.testing.assert_close(matrix.estimate().diagonal(), errors["linear"].ratio.estimate()[:, -1])
-    two = {one.target: one for one in compare_heads(subject, config)}
+    two = {one.target: one for one in compare_heads(experiment, config)}
     assert two["shuffled"].linear.estimate().min() > 0.95
     torch.testing.assert_close(two["y"].linear.estimate(), errors["linear"].ratio.estimate()[:, -1], rtol=0.05, atol=0)
 
 
-def test_shuffled_targets_are_not_found_even_where_the_answer_stands_in_the_stream(planted_subject):
-    subject, config = planted_subject("solve")
-    assert shuffled_errors(subject, config).ratio.estimate().min() > 0.95
+def test_shuffled_targets_are_not_found_even_where_the_answer_stands_in_the_stream(planted_experiment):
+    experiment, config = planted_experiment("solve")
+    assert shuffled_errors(experiment, config).ratio.estimate().min() > 0.95
 
 
-def test_a_control_is_measured_on_the_subjects_own_prompts(planted_subject):
-    subject, config = planted_subject("gradient")
-    other, _ = planted_subject("solve")
-    errors = control_errors(other.checkpoint, subject, config).ratio.estimate()[:, -1]
+def test_a_control_is_measured_on_the_subjects_own_prompts(planted_experiment):
+    experiment, config = planted_experiment("gradient")
+    other, _ = planted_experiment("solve")
+    errors = control_errors(other.checkpoint, experiment, config).ratio.estimate()[:, -1]
     assert errors[0] > 0.9
     assert errors[-1] < 0.01
 
 
 def test_only_our_own_layouts_can_be_drawn_anew(trained):
-    subject, _ = trained
-    stream = Theirs(subject.checkpoint.model)
-    foreign = replace(subject.checkpoint, name="theirs", stream=stream)
+    experiment, _ = trained
+    stream = Theirs(experiment.checkpoint.model)
+    foreign = replace(experiment.checkpoint, name="theirs", stream=stream)
     with pytest.raises(ProbeError, match="theirs is a Linear"):
         untrained(foreign, 0)
 

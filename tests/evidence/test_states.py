@@ -3,22 +3,22 @@
 import pytest
 import torch
 
-from probe import checkpoint
+from probe import checkpoints
 from probe.config import FitConfig, ModelConfig
 from probe.errors import ProbeError
 from probe.evidence.sites import STEPPED, Narrow, Site, inside, read_sites
 from probe.evidence.states import states, states_rows, untrained_states
-from probe.fit import prepare
 from probe.models import ResidualModel
 from probe.models.controls import planted_state_model
+from probe.probing.prepare import prepare
 from probe.randomness import PromptSource
 
 DIM, CONTEXT = 3, 8
 
 
-def subject_of(path, model, task="linear", prompts=512, context="1,4,8"):
+def experiment_of(path, model, task="linear", prompts=512, context="1,4,8"):
     about = {"task": task, "arch": "x", "dim": DIM, "context": CONTEXT, "seed": 0, "step": 0, "command": ""}
-    checkpoint.save(path, model, about)
+    checkpoints.save(path, model, about)
     config = FitConfig(ckpt=(str(path),), task=task, head=("linear",), context=context, prompts=prompts, score=128)
     return prepare(config)[0], config
 
@@ -28,7 +28,7 @@ def found(tmp_path_factory):
     folder, scores = tmp_path_factory.mktemp("states"), {}
     for rule in ("linear_attention", "delta_rule"):
         model = planted_state_model(rule, DIM, rate=0.5 / DIM)
-        scores[rule] = states(*subject_of(folder / f"{rule}.pt", model))
+        scores[rule] = states(*experiment_of(folder / f"{rule}.pt", model))
     return scores
 
 
@@ -74,12 +74,12 @@ def test_rows_hold_every_site_and_reference(found):
 
 def test_a_mambas_sites_are_its_inner_quantities_and_wide_ones_are_projected(tmp_path):
     torch.manual_seed(0)
-    subject, _ = subject_of(tmp_path / "m.pt", ResidualModel(ModelConfig(layout="MA", dim=DIM, width=8)))
-    prompts = subject.task.draw(PromptSource(0, "score", range(4)), CONTEXT)
+    experiment, _ = experiment_of(tmp_path / "m.pt", ResidualModel(ModelConfig(layout="MA", dim=DIM, width=8)))
+    prompts = experiment.task.draw(PromptSource(0, "score", range(4)), CONTEXT)
     tokens = {"y": torch.tensor([1, 7]), "x": torch.tensor([16])}
-    whole, numbers = read_sites(subject, prompts.inputs, tokens, Narrow(0, 0))
-    block = subject.model.model.blocks[0]
-    expected = block.mixer.inside(block.norm(subject.model.model.embed(prompts.inputs)))
+    whole, numbers = read_sites(experiment, prompts.inputs, tokens, Narrow(0, 0))
+    block = experiment.model.model.blocks[0]
+    expected = block.mixer.inside(block.norm(experiment.model.model.embed(prompts.inputs)))
     assert {site.name for site in whole if site.layer == 1} == {
         "state",
         "delta",
@@ -92,7 +92,7 @@ def test_a_mambas_sites_are_its_inner_quantities_and_wide_ones_are_projected(tmp
     assert {site.name for site in whole if site.layer == 2} == {"stream"}
     torch.testing.assert_close(whole[Site(1, "state", "y")], expected.states[:, [1, 7]].flatten(2))
     torch.testing.assert_close(whole[Site(1, "delta", "x")], expected.delta[:, [16]])
-    narrowed, again = (read_sites(subject, prompts.inputs, tokens, Narrow(seed, 20))[0] for seed in (0, 0))
+    narrowed, again = (read_sites(experiment, prompts.inputs, tokens, Narrow(seed, 20))[0] for seed in (0, 0))
     state = narrowed[Site(1, "state", "y")]
     assert (state.shape, numbers[Site(1, "state", "y")]) == ((4, 2, 20), 256)
     assert torch.equal(state, again[Site(1, "state", "y")])
@@ -120,18 +120,18 @@ def test_every_recurrent_mixer_has_a_state_that_sees_no_later_token(letter):
 
 def test_an_untrained_model_knows_less_of_w(tmp_path):
     model = planted_state_model("delta_rule", DIM, rate=0.5 / DIM)
-    subject, config = subject_of(tmp_path / "m.pt", model, prompts=256, context="8")
+    experiment, config = experiment_of(tmp_path / "m.pt", model, prompts=256, context="8")
     site = Site(2, "state", "y")
-    fresh = errors(untrained_states(subject, config).of(site))
+    fresh = errors(untrained_states(experiment, config).of(site))
     assert fresh["online_gd"] > 0.1
-    assert fresh["w"] > errors(states(subject, config).of(site))["w"]
+    assert fresh["w"] > errors(states(experiment, config).of(site))["w"]
 
 
 def test_a_task_without_w_is_refused(tmp_path):
     model = planted_state_model("delta_rule", DIM)
-    subject, config = subject_of(tmp_path / "m.pt", model, task="relu_network", prompts=64)
+    experiment, config = experiment_of(tmp_path / "m.pt", model, task="relu_network", prompts=64)
     with pytest.raises(ProbeError, match="draws no w"):
-        states(subject, config)
-    subject, config = subject_of(tmp_path / "m.pt", model, prompts=64, context="0")
+        states(experiment, config)
+    experiment, config = experiment_of(tmp_path / "m.pt", model, prompts=64, context="0")
     with pytest.raises(ProbeError, match="no examples"):
-        states(subject, config)
+        states(experiment, config)

@@ -5,19 +5,19 @@ import torch
 
 from probe.capture import capture
 from probe.evidence.transfer import transfer
-from probe.fit import measure
+from probe.probing.passes import measure
 from probe.randomness import PromptSource
 
 
 @pytest.mark.parametrize("algorithm", ["gradient", "gather"])
-def test_every_head_is_applied_at_every_layer(planted_subject, algorithm):
+def test_every_head_is_applied_at_every_layer(planted_experiment, algorithm):
     """The matrix is what a plain loop over heads and layers computes, its diagonal the usual layer curve."""
-    subject, config = planted_subject(algorithm)
-    fitted, scores = measure(subject, config, lambda *_: None)
-    found = transfer(subject, fitted["linear"], config).estimate()
+    experiment, config = planted_experiment(algorithm)
+    fitted, scores = measure(experiment, config, lambda *_: None)
+    found = transfer(experiment, fitted["linear"], config).estimate()
     torch.testing.assert_close(found.diagonal(), scores["linear"].ratio.estimate()[:, -1])
-    prompts = subject.task.draw(PromptSource(config.seed, "score", range(config.score)), subject.longest)
-    stream = capture(subject.model, prompts.inputs, prompts.queries[-1:]).stream[:, :, 0].double()
+    prompts = experiment.task.draw(PromptSource(config.seed, "score", range(config.score)), experiment.longest)
+    stream = capture(experiment.model, prompts.inputs, prompts.queries[-1:]).stream[:, :, 0].double()
     target = prompts.targets[:, -1].double()
     for of, at in ((2, 5), (6, 1)):
         predicted = stream[at] @ fitted["linear"].weight[of, 0] + fitted["linear"].intercept[of, 0]
@@ -25,16 +25,16 @@ def test_every_head_is_applied_at_every_layer(planted_subject, algorithm):
         torch.testing.assert_close(found[of, at], error)
 
 
-def test_a_frozen_direction_follows_gradient_steps_and_not_what_is_gathered(planted_subject):
+def test_a_frozen_direction_follows_gradient_steps_and_not_what_is_gathered(planted_experiment):
     """The last head, followed from layer to layer, falls with every gradient step."""
-    subject, config = planted_subject("gradient")
-    fitted, scores = measure(subject, config, lambda *_: None)
-    frozen = transfer(subject, fitted["linear"], config).estimate()[-1]
+    experiment, config = planted_experiment("gradient")
+    fitted, scores = measure(experiment, config, lambda *_: None)
+    frozen = transfer(experiment, fitted["linear"], config).estimate()[-1]
     assert (frozen.diff() < 0).all()
     lens = scores["lens"].ratio.estimate()[:, -1]
     torch.testing.assert_close(frozen, lens, rtol=0.1, atol=0.02)
-    subject, config = planted_subject("gather")
-    fitted, _ = measure(subject, config, lambda *_: None)
-    frozen = transfer(subject, fitted["linear"], config).estimate()[-1]
+    experiment, config = planted_experiment("gather")
+    fitted, _ = measure(experiment, config, lambda *_: None)
+    frozen = transfer(experiment, fitted["linear"], config).estimate()[-1]
     assert frozen[:-1].min() > 0.9
     assert frozen[-1] < 0.01

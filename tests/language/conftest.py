@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from probe.capture import Anatomy, NativeModel, Place
-from probe.checkpoint import Checkpoint
+from probe.checkpoints import Checkpoint
 from probe.config import ModelConfig
 from probe.language.prompts import word
 from probe.language.tasks import LANGUAGE_TASKS

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from probe.compare import compare_models
+from probe.commands.compare import compare_models
 from probe.config import CompareConfig, EvaluateConfig
 from probe.errors import ProbeError
 from probe.language.batches import Reader

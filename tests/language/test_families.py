@@ -48,8 +48,8 @@ def tokenizer():
 @pytest.fixture(scope="module", params=list(FAMILIES))
 def found(request, tokenizer, tmp_path_factory):
     """A small random model of a family, read back from a folder that holds it with its tokenizer."""
-    from probe import checkpoint
-    from probe.capture import huggingface
+    from probe import checkpoints
+    from probe.checkpoints import huggingface
 
     config = transformers.AutoConfig.for_model(request.param, **FAMILIES[request.param])
     with torch.random.fork_rng():
@@ -61,7 +61,7 @@ def found(request, tokenizer, tmp_path_factory):
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     stream = huggingface.read(folder)
-    return checkpoint.Checkpoint(folder.name, stream, "", 0, 0, {"folder": str(folder)}, "0" * 64)
+    return checkpoints.Checkpoint(folder.name, stream, "", 0, 0, {"folder": str(folder)}, "0" * 64)
 
 
 def test_patching_itself_changes_no_bit_and_another_stream_gives_its_output(found):

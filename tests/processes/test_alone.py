@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from probe.commands.evaluate import evaluate_models
+from probe.commands.fit import fit_heads
+from probe.commands.train import train_model
 from probe.config import EvaluateConfig, FitConfig
 from probe.errors import ProbeError
-from probe.evaluate import evaluate_models
-from probe.fit import fit_heads
 from probe.processes import ALONE, merge_each
 from probe.processes.alone import Alone
 from probe.processes.group import Group
 from probe.statistics import MeanBootstrap
-from probe.train import train_model
 
 from .work import TRAIN
 

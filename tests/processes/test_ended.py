@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from probe import checkpoint
+from probe import checkpoints
 from probe.cli import main
 from probe.processes import ALONE, joined, only_one
 
@@ -28,7 +28,7 @@ LONG = [*TRAIN, "--steps", "100", "--warmup", "5"]
 def _outputs(path: Path) -> torch.Tensor:
     """Returns what a model says: biases of keys do not enter it, and Adam makes steps of their rounding alone."""
     inputs = torch.randn(16, 7, 2, generator=torch.Generator().manual_seed(0))
-    return checkpoint.load(str(path)).stream.run(inputs)
+    return checkpoints.load(str(path)).stream.run(inputs)
 
 
 def _sentences(errors: list[str]) -> list[str]:
@@ -81,7 +81,7 @@ def test_a_lost_process_ends_the_run_and_the_training_goes_on(
     assert time.monotonic() - began < 60
     assert codes[1 - victim] == 2
     assert re.fullmatch(r"probe: One of the 2 processes was lost.*--resume\.", *_sentences(errors))
-    assert 0 < checkpoint.load_state(state)["step"] < 100
+    assert 0 < checkpoints.load_state(state)["step"] < 100
     if victim == 0:
         assert main(["train", "--resume", "--threads", "1", "--out", str(out)]) == 0
     else:
@@ -123,4 +123,4 @@ def test_a_training_that_is_told_to_end_saves_first(start: Start, tmp_path: Path
     codes, _, errors = finish(running)
     assert codes == [2, 2]
     assert len(_sentences(errors)) == 1
-    assert 0 < checkpoint.load_state(tmp_path / "told.pt.state")["step"] < 100000
+    assert 0 < checkpoints.load_state(tmp_path / "told.pt.state")["step"] < 100000

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import torch
 
-from probe import checkpoint
-from probe.fit import fit_heads
+from probe import checkpoints
+from probe.commands.fit import fit_heads
+from probe.commands.train import train_model
 from probe.processes import ALONE
-from probe.train import train_model
 
 from .conftest import Start, finish
 from .work import FIT, TRAIN, everything
@@ -66,8 +66,8 @@ def test_two_processes_find_what_one_finds(one: Tables, two: list[Tables], folde
         exact = [t[~t["head"].isin(["linear", "normed"])] if "head" in t else t for t in (one[name], two[0][name])]
         assert len(exact[0]) > 3
         assert _furthest(*exact) <= 1e-10, name
-    weights = [checkpoint.load(str(folder / f"trained-{count}.pt")).model.state_dict() for count in (1, 2)]
-    untrained = checkpoint.load(str(folder / "outlier.pt")).model.state_dict()
+    weights = [checkpoints.load(str(folder / f"trained-{count}.pt")).model.state_dict() for count in (1, 2)]
+    untrained = checkpoints.load(str(folder / "outlier.pt")).model.state_dict()
     for name, tensor in weights[0].items():
         torch.testing.assert_close(weights[1][name], tensor, atol=1e-6, rtol=0)
     assert any((tensor - untrained[name]).abs().max() > 1e-3 for name, tensor in weights[0].items())

@@ -11,12 +11,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from probe.commands.evaluate import evaluate_models
+from probe.commands.fit import fit_heads
+from probe.commands.train import train_model
 from probe.config import EvaluateConfig, FitConfig, TrainConfig
-from probe.evaluate import evaluate_models
-from probe.fit import fit_heads
 from probe.heads import Moments, solve_path
 from probe.processes import Processes, joined, merge_each
-from probe.train import train_model
 
 EVERY = ("linear", "normed", "lens", "calibrated")
 FIT = FitConfig(ckpt=("m.pt",), task="linear", head=EVERY, context="1,10", prompts=400, score=90, batch=32)

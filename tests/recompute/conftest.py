@@ -47,7 +47,7 @@ def saved(tmp_path: Path) -> Callable[..., Path]:
     def save(kind: str, **settings: Any) -> Path:
         from transformers import AutoConfig, AutoModelForCausalLM
 
-        from probe.capture.huggingface.library import quiet
+        from probe.checkpoints.huggingface.library import quiet
 
         config = AutoConfig.for_model(kind, **{**SHARED, **SETTINGS.get(kind, {}), **settings})
         with quiet(), torch.random.fork_rng(devices=[]):

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from probe.capture import check_invariants
-from probe.capture.huggingface import HuggingFaceModel, read
+from probe.capture.huggingface import HuggingFaceModel
+from probe.checkpoints.huggingface import read
 from probe.cli import main
 from probe.recompute import check_stored, stored_weights
 

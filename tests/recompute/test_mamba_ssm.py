@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from probe.capture import ModuleModel, Place
-from probe.capture.huggingface import HuggingFaceModel, read
+from probe.capture.huggingface import HuggingFaceModel
+from probe.checkpoints.huggingface import read
 from probe.recompute import check_stored, stored_weights
 from probe.recompute.rotary import Rotation, rotated
 

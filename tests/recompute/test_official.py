@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from probe.capture import NativeModel, official
+from probe.capture import NativeModel
+from probe.checkpoints import official
 from probe.models import ResidualModel
 from probe.recompute import check_stored
 
-FIXTURES = Path(__file__).parents[1] / "capture" / "official" / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "checkpoints" / "official" / "fixtures"
 NAMES = sorted(path.name for path in FIXTURES.iterdir())
 KINDS = {
     "gpt2": {"causal attention", "feed-forward"},

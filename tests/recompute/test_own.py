@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from probe import checkpoint
+from probe import checkpoints
 from probe.capture import ModuleModel, NativeModel, Place, check_invariants
 from probe.config import ModelConfig
 from probe.models import LETTERS, ResidualModel
@@ -29,7 +29,7 @@ def write(path: Path, layout: str, **options: object) -> ResidualModel:
     model = ResidualModel(config).eval().requires_grad_(False)
     for parameter in model.parameters():
         parameter.add_(torch.randn_like(parameter), alpha=0.1)
-    checkpoint.save(path, model, {"task": "linear", "context": 4, "dim": 3, "seed": 0, "step": 1, "command": "a test"})
+    checkpoints.save(path, model, {"task": "linear", "context": 4, "dim": 3, "seed": 0, "step": 1, "command": "a test"})
     return model
 
 
@@ -88,7 +88,7 @@ def test_read_ins_are_recomputed_with_their_positions(tmp_path: Path, options: d
 def test_a_folder_of_parts_is_recomputed(tmp_path: Path) -> None:
     model = write(tmp_path / "a.pt", "MA")
     about = {"task": "linear", "context": 4, "dim": 3, "seed": 0, "step": 1, "command": "a test"}
-    checkpoint.save(tmp_path / "parts", model, about, part_megabytes=0.002)
+    checkpoints.save(tmp_path / "parts", model, about, part_megabytes=0.002)
     assert check(tmp_path / "parts", model) == []
     model.blocks[1].mixer.c_proj.bias[0] += 0.01  # type: ignore[union-attr,index]
     assert check(tmp_path / "parts", model) == ["causal attention blocks write what their stored weights make"]

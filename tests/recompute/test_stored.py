@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from probe import checkpoint
+from probe import checkpoints
 from probe.config import ModelConfig
 from probe.models import ResidualModel
 from probe.recompute import stored_weights
 from probe.recompute.weights import ImpossibleError
 
-FIXTURES = Path(__file__).parents[1] / "capture" / "official" / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "checkpoints" / "official" / "fixtures"
 
 
 @pytest.mark.parametrize("megabytes", [None, 0.001])
@@ -20,7 +20,7 @@ def test_our_own_in_a_file_or_in_parts(tmp_path: Path, megabytes: float | None) 
     model = ResidualModel(ModelConfig("MA", 3, 8, attention_heads=2))
     about = {"task": "linear", "context": 4, "dim": 3, "seed": 0, "step": 1, "command": "a test"}
     path = tmp_path / ("parts" if megabytes else "one.pt")
-    checkpoint.save(path, model, about, megabytes)
+    checkpoints.save(path, model, about, megabytes)
     found = stored_weights(path)
     assert found.keys() == model.state_dict().keys()
     assert all(torch.equal(found[name], tensor) for name, tensor in model.state_dict().items())

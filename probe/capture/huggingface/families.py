@@ -133,3 +133,9 @@ def positions(called: Collection[nn.Module], model: nn.Module, config: Any) -> i
         tables = (getattr(module, name, None) for name in ("embed_positions", "pos_encoding"))
         found += [len(table) for table in tables if isinstance(table, Tensor)]
     return min(found, default=0)
+
+
+def text_config(config: Any) -> Any:
+    """Returns the settings of the language part, which are all of them where a model reads text alone."""
+    find = getattr(config, "get_text_config", None)
+    return config if find is None else find()

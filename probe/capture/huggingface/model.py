@@ -17,11 +17,18 @@ from torch import Tensor, nn
 from probe.capture.anatomy import Anatomy
 from probe.capture.hooks import Place, capture, put_first
 from probe.capture.huggingface.blocks import cumulative_parameters, flops, layout, letters_of
-from probe.capture.huggingface.families import FAMILIES, PARALLEL, Family, candidates, positions, scaled
-from probe.capture.huggingface.library import first_line
-from probe.capture.huggingface.loaded import text_config
+from probe.capture.huggingface.families import (
+    FAMILIES,
+    PARALLEL,
+    Family,
+    candidates,
+    positions,
+    scaled,
+    text_config,
+)
 from probe.capture.huggingface.scan import use_scan
 from probe.errors import ProbeError
+from probe.text import reason
 
 
 class HuggingFaceModel:
@@ -123,7 +130,7 @@ class HuggingFaceModel:
         except Exception as error:  # settings that no weight contradicts, and that make no model all the same
             raise ProbeError(
                 f"{name} is a {type(self.model).__name__} ({self.kind}) whose own forward fails on two symbols "
-                f"({type(error).__name__}: {first_line(error)}). Correct its settings, or give another model."
+                f"({type(error).__name__}: {reason(error)}). Correct its settings, or give another model."
             ) from error
         finally:
             self.model.eval()

@@ -15,8 +15,8 @@ import torch
 from probe.config import FitConfig
 from probe.evidence.causes.pairs import answer, pairs
 from probe.evidence.causes.table import About, band_of
-from probe.fit import Subject
 from probe.interventions.blocks import Edit, editing, repeat, skip, swap
+from probe.probing.experiment import Experiment
 from probe.statistics import RatioBootstrap, difference
 
 
@@ -45,26 +45,26 @@ class EditedBlocks:
         return [about.row("whole", "error", band_of(self.whole), 0), *edited]
 
 
-def edit_blocks(subject: Subject, config: FitConfig) -> EditedBlocks:
+def edit_blocks(experiment: Experiment, config: FitConfig) -> EditedBlocks:
     """Skips and repeats every block, exchanges every two neighbours, and measures the error on the score prompts.
 
     Raises:
         ProbeError: if the model's blocks are no modules that turn one stream into the next.
     """
-    blocks = range(1, subject.layers)
+    blocks = range(1, experiment.layers)
     edits: dict[tuple[str, int], Edit] = {("skip", block): skip(block) for block in blocks}
     edits |= {("repeat", block): repeat(block) for block in blocks}
     edits |= {("swap", block): swap(block) for block in blocks[:-1]}
     errors = RatioBootstrap((len(edits),), seed=config.seed)
     whole = RatioBootstrap((1,), seed=config.seed)
-    for pair in pairs(subject, config):
+    for pair in pairs(experiment, config):
         answers = []
         for edit in edits.values():
-            with editing(subject.model, edit):
-                answers.append(answer(subject, pair.own))
+            with editing(experiment.model, edit):
+                answers.append(answer(experiment, pair.own))
         guess = pair.target.square()[:, None]
         errors.update(pair.numbers, (torch.stack(answers) - pair.target).square().T, guess)
-        whole.update(pair.numbers, (answer(subject, pair.own) - pair.target).square()[:, None], guess)
+        whole.update(pair.numbers, (answer(experiment, pair.own) - pair.target).square()[:, None], guess)
     return EditedBlocks(list(edits), errors, whole)
 
 

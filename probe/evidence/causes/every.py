@@ -1,4 +1,4 @@
-"""Every intervention that suits a subject, one after another."""
+"""Every intervention that suits an experiment, one after another."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from probe.evidence.causes.internals import switch_off
 from probe.evidence.causes.states import exchange_states
 from probe.evidence.causes.steer import steer
 from probe.evidence.causes.table import about
-from probe.fit import Report, Subject
 from probe.heads import LinearHeads
+from probe.probing.experiment import Experiment
+from probe.progress import Report
 from probe.statistics import RatioBootstrap
 
 Rows = list[dict[str, Any]]
@@ -27,7 +28,7 @@ class Causes:
 
     Attributes:
         rows: of an evidence record.
-        untested: by the kind of intervention that does not suit the subject, the sentence that says why.
+        untested: by the kind of intervention that does not suit the experiment, the sentence that says why.
     """
 
     rows: Rows
@@ -35,27 +36,27 @@ class Causes:
 
 
 def causes(
-    subject: Subject,
+    experiment: Experiment,
     heads: LinearHeads,
     errors: Mapping[str, RatioBootstrap],
     config: FitConfig,
     report: Report | None = None,
 ) -> Causes:
-    """Intervenes in every way that suits the subject, on the score prompts at its largest context.
+    """Intervenes in every way that suits the experiment, on the score prompts at its largest context.
 
     Args:
-        heads: for y, fitted at every layer of this subject.
+        heads: for y, fitted at every layer of this experiment.
         errors: of ``linear`` and ``lens``, one a layer.
         report: called after every kind of intervention.
     """
-    shared = about(subject, config)
+    shared = about(experiment, config)
     kinds: dict[str, Callable[[], Rows]] = {
-        "exchange the stream": lambda: exchange(subject, heads, config).rows(shared),
-        "steer": lambda: steer(subject, heads, config).rows(shared),
-        "edit the blocks": lambda: edit_blocks(subject, config).rows(shared),
+        "exchange the stream": lambda: exchange(experiment, heads, config).rows(shared),
+        "steer": lambda: steer(experiment, heads, config).rows(shared),
+        "edit the blocks": lambda: edit_blocks(experiment, config).rows(shared),
         "exit early": lambda: exit_rows(errors, shared),
-        "switch off internals": lambda: switch_off(subject, config).rows(shared),
-        "exchange states": lambda: exchange_states(subject, heads, config).rows(shared),
+        "switch off internals": lambda: switch_off(experiment, config).rows(shared),
+        "exchange states": lambda: exchange_states(experiment, heads, config).rows(shared),
     }
     rows: Rows = []
     untested: dict[str, str] = {}
@@ -65,5 +66,5 @@ def causes(
         except ProbeError as error:
             untested[kind] = str(error)
         if report is not None:
-            report(f"causes {subject.checkpoint.name}", done, len(kinds))
+            report(f"causes {experiment.checkpoint.name}", done, len(kinds))
     return Causes(rows, untested)

@@ -17,9 +17,9 @@ from probe.config import FitConfig
 from probe.evidence.causes.pairs import answer, last, pairs, readings
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
-from probe.fit import Subject
 from probe.heads import LinearHeads
 from probe.interventions import patching
+from probe.probing.experiment import Experiment
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,24 +46,24 @@ class Exchange:
         return found + about.rows("stream", "share", self.donor.slope(), layers)
 
 
-def exchange(subject: Subject, heads: LinearHeads, config: FitConfig) -> Exchange:
+def exchange(experiment: Experiment, heads: LinearHeads, config: FitConfig) -> Exchange:
     """Exchanges the stream at the query, layer by layer, on the score prompts.
 
     Args:
-        heads: for y, fitted at every layer of this subject.
+        heads: for y, fitted at every layer of this experiment.
     """
-    predicted = {head: Shifts(subject.layers, config.seed) for head in ("linear", "lens")}
-    donor = Shifts(subject.layers, config.seed)
-    for pair in pairs(subject, config):
+    predicted = {head: Shifts(experiment.layers, config.seed) for head in ("linear", "lens")}
+    donor = Shifts(experiment.layers, config.seed)
+    for pair in pairs(experiment, config):
         query = last(pair.own)
-        own, theirs = capture(subject.model, pair.own, query), capture(subject.model, pair.donor, query)
-        before, whole = answer(subject, pair.own), answer(subject, pair.donor)
+        own, theirs = capture(experiment.model, pair.own, query), capture(experiment.model, pair.donor, query)
+        before, whole = answer(experiment, pair.own), answer(experiment, pair.donor)
         moved = []
-        for place, stream in zip(subject.model.places, theirs.stream, strict=True):
+        for place, stream in zip(experiment.model.places, theirs.stream, strict=True):
             with patching(place, query, stream):
-                moved.append(answer(subject, pair.own) - before)
+                moved.append(answer(experiment, pair.own) - before)
         actual = torch.stack(moved)
-        here, there = (readings(subject, heads, found.stream) for found in (own, theirs))
+        here, there = (readings(experiment, heads, found.stream) for found in (own, theirs))
         for head, shifts in predicted.items():
             shifts.add(pair.numbers, actual, there[head] - here[head], pair.target)
         donor.add(pair.numbers, actual, (whole - before).expand_as(actual), pair.target)

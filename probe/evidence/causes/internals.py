@@ -18,10 +18,10 @@ from torch import Tensor
 from probe.config import FitConfig
 from probe.evidence.causes.pairs import Pair, answer, pairs
 from probe.evidence.causes.table import About, band_of
-from probe.fit import Subject
 from probe.interventions import INTERNALS, holding, internals_of, mambas, means, zeros
 from probe.interventions.internals import Constants
 from probe.models.mamba import Mamba
+from probe.probing.experiment import Experiment
 from probe.randomness import PromptSource
 from probe.statistics import RatioBootstrap, difference
 
@@ -53,32 +53,32 @@ class SwitchedOff:
         ]
 
 
-def switch_off(subject: Subject, config: FitConfig) -> SwitchedOff:
+def switch_off(experiment: Experiment, config: FitConfig) -> SwitchedOff:
     """Switches off every internal of every Mamba block, alone and in all blocks, and measures the error.
 
     Raises:
         ProbeError: if the model has no Mamba block of our own.
     """
-    mixers = mambas(subject.model)
+    mixers = mambas(experiment.model)
     held = {
-        "mean": means(subject.model, mixers, _selection(subject, config)),
+        "mean": means(experiment.model, mixers, _selection(experiment, config)),
         "zero": {layer: zeros(mixer) for layer, mixer in mixers.items()},
     }
     blocks = {(name, layer): _having(mixers, name, layer) for name in INTERNALS for layer in (*mixers, None)}
     cells = [(how, name, layer) for how in held for (name, layer), having in blocks.items() if having]
     errors = RatioBootstrap((len(cells),), seed=config.seed)
     whole = RatioBootstrap((1,), seed=config.seed)
-    for pair in pairs(subject, config):
+    for pair in pairs(experiment, config):
         done: dict[tuple[str, str, tuple[int, ...]], Tensor] = {}
         for how, name, layer in cells:
             key = how, _alike(how, name), blocks[name, layer]
             if key not in done:
                 constants = {at: {name: held[how][at][name]} for at in blocks[name, layer]}
-                done[key] = _answer_holding(subject, pair, mixers, constants)
+                done[key] = _answer_holding(experiment, pair, mixers, constants)
         answers = torch.stack([done[how, _alike(how, name), blocks[name, layer]] for how, name, layer in cells])
         guess = pair.target.square()[:, None]
         errors.update(pair.numbers, (answers - pair.target).square().T, guess)
-        whole.update(pair.numbers, (answer(subject, pair.own) - pair.target).square()[:, None], guess)
+        whole.update(pair.numbers, (answer(experiment, pair.own) - pair.target).square()[:, None], guess)
     return SwitchedOff(cells, errors, whole)
 
 
@@ -93,16 +93,16 @@ def _alike(how: str, name: str) -> str:
 
 
 def _answer_holding(
-    subject: Subject, pair: Pair, mixers: Mapping[int, Mamba], constants: Mapping[int, Constants]
+    experiment: Experiment, pair: Pair, mixers: Mapping[int, Mamba], constants: Mapping[int, Constants]
 ) -> Float64[Tensor, " prompt"]:
     with ExitStack() as stack:
         for layer, held in constants.items():
             stack.enter_context(holding(mixers[layer], held))
-        return answer(subject, pair.own)
+        return answer(experiment, pair.own)
 
 
-def _selection(subject: Subject, config: FitConfig) -> Iterator[Tensor]:
+def _selection(experiment: Experiment, config: FitConfig) -> Iterator[Tensor]:
     count = min(AVERAGED, -(-config.prompts // 4))
     for first in range(0, count, config.batch):
         source = PromptSource(config.seed, "select", range(first, min(first + config.batch, count)))
-        yield subject.task.draw(source, subject.longest).inputs.to(subject.device)
+        yield experiment.task.draw(source, experiment.longest).inputs.to(experiment.device)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from probe.config import FitConfig
 from probe.errors import ProbeError
-from probe.fit import Subject
 from probe.heads import LinearHeads
+from probe.probing.experiment import Experiment
 from probe.randomness import PromptSource
 
 
@@ -33,13 +33,13 @@ class Pair:
     target: Float64[Tensor, " prompt"]
 
 
-def pairs(subject: Subject, config: FitConfig) -> Iterator[Pair]:
-    """Yields the score prompts after the subject's largest context; donors are as many prompts beyond them.
+def pairs(experiment: Experiment, config: FitConfig) -> Iterator[Pair]:
+    """Yields the score prompts after the experiment's largest context; donors are as many prompts beyond them.
 
     Raises:
         ProbeError: if the task has no query whose answer is one number.
     """
-    if not (subject.task.appendable and subject.task.objective == "squared"):
+    if not (experiment.task.appendable and experiment.task.objective == "squared"):
         raise ProbeError(
             f"The task {config.task} was given, but interventions are judged on pairs with a number to predict. "
             "Give a task such as linear."
@@ -48,18 +48,19 @@ def pairs(subject: Subject, config: FitConfig) -> Iterator[Pair]:
         numbers = range(first, min(first + config.batch, config.score))
         others = range(config.score + numbers.start, config.score + numbers.stop)
         own, donor = (
-            subject.task.draw(PromptSource(config.seed, "score", some), subject.longest) for some in (numbers, others)
+            experiment.task.draw(PromptSource(config.seed, "score", some), experiment.longest)
+            for some in (numbers, others)
         )
         same_query = torch.cat([donor.inputs[:, :-1], own.inputs[:, -1:]], dim=1)
         yield Pair(
-            numbers, own.inputs.to(subject.device), same_query.to(subject.device), own.targets[:, -1, 0].double()
+            numbers, own.inputs.to(experiment.device), same_query.to(experiment.device), own.targets[:, -1, 0].double()
         )
 
 
 @torch.no_grad()
-def answer(subject: Subject, inputs: Float[Tensor, "prompt time dim"]) -> Float64[Tensor, " prompt"]:
+def answer(experiment: Experiment, inputs: Float[Tensor, "prompt time dim"]) -> Float64[Tensor, " prompt"]:
     """Returns the model's answers to the last token."""
-    found: Tensor = subject.task.answer(subject.model.run(inputs)[:, -1])
+    found: Tensor = experiment.task.answer(experiment.model.run(inputs)[:, -1])
     return found[:, 0].cpu().double()
 
 
@@ -73,14 +74,14 @@ def linear_answers(
 
 
 def readings(
-    subject: Subject, heads: LinearHeads, stream: Float[Tensor, "layer prompt 1 width"]
+    experiment: Experiment, heads: LinearHeads, stream: Float[Tensor, "layer prompt 1 width"]
 ) -> dict[str, Float64[Tensor, "layer prompt"]]:
     """Returns what every layer's head, and the model's own decoder, answer from the stream at the query.
 
     Args:
         heads: for y, fitted at every layer.
     """
-    return {"linear": linear_answers(heads, stream), "lens": subject.decode(stream[:, :, 0])[..., 0].double()}
+    return {"linear": linear_answers(heads, stream), "lens": experiment.decode(stream[:, :, 0])[..., 0].double()}
 
 
 def last(inputs: Float[Tensor, "prompt time dim"]) -> Int[Tensor, " 1"]:

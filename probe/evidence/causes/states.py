@@ -18,10 +18,10 @@ from probe.config import FitConfig
 from probe.evidence.causes.pairs import answer, last, pairs, readings
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
-from probe.fit import Subject
 from probe.heads import LinearHeads
 from probe.interventions import continuing, recurrent, states_after
 from probe.models.mamba import Mamba
+from probe.probing.experiment import Experiment
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,33 +54,33 @@ class StateExchange:
         return found
 
 
-def exchange_states(subject: Subject, heads: LinearHeads, config: FitConfig) -> StateExchange:
+def exchange_states(experiment: Experiment, heads: LinearHeads, config: FitConfig) -> StateExchange:
     """Exchanges the states after the examples, block by block and in all blocks, on the score prompts.
 
     Args:
-        heads: for y, fitted at every layer of this subject.
+        heads: for y, fitted at every layer of this experiment.
 
     Raises:
         ProbeError: if no block of ours has a state.
     """
-    mixers = recurrent(subject.model)
+    mixers = recurrent(experiment.model)
     chosen: dict[str, dict[int, nn.Module]] = {"state": mixers, "state:h": {}}
     chosen["state:h"] = {at: each for at, each in mixers.items() if isinstance(each, Mamba)}
     donor = {site: Shifts(len(found) + 1, config.seed) for site, found in chosen.items() if found}
     predicted = {(site, head): Shifts(len(chosen[site]), config.seed) for site in donor for head in ("linear", "lens")}
-    for pair in pairs(subject, config):
-        before = capture(subject.model, pair.own, last(pair.own))
-        read, first = readings(subject, heads, before.stream), answer(subject, pair.own)
-        way = answer(subject, pair.donor) - first
-        theirs, own = (states_after(subject.model, mixers, inputs[:, :-1]) for inputs in (pair.donor, pair.own))
+    for pair in pairs(experiment, config):
+        before = capture(experiment.model, pair.own, last(pair.own))
+        read, first = readings(experiment, heads, before.stream), answer(experiment, pair.own)
+        way = answer(experiment, pair.donor) - first
+        theirs, own = (states_after(experiment.model, mixers, inputs[:, :-1]) for inputs in (pair.donor, pair.own))
         mixed = {layer: (*own[layer][:-1], theirs[layer][-1]) for layer in mixers}
         for site in donor:
             found, states = chosen[site], theirs if site == "state" else mixed
-            passes = [_run(subject, pair.own, {at: found[at]}, states) for at in found]
-            passes.append(_run(subject, pair.own, found, states))
-            actual = torch.stack([subject.task.answer(one.output)[:, 0, 0].cpu().double() for one in passes]) - first
+            passes = [_run(experiment, pair.own, {at: found[at]}, states) for at in found]
+            passes.append(_run(experiment, pair.own, found, states))
+            actual = torch.stack([experiment.task.answer(one.output)[:, 0, 0].cpu().double() for one in passes]) - first
             donor[site].add(pair.numbers, actual, way.expand_as(actual), pair.target)
-            after = {at: readings(subject, heads, one.stream) for at, one in zip(found, passes, strict=False)}
+            after = {at: readings(experiment, heads, one.stream) for at, one in zip(found, passes, strict=False)}
             for head in read:
                 shift = torch.stack([new[head][at] - read[head][at] for at, new in after.items()])
                 predicted[site, head].add(pair.numbers, actual[:-1], shift, pair.target)
@@ -88,9 +88,9 @@ def exchange_states(subject: Subject, heads: LinearHeads, config: FitConfig) -> 
 
 
 def _run(
-    subject: Subject, inputs: Tensor, mixers: Mapping[int, nn.Module], states: Mapping[int, tuple[Tensor, ...]]
+    experiment: Experiment, inputs: Tensor, mixers: Mapping[int, nn.Module], states: Mapping[int, tuple[Tensor, ...]]
 ) -> Captured:
     with ExitStack() as stack:
         for layer, mixer in mixers.items():
             stack.enter_context(continuing(mixer, inputs.shape[1] - 1, states[layer]))
-        return capture(subject.model, inputs, last(inputs))
+        return capture(experiment.model, inputs, last(inputs))

@@ -15,9 +15,9 @@ from probe.config import FitConfig
 from probe.evidence.causes.pairs import answer, last, linear_answers, pairs
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
-from probe.fit import Subject
 from probe.heads import LinearHeads
 from probe.interventions import steering
+from probe.probing.experiment import Experiment
 from probe.randomness import KeyedGenerator, key
 
 STRENGTHS = (-1.0, -0.5, 0.5, 1.0)
@@ -60,12 +60,12 @@ class Steered:
         ]
 
 
-def directions(subject: Subject, heads: LinearHeads, config: FitConfig) -> Directions:
+def directions(experiment: Experiment, heads: LinearHeads, config: FitConfig) -> Directions:
     """Returns the directions of the heads for the largest context; their patterns are of the selection prompts."""
     weight = heads.weight[:, -1, :, 0].cpu()
     streams, answers, together = (torch.zeros_like(weight) for _ in range(3))
     squares, targets, count = torch.zeros_like(weight[:, :1]), 0.0, 0
-    for numbers, prompts, captured in subject.batches(config, "select", -(-config.prompts // 4)):
+    for numbers, prompts, captured in experiment.batches(config, "select", -(-config.prompts // 4)):
         stream = captured.stream[:, :, -1:]
         read = linear_answers(heads, stream)
         streams += stream[:, :, 0].double().sum(1).cpu()
@@ -83,24 +83,24 @@ def directions(subject: Subject, heads: LinearHeads, config: FitConfig) -> Direc
     )
 
 
-def steer(subject: Subject, heads: LinearHeads, config: FitConfig) -> Steered:
+def steer(experiment: Experiment, heads: LinearHeads, config: FitConfig) -> Steered:
     """Adds to the stream at the query, layer by layer, what should raise the answer by a known amount.
 
     Args:
-        heads: for y, fitted at every layer of this subject.
+        heads: for y, fitted at every layer of this experiment.
     """
-    found = directions(subject, heads, config)
-    shifts = {name: Shifts(subject.layers, config.seed) for name in ("head", "pattern", "random")}
-    for pair in pairs(subject, config):
-        query, before = last(pair.own), answer(subject, pair.own)
+    found = directions(experiment, heads, config)
+    shifts = {name: Shifts(experiment.layers, config.seed) for name in ("head", "pattern", "random")}
+    for pair in pairs(experiment, config):
+        query, before = last(pair.own), answer(experiment, pair.own)
         asked = found.unit * torch.tensor([STRENGTHS[n % len(STRENGTHS)] for n in pair.numbers], dtype=torch.float64)
-        chance = _random(config.seed, pair.numbers, subject.model.width)
+        chance = _random(config.seed, pair.numbers, experiment.model.width)
         moved: dict[str, list[Tensor]] = {name: [] for name in shifts}
-        for layer, place in enumerate(subject.model.places):
+        for layer, place in enumerate(experiment.model.places):
             along = found.head[layer], found.pattern[layer], chance * found.head[layer].norm()
             for name, direction in zip(shifts, along, strict=True):
-                with steering(place, query, (asked[:, None] * direction)[:, None].to(subject.device)):
-                    moved[name].append(answer(subject, pair.own) - before)
+                with steering(place, query, (asked[:, None] * direction)[:, None].to(experiment.device)):
+                    moved[name].append(answer(experiment, pair.own) - before)
         for name, each in moved.items():
             actual = torch.stack(each)
             shifts[name].add(pair.numbers, actual, asked.expand_as(actual), pair.target)

@@ -1,4 +1,4 @@
-"""What every row of causal evidence about one subject shares."""
+"""What every row of causal evidence about one experiment shares."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from probe.config import FitConfig
 from probe.evidence.rows import row
-from probe.fit import Subject
+from probe.probing.experiment import Experiment
 from probe.statistics import Band, RatioBootstrap
 
 
 @dataclass(frozen=True)
 class About:
-    """The subject that rows speak of.
+    """The experiment that rows speak of.
 
     Args:
         model: its name.
@@ -65,9 +65,9 @@ class About:
         )
 
 
-def about(subject: Subject, config: FitConfig) -> About:
-    """Returns what the rows about a subject share."""
-    return About(subject.checkpoint.name, subject.layers, subject.contexts[-1], config.score)
+def about(experiment: Experiment, config: FitConfig) -> About:
+    """Returns what the rows about an experiment share."""
+    return About(experiment.checkpoint.name, experiment.layers, experiment.contexts[-1], config.score)
 
 
 def band_of(ratio: RatioBootstrap) -> Band:

@@ -83,7 +83,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def _weights(kind: str, settings: tuple[tuple[str, Any], ...]) -> nn.Module:
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from probe.capture.huggingface.library import quiet
+    from probe.checkpoints.huggingface.library import quiet
 
     config = AutoConfig.for_model(kind, **{**SHARED, **SETTINGS[kind], **dict(settings)})
     generator = torch.Generator().manual_seed(1)
@@ -114,7 +114,7 @@ def saved(tiny: Callable[..., nn.Module], tmp_path: Path) -> Callable[..., Path]
     """``saved(kind, **settings)`` is the folder of such a model as transformers writes it."""
 
     def save(kind: str, shard: str = "5GB", **settings: Any) -> Path:
-        from probe.capture.huggingface.library import quiet
+        from probe.checkpoints.huggingface.library import quiet
 
         with quiet():
             tiny(kind, **settings).save_pretrained(tmp_path / kind, max_shard_size=shard)

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from probe.capture import DescribedModel, Place, capture, check_invariants
-from probe.capture.huggingface import HuggingFaceModel, read
+from probe.capture.huggingface import HuggingFaceModel
+from probe.checkpoints.huggingface import read
 from probe.errors import ProbeError
 
 # where the blocks are, written down a second time
@@ -299,7 +300,7 @@ PICTURED = {
 def test_of_a_model_of_images_and_text_the_language_part_is_read(tmp_path, tokens, kind):
     from transformers import AutoConfig, AutoModelForImageTextToText
 
-    from probe.capture.huggingface.library import quiet
+    from probe.checkpoints.huggingface.library import quiet
 
     with quiet(), torch.random.fork_rng(devices=[]):
         whole = AutoModelForImageTextToText.from_config(AutoConfig.for_model(kind, **PICTURED[kind])).eval()

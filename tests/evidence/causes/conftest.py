@@ -7,17 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from probe import checkpoint
+from probe import checkpoints
 from probe.config import FitConfig, ModelConfig
-from probe.fit import Subject, prepare
 from probe.heads import LinearHeads
 from probe.models import ResidualModel
+from probe.probing.experiment import Experiment
+from probe.probing.prepare import prepare
 
-Prepared = tuple[Subject, FitConfig, LinearHeads]
+Prepared = tuple[Experiment, FitConfig, LinearHeads]
 
 
 @pytest.fixture(scope="session")
-def random_subject(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Prepared]:
+def random_experiment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Prepared]:
     """A function that sets a layout of random weights before linear, with random heads: 3 dimensions, 4 examples."""
 
     def make(layout: str) -> Prepared:
@@ -35,7 +36,7 @@ def random_subject(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], 
                     weight.data.add_(2)
             drawn = torch.randn(len(model.blocks) + 1, 1, 16, 1, dtype=torch.float64)
         about = {"task": "linear", "dim": 3, "context": 4, "seed": 0, "step": 0, "command": ""}
-        checkpoint.save(path, model, about)
+        checkpoints.save(path, model, about)
         config = FitConfig(
             ckpt=(str(path),), task="linear", head=("lens",), context="4", prompts=128, score=32, batch=32
         )
@@ -45,15 +46,15 @@ def random_subject(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], 
 
 
 @pytest.fixture(scope="session")
-def planted(planted_subject: Callable[[str], tuple[Subject, FitConfig]]) -> Callable[[str], Prepared]:
+def planted(planted_experiment: Callable[[str], tuple[Experiment, FitConfig]]) -> Callable[[str], Prepared]:
     """A function that sets a planted algorithm before linear, with the decoder of its answer as every layer's head."""
 
     def make(algorithm: str) -> Prepared:
-        subject, config = planted_subject(algorithm)
-        weight = torch.zeros(subject.layers, 1, subject.model.width, 1, dtype=torch.float64)
-        weight[:, :, 2 * subject.task.dim] = 1.0
+        experiment, config = planted_experiment(algorithm)
+        weight = torch.zeros(experiment.layers, 1, experiment.model.width, 1, dtype=torch.float64)
+        weight[:, :, 2 * experiment.task.dim] = 1.0
         nothing = torch.zeros_like(weight[:, :, 0])
         small = replace(config, score=48, prompts=256, batch=48)
-        return subject, small, LinearHeads(weight, nothing, nothing[..., 0])
+        return experiment, small, LinearHeads(weight, nothing, nothing[..., 0])
 
     return make

@@ -6,7 +6,7 @@ import torch
 from probe.errors import ProbeError
 from probe.evidence.causes.blocks import edit_blocks, exit_rows
 from probe.evidence.causes.table import about
-from probe.fit import measure
+from probe.probing.passes import measure
 
 
 def costs(found):
@@ -15,10 +15,10 @@ def costs(found):
 
 def test_a_step_of_gradient_descent_costs_the_last_one_whichever_it_is(planted):
     """Six blocks less one are five steps, which is what the lens reads before the last block."""
-    subject, config, _ = planted("gradient")
-    found = edit_blocks(subject, config)
+    experiment, config, _ = planted("gradient")
+    found = edit_blocks(experiment, config)
     errors, whole = costs(found), found.whole.estimate().item()
-    lens = measure(subject, config, lambda *_: None)[1]["lens"].ratio.estimate()[:, -1]
+    lens = measure(experiment, config, lambda *_: None)[1]["lens"].ratio.estimate()[:, -1]
     assert whole == pytest.approx(lens[6].item(), rel=1e-5)
     assert lens[5] > 1.1 * lens[6]
     for block in range(1, 7):
@@ -29,8 +29,8 @@ def test_a_step_of_gradient_descent_costs_the_last_one_whichever_it_is(planted):
 
 
 def test_a_solver_misses_one_block_alone_and_all_of_it(planted):
-    subject, config, _ = planted("solve")
-    found = edit_blocks(subject, config)
+    experiment, config, _ = planted("solve")
+    found = edit_blocks(experiment, config)
     errors, whole = costs(found), found.whole.estimate().item()
     assert whole < 1e-6
     for (kind, block), error in errors.items():
@@ -38,15 +38,15 @@ def test_a_solver_misses_one_block_alone_and_all_of_it(planted):
             assert error == pytest.approx(1, abs=1e-4)
         else:
             assert error == pytest.approx(whole, abs=1e-6)
-    rows = [row for row in found.rows(about(subject, config)) if row["metric"] == "added" and row["site"] == "skip"]
+    rows = [row for row in found.rows(about(experiment, config)) if row["metric"] == "added" and row["site"] == "skip"]
     assert [row["layer"] for row in rows if row["low"] > 0.5] == [4]
 
 
 def test_rows_of_swaps_name_both_blocks_and_early_exits_are_the_layer_curves(planted):
-    subject, config, _ = planted("gradient")
-    shared, scores = about(subject, config), measure(subject, config, lambda *_: None)[1]
+    experiment, config, _ = planted("gradient")
+    shared, scores = about(experiment, config), measure(experiment, config, lambda *_: None)[1]
     errors = {head: scores[head].ratio.part(lambda cells: cells[..., 0]) for head in ("linear", "lens")}
-    swaps = [row for row in edit_blocks(subject, config).rows(shared) if row["site"] == "swap"]
+    swaps = [row for row in edit_blocks(experiment, config).rows(shared) if row["site"] == "swap"]
     assert {(row["layer"], row["other_layer"]) for row in swaps} == {(block, block + 1) for block in range(1, 6)}
     exits = exit_rows(errors, shared)
     assert len(exits) == 14
@@ -55,11 +55,11 @@ def test_rows_of_swaps_name_both_blocks_and_early_exits_are_the_layer_curves(pla
         assert row["low"] <= row["value"] <= row["high"]
 
 
-def test_blocks_that_cannot_be_moved_are_refused(random_subject):
+def test_blocks_that_cannot_be_moved_are_refused(random_experiment):
     from dataclasses import replace
 
-    subject, config, _ = random_subject("M2")
-    places = subject.model.places
-    subject.model.places = [places[0], replace(places[1], entrance=torch.nn.Identity()), places[2]]
+    experiment, config, _ = random_experiment("M2")
+    places = experiment.model.places
+    experiment.model.places = [places[0], replace(places[1], entrance=torch.nn.Identity()), places[2]]
     with pytest.raises(ProbeError, match="Leave this block as it is"):
-        edit_blocks(subject, config)
+        edit_blocks(experiment, config)

@@ -4,20 +4,20 @@ import pytest
 import torch
 
 from probe.evidence.causes import causes
-from probe.fit import measure
+from probe.probing.passes import measure
 from probe.records import EVIDENCE_COLUMNS
 
 SHARED = {"stream", "steer:head", "steer:pattern", "steer:random", "whole", "skip", "repeat", "exit"}
 
 
 @pytest.mark.parametrize(("layout", "further", "untested"), [("M2", "state:h", 0), ("AM", "state", 0), ("AF", "", 2)])
-def test_what_suits_is_tested_and_what_does_not_is_named(random_subject, layout, further, untested):
-    subject, config, heads = random_subject(layout)
-    before = {name: value.clone() for name, value in subject.model.model.state_dict().items()}
+def test_what_suits_is_tested_and_what_does_not_is_named(random_experiment, layout, further, untested):
+    experiment, config, heads = random_experiment(layout)
+    before = {name: value.clone() for name, value in experiment.model.model.state_dict().items()}
     inputs = torch.randn(2, 9, 3, generator=torch.Generator().manual_seed(0))
-    plain, seen = subject.model.run(inputs), []
-    lens = measure(subject, config, lambda *_: None)[1]["lens"].ratio.part(lambda cells: cells[..., 0])
-    found = causes(subject, heads, {"lens": lens}, config, lambda *done: seen.append(done))
+    plain, seen = experiment.model.run(inputs), []
+    lens = measure(experiment, config, lambda *_: None)[1]["lens"].ratio.part(lambda cells: cells[..., 0])
+    found = causes(experiment, heads, {"lens": lens}, config, lambda *done: seen.append(done))
     assert len(found.untested) == untested
     assert {row["site"] for row in found.rows} >= SHARED | ({further} if further else set())
     assert all(list(row) == EVIDENCE_COLUMNS for row in found.rows)
@@ -26,5 +26,5 @@ def test_what_suits_is_tested_and_what_does_not_is_named(random_subject, layout,
     if untested:
         assert list(found.untested) == ["switch off internals", "exchange states"]
         assert "The model's blocks are Attention, MLP" in found.untested["exchange states"]
-    assert torch.equal(subject.model.run(inputs), plain)
-    assert all(torch.equal(value, before[name]) for name, value in subject.model.model.state_dict().items())
+    assert torch.equal(experiment.model.run(inputs), plain)
+    assert all(torch.equal(value, before[name]) for name, value in experiment.model.model.state_dict().items())

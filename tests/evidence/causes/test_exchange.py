@@ -10,9 +10,9 @@ from probe.evidence.causes.pairs import pairs
 from probe.evidence.causes.table import about
 
 
-def by_hand(subject, pair, layer):
+def by_hand(experiment, pair, layer):
     """Runs the blocks on both prompts and puts the donor's last token into the own stream."""
-    model = subject.model.model
+    model = experiment.model.model
     own, donor = model.embed(pair.own), model.embed(pair.donor)
     for block in model.blocks[:layer]:
         own, donor = block(own), block(donor)
@@ -23,14 +23,14 @@ def by_hand(subject, pair, layer):
 
 
 @pytest.mark.parametrize("layout", ["M3", "(AF)2"])
-def test_shares_and_r2_are_those_of_blocks_run_by_hand(random_subject, layout):
-    subject, config, heads = random_subject(layout)
-    found = exchange(subject, heads, config)
-    (pair,) = pairs(subject, config)
+def test_shares_and_r2_are_those_of_blocks_run_by_hand(random_experiment, layout):
+    experiment, config, heads = random_experiment(layout)
+    found = exchange(experiment, heads, config)
+    (pair,) = pairs(experiment, config)
     with torch.no_grad():
-        way = by_hand(subject, pair, subject.layers - 1)
-        for layer in range(subject.layers):
-            actual = by_hand(subject, pair, layer)
+        way = by_hand(experiment, pair, experiment.layers - 1)
+        for layer in range(experiment.layers):
+            actual = by_hand(experiment, pair, layer)
             share = (actual * way).sum() / way.square().sum()
             torch.testing.assert_close(found.donor.slope().value[layer], share, rtol=1e-3, atol=1e-5)
     assert found.donor.slope().value[0].abs() < 1e-5
@@ -38,9 +38,9 @@ def test_shares_and_r2_are_those_of_blocks_run_by_hand(random_subject, layout):
     torch.testing.assert_close(found.predicted["lens"].r2().value[-1].item(), 1.0)
 
 
-def test_the_batch_size_changes_nothing(random_subject):
-    subject, config, heads = random_subject("M2")
-    one, other = (exchange(subject, heads, replace(config, batch=size)) for size in (20, 32))
+def test_the_batch_size_changes_nothing(random_experiment):
+    experiment, config, heads = random_experiment("M2")
+    one, other = (exchange(experiment, heads, replace(config, batch=size)) for size in (20, 32))
     slopes = [each.predicted["linear"].slope().value for each in (one, other)]
     torch.testing.assert_close(*slopes, rtol=1e-4, atol=1e-6, equal_nan=True)
     assert not slopes[0][1:].isnan().any()
@@ -49,8 +49,8 @@ def test_the_batch_size_changes_nothing(random_subject):
 
 def test_before_a_solver_solves_nothing_moves_and_after_it_all_does(planted):
     """Its middle one of six blocks is the fourth."""
-    subject, config, heads = planted("solve")
-    found = exchange(subject, heads, config)
+    experiment, config, heads = planted("solve")
+    found = exchange(experiment, heads, config)
     share = found.donor.slope().value
     torch.testing.assert_close(share, torch.tensor([0, 0, 0, 0, 1, 1, 1], dtype=torch.float64), rtol=0, atol=1e-5)
     for head in ("linear", "lens"):
@@ -61,8 +61,8 @@ def test_before_a_solver_solves_nothing_moves_and_after_it_all_does(planted):
 
 def test_gradient_steps_carry_on_a_part_of_what_was_exchanged(planted):
     """Later steps pull the weights back to the own examples, the less the fewer they are."""
-    subject, config, heads = planted("gradient")
-    found = exchange(subject, heads, config)
+    experiment, config, heads = planted("gradient")
+    found = exchange(experiment, heads, config)
     slope = found.predicted["lens"].slope().value[1:]
     assert (slope.diff() > 0).all()
     assert slope[0] < 0.9
@@ -72,8 +72,8 @@ def test_gradient_steps_carry_on_a_part_of_what_was_exchanged(planted):
 
 
 def test_rows_name_the_layer_and_leave_out_what_is_unknown(planted):
-    subject, config, heads = planted("solve")
-    rows = exchange(subject, heads, config).rows(about(subject, config))
+    experiment, config, heads = planted("solve")
+    rows = exchange(experiment, heads, config).rows(about(experiment, config))
     assert {(row["site"], row["evidence"], row["context"], row["prompts"]) for row in rows} == {
         ("stream", "causes", 10, 48)
     }

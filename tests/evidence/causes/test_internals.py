@@ -17,22 +17,22 @@ def costs(found):
 
 
 @pytest.fixture(scope="module")
-def small(random_subject):
-    subject, config, _ = random_subject("M2")
-    return subject, config, switch_off(subject, config)
+def small(random_experiment):
+    experiment, config, _ = random_experiment("M2")
+    return experiment, config, switch_off(experiment, config)
 
 
 def test_errors_are_those_of_holding_by_hand(small):
-    subject, config, found = small
-    mixers = mambas(subject.model)
-    inputs = subject.task.draw(PromptSource(config.seed, "select", range(32)), 4).inputs
-    held, errors = means(subject.model, mixers, [inputs]), costs(found)
+    experiment, config, found = small
+    mixers = mambas(experiment.model)
+    inputs = experiment.task.draw(PromptSource(config.seed, "select", range(32)), 4).inputs
+    held, errors = means(experiment.model, mixers, [inputs]), costs(found)
     for name, layers in (("B", (2,)), ("lookback", (1,)), ("delta", (1, 2))):
         top = bottom = 0.0
-        for pair in pairs(subject, config):
+        for pair in pairs(experiment, config):
             one, two = ({name: held[at][name]} if at in layers else {} for at in (1, 2))
             with torch.no_grad(), holding(mixers[1], one), holding(mixers[2], two):
-                answers = subject.model.run(pair.own)[:, -1, 0].double()
+                answers = experiment.model.run(pair.own)[:, -1, 0].double()
             top, bottom = top + (answers - pair.target).square().sum(), bottom + pair.target.square().sum()
         cell = "mean", name, layers[0] if len(layers) == 1 else None
         assert errors[cell] == pytest.approx((top / bottom).item(), rel=1e-4)
@@ -40,8 +40,8 @@ def test_errors_are_those_of_holding_by_hand(small):
 
 
 def test_at_zero_some_are_as_good_as_skipped_and_others_alike(small):
-    subject, config, found = small
-    edits = edit_blocks(subject, config)
+    experiment, config, found = small
+    edits = edit_blocks(experiment, config)
     errors, skipped = costs(found), dict(zip(edits.edits, edits.errors.estimate(), strict=True))
     for layer in (1, 2):
         for name in ("convolution", "gate"):
@@ -50,9 +50,9 @@ def test_at_zero_some_are_as_good_as_skipped_and_others_alike(small):
     assert len(errors) == 2 * 6 * 3
 
 
-def test_what_is_constant_costs_nothing_and_what_is_absent_has_no_cell(random_subject):
-    subject, config, _ = random_subject("M[B=constant,C=constant,delta=constant,gate=off]AM")
-    found = switch_off(subject, config)
+def test_what_is_constant_costs_nothing_and_what_is_absent_has_no_cell(random_experiment):
+    experiment, config, _ = random_experiment("M[B=constant,C=constant,delta=constant,gate=off]AM")
+    found = switch_off(experiment, config)
     errors, whole = costs(found), found.whole.estimate().item()
     assert {layer for _, _, layer in found.cells} == {1, 3, None}
     assert {name for _, name, layer in found.cells if layer == 1} == {"convolution", "lookback", "delta", "B", "C"}
@@ -64,15 +64,15 @@ def test_what_is_constant_costs_nothing_and_what_is_absent_has_no_cell(random_su
 
 
 def test_rows_say_how_what_and_where(small):
-    subject, config, found = small
-    rows = found.rows(about(subject, config))
+    experiment, config, found = small
+    rows = found.rows(about(experiment, config))
     assert len(rows) == 2 * len(found.cells)
     assert {row["site"] for row in rows} >= {"mean:B", "zero:gate", "mean:lookback"}
     assert {row["layer"] for row in rows} == {1, 2, None}
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
 
 
-def test_a_transformer_has_none(random_subject):
-    subject, config, _ = random_subject("(AF)1")
+def test_a_transformer_has_none(random_experiment):
+    experiment, config, _ = random_experiment("(AF)1")
     with pytest.raises(ProbeError, match="Mamba mixers of our own are needed"):
-        switch_off(subject, config)
+        switch_off(experiment, config)

@@ -11,8 +11,8 @@ from probe.interventions import steering
 
 def test_the_answer_of_gradient_steps_moves_by_what_is_asked_at_every_layer(planted):
     """What stands in the answer's coordinate is added to and never read by a later block."""
-    subject, config, heads = planted("gradient")
-    found = steer(subject, heads, config).shifts
+    experiment, config, heads = planted("gradient")
+    found = steer(experiment, heads, config).shifts
     ones = torch.ones(7, dtype=torch.float64)
     torch.testing.assert_close(found["head"].slope().value, ones, rtol=1e-4, atol=0)
     torch.testing.assert_close(found["head"].reached().value, ones, rtol=1e-4, atol=0)
@@ -20,9 +20,9 @@ def test_the_answer_of_gradient_steps_moves_by_what_is_asked_at_every_layer(plan
     assert (found["random"].size().value < 0.9).all()
 
 
-def test_directions_raise_the_heads_answer_by_one(planted, random_subject):
-    for subject, config, heads in (planted("gradient"), random_subject("M2")):
-        found, weight = directions(subject, heads, config), heads.weight[:, 0, :, 0]
+def test_directions_raise_the_heads_answer_by_one(planted, random_experiment):
+    for experiment, config, heads in (planted("gradient"), random_experiment("M2")):
+        found, weight = directions(experiment, heads, config), heads.weight[:, 0, :, 0]
         ones = torch.ones(len(weight), dtype=torch.float64)
         torch.testing.assert_close((found.head * weight).sum(-1), ones)
         known = found.pattern.abs().sum(-1) > 0
@@ -30,11 +30,11 @@ def test_directions_raise_the_heads_answer_by_one(planted, random_subject):
         assert known[1:].all()
 
 
-def test_the_pattern_is_the_covariance_and_the_unit_the_size_of_y(random_subject):
-    subject, config, heads = random_subject("M2")
-    found = directions(subject, heads, config)
+def test_the_pattern_is_the_covariance_and_the_unit_the_size_of_y(random_experiment):
+    experiment, config, heads = random_experiment("M2")
+    found = directions(experiment, heads, config)
     streams, targets = [], []
-    for _, prompts, captured in subject.batches(config, "select", 32):
+    for _, prompts, captured in experiment.batches(config, "select", 32):
         streams.append(captured.stream[:, :, -1:])
         targets.append(prompts.targets[:, -1])
     stream = torch.cat(streams, dim=1)
@@ -45,25 +45,25 @@ def test_the_pattern_is_the_covariance_and_the_unit_the_size_of_y(random_subject
     assert found.unit == torch.cat(targets).double().square().mean().sqrt().item()
 
 
-def test_slopes_are_those_of_prompts_steered_one_by_one(random_subject):
-    subject, config, heads = random_subject("M2")
-    found, way = steer(subject, heads, config).shifts["pattern"], directions(subject, heads, config)
+def test_slopes_are_those_of_prompts_steered_one_by_one(random_experiment):
+    experiment, config, heads = random_experiment("M2")
+    found, way = steer(experiment, heads, config).shifts["pattern"], directions(experiment, heads, config)
     from probe.evidence.causes.pairs import pairs
 
     top = bottom = 0.0
-    for pair in pairs(subject, config):
-        plain = capture(subject.model, pair.own, torch.tensor([8])).output[:, 0, 0]
+    for pair in pairs(experiment, config):
+        plain = capture(experiment.model, pair.own, torch.tensor([8])).output[:, 0, 0]
         for row, number in enumerate(pair.numbers):
             asked = STRENGTHS[number % 4] * way.unit
-            with steering(subject.model.places[1], torch.tensor([8]), (asked * way.pattern[1])[None, None]):
-                moved = subject.model.run(pair.own[row : row + 1])[0, -1, 0] - plain[row]
+            with steering(experiment.model.places[1], torch.tensor([8]), (asked * way.pattern[1])[None, None]):
+                moved = experiment.model.run(pair.own[row : row + 1])[0, -1, 0] - plain[row]
             top, bottom = top + moved.item() * asked, bottom + asked**2
     torch.testing.assert_close(found.slope().value[1].item(), top / bottom, rtol=1e-3, atol=1e-5)
 
 
-def test_rows_name_the_direction(random_subject):
-    subject, config, heads = random_subject("M2")
-    rows = steer(subject, heads, config).rows(about(subject, config))
+def test_rows_name_the_direction(random_experiment):
+    experiment, config, heads = random_experiment("M2")
+    rows = steer(experiment, heads, config).rows(about(experiment, config))
     assert len(rows) == 3 * 2 * 3
     assert {row["site"] for row in rows} == {"steer:head", "steer:pattern", "steer:random"}
     assert {row["metric"] for row in rows} == {"slope", "size"}

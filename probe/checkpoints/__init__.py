@@ -1,0 +1,31 @@
+"""Files of weights, ours and others': found, read, checked and written. No hook lives here."""
+
+from probe.checkpoints.store import (
+    Checkpoint,
+    blank,
+    expanded,
+    find,
+    folders,
+    load,
+    load_state,
+    name_of,
+    of,
+    save,
+    state_writing,
+    writing,
+)
+
+__all__ = [
+    "Checkpoint",
+    "blank",
+    "expanded",
+    "find",
+    "folders",
+    "load",
+    "load_state",
+    "name_of",
+    "of",
+    "save",
+    "state_writing",
+    "writing",
+]

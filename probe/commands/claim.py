@@ -1,0 +1,279 @@
+"""Examines the claim that a model improves an internal answer step by step: evidence, nulls and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, get_args
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from probe.checkpoints import Checkpoint, load
+from probe.config import ClaimConfig, FitConfig
+from probe.errors import ProbeError
+from probe.evidence.algorithms import at_edge
+from probe.evidence.answers import Asked, Conditioned, Reading, ask, by_condition
+from probe.evidence.causes import causes
+from probe.evidence.influence import implicit_attention, influence, influence_rows
+from probe.evidence.known import known, known_rows
+from probe.evidence.layers import condition_rows, curve_rows, gain_rows, match_rows, transfer_rows, trend_rows
+from probe.evidence.matching import final_answer, match
+from probe.evidence.nonlinear import compare_heads, comparison_rows, untrained_comparison
+from probe.evidence.nulls import control_errors, shuffled_errors, untrained_errors
+from probe.evidence.states import states, states_rows, untrained_states
+from probe.evidence.transfer import transfer
+from probe.evidence.verdict import judge
+from probe.heads import LinearHeads
+from probe.language import is_language
+from probe.models import ResidualModel
+from probe.probing.experiment import Experiment, describe, load_all, notes_on
+from probe.probing.passes import measure
+from probe.probing.prepare import WIDE, choose_contexts, prepare
+from probe.progress import Report, silent
+from probe.randomness import PromptSource, Purpose
+from probe.records import EVIDENCE_COLUMNS, Record, tidy, versions
+from probe.statistics import RatioBootstrap
+
+Rows = Iterable[dict[str, Any]]
+Missing = dict[str, str]
+"""Why a kind of evidence is not there, by its name; a stage may add to it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What every stage starts from.
+
+    Attributes:
+        heads: refitted at every layer, for y at the one context.
+        errors: of "linear" and "lens", by layer.
+        control: a model that learned one fixed function, if there is one.
+        settings: by head and algorithm, the setting that the matching chose on its selection prompts.
+    """
+
+    experiment: Experiment
+    config: FitConfig
+    asked: int
+    heads: LinearHeads
+    errors: dict[str, RatioBootstrap]
+    control: Checkpoint | None
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return self.experiment.checkpoint.name
+
+
+def examine_claim(
+    config: ClaimConfig, command: str = "", report: Report | None = None, models: Sequence[Checkpoint] = ()
+) -> Record:
+    """Gathers the evidence on one checkpoint and returns it as rows, with the verdict in the provenance.
+
+    Evidence that does not apply to a model or task is left out, and the provenance says why under ``not_tested``.
+
+    Args:
+        models: one checkpoint at hand, taken in place of the file that the config names.
+
+    Raises:
+        ProbeError: if the checkpoint, the task or a number does not fit, before any work.
+    """
+    show = report or silent
+    study = _study(config, models, show)
+    rows: list[dict[str, Any]] = []
+    missing: dict[str, str] = {}
+    for done, (name, stage) in enumerate(STAGES.items(), start=1):
+        show(name, done, len(STAGES) + 1)
+        if name in config.skip:
+            missing[name] = "It was left out by --skip."
+            continue
+        try:
+            rows += stage(study, missing)
+        except ProbeError as error:
+            missing[name] = str(error)
+    table = tidy(pd.DataFrame(rows, columns=EVIDENCE_COLUMNS))
+    verdict = judge(rows, missing)
+    provenance = {
+        "kind": "claim",
+        "command": command,
+        "config": asdict(config),
+        "versions": versions(),
+        "units": {"y": study.experiment.task.unit},
+        "verdict": verdict.sentence,
+        "supported": verdict.supported,
+        "criteria": [asdict(one) for one in verdict.criteria],
+        "not_tested": missing,
+        "notes": notes_on([study.experiment.checkpoint], study.experiment.longest),
+        "chosen_settings": study.settings,
+        "warnings": _warnings(study),
+        "models": {study.name: describe(study.experiment.checkpoint, study.experiment.task, study.experiment.longest)},
+    }
+    return Record(table, provenance)
+
+
+def _warnings(study: Study) -> list[str]:
+    """Returns what is to be said of the settings that were chosen, each once."""
+    chosen = dict.fromkeys(setting for settings in study.settings.values() for setting in settings.values())
+    return list(dict.fromkeys(warning for setting in chosen if (warning := at_edge(setting))))
+
+
+def _study(config: ClaimConfig, models: Sequence[Checkpoint], show: Report) -> Study:
+    if is_language(config.task):
+        raise ProbeError(
+            f"--task {config.task} was given, but the claim is examined on tasks of pairs with a number to predict. "
+            "Use probe fit for language tasks."
+        )
+    found = load_all((), models or [load(config.ckpt)])
+    context = found[0].context if config.context is None else config.context
+    fit = FitConfig(
+        ckpt=(config.ckpt,),
+        task=config.task,
+        head=("linear", "lens"),
+        context=str(context),
+        prompts=config.prompts,
+        score=config.score,
+        seed=config.seed,
+        dim=config.dim,
+        batch=config.batch,
+        device=config.device,
+        kernel=config.kernel,
+    )
+    experiment = prepare(fit, found)[0]
+    if config.asked < 32:
+        raise ProbeError(f"--asked {config.asked} was given, but at least 32 prompts are needed. Give more.")
+    control = load_all((config.control,), ())[0] if config.control else None
+    show("heads", 0, len(STAGES) + 1)
+    heads, errors = measure(experiment, fit, silent)
+    curves = {name: _at_last(errors[name].ratio) for name in ("linear", "lens")}
+    return Study(experiment, fit, config.asked, heads["linear"], curves, control)
+
+
+def _at_last(errors: RatioBootstrap) -> RatioBootstrap:
+    """Returns the errors at the one context that there is."""
+    return errors.part(lambda cells: cells[..., 0])
+
+
+def _curve(study: Study, missing: Missing) -> Rows:
+    return [row for head, errors in study.errors.items() for row in curve_rows(study.name, head, errors)]
+
+
+def _trend(study: Study, missing: Missing) -> Rows:
+    if study.experiment.layers < 4:
+        raise ProbeError(
+            f"{study.name} has {study.experiment.layers - 1} blocks, but a way step by step needs at least 3. Examine "
+            "a deeper model."
+        )
+    matrix = transfer(study.experiment, study.heads, study.config)
+    frozen = matrix.part(lambda cells: cells[..., -1, :])
+    rows = [*curve_rows(study.name, "frozen", frozen), *transfer_rows(study.name, matrix)]
+    for head, errors in (study.errors | {"frozen": frozen}).items():
+        rows += trend_rows(study.name, head, errors)
+    return rows
+
+
+def _matching(study: Study, missing: Missing) -> Rows:
+    task = study.experiment.task
+    known = task.regressors(torch.zeros(1, study.experiment.checkpoint.dim)) is not None
+    if not (known and task.appendable and task.objective == "squared"):
+        raise ProbeError(
+            f"Algorithms are compared on tasks whose answer is linear in x or in a power of it, and "
+            f"{study.config.task} is none. Examine such a task."
+        )
+    readings = {"linear": _reading(study.heads), "lens": lambda stream: study.experiment.decode(stream)[..., 0]}
+    queries = 2 * study.experiment.checkpoint.dim + 2  # more than dimensions, so that being linear can fail
+
+    def halve(purpose: Purpose, count: int) -> Asked:
+        return ask(study.experiment, readings, study.experiment.longest, queries, study.config.seed, purpose, count)
+
+    selected, scored = halve("select", study.asked // 2), halve("score", study.asked)
+    rows: list[dict[str, Any]] = []
+    seed = study.config.seed
+    for head, matches in match(selected, scored, list(readings), seed).items():
+        null = final_answer(selected, scored, head, seed)
+        rows += match_rows(study.name, head, null, None)
+        study.settings[head] = {found.algorithm: found.setting for found in matches}
+        for found in matches:
+            rows += match_rows(study.name, head, found, null)
+    for which in get_args(Conditioned):
+        both = by_condition(selected, which), by_condition(scored, which)
+        null = final_answer(*both, "linear", seed)
+        for found in match(*both, ["linear"], seed)["linear"]:
+            rows += condition_rows(study.name, "linear", which, found, null)
+    return rows
+
+
+def _reading(heads: LinearHeads) -> Reading:
+    def read(stream: Tensor) -> Tensor:
+        return heads(stream[:, :, None])[:, :, 0, 0]
+
+    return read
+
+
+def _nulls(study: Study, missing: Missing) -> Rows:
+    errors = study.errors["linear"]
+    rows = list(
+        curve_rows(
+            study.name, "linear", _at_last(shuffled_errors(study.experiment, study.config).ratio), "shuffled_targets"
+        )
+    )
+    nulls = {"untrained": untrained_errors(study.experiment, study.config)} if _ours(study) else {}
+    if study.control is not None:
+        nulls["fixed_function"] = control_errors(study.control, study.experiment, study.config)
+    for site, null in nulls.items():
+        ratio = _at_last(null.ratio)
+        rows += curve_rows(study.name, "linear", ratio, site)
+        rows += gain_rows(study.name, site, ratio, errors)
+    return rows
+
+
+def _known(study: Study, missing: Missing) -> Rows:
+    rows = known_rows(known(study.experiment, study.config), study.name)
+    rows += comparison_rows(compare_heads(study.experiment, study.config), study.name)
+    if _ours(study):
+        rows += comparison_rows(untrained_comparison(study.experiment, study.config), study.name, ", untrained")
+    return rows
+
+
+def _states(study: Study, missing: Missing) -> Rows:
+    experiment, config = study.experiment, study.config
+    sample = experiment.task.draw(PromptSource(config.seed, "fit", [0]), experiment.longest)
+    # eight at most, spaced geometrically, as for a wide stream
+    contexts = choose_contexts(None, sample.contexts, WIDE + 1)
+    along = replace(config, context=",".join(map(str, contexts)))
+    several = prepare(along, [experiment.checkpoint])[0]
+    rows = states_rows(states(several, along), study.name)
+    if _ours(study):
+        rows += states_rows(untrained_states(several, along), study.name, "linear, untrained")
+    return rows
+
+
+def _influence(study: Study, missing: Missing) -> Rows:
+    task = study.experiment.task
+    if not (task.appendable and task.objective == "squared"):
+        raise ProbeError(f"Influence is a derivative by each example's y, which {study.config.task} does not have.")
+    attention = implicit_attention(study.experiment, study.config)
+    return influence_rows(influence(study.experiment, study.config), attention, study.name)
+
+
+def _causes(study: Study, missing: Missing) -> Rows:
+    found = causes(study.experiment, study.heads, study.errors, study.config)
+    missing |= {f"causes: {kind}": why for kind, why in found.untested.items()}
+    return found.rows
+
+
+def _ours(study: Study) -> bool:
+    return isinstance(study.experiment.checkpoint.model, ResidualModel)
+
+
+STAGES: dict[str, Callable[[Study, Missing], Rows]] = {
+    "curve": _curve,
+    "trend": _trend,
+    "matching": _matching,
+    "nulls": _nulls,
+    "known": _known,
+    "states": _states,
+    "influence": _influence,
+    "causes": _causes,
+}
+"""Every kind of evidence by the name that its rows carry."""

@@ -1,0 +1,377 @@
+"""Compares checkpoints on the same prompts: paired differences by layer and by context, and what they amount to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from probe.checkpoints import Checkpoint, expanded
+from probe.config import CompareConfig, FitConfig
+from probe.errors import ProbeError
+from probe.language import compare_language, is_language
+from probe.probing.experiment import Experiment, by_seed, describe, load_all, notes_on, side_name
+from probe.probing.passes import measure
+from probe.probing.prepare import prepare
+from probe.progress import Report, silent
+from probe.records import Record, versions
+from probe.statistics import LayerErrors, log_ratio, reach, reached, welch_band
+
+ALIKE = 1.1
+"""Errors within this factor of one another are called alike, whatever their bands."""
+REACHED = (0.5, 0.1, 0.01)
+"""Errors whose depths are compared."""
+SURE = 0.975
+"""The share of the resamples that must agree on which head is sooner: their band of 95 % then lies on one side."""
+SEEDS = 3
+"""Training seeds a side from which the text speaks of architectures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One checkpoint's errors on the score prompts.
+
+    Attributes:
+        depths: the share of blocks, parameters or FLOPs up to each layer.
+        errors: of the head, by layer and context.
+        own: of the model itself, by context.
+    """
+
+    experiment: Experiment
+    depths: list[float]
+    errors: LayerErrors
+    own: LayerErrors
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return self.experiment.checkpoint.name
+
+
+def compare_models(
+    config: CompareConfig, command: str = "", report: Report | None = None, models: Sequence[Checkpoint] = ()
+) -> Record:
+    """Returns, for every pair of checkpoints, the ratios of their errors with paired bands, and a verdict.
+
+    Rows by ``quantity``: ``own`` is the models' own error by context; ``layer`` the head's error at the largest
+    context by depth, where a model's error at a depth is that of its last layer no deeper (errors are never
+    interpolated between layers); ``reach`` the depth at which the head's error first falls to ``threshold``, as a
+    difference, where never is later than any depth. ``low`` and ``high`` bound one cell, ``all_low`` and ``all_high``
+    all cells of a quantity at once, over prompts. Where two sides have three checkpoints or more that differ in their
+    seed alone, further rows whose ``band`` is ``seeds`` give the ratios of geometric means over seeds, with Welch's
+    band of each cell.
+    Language models are compared by `compare_language`.
+
+    Args:
+        models: checkpoints at hand, taken in place of the files that the config names.
+
+    Raises:
+        ProbeError: if a checkpoint, the task or a number does not fit, before any work.
+    """
+    count = len(models or expanded(config.ckpt))
+    if count < 2:
+        raise ProbeError(
+            f"{count} checkpoint{'' if count == 1 else 's'} given, but a comparison needs two. Add another."
+        )
+    if is_language(config.task):
+        return compare_language(config, command, report, models)
+    models = load_all(config.ckpt, models)
+    experiments = prepare(_fit_config(config, "all"), models)
+    context = _context(experiments, config)
+    experiments = prepare(_fit_config(config, _shared(experiments, context)), models)
+    measured = [_measure(experiment, config, report or silent) for experiment in experiments]
+    table = pd.DataFrame([row for a, b in combinations(measured, 2) for row in _rows(a, b)] + _seed_rows(measured))
+    provenance = {
+        "kind": "compare",
+        "command": command,
+        "config": asdict(config),
+        "versions": versions(),
+        "units": {"y": experiments[0].task.unit},
+        "verdict": verdicts(table),
+        "notes": notes_on([one.experiment.checkpoint for one in measured], context),
+        "models": {
+            one.name: describe(one.experiment.checkpoint, one.experiment.task, context)
+            | {"depths": one.depths, "errors": one.errors.ratio.estimate()[:, -1].tolist()}
+            for one in measured
+        },
+    }
+    return Record(table, provenance)
+
+
+def _fit_config(config: CompareConfig, context: str) -> FitConfig:
+    return FitConfig(
+        ckpt=config.ckpt,
+        task=config.task,
+        head=(config.head,),
+        context=context,
+        prompts=config.prompts,
+        score=config.score,
+        seed=config.seed,
+        dim=config.dim,
+        batch=config.batch,
+        device=config.device,
+        kernel=config.kernel,
+    )
+
+
+def _context(experiments: Sequence[Experiment], config: CompareConfig) -> int:
+    dims = {experiment.checkpoint.dim for experiment in experiments}
+    if len(dims) > 1:
+        raise ProbeError(
+            f"The checkpoints read inputs of dimensions {', '.join(map(str, sorted(dims)))}, but a comparison needs "
+            "the same prompts. Compare checkpoints of one dimension."
+        )
+    return min(experiment.longest for experiment in experiments) if config.context is None else config.context
+
+
+def _shared(experiments: Sequence[Experiment], context: int) -> str:
+    """Returns the contexts that every checkpoint is probed at by default, up to the largest, as text."""
+    common = set.intersection(*[set(experiment.contexts) for experiment in experiments]) | {context}
+    return ",".join(str(one) for one in sorted(common) if one <= context)
+
+
+def _measure(experiment: Experiment, config: CompareConfig, report: Report) -> Measured:
+    fit = replace(_fit_config(config, "all"), ckpt=(experiment.checkpoint.name,))
+    _, scores = measure(experiment, fit, report)
+    return Measured(experiment, depths_of(experiment, config.depth), scores[config.head], scores["model"])
+
+
+DEPTHS: dict[str, Callable[[Experiment], list[int]]] = {
+    "blocks": lambda experiment: list(range(experiment.layers)),
+    "parameters": lambda experiment: list(experiment.model.anatomy.parameters),
+    "flops": lambda experiment: experiment.model.flops(experiment.task.length(experiment.longest)),
+}
+"""What is counted up to each layer, [blocks + 1], by the flag's word."""
+
+
+def depths_of(experiment: Experiment, axis: str) -> list[float]:
+    """Returns the share of blocks, parameters or FLOPs up to each layer, [blocks + 1]."""
+    counts = DEPTHS[axis](experiment)
+    return [count / counts[-1] for count in counts]
+
+
+def _rows(a: Measured, b: Measured) -> list[dict[str, Any]]:
+    pair = {"model": a.name, "other": b.name, "band": "prompts"}
+    rows = [pair | row for row in _own_rows(a, b)]
+    rows += [pair | row for row in _layer_rows(a, b)]
+    return rows + [pair | row for row in _reach_rows(a, b)]
+
+
+def _own_rows(a: Measured, b: Measured) -> list[dict[str, Any]]:
+    contexts = a.own.contexts
+    first, second = a.own.ratio.replicates()[:, 0], b.own.ratio.replicates()[:, 0]
+    values = a.own.ratio.estimate()[0], b.own.ratio.estimate()[0]
+    rows = _ratio_rows("own", *values, first, second)
+    return [row | {"context": context} for row, context in zip(rows, contexts, strict=True)]
+
+
+def _layer_rows(a: Measured, b: Measured) -> list[dict[str, Any]]:
+    depths = sorted({round(depth, 9) for depth in [*a.depths, *b.depths]})
+    layers = [[_layer_at(one.depths, depth) for depth in depths] for one in (a, b)]
+    values = [one.errors.ratio.estimate()[index, -1] for one, index in zip((a, b), layers, strict=True)]
+    draws = [one.errors.ratio.replicates()[:, index, -1] for one, index in zip((a, b), layers, strict=True)]
+    rows = _ratio_rows("layer", *values, *draws)
+    places = zip(rows, depths, *layers, strict=True)
+    context = a.errors.contexts[-1]
+    return [
+        row | {"context": context, "depth": depth, "layer": first, "other_layer": second}
+        for row, depth, first, second in places
+    ]
+
+
+def _layer_at(depths: Sequence[float], depth: float) -> int:
+    """Returns the last layer no deeper than a depth."""
+    return max(layer for layer, each in enumerate(depths) if layer == 0 or each <= depth + 1e-9)
+
+
+def _ratio_rows(quantity: str, a: Tensor, b: Tensor, a_draws: Tensor, b_draws: Tensor) -> list[dict[str, Any]]:
+    cell, everywhere = log_ratio(a, b, a_draws, b_draws), log_ratio(a, b, a_draws, b_draws, simultaneous=True)
+    columns = {
+        "error": a,
+        "other_error": b,
+        "ratio": cell.value.exp(),
+        "low": cell.low.exp(),
+        "high": cell.high.exp(),
+        "all_low": everywhere.low.exp(),
+        "all_high": everywhere.high.exp(),
+    }
+    # a model that errs on no prompt has no logarithm: its ratios are empty
+    lists = {name: values.where(values.isfinite(), torch.nan).tolist() for name, values in columns.items()}
+    return [
+        {"quantity": quantity} | {name: values[i] for name, values in lists.items()} for i in range(len(lists["ratio"]))
+    ]
+
+
+def _reach_rows(a: Measured, b: Measured) -> Iterator[dict[str, Any]]:
+    """Yields the depths at which errors are reached; an end of a band that is no depth is empty.
+
+    ``never`` and ``other_never`` are the shares of the resamples in which a head does not reach the error, ``sooner``
+    and ``later`` those in which it reaches it before and after the other.
+    """
+    for threshold in REACHED:
+        found = reach(*(_reached(one, threshold) for one in (a, b)))
+        columns = {
+            "depth": found.first,
+            "other_depth": found.second,
+            "difference": found.difference,
+            "low": found.low,
+            "high": found.high,
+        }
+        yield {
+            "quantity": "reach",
+            "context": a.errors.contexts[-1],
+            "threshold": threshold,
+            **{name: value if np.isfinite(value) else np.nan for name, value in columns.items()},
+            "never": found.first_never,
+            "other_never": found.second_never,
+            "sooner": found.sooner,
+            "later": found.later,
+            "spacing": _spacing(a.depths),
+            "other_spacing": _spacing(b.depths),
+        }
+
+
+def _reached(one: Measured, threshold: float) -> Tensor:
+    """Returns the depth at which an error is reached at the largest context, then that of every resample."""
+    errors = torch.cat([one.errors.ratio.estimate()[None], one.errors.ratio.replicates()])[..., -1]
+    return reached(errors, one.depths, threshold)
+
+
+def _spacing(depths: Sequence[float]) -> float:
+    """Returns the largest step from one layer's depth to the next."""
+    return float(np.diff(depths).max(initial=0.0))
+
+
+def verdicts(table: pd.DataFrame) -> list[str]:
+    """Returns one sentence a pair on the models' own errors, one on depth, and on architectures where seeds allow.
+
+    Errors are called different where the band of their ratio, simultaneous over contexts, lies outside 1 and the
+    ratio is beyond a factor of 1.1 either way; depths where the band of their difference excludes 0. Where an error
+    is 0 there is no ratio, and nothing is told apart.
+    """
+    sentences = []
+    over_seeds = table["band"] == "seeds"
+    for (name, other), pair in table[~over_seeds].groupby(["model", "other"], sort=False):
+        sentences.append(_own_sentence(str(name), str(other), pair[pair["quantity"] == "own"].iloc[-1]))
+        sentences.append(_reach_sentence(str(name), str(other), pair[pair["quantity"] == "reach"]))
+    return sentences + _architecture_sentences(table[over_seeds])
+
+
+def _own_sentence(name: str, other: str, row: pd.Series[Any]) -> str:
+    where = f"at {int(row['context'])} examples {row['error']:.3g} and {row['other_error']:.3g}"
+    both = f"The checkpoints {name} and {other}"
+    if not (np.isfinite(row["all_low"]) and np.isfinite(row["all_high"])):
+        return f"{both} cannot be told apart by their own error: {where}; their ratio has no band."
+    band = f"ratio {row['ratio']:.2f}, simultaneous 95 % band {row['all_low']:.2f} to {row['all_high']:.2f}"
+    apart = row["all_low"] > 1 or row["all_high"] < 1
+    if apart and max(row["ratio"], 1 / row["ratio"]) > ALIKE:
+        more = "more" if row["ratio"] > 1 else "less"
+        return f"The checkpoint {name} errs {more} than {other}: {where}; {band}."
+    return f"{both} are not told apart by their own error: {where}; {band}."
+
+
+def _reach_sentence(name: str, other: str, rows: pd.DataFrame) -> str:
+    reached = rows[rows["depth"].notna() | rows["other_depth"].notna()]
+    if reached.empty:
+        return f"No head of {name} or {other} falls to an error of {REACHED[0]:g}, so no depths are compared."
+    row = reached.iloc[-1]
+    where = f"an error of {row['threshold']:g} at depths {_depth(row['depth'])} and {_depth(row['other_depth'])}"
+    band = f"95 % band of the difference {_reach_band(name, other, row)}; {_steps(row)}"
+    if row["sooner"] >= SURE or row["later"] >= SURE:
+        return f"The heads reach {where}: {name if row['sooner'] >= SURE else other} sooner ({band})."
+    return f"The heads reach {where}, which the prompts do not tell apart ({band})."
+
+
+def _depth(depth: float) -> str:
+    return "never" if np.isnan(depth) else f"{depth:.2f}"
+
+
+def _reach_band(name: str, other: str, row: pd.Series[Any]) -> str:
+    """Returns a band in words: an end that is no depth is where one of the two never reaches the error."""
+    first, second = f"{name} never", f"{other} never"
+    low = f"{row['low']:.2f}" if np.isfinite(row["low"]) else second if row["later"] < SURE else first
+    high = f"{row['high']:.2f}" if np.isfinite(row["high"]) else first if row["sooner"] < SURE else second
+    return low if low == high and not np.isfinite(row["low"]) else f"{low} to {high}"
+
+
+def _steps(row: pd.Series[Any]) -> str:
+    """Says in which steps the two depths move."""
+    both = dict.fromkeys(_step(row[column]) for column in ("spacing", "other_spacing"))
+    return f"depths are discrete, in steps of {' and '.join(both)}"
+
+
+def _step(spacing: float) -> str:
+    blocks = round(1 / spacing) if spacing else 0
+    return f"1/{blocks}" if blocks and abs(blocks * spacing - 1) < 1e-6 else f"up to {spacing:.2f}"
+
+
+def _architecture_sentences(over_seeds: pd.DataFrame) -> list[str]:
+    if over_seeds.empty:
+        return ["This compares these checkpoints; of architectures one can speak from three training seeds a side."]
+    own = over_seeds[over_seeds["quantity"] == "own"]
+    return [_seeds_sentence(pair.iloc[-1]) for _, pair in own.groupby(["model", "other"], sort=False)]
+
+
+def _seeds_sentence(row: pd.Series[Any]) -> str:
+    if not (np.isfinite(row["low"]) and np.isfinite(row["high"])):
+        return (
+            f"The architectures {row['model']} and {row['other']} cannot be told apart in their own error at "
+            f"{int(row['context'])} examples: a seed errs on no prompt, and a ratio has no band."
+        )
+    told = "differ" if row["low"] > 1 or row["high"] < 1 else "are not told apart"
+    return (
+        f"The architectures {row['model']} and {row['other']} {told} in their own error: at {int(row['context'])} "
+        f"examples ratio of geometric means {row['ratio']:.2f}, 95 % band over seeds {row['low']:.2f} to "
+        f"{row['high']:.2f}."
+    )
+
+
+def _seed_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Returns rows for every two groups of checkpoints that differ within themselves in their seed alone."""
+    groups = by_seed([one.experiment.checkpoint for one in measured])
+    sides = [[measured[place] for place in group] for group in groups if len(group) >= SEEDS]
+    return [row for a, b in combinations(sides, 2) for row in _side_rows(a, b)]
+
+
+def _side_rows(a: Sequence[Measured], b: Sequence[Measured]) -> list[dict[str, Any]]:
+    contexts = a[0].own.contexts
+    own = _welch_rows("own", *([one.own.ratio.estimate()[0].tolist() for one in side] for side in (a, b)))
+    rows = [row | {"context": context} for row, context in zip(own, contexts, strict=True)]
+    depths = sorted({round(depth, 9) for one in (*a, *b) for depth in one.depths})
+    heads = _welch_rows("layer", *([_errors_at(one, depths) for one in side] for side in (a, b)))
+    context = a[0].errors.contexts[-1]
+    rows += [row | {"context": context, "depth": depth} for row, depth in zip(heads, depths, strict=True)]
+    names = {
+        column: side_name([one.experiment.checkpoint for one in side]) for column, side in (("model", a), ("other", b))
+    }
+    return [names | row for row in rows]
+
+
+def _errors_at(one: Measured, depths: Sequence[float]) -> list[float]:
+    errors = one.errors.ratio.estimate()[:, -1].tolist()
+    return [errors[_layer_at(one.depths, depth)] for depth in depths]
+
+
+def _welch_rows(quantity: str, a: list[list[float]], b: list[list[float]]) -> list[dict[str, Any]]:
+    """Returns ratios of geometric means over seeds with Welch's bands on the logarithms."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = [np.log(np.array(side)) for side in (a, b)]
+        band = welch_band(*logs)
+    columns = {
+        "error": np.exp(logs[0].mean(0)),
+        "other_error": np.exp(logs[1].mean(0)),
+        "ratio": band.value.exp(),
+        "low": band.low.exp(),
+        "high": band.high.exp(),
+    }
+    lists = {name: [one if np.isfinite(one) else np.nan for one in values.tolist()] for name, values in columns.items()}
+    return [
+        {"quantity": quantity, "band": "seeds"} | {name: values[i] for name, values in lists.items()}
+        for i in range(len(lists["ratio"]))
+    ]

@@ -1,0 +1,69 @@
+"""What can be named on the command line: tasks, architectures, heads, learners, prompting styles, checkpoints."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from probe.checkpoints import folders
+from probe.heads import HEADS
+from probe.language import LANGUAGE_TASKS
+from probe.learners import LEARNERS
+from probe.tasks import TASKS
+from probe.tasks.prompting import PROMPTINGS
+from probe.text import line
+from probe.training.presets import ARCHITECTURES
+
+BYTES = 2**24
+"""The largest index of checkpoints that is read."""
+
+
+def catalogue(what: str = "all") -> dict[str, dict[str, str]]:
+    """Returns the lists asked for: what each name stands for, in a line; what comes from files is cleaned."""
+    return {title: entries() for title, entries in LISTS.items() if what in ("all", title)}
+
+
+def _first_lines(entries: Mapping[str, Any]) -> dict[str, str]:
+    return {name: (entry.__doc__ or "").split("\n")[0] for name, entry in entries.items()}
+
+
+def _tasks() -> dict[str, str]:
+    words = {"language": "The evaluated word-pair tasks; or language:set=all, language:tasks=antonyms+en_fr."}
+    for name, task in LANGUAGE_TASKS.items():
+        words[name] = f"Word pairs, {task.category}{', evaluated' if task.evaluated else ''}."
+    return _first_lines(TASKS) | words
+
+
+def _styles() -> dict[str, str]:
+    standard = {"standard": "Draws prompts as the task has them.", "recursive": "Feeds a chain of thought back."}
+    return standard | _first_lines(PROMPTINGS)
+
+
+def _checkpoints() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for folder in reversed(folders()):
+        described = _index(folder / "index.toml")
+        for path in sorted(folder.glob("*.pt")):
+            about = described.get(path.stem)
+            found[line(path.name)] = line(about.get("summary", "") if isinstance(about, dict) else "")
+    return found
+
+
+def _index(path: Path) -> dict[str, Any]:
+    """Returns what an index says of checkpoints; nothing where it cannot be read, since they are there without it."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path.stat().st_size <= BYTES else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+LISTS: dict[str, Callable[[], dict[str, str]]] = {
+    "tasks": _tasks,
+    "architectures": lambda: {name: family.layout for name, family in ARCHITECTURES.items()},
+    "heads": lambda: dict(HEADS),
+    "learners": lambda: _first_lines(LEARNERS),
+    "prompting": _styles,
+    "checkpoints": _checkpoints,
+}

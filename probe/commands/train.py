@@ -1,0 +1,212 @@
+"""Trains a sequence model to learn a function class in context, resumably and reproducibly."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from probe.config import TrainConfig
+from probe.errors import ProbeError
+from probe.processes import ALONE, EndedError, Processes, StoppedError, noted
+from probe.processes.devices import device_named
+from probe.processes.signals import Noted, told
+from probe.processes.step import add_gradients, completed
+from probe.randomness import BatchSource, key
+from probe.records import Record
+from probe.tasks import Prompts, Task, make
+from probe.training import state
+from probe.training.outputs import keep, refuse_past, save, save_stopped, take
+from probe.training.plan import RunSettings, TrainPlan, choose_settings, resumed_plan
+from probe.training.plan import make_plan as make_plan
+from probe.training.run import Run, compiled, errors_of, refuse_divergence, restore, start
+from probe.training.run import training_flops as training_flops
+
+LOG_EVERY = 50
+FINAL_PROMPTS = 4096
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands: steps done of all, the loss and the last context's error since the last report."""
+
+    step: int
+    steps: int
+    loss: float
+    error: float
+
+
+def train_model(
+    config: TrainConfig,
+    command: str = "",
+    progress: Callable[[Progress], None] | None = None,
+    processes: Processes = ALONE,
+) -> Record:
+    """Trains, writes FILE.pt, FILE.pt.state and the loss log FILE-training.csv/.json, and returns the log.
+
+    The four are exchanged as one. Signals that ask the process to end are looked at between steps, where the training
+    is saved. Several processes descend as one would, but for rounding and for what is dropped out. Where one of them is
+    lost the last whole step is saved, unless it was the one that writes.
+
+    Args:
+        processes: those that run this together; a training may go on with another number of them.
+
+    Raises:
+        ProbeError: if the settings contradict each other, the output cannot be written, is there already or is being
+            written, or the loss diverges.
+        StoppedError: if a signal asked the process to end; it says how to go on.
+    """
+    out = Path(config.out)
+    with ExitStack() as held:
+        processes.shared(lambda: take(config, out, held))
+        before = processes.shared(lambda: state.load(state.path_of(out))) if config.resume else None
+        plan = make_plan(config) if before is None else resumed_plan(config, before.plan)
+        if plan.batch < processes.count:
+            raise ProbeError(
+                f"--batch {plan.batch} was given, but each of {processes.count} processes needs a prompt. Start fewer."
+            )
+        settings = choose_settings(config, plan, processes.count, None if before is None else before.settings)
+        device = _device(config, settings)
+        settings = replace(settings, device=str(device))
+        held.enter_context(_threads(settings.threads))
+        run = start(plan, device, settings, command)
+        if before is not None:
+            restore(run, before)
+        refuse_past(config, run, out)
+        run.model.use_kernel(settings.kernel)
+        if settings.compile:
+            run.forward = compiled(run.model, device)
+        # of several processes one waits for the other: SIGTERM is looked at by all together
+        signals = held.enter_context(noted() if processes.count == 1 else noted(("SIGINT", "SIGHUP")))
+        return _train(run, plan, out, processes, signals, progress)
+
+
+def _train(
+    run: Run,
+    plan: TrainPlan,
+    out: Path,
+    processes: Processes,
+    signals: Noted,
+    progress: Callable[[Progress], None] | None,
+) -> Record:
+    task = make(plan.task, plan.dim)
+    device = torch.device(run.settings.device)
+    saved = time.monotonic()
+    run.began = saved - run.seconds
+    try:
+        while run.step < plan.steps:
+            processes.check()
+            signals.check()
+            keep(run, plan, task, out, processes)
+            _step(run, plan, task, device, processes)
+            if run.step % LOG_EVERY == 0 or run.step == plan.steps:
+                _log(run, plan, progress)
+            if processes.writes and time.monotonic() - saved > run.settings.save_seconds:
+                save(run, plan, out)
+                saved = time.monotonic()
+        keep(run, plan, task, out, processes)
+
+        def finish() -> Record:
+            return save(run, plan, out, errors_of(run.model, task, plan, device, FINAL_PROMPTS, signals.check))
+
+        return processes.shared(finish)
+    except (KeyboardInterrupt, EndedError) as stop:
+        if not processes.writes or signals.at_once:
+            raise
+        kept = save_stopped(run, plan, out)
+        if isinstance(stop, EndedError) and signals.number is None:
+            raise
+        number = signals.number or (stop.number if isinstance(stop, StoppedError) else signal.SIGINT)
+        go_on = shlex.join(["probe", "train", "--resume", "--out", str(out)])
+        raise StoppedError(f"{told(number)}; {kept}; go on with: {go_on}", number) from stop
+
+
+def _device(config: TrainConfig, settings: RunSettings) -> torch.device:
+    try:
+        return device_named(settings.device)
+    except ProbeError as error:
+        if config.device is not None:
+            raise
+        raise ProbeError(
+            f"The state beside {config.out} was trained on {settings.device}, but torch finds no such device here. Add "
+            "--device cpu; the last bits of the weights will then be others."
+        ) from error
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _step(run: Run, plan: TrainPlan, task: Task, device: torch.device, processes: Processes = ALONE) -> None:
+    active, context = plan.stage(run.step)
+    prompts = task.draw(BatchSource(plan.seed, run.step, plan.batch, device), context, active)
+    own = processes.share(plan.batch)
+    spoken = _forward(run.forward, prompts.inputs[own], plan, run.step, processes)
+    outputs = completed(spoken, own, plan.batch, processes)
+    loss = task.loss(outputs, prompts)
+    run.optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    add_gradients(run.model.parameters(), processes)
+    if plan.clip > 0:
+        torch.nn.utils.clip_grad_norm_(run.model.parameters(), plan.clip)
+    for group in run.optimiser.param_groups:
+        group["lr"] = plan.rate(run.step)
+    run.whole = False
+    run.optimiser.step()
+    run.step += 1
+    squared, zero = _last_error(task, outputs.detach(), prompts)
+    run.sums += torch.stack([loss.detach(), torch.ones_like(loss), squared, zero])
+    run.whole = True
+
+
+def _log(run: Run, plan: TrainPlan, progress: Callable[[Progress], None] | None) -> None:
+    refuse_divergence(run)
+    total, steps, squared, zero = run.sums.tolist()
+    active, context = plan.stage(run.step - 1)
+    run.seconds = time.monotonic() - run.began
+    row = {
+        "step": run.step,
+        "loss": total / steps,
+        "error": squared / zero if zero else math.nan,
+        "rate": plan.rate(run.step - 1),
+        "seconds": round(run.seconds, 1),
+        "dim": active,
+        "context": context,
+    }
+    run.rows.append(row)
+    run.sums.zero_()
+    if progress is not None:
+        progress(Progress(run.step, plan.steps, row["loss"], row["error"]))
+
+
+def _forward(
+    model: Callable[[Tensor], Tensor], inputs: Tensor, plan: TrainPlan, step: int, processes: Processes
+) -> Tensor:
+    """Runs the model in training; where anything is dropped, what is dropped depends on step and process alone."""
+    who = (processes.rank,) if processes.count > 1 else ()
+    devices = [inputs.device] if inputs.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(key(plan.seed, "dropout", step, *who) % 2**63)
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
+            outputs = model(inputs)
+    return outputs.float()
+
+
+def _last_error(task: Task, outputs: Tensor, prompts: Prompts) -> tuple[Tensor, Tensor]:
+    """Returns the cost of the last query, and that of knowing nothing, summed over the batch."""
+    answers = task.answer(outputs.index_select(1, prompts.queries))
+    return task.cost(answers, prompts)[:, -1].sum(), task.guess(prompts)[:, -1].sum()

@@ -1,0 +1,1 @@
+"""A model set before data: what several commands share."""

@@ -1,0 +1,232 @@
+"""A checkpoint set before a task: whether they fit, and what a figure needs to know of the pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from probe import checkpoints, tasks
+from probe.capture import Anatomy, Captured, DescribedModel, capture
+from probe.checkpoints import Checkpoint
+from probe.config import FitConfig, ModelConfig
+from probe.errors import ProbeError
+from probe.learners import Learner, run
+from probe.processes import ALONE, Processes
+from probe.randomness import PromptSource, Purpose
+from probe.statistics import LayerErrors
+from probe.tasks import Prompts, Shape, Task
+from probe.tasks.prompts import append_each, only
+from probe.text import line
+
+RESIDUALS = {
+    "pre": "pre-norm",
+    "post": "post-norm",
+    "none": "recurrent, without a residual",
+    "parallel": "parallel, attention and feed-forward side by side",
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A checkpoint ready to be probed, with the task and contexts it is probed on.
+
+    Attributes:
+        longest: the number of examples before the last query of the prompts that are drawn.
+        contexts: the numbers of examples before the queries that are probed.
+        chosen: which of a prompt's queries these are.
+    """
+
+    checkpoint: Checkpoint
+    model: DescribedModel
+    task: Task
+    longest: int
+    contexts: list[int]
+    chosen: Tensor
+    device: torch.device
+
+    @property
+    def layers(self) -> int:
+        """The number of layers, the read-in included."""
+        return len(self.model.places)
+
+    def errors(self, target: str, layers: Sequence[int] | None, config: FitConfig) -> LayerErrors:
+        """Returns an empty table of errors at this experiment's contexts."""
+        return LayerErrors(target, layers, self.layers - 1, self.contexts, config.seed)
+
+    @torch.no_grad()
+    def decode(self, stream: Tensor) -> Tensor:
+        """Returns what the model's own decoder makes of a stream, on the CPU."""
+        return self.task.answer(self.model.decode(stream)).cpu()
+
+    @torch.no_grad()
+    def alone(self, prompts: Prompts, examples: int) -> tuple[Tensor, Tensor]:
+        """Returns the stream at every later x, each appended alone to so many examples, and the targets there.
+
+        The stream is [layer, batch, query, width], the targets [batch, query].
+        """
+        sequences, targets = append_each(prompts, examples)
+        last = torch.tensor([sequences.shape[2] - 1], device=self.device)
+        stream = capture(self.model, sequences.flatten(0, 1).to(self.device), last).stream[:, :, 0]
+        return stream.reshape(len(stream), *targets.shape, -1), targets
+
+    def batches(
+        self, config: FitConfig, purpose: Purpose, count: int, processes: Processes = ALONE
+    ) -> Iterator[tuple[range, Prompts, Captured]]:
+        """Draws this process's prompts by number, keeps the chosen queries and captures the stream there."""
+        for first in processes.deal(range(0, count, config.batch)):
+            numbers = range(first, min(first + config.batch, count))
+            prompts = only(self.task.draw(PromptSource(config.seed, purpose, numbers), self.longest), self.chosen)
+            yield numbers, prompts, capture(self.model, prompts.inputs.to(self.device), prompts.queries.to(self.device))
+
+
+def load_all(names: Sequence[str], models: Sequence[Checkpoint] = ()) -> list[Checkpoint]:
+    """Returns checkpoints that a record can tell apart: those at hand, or those of these files and folders of steps.
+
+    Raises:
+        ProbeError: if none is given, one cannot be read, or two share a name.
+    """
+    if not (names or models):
+        raise ProbeError("No checkpoint was given, but one is needed. Add --ckpt FILE.")
+    names = () if models else checkpoints.expanded(names)
+    stems = [found.name for found in models] or [checkpoints.name_of(checkpoints.find(name)) for name in names]
+    if len(set(stems)) < len(stems):
+        raise ProbeError(f"The checkpoints {', '.join(stems)} share a name. Rename one, or drop the repeated one.")
+    return list(models) or [checkpoints.load(name) for name in names]
+
+
+def task_for(found: Checkpoint, text: str, dim: int | None) -> Task:
+    """Returns the task that a text names, in the checkpoint's dimension.
+
+    Args:
+        dim: the dimension the user gave, or None.
+
+    Raises:
+        ProbeError: if the checkpoint has another dimension, or reads and predicts something else than the task.
+    """
+    anatomy = found.stream.anatomy
+    if dim is not None and dim != found.dim:
+        reads = f"{found.dim}-dimensional inputs" if found.dim else "symbols"
+        raise ProbeError(f"{found.name} reads {reads}, but --dim {dim} was given. Drop --dim to use the checkpoint's.")
+    task = tasks.make(text, found.dim or 1)  # symbols have no dimension
+    shape = Shape(anatomy.inputs, anatomy.outputs, anatomy.symbols)
+    if task.shape != shape:
+        fitting = found.task or f"induction:vocabulary={shape.symbols}"
+        raise ProbeError(
+            f"{found.name} {shape}, but --task {text} {task.shape}. Give a task of the checkpoint's shape, such "
+            f"as {fitting}."
+        )
+    return task
+
+
+def check_same(models: Sequence[Checkpoint], processes: Processes) -> None:
+    """Raises `ProbeError` where a process has read other checkpoints than the first one."""
+    own = [found.digest for found in models]
+    if processes.shared(lambda: own) != own:
+        raise ProbeError(
+            f"Process {processes.rank} has read other checkpoints than process 0, but all need the same. Put the same "
+            "files where every machine looks for them."
+        )
+
+
+def trained_context(models: Sequence[Checkpoint]) -> int:
+    """Returns the largest number of examples that any of the checkpoints was trained with.
+
+    Raises:
+        ProbeError: if none was trained on a task with examples.
+    """
+    context = max(found.context for found in models)
+    if context < 1:
+        raise ProbeError(
+            f"{models[0].name} was trained on no task, which would say how many examples to show, and none was given. "
+            "Add --context."
+        )
+    return context
+
+
+def notes_on(models: Sequence[Checkpoint], context: int) -> list[str]:
+    """Returns what a reader of results at a number of examples should know: whom it takes beyond training."""
+    return [
+        f"{context} examples lie beyond the training of {found.name}, which saw up to {found.context}."
+        for found in models
+        if 0 < found.context < context
+    ]
+
+
+def check_length(found: Checkpoint, task: Task, context: int) -> None:
+    """Raises `ProbeError` where learned positions do not reach to a number of examples."""
+    longest = found.stream.anatomy.longest
+    if longest and task.length(context) > longest:
+        raise ProbeError(
+            f"A context of {context} was given, which takes {task.length(context)} tokens, but {found.name} has "
+            f"learned positions for {longest} tokens. Ask for a shorter context or train with a longer one."
+        )
+
+
+def learned(learner: Learner, prompts: Prompts) -> Float[Tensor, "batch query 1"]:
+    """Returns a learner's answers to the queries, from the examples before each and what the task tells of them."""
+    noise, clean = prompts.parameters.get("noise"), prompts.parameters.get("clean")
+    return run(learner, prompts.x, prompts.y, prompts.contexts, noise, clean)[..., None]
+
+
+def by_seed(models: Sequence[Checkpoint]) -> list[list[int]]:
+    """Returns the places of the checkpoints, in groups that differ in their training seed alone.
+
+    Steps of one training are no seeds: only those of one step are together. Checkpoints without a plan of `probe train`
+    are groups of their own; one that stands there twice counts once.
+    """
+    groups: dict[str, dict[str, int]] = {}
+    for place, found in enumerate(models):
+        plan = found.description.get("plan")
+        if plan is None:
+            groups[found.digest] = {"": place}
+            continue
+        told = {key: value for key, value in plan.items() if key not in ("seed", "dim", "model")}
+        # settings that a file was written without have their defaults, as when it is loaded
+        key = f"{sorted(told.items())} {ModelConfig(**plan['model'])} {found.description.get('step')}"
+        groups.setdefault(key, {}).setdefault(str(plan["seed"]), place)
+    return [list(group.values()) for group in groups.values()]
+
+
+def side_name(group: Sequence[Checkpoint]) -> str:
+    """Returns what several seeds of one architecture are called, at which step where the training went on."""
+    said = group[0].description
+    at = f" at step {said['step']}" if "step" in said and said["step"] != said["plan"].get("steps") else ""
+    return f"{line(said.get('arch', group[0].name))}{at} ({len(group)} seeds)"
+
+
+def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:
+    """Returns what a figure needs to know of a model: its blocks, and parameters and FLOPs up to each layer.
+
+    Args:
+        context: the number of examples that FLOPs are counted at.
+    """
+    stream, anatomy = found.stream, found.stream.anatomy
+    return {
+        "arch": line(found.description.get("arch", anatomy.layout)),
+        "layout": anatomy.layout,
+        "letters": "".join(anatomy.letters),
+        "blocks": len(anatomy.letters),
+        "block": _block(anatomy),
+        "width": stream.width,
+        "dim": found.dim,
+        "context": found.context,
+        "task": line(found.task),
+        "seed": found.description.get("seed"),
+        "step": found.description.get("step"),
+        "training_flops": found.description.get("training_flops"),
+        "digest": found.digest,
+        "cumulative_parameters": list(anatomy.parameters),
+        "cumulative_flops": stream.flops(task.length(context)),
+    }
+
+
+def _block(anatomy: Anatomy) -> str:
+    """Returns in words how the blocks meet the stream, and whether one holds several mixers."""
+    residuals = " and ".join(dict.fromkeys(RESIDUALS[name] for name in anatomy.residuals))
+    whole = any(letter.startswith("[") for letter in anatomy.letters)
+    return f"{residuals}; one block is a whole layer" if whole else residuals

@@ -1,0 +1,276 @@
+"""Every setting of a training, decided from the flags, the preset and the architecture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Annotated, Any, TypeVar
+
+import torch
+
+from probe.config import Kernel, ModelConfig, Precision, Schedule, TrainConfig
+from probe.errors import ProbeError
+from probe.fields import Count, Dimension, NameOf, NotNegative, Positive, Range, Size, check
+from probe.models.layout import parse_layout
+from probe.models.mixers import norm_of, positions_of, recipe_of
+from probe.tasks import Shape, make
+from probe.training.presets import ARCHITECTURES, PRESETS, Preset, architectures_of
+
+# what may change between a run and its continuation without changing what is trained
+FREE_ON_RESUME = (
+    "out", "device", "kernel", "precision", "compile", "threads", "save_seconds", "keep", "json", "resume", "overwrite"
+)  # fmt: skip
+DIGITS = 12  # of a step's number
+
+T = TypeVar("T")
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+}
+"""The share of the peak rate, by the share of the steps after the warm-up that are done."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model's blocks and what goes with them.
+
+    Args:
+        arch: the architecture's name, or the layout text of one that has none.
+        recipe: the architecture whose sizes, steps and rate are taken where no flag says otherwise.
+    """
+
+    arch: str
+    layout: str
+    norm: str
+    positions: str
+    recipe: str
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """A training with every setting decided."""
+
+    model: ModelConfig
+    task: Annotated[str, NameOf("task")]
+    arch: str
+    context: Size
+    steps: Count
+    batch: Size
+    lr: Positive
+    schedule: Schedule
+    warmup: Annotated[int, Range(0, 2**40)]
+    clip: NotNegative
+    curriculum: bool
+    preset: Annotated[str, NameOf("preset")]
+    seed: int
+    dim: Dimension
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        check(self, lambda name: f"The training's {name}")
+
+    def rate(self, step: int) -> float:
+        """Returns the learning rate of a step, counted from 0."""
+        if step < self.warmup:
+            return self.lr * (step + 1) / self.warmup
+        return self.lr * SCHEDULES[self.schedule]((step - self.warmup) / max(1, self.steps - self.warmup))
+
+    def stage(self, step: int) -> tuple[int, int]:
+        """Returns a step's active dimensions and examples before the last query."""
+        if not self.curriculum:
+            return self.dim, self.context
+        preset, grows = PRESETS[self.preset], make(self.task, self.dim).grows
+        dims, points = preset.task(self.task).dims or preset.dims, preset.task(self.task).points or preset.points
+        active = dims.at(step, self.dim) if "dims" in grows else self.dim
+        return active, points.at(step, self.context + 1) - 1 if "points" in grows else self.context
+
+
+def make_plan(config: TrainConfig) -> TrainPlan:
+    """Decides every setting from the flags, the preset and the architecture.
+
+    Raises:
+        ProbeError: if a setting is missing, unknown or out of range.
+    """
+    if config.task is None:
+        raise ProbeError("No task was given, but a training needs one. Add --task linear, for example.")
+    preset_name = _given(config.preset, "laptop")
+    preset = PRESETS[preset_name]
+    special = preset.task(config.task)
+    dim = _given(config.dim, _given(special.dim, preset.dim))
+    context = _given(config.context, _given(special.context, preset.context))
+    task = make(config.task, dim)
+    family = _family(config, preset)
+    model = _model_config(config, preset, family, task.shape, task.length(context))
+    recipe = preset.recipe(family.recipe)
+    return TrainPlan(
+        model=model,
+        task=config.task,
+        arch=family.arch,
+        context=context,
+        steps=_given(config.steps, _given(special.steps, recipe.steps)),
+        batch=_given(config.batch, preset.batch),
+        lr=_given(config.lr, _given(special.lr, recipe.lr)),
+        schedule=_given(config.schedule, preset.schedule),
+        warmup=_given(config.warmup, preset.warmup),
+        clip=_given(config.clip, preset.clip),
+        curriculum=_given(config.curriculum, recipe.curriculum),
+        preset=preset_name,
+        seed=_given(config.seed, 0),
+        dim=dim,
+        precision=_given(config.precision, "float32"),
+    )
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a training is run: what may change where it goes on, and moves the last bits of its weights at most.
+
+    Attributes:
+        device: as torch names it.
+        kernel: backend of the models' kernels.
+        precision: of the matrix products while training.
+        compile: whether the model is compiled.
+        threads: CPU threads.
+        processes: how many run it together.
+        save_seconds: between two saves.
+        keep: steps whose weights are kept, rising.
+    """
+
+    device: str = "auto"
+    kernel: Kernel = "auto"
+    precision: Precision = "float32"
+    compile: bool = False
+    threads: Annotated[int, Range(1, 4096)] = 1
+    processes: Size = 1
+    save_seconds: NotNegative = 60.0
+    keep: Annotated[tuple[int, ...], Range(0, 2**40)] = ()
+
+    def __post_init__(self) -> None:
+        check(self, lambda name: f"The run's {name}")
+
+    def changed(self, before: RunSettings) -> dict[str, Any]:
+        """Returns what moves the bits of the weights and is no longer as it was."""
+        moving = ("device", "kernel", "precision", "compile", "threads", "processes")
+        return {name: getattr(self, name) for name in moving if getattr(self, name) != getattr(before, name)}
+
+
+def choose_settings(config: TrainConfig, plan: TrainPlan, processes: int, before: RunSettings | None) -> RunSettings:
+    """Decides how a training is run: as the flags say, else as it was run before.
+
+    Args:
+        before: of the run that is resumed.
+
+    Raises:
+        ProbeError: if a number is out of range, or a step to keep is past.
+    """
+    usual = before or RunSettings(precision=plan.precision, threads=torch.get_num_threads())
+    return RunSettings(
+        device=_given(config.device, usual.device),
+        kernel=_given(config.kernel, usual.kernel),
+        precision=_given(config.precision, usual.precision),
+        compile=_given(config.compile, usual.compile),
+        threads=_given(config.threads, usual.threads),
+        processes=processes,
+        save_seconds=_given(config.save_seconds, usual.save_seconds),
+        keep=kept_steps(config.keep, plan.steps) or usual.keep,
+    )
+
+
+def kept_steps(asked: Sequence[int | str] | int | str, steps: int) -> tuple[int, ...]:
+    """Returns the steps that are kept, rising: those named, or with ``geometric`` 0, 1, 2, 4, ... and the last.
+
+    Raises:
+        ProbeError: if one is no step of the training.
+    """
+    words = [asked] if isinstance(asked, int | str) else asked
+    named = [part for word in words for part in str(word).replace(",", " ").split()]
+    if named == ["geometric"]:
+        return (0, *(2**power for power in range(steps.bit_length()) if 2**power < steps), steps)
+    for name in named:
+        if not name.isdecimal() or len(name) > DIGITS or int(name) > steps:
+            raise ProbeError(
+                f"--keep {name} was given, but steps from 0 to {steps}, the last of this training, are needed, or "
+                "geometric. Write them like 100,200,400."
+            )
+    return tuple(sorted({int(name) for name in named}))
+
+
+def resumed_plan(config: TrainConfig, plan: TrainPlan) -> TrainPlan:
+    """Returns the plan of a training that goes on.
+
+    Args:
+        plan: what stands in its state.
+
+    Raises:
+        ProbeError: if a flag contradicts it.
+    """
+    known = {**asdict(plan.model), **asdict(plan), "layout": plan.model.layout}
+    for field in fields(TrainConfig):
+        name, given = field.name, getattr(config, field.name)
+        if name in FREE_ON_RESUME or given == field.default or name not in known:
+            continue
+        if given != known[name]:
+            raise ProbeError(
+                f"--{name.replace('_', '-')} {given} was given, but the state beside {config.out} was trained with "
+                f"{known[name]}. Drop the flag to continue, or train to another file."
+            )
+    return replace(plan, precision=_given(config.precision, plan.precision))
+
+
+def _given(flag: T | None, default: T) -> T:
+    return default if flag is None else flag
+
+
+def _model_config(config: TrainConfig, preset: Preset, family: Family, shape: Shape, length: int) -> ModelConfig:
+    positions = _given(config.positions, family.positions)
+    return ModelConfig(
+        layout=family.layout,
+        dim=shape.inputs,
+        width=_given(config.width, preset.recipe(family.recipe).width),
+        outputs=shape.outputs,
+        norm=_given(config.norm, family.norm),  # type: ignore[arg-type]
+        positions=positions,  # type: ignore[arg-type]
+        slots=length if positions == "learned" else 0,
+        attention_heads=_given(config.attention_heads, preset.attention_heads),
+        symbols=shape.symbols,
+        dropout=_given(config.dropout, 0.0),
+        init=_given(config.init, "own"),
+    )
+
+
+def _family(config: TrainConfig, preset: Preset) -> Family:
+    if (config.arch is None) == (config.layout is None):
+        raise ProbeError(
+            "A training needs either --arch or --layout. "
+            f"Give one of them: --arch {' or '.join(ARCHITECTURES)}, or --layout M12."
+        )
+    return _layout_family(config.layout) if config.arch is None else _named_family(config.arch, config, preset)
+
+
+def _layout_family(layout: str | None) -> Family:
+    """Returns the named architecture that a layout text is of, or what its blocks say of themselves."""
+    assert layout is not None, "either an architecture or a layout is given"
+    letters = parse_layout(layout)
+    positions = positions_of(letters, layout)
+    same = [name for name, text in architectures_of(len(letters)).items() if parse_layout(text) == letters]
+    # two architectures may differ in their positions alone, as the hybrids do
+    same.sort(key=lambda name: ARCHITECTURES[name].positions != positions)
+    if same:
+        return Family(same[0], layout, ARCHITECTURES[same[0]].norm, ARCHITECTURES[same[0]].positions, same[0])
+    return Family(layout, layout, norm_of(letters, layout), positions, recipe_of(letters, layout))
+
+
+def _named_family(arch: str, config: TrainConfig, preset: Preset) -> Family:
+    family = ARCHITECTURES[arch]
+    blocks = _given(config.blocks, preset.recipe(arch).blocks)
+    layout = family.named(blocks)
+    if layout is None:
+        before = f"{family.blocks_before} and " if family.blocks_before else ""
+        raise ProbeError(
+            f"--blocks {blocks} was given, but {arch} needs {before}a positive multiple of "
+            f"{family.blocks_per_repeat}. Give such a number."
+        )
+    return Family(arch, layout, family.norm, family.positions, arch)
