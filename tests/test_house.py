@@ -94,3 +94,13 @@ def test_the_set_that_the_tests_install_lies_within_the_declared_ranges_and_ever
     for needed in map(Requirement, project["dependencies"]):
         assert any(one.operator == "<" for one in needed.specifier), f"{needed} permits every release to come"
     assert "-c .ci/constraints.txt" in (ROOT / "README.md").read_text()
+
+
+def test_every_deliberate_change_still_finds_its_place_and_its_tests() -> None:
+    import tomllib
+
+    for path in (ROOT / "tests" / "mutants").glob("*.toml"):
+        for mutant in tomllib.loads(path.read_text())["mutant"]:
+            assert (ROOT / mutant["file"]).read_text().count(mutant["old"]) == 1, (path.name, mutant["name"])
+            for test in mutant["tests"]:
+                assert (ROOT / test.split("::")[0]).is_file(), (path.name, mutant["name"], test)
