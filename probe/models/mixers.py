@@ -8,45 +8,33 @@ from typing import Any, Literal, cast, get_args
 
 from probe.config import ModelConfig
 from probe.errors import ProbeError, suggest
-from probe.models.attention import Attention
-from probe.models.deltanet import DeltaNet
-from probe.models.gated_deltanet import GatedDeltaNet
 from probe.models.layout import Letter
-from probe.models.linear_attention import LinearAttention
-from probe.models.mamba import Mamba
-from probe.models.mamba2 import Mamba2
 from probe.models.mixer import Mixer, Residual
-from probe.models.mlp import MLP
-from probe.models.planted import Planted
-from probe.models.planted_state import Pairing
-from probe.models.recurrent import LSTM, RNN
-from probe.models.rwkv4_channel import RWKV4ChannelMix
-from probe.models.rwkv4_time import RWKV4TimeMix
-from probe.models.rwkv7_channel import RWKV7ChannelMix
-from probe.models.rwkv7_time import RWKV7TimeMix
-from probe.models.s4_mamba import S4Mamba
-from probe.models.s4d import S4D
 from probe.options import parse
+from probe.registries import Registry
 
-LETTERS: dict[str, type[Mixer]] = {
-    "M": Mamba,
-    "A": Attention,
-    "F": MLP,
-    "S": S4D,
-    "T": S4Mamba,
-    "D": Mamba2,
-    "R": RWKV4TimeMix,
-    "C": RWKV4ChannelMix,
-    "V": RWKV7TimeMix,
-    "W": RWKV7ChannelMix,
-    "L": LinearAttention,
-    "E": DeltaNet,
-    "G": GatedDeltaNet,
-    "U": LSTM,
-    "N": RNN,
-    "P": Planted,
-    "Q": Pairing,
-}
+LETTERS: Registry[type[Mixer]] = Registry(
+    "probe.models",
+    {
+        "M": "mamba:Mamba",
+        "A": "attention:Attention",
+        "F": "mlp:MLP",
+        "S": "s4d:S4D",
+        "T": "s4_mamba:S4Mamba",
+        "D": "mamba2:Mamba2",
+        "R": "rwkv4_time:RWKV4TimeMix",
+        "C": "rwkv4_channel:RWKV4ChannelMix",
+        "V": "rwkv7_time:RWKV7TimeMix",
+        "W": "rwkv7_channel:RWKV7ChannelMix",
+        "L": "linear_attention:LinearAttention",
+        "E": "deltanet:DeltaNet",
+        "G": "gated_deltanet:GatedDeltaNet",
+        "U": "recurrent:LSTM",
+        "N": "recurrent:RNN",
+        "P": "planted:Planted",
+        "Q": "planted_state:Pairing",
+    },
+)
 """Every mixer by its letter; each says by its own attributes what belongs to it."""
 
 

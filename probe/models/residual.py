@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 
 import torch
@@ -52,7 +53,7 @@ class ResidualModel(nn.Module):
 
     def __init__(self, config: ModelConfig, mixers: Mapping[str, type[Mixer]] | None = None) -> None:
         super().__init__()
-        known = {**LETTERS, **(mixers or {})}
+        known = ChainMap(dict(mixers or {}), LETTERS)
         letters = parse_layout(config.layout)
         self.config = config
         self.letters = "".join(letter.letter for letter in letters)
