@@ -17,7 +17,10 @@ from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.evidence.rows import row
 from probe.heads import LinearHeads
-from probe.learners import Examples, GradientDescent, LeastSquares, OnlineGradientDescent
+from probe.learners import Examples
+from probe.learners.gd import GradientDescent
+from probe.learners.least_squares import LeastSquares
+from probe.learners.online_gd import OnlineGradientDescent
 from probe.probing.experiment import Experiment
 from probe.probing.ridge_fit import Fitting, Targets
 from probe.randomness import PromptSource

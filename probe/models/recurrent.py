@@ -5,13 +5,21 @@ One layer a block, with torch's names and initialisation, which does not depend 
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from probe.models.mixer import Mixer, Residual
 
-class LSTM(nn.Module):
+
+class LSTM(Mixer):
     """Mixes tokens by long short-term memory (Hochreiter and Schmidhuber, 1997), as `torch.nn.LSTM` has it."""
+
+    title: ClassVar[str] = "LSTM"
+    residual: ClassVar[Residual] = "none"
+    recipe: ClassVar[str] = "lstm"
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
@@ -42,8 +50,12 @@ class LSTM(nn.Module):
         return time * (2 * _weights(self.lstm) + 4 * self.lstm.hidden_size)
 
 
-class RNN(nn.Module):
+class RNN(Mixer):
     """Mixes tokens by h_t = relu(W x_t + U h_{t-1} + b), as `torch.nn.RNN` has it."""
+
+    title: ClassVar[str] = "ReLU RNN"
+    residual: ClassVar[Residual] = "none"
+    recipe: ClassVar[str] = "rnn"
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float, Int
@@ -12,7 +13,8 @@ from probe.config import ModelConfig
 from probe.errors import ProbeError
 from probe.models.layout import parse_layout
 from probe.models.mamba import Mamba
-from probe.models.mixers import Residual, make_mixer, residual_of
+from probe.models.mixer import Mixer, Residual
+from probe.models.mixers import LETTERS, make_mixer, residual_of
 from probe.models.sinusoids import Sinusoids
 
 
@@ -46,21 +48,23 @@ class ResidualModel(nn.Module):
     Args:
         config: layout, sizes, norm and positions; the weights are drawn from torch's global generator, so build
             inside `torch.random.fork_rng` or seed first.
+        mixers: further mixers by the letters that the layout has for them.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, mixers: Mapping[str, type[Mixer]] | None = None) -> None:
         super().__init__()
+        known = ChainMap(dict(mixers or {}), LETTERS)
         letters = parse_layout(config.layout)
         self.config = config
         self.letters = "".join(letter.letter for letter in letters)
-        self.residuals = [residual_of(letter, config.layout) for letter in letters]
+        self.residuals = [residual_of(letter, config.layout, known) for letter in letters]
         self.read_in: nn.Module = (
             nn.Embedding(config.symbols, config.width) if config.symbols else nn.Linear(config.dim, config.width)
         )
         self.positions = POSITIONS[config.positions](config)
         blocks = enumerate(zip(letters, self.residuals, strict=True))
         self.blocks = nn.ModuleList(
-            Block(NORMS[config.norm](config), make_mixer(letter, config, len(letters), place), residual)
+            Block(NORMS[config.norm](config), make_mixer(letter, config, len(letters), place, known), residual)
             for place, (letter, residual) in blocks
         )
         # a last block that norms what it returns needs no further norm

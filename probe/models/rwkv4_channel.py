@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from probe.models.mixer import Mixer
 from probe.models.rwkv import Place, orthogonal, previous, ramp
 
 
-class RWKV4ChannelMix(nn.Module):
+class RWKV4ChannelMix(Mixer):
     """Maps every token with the one before it through four times the width, gated (Peng et al., 2023).
 
     "RWKV: Reinventing RNNs for the Transformer Era", arXiv:2305.13048, section 3.1; it starts as in the release of
@@ -20,6 +23,9 @@ class RWKV4ChannelMix(nn.Module):
         blocks: the model's number of blocks; two are a layer.
         index: the block's place among them, from 0.
     """
+
+    title: ClassVar[str] = "RWKV-4 channel mix"
+    recipe: ClassVar[str] = "rwkv4"
 
     def __init__(self, width: int, blocks: int, index: int = 0) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -10,10 +11,11 @@ from torch import Tensor, nn
 
 from probe.kernels.wkv4 import wkv4
 from probe.kernels.wkv4.reference import advance, start
+from probe.models.mixer import Mixer
 from probe.models.rwkv import Place, orthogonal, previous, ramp
 
 
-class RWKV4TimeMix(nn.Module):
+class RWKV4TimeMix(Mixer):
     """Averages values over time under weights that fall with age, and gates the mean (Peng et al., 2023).
 
     "RWKV: Reinventing RNNs for the Transformer Era", arXiv:2305.13048, section 3.1; it starts as in the release of
@@ -23,6 +25,9 @@ class RWKV4TimeMix(nn.Module):
         blocks: the model's number of blocks; two are a layer.
         index: the block's place among them, from 0.
     """
+
+    title: ClassVar[str] = "RWKV-4 time mix"
+    recipe: ClassVar[str] = "rwkv4"
 
     def __init__(self, width: int, blocks: int, index: int = 0) -> None:
         super().__init__()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from probe.models.mixer import Mixer
 from probe.models.rwkv import Place, orthogonal, previous, ramp
 
 
-class RWKV7ChannelMix(nn.Module):
+class RWKV7ChannelMix(Mixer):
     """Maps every token with the one before it through four times the width (Peng et al., 2025).
 
     "RWKV-7 Goose with Expressive Dynamic State Evolution", arXiv:2503.14456, section 4.2: RWKV-4's without its gate.
@@ -20,6 +23,9 @@ class RWKV7ChannelMix(nn.Module):
         blocks: the model's number of blocks; two are a layer.
         index: the block's place among them, from 0.
     """
+
+    title: ClassVar[str] = "RWKV-7 channel mix"
+    recipe: ClassVar[str] = "rwkv7"
 
     def __init__(self, width: int, blocks: int, index: int = 0) -> None:
         super().__init__()

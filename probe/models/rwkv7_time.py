@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -12,12 +13,13 @@ from torch import Tensor, nn
 from probe.errors import ProbeError
 from probe.kernels.wkv7 import wkv7
 from probe.kernels.wkv7.reference import advance
+from probe.models.mixer import Mixer
 from probe.models.rwkv import Place, orthogonal, previous, ramp
 
 SHIFTS = {"r": 0.2, "w": 0.9, "k": 0.7, "v": 0.7, "a": 0.9, "g": 0.2}
 
 
-class RWKV7TimeMix(nn.Module):
+class RWKV7TimeMix(Mixer):
     """Keeps a matrix of keys and values a head, which every token decays, corrects and adds to (Peng et al., 2025).
 
     "RWKV-7 Goose with Expressive Dynamic State Evolution", arXiv:2503.14456, section 4.1, started as in the official
@@ -29,6 +31,9 @@ class RWKV7TimeMix(nn.Module):
         heads: the number of states; it must divide the width.
         index: the block's place among them, from 0.
     """
+
+    title: ClassVar[str] = "RWKV-7 time mix"
+    recipe: ClassVar[str] = "rwkv7"
 
     # the paper's norm over each head, for heads of 64 channels, whatever their size here
     NORM_EPS = 64e-5

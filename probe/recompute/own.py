@@ -92,7 +92,7 @@ def sinusoids(time: int, width: int) -> Tensor:
 
 def _kind(letter: Letter) -> str:
     settings = f"[{','.join(map('='.join, letter.settings))}]" if letter.settings else ""
-    return f"{LETTERS[letter.letter].name}{settings}"
+    return f"{LETTERS[letter.letter].title}{settings}"
 
 
 def _residual(letter: Letter) -> str:
@@ -102,7 +102,7 @@ def _residual(letter: Letter) -> str:
 
 def _block(letter: Letter, norm: Norm, model: Mapping[str, Any]) -> Compute:
     if letter.letter not in MIXERS:
-        return impossible(LETTERS[letter.letter].name)
+        return impossible(LETTERS[letter.letter].title)
     write, settings = MIXERS[letter.letter].write, dict(letter.settings)
     heads = int(settings.get("heads", model.get("attention_heads", 8)))
     return around(norm, _residual(letter), lambda weights, x: write(weights, x, settings, heads))

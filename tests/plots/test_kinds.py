@@ -16,7 +16,7 @@ def test_every_kind_of_picture_suits_a_kind_of_record():
     assert sorted(name for names in PICTURES.values() for name in names) == sorted(KINDS)
 
 
-@pytest.mark.parametrize(("kind", "fitting"), [(kind, names) for kind, names in PICTURES.items() if names])
+@pytest.mark.parametrize(("kind", "fitting"), [(kind, list(names)) for kind, names in PICTURES.items() if names])
 def test_the_usual_picture_is_drawn_unless_another_that_fits_is_asked_for(kind, fitting):
     assert choose_kind([of(kind)]) == fitting[0]
     for name in fitting:
