@@ -125,7 +125,7 @@ class FitConfig(Settings):
 
     ckpt: tuple[str, ...]
     """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
-    not found here is sought in checkpoints/ and in the folders of PROBE_CHECKPOINTS."""
+    not found here is sought in checkpoints/, in the folders of PROBE_CHECKPOINTS, and where probe's own lie."""
     task: Task
     """The task with its options; it may differ from the one the checkpoint was trained on."""
     head: Annotated[tuple[str, ...], NameOf("head")] = ("linear", "lens")
@@ -175,7 +175,7 @@ class EvaluateConfig(Settings):
 
     ckpt: tuple[str, ...]
     """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
-    not found here is sought in checkpoints/ and in the folders of PROBE_CHECKPOINTS."""
+    not found here is sought in checkpoints/, in the folders of PROBE_CHECKPOINTS, and where probe's own lie."""
     task: Task
     """The task with its options; it may differ from the one a checkpoint was trained on."""
     prompting: Annotated[tuple[str, ...], NameOf("prompting")] = ("standard",)

@@ -42,12 +42,14 @@ def _styles() -> dict[str, str]:
 
 
 def _checkpoints() -> dict[str, str]:
+    """Returns what its folder says of each checkpoint, and which that is; of two of a name, the one found first."""
     found: dict[str, str] = {}
     for folder in reversed(folders()):
         described = _index(folder / "index.toml")
         for path in sorted(folder.glob("*.pt")):
             about = described.get(path.stem)
-            found[line(path.name)] = line(about.get("summary", "") if isinstance(about, dict) else "")
+            summary = about.get("summary", "") if isinstance(about, dict) else ""
+            found[line(path.name)] = line(f"{summary} (in {folder})".lstrip())
     return found
 
 
