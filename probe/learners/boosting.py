@@ -56,6 +56,7 @@ def _regressor() -> Any:
         from xgboost import XGBRegressor
     except ImportError as error:
         raise ProbeError(
-            "boosting was asked for, but it needs xgboost, which is not installed. Run pip install 'layerprobe[boosting]'."
+            "boosting was asked for, but it needs xgboost, which is not installed. Run "
+            "pip install 'layerprobe[boosting]'."
         ) from error
     return XGBRegressor

@@ -110,7 +110,8 @@ def _provider(engine: str, settings: Sequence[str], blocks: int) -> Any:
         return kind(**chosen)
     except OptionalModuleMissing as error:
         raise ProbeError(
-            'Kubernetes was asked for, but its Python client is missing. Install it with pip install "layerprobe[cluster]".'
+            "Kubernetes was asked for, but its Python client is missing. Install it with "
+            'pip install "layerprobe[cluster]".'
         ) from error
     except TypeError as error:
         raise ProbeError(f"{engine} lacks a setting ({error}). Add --setting NAME=VALUE.") from error
