@@ -180,5 +180,5 @@ def test_mistakes_are_refused_in_a_sentence(paths, options, sentence):
 
 def test_where_nnsight_is_missing_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "nnsight", None)
-    with pytest.raises(ProbeError, match=r'pip install "probe\[nnsight\]"'):
+    with pytest.raises(ProbeError, match=r'pip install "layerprobe\[nnsight\]"'):
         capture_by_path(native().model, draw(), ["blocks.0"])

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from probe.processes.alone import Processes
+from probe.processes.single import Processes
 
 
 def completed(outputs: Tensor, own: slice, prompts: int, processes: Processes) -> Tensor:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.checkpoints.official import mixer
+from probe.checkpoints.official.families import stack
 from probe.checkpoints.official.settings import Settings
 from probe.models.layout import parse_layout
 
@@ -27,7 +27,7 @@ from probe.models.layout import parse_layout
 )
 def test_blocks_follow_the_mix(family: str, mix: str | None, layers: int, letters: str) -> None:
     model = {"family": family, "mixed_attn": mix, "n_layer": layers, "n_embd": 8, "n_dims": 3, "n_positions": 9}
-    translation = mixer.translate(Settings(Path("config.yaml"), model, {}), {})
+    translation = stack(Settings(Path("config.yaml"), model, {}), {})
     config = translation.config
     assert "".join(block.letter for block in parse_layout(config.layout)) == letters
     assert (config.positions, config.slots) == (("learned", 9) if mix == "standard" and "A" in letters else ("none", 0))

@@ -49,7 +49,7 @@ class Processes(Protocol):
         """Returns this process's contiguous share of a batch."""
 
 
-class Alone:
+class Single:
     """One process, which does everything."""
 
     rank, count, writes = 0, 1, True
@@ -77,7 +77,7 @@ class Alone:
         return slice(0, prompts)
 
 
-ALONE: Processes = Alone()
+ALONE: Processes = Single()
 
 
 def only_one(processes: Processes, what: str) -> None:

@@ -10,14 +10,14 @@ from probe.commands.train import train_model
 from probe.config import EvaluateConfig, FitConfig
 from probe.errors import ProbeError
 from probe.processes import ALONE, merge_each
-from probe.processes.alone import Alone
+from probe.processes.single import Single
 from probe.processes.group import Group
 from probe.statistics import MeanBootstrap
 
 from .work import TRAIN
 
 
-class Nine(Alone):
+class Nine(Single):
     """Says that it is one of nine."""
 
     count = 9

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from probe.errors import ProbeError
-from probe.processes.alone import ALONE, Processes
-from probe.processes.ended import EndedError, ToldError
+from probe.processes.single import ALONE, Processes
+from probe.processes.shutdown import EndedError, ToldError
 
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun, and others like it, set
 
@@ -33,17 +33,17 @@ def joined() -> Iterator[Processes]:
         yield group
         group.shared(lambda: None)
     except KeyboardInterrupt as error:
-        if not group.ending.speaks():
+        if not group.shutdown.speaks():
             raise ToldError("interrupted", code=130) from error
         raise
     except ProbeError as error:
         if not isinstance(error, EndedError):
-            group.ending.post(str(error))
-        if not group.ending.speaks():
+            group.shutdown.post(str(error))
+        if not group.shutdown.speaks():
             raise ToldError(str(error)) from error
         raise
     except Exception as error:
-        group.ending.post(f"Process {group.rank} of {group.count} failed ({type(error).__name__}), so all end.")
-        group.ending.speaks()  # its traceback follows
+        group.shutdown.post(f"Process {group.rank} of {group.count} failed ({type(error).__name__}), so all end.")
+        group.shutdown.speaks()  # its traceback follows
         raise
     group.leave()

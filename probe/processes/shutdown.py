@@ -40,7 +40,7 @@ class ToldError(ProbeError):
         self.code = code
 
 
-class Ending:
+class Shutdown:
     """Tells the other processes why this one ends, and finds out why another has.
 
     SIGTERM is only noted, since a training may be in the middle of a step. A process that does not come to look,
