@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
-ROOMS = {"analyses", "checkpoints", "figures", "probe", "tests", "README.md", "pyproject.toml"}
+ROOMS = {"analyses", "checkpoints", "docs", "figures", "probe", "tests", "README.md", "pyproject.toml"}
 
 
 def _run(*command: str) -> None:
