@@ -11,7 +11,6 @@ version = release = tomllib.loads((Path(__file__).parent.parent / "pyproject.tom
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build"]
-suppress_warnings = ["toc.empty_glob"]
 
 # pages are read as plain Markdown on a code host, too: the same links and anchors there and here
 myst_heading_anchors = 4

@@ -223,3 +223,15 @@ def test_a_command_that_lacks_what_it_needs_would_not_pass():
     assert needed == ["ckpt", "task"]
     with pytest.raises(ProbeError, match="no such flag"):
         read(["--ckpt", "mamba.pt", "--task", "linear", "--colour", "red"], "probe fit", COMMANDS["fit"], Shell)
+
+
+def test_every_registry_is_named_with_the_file_that_holds_it():
+    from probe.registries import REGISTRIES
+
+    page = (DOCS / "extending" / "registries.md").read_text()
+    rows = re.findall(r"\| (`[^|]+`) \| `(probe/[^`]+)` \|", page)
+    said = {(name, path) for many, path in rows for name in re.findall(r"`(\w+)`", many)}
+    for place in (place for places in REGISTRIES.values() for place in places if ":" in place):
+        module, _, name = place.partition(":")
+        file = importlib.util.find_spec(module).origin  # type: ignore[union-attr]
+        assert (name, str(Path(str(file)).relative_to(ROOT))) in said, place
