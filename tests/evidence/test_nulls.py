@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from probe.probing.measure import measure
 
 from probe import checkpoints
 from probe.capture import NativeModel
@@ -13,7 +14,6 @@ from probe.evidence.nonlinear import compare_heads
 from probe.evidence.nulls import control_errors, shuffled_errors, untrained, untrained_errors
 from probe.evidence.transfer import transfer
 from probe.models import ResidualModel
-from probe.probing.passes import measure
 from probe.probing.prepare import prepare
 
 

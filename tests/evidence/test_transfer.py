@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from probe.probing.measure import measure
 
 from probe.capture import capture
 from probe.evidence.transfer import transfer
-from probe.probing.passes import measure
 from probe.randomness import PromptSource
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from probe.probing.measure import measure
 
 from probe.errors import ProbeError
 from probe.evidence.causes.blocks import edit_blocks, exit_rows
 from probe.evidence.causes.table import about
-from probe.probing.passes import measure
 
 
 def costs(found):

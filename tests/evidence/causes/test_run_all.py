@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from probe.probing.measure import measure
 
 from probe.evidence.causes import causes
-from probe.probing.passes import measure
 from probe.records import EVIDENCE_COLUMNS
 
 SHARED = {"stream", "steer:head", "steer:pattern", "steer:random", "whole", "skip", "repeat", "exit"}

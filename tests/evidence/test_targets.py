@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-
-from probe.evidence.known import algorithmic, know, known, known_rows, remainder
-from probe.probing.passes import measure
+from probe.evidence.targets import algorithmic_errors, algorithmic_targets, fit_targets, remainder, target_rows
+from probe.probing.measure import measure
 
 
 def errors(found):
