@@ -38,11 +38,10 @@ import transformers
 import yaml
 from compare_official import STEP, Case, build, save
 from official_stand_ins import official_probing
-from probe.heads.calibrated import calibrate_prompts
 from torch import Tensor, nn
 
 from probe import FitConfig, fit_heads
-from probe.heads.calibrated import PROTOCOLS
+from probe.heads.calibrated import PROTOCOLS, calibrate_prompts
 from probe.probing.prepare import prepare
 from probe.randomness import PromptSource
 from probe.tasks.prompts import paired

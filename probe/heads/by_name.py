@@ -11,7 +11,7 @@ from probe.files import Write
 from probe.heads.fitted import LinearHeads, heads_of
 from probe.heads.saved import Entry, head_paths, head_writes, read_heads, write_heads
 
-Kind = TypeVar("Kind", bound="LinearHeads | FittedHeads[Any]", covariant=True)
+Kind = TypeVar("Kind", covariant=True)
 
 
 class FittedHeads(Mapping[str, Kind], Generic[Kind]):
@@ -53,7 +53,11 @@ class FittedHeads(Mapping[str, Kind], Generic[Kind]):
         """Returns all heads as files hold them."""
         found: list[Entry] = []
         for name, heads in self._heads.items():
-            found += [heads.entry((*path, name))] if isinstance(heads, LinearHeads) else heads.entries((*path, name))
+            if isinstance(heads, FittedHeads):
+                found += heads.entries((*path, name))
+            else:
+                assert isinstance(heads, LinearHeads), f"{name} are no heads"
+                found.append(heads.entry((*path, name)))
         return found
 
     def writes(self, stem: str | Path) -> dict[Path, Write]:

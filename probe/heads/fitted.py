@@ -128,7 +128,10 @@ class LinearHeads:
 
     def entry(self, path: tuple[str, ...]) -> Entry:
         """Returns the heads as files hold them, under the names that lead to them."""
-        tensors = {name: getattr(self, name).cpu().contiguous() for name in ("weight", "intercept", "penalty")}
+        tensors = {
+            name: getattr(self, name).cpu().clone(memory_format=torch.contiguous_format)
+            for name in ("weight", "intercept", "penalty")
+        }
         return Entry(path, tensors, asdict(self.origin))
 
 

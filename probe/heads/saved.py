@@ -104,7 +104,7 @@ def _entry(number: int, told: Any, tensors: Mapping[str, Tensor], file: Path) ->
 
 
 def _described(entry: Entry) -> dict[str, object]:
-    shape = dict(zip(AXES, entry.tensors["weight"].shape, strict=True))
+    shape = dict(zip(AXES, entry.tensors["weight"].shape, strict=False))
     return {"path": entry.path, "shape": shape, "origin": entry.origin}
 
 

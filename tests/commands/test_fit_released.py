@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from probe.heads.calibrated import calibrate_prompts
 
 from probe.config import FitConfig
-from probe.heads.calibrated import PROTOCOLS
+from probe.heads.calibrated import PROTOCOLS, calibrate_prompts
 from probe.probing.experiment import Experiment
 from probe.probing.prepare import prepare
 from probe.tasks.prompts import Prompts, paired
