@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from probe.errors import ProbeError
 
@@ -15,6 +15,7 @@ Part = TypeVar("Part")
 Whole = TypeVar("Whole")
 
 
+@runtime_checkable
 class Processes(Protocol):
     """The processes that run one command together; every one of them makes the same calls in the same order."""
 
