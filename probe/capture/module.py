@@ -1,4 +1,4 @@
-"""Any torch module as a stream: its places are named by path, and the rest is measured on a trial pass."""
+"""Any torch module as a stream: its places are named by path, and the rest is measured in a dry run."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, Literal
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from probe.capture.anatomy import Anatomy
+from probe.capture.description import ModelDescription, OldNames
+from probe.capture.dry_run import dry_run, noise
 from probe.capture.flops import count_flops
 from probe.capture.hooks import Place
-from probe.capture.trial import noise, try_out
 from probe.errors import ProbeError, suggest
 
 Residual = Literal["pre", "post", "none", "parallel"]
 
 
-class ModuleModel:
+class ModuleModel(OldNames):
     """Wraps any torch module whose predictions are what ``decode`` makes of the stream at its last place.
 
     The module is put into evaluation mode. One pass over a few tokens of noise finds the stream's width, how many
@@ -35,7 +35,7 @@ class ModuleModel:
             has some, or the first of several things.
         layout: the blocks as text; by default the module's class.
         letters: what kind of block each one is; by default B.
-        residual: how the blocks meet the stream, as `Anatomy` has it.
+        residual: how the blocks meet the stream, as `ModelDescription` has it.
         longest: the most tokens a prompt may have; 0 where nothing limits them.
         parameters: the parameters used up to each layer. By default those of the places' modules and of every
             submodule that was called before, each with what it holds directly.
@@ -72,18 +72,18 @@ class ModuleModel:
         self.places: Sequence[Place] = _checked([place_at(module, each) for each in places])
         self._decode, self._normalise, self._predictions = decode, normalise or itself, predictions or found_predictions
         self._inputs, self._symbols = inputs, symbols
-        trial = try_out(module, noise(module, (2, 3), inputs, symbols), self.places, self._predictions, decode)
-        self.width = trial.width
+        found = dry_run(module, noise(module, (2, 3), inputs, symbols), self.places, self._predictions, decode)
+        self.width = found.width
         blocks = len(self.places) - 1
-        self.anatomy = Anatomy(
+        self.description = ModelDescription(
             layout=layout or type(module).__name__,
             letters=tuple(letters) or ("B",) * blocks,
             residuals=(residual,) * blocks,
             inputs=inputs,
-            outputs=trial.outputs,
+            outputs=found.outputs,
             symbols=symbols,
             longest=longest,
-            parameters=tuple(parameters) or trial.parameters,
+            parameters=tuple(parameters) or found.parameters,
         )
 
     def run(self, inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"]) -> Tensor:

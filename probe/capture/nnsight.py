@@ -8,6 +8,7 @@ from typing import Any, Literal
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from probe.capture.description import OldNames
 from probe.capture.hooks import Place
 from probe.capture.module import ModuleModel, Residual, itself, place_at
 from probe.errors import ProbeError
@@ -37,7 +38,7 @@ def capture_by_path(
     return dict(zip(paths, saved, strict=False))  # the module's own output comes last
 
 
-class NnsightModel:
+class NnsightModel(OldNames):
     """Sees a model through nnsight's traces; to all else it is as the `ModuleModel` of the same places.
 
     Args:
@@ -85,7 +86,7 @@ class NnsightModel:
             longest=longest,
             weightless=True,
         )
-        self.anatomy, self.width = self.described.anatomy, self.described.width
+        self.description, self.width = self.described.description, self.described.width
         self._paths, self._predictions = list(places), predictions
         self._passed = nn.ModuleList(_Passed() for _ in places)
         sides: list[Literal["input", "output"]] = [place.side for place in self.described.places]

@@ -135,8 +135,8 @@ def _hooked_class() -> type:
         def __init__(self, stream: NativeModel) -> None:
             super().__init__()
             self.stream = stream
-            self.points = stream.points
-            for name in self.points:
+            self.places = stream.hook_points
+            for name in self.places:
                 _nest(self, name, HookPoint())
             self.setup()  # before the model joins, for it writes a name into every module it finds
             self.model = stream.model
@@ -145,7 +145,7 @@ def _hooked_class() -> type:
         def forward(self, inputs: Tensor, stop_at_layer: int | None = None) -> Tensor:
             """Returns the predictions, or the stream after so many blocks."""
             try:
-                with _passing(self.points, self.hook_dict), _stopping(self.stream, stop_at_layer):
+                with _passing(self.places, self.hook_dict), _stopping(self.stream, stop_at_layer):
                     return self.stream.run(inputs)
             except Stopped as stopped:
                 return stopped.stream
@@ -183,9 +183,9 @@ def _hooked_class() -> type:
 
 
 def _config(stream: NativeModel) -> HookedConfig:
-    anatomy = stream.anatomy
+    described = stream.description
     return HookedConfig(
-        len(anatomy.letters), stream.width, anatomy.symbols, anatomy.outputs, anatomy.longest, anatomy.layout
+        len(described.letters), stream.width, described.symbols, described.outputs, described.longest, described.layout
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from probe.errors import ProbeError
-from probe.processes.single import ALONE, Processes
 from probe.processes.shutdown import EndedError, ToldError
+from probe.processes.single import ALONE, Processes
 
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun, and others like it, set
 

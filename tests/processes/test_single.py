@@ -10,8 +10,8 @@ from probe.commands.train import train_model
 from probe.config import EvaluateConfig, FitConfig
 from probe.errors import ProbeError
 from probe.processes import ALONE, merge_each
-from probe.processes.single import Single
 from probe.processes.group import Group
+from probe.processes.single import Single
 from probe.statistics import MeanBootstrap
 
 from .work import TRAIN

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from probe.capture.anatomy import Anatomy
+from probe.capture.description import ModelDescription, OldNames
 from probe.capture.hooks import Place, capture, put_first
 from probe.capture.huggingface.blocks import cumulative_parameters, flops, layout, letters_of
 from probe.capture.huggingface.families import (
@@ -31,7 +31,7 @@ from probe.errors import ProbeError
 from probe.text import reason
 
 
-class HuggingFaceModel:
+class HuggingFaceModel(OldNames):
     """Wraps a causal language model of transformers; the model itself is left as it is.
 
     A layer of a transformer is one block here, attention and feed-forward together, written ``[AF]``: its residual
@@ -60,10 +60,10 @@ class HuggingFaceModel:
         # a setting of RWKV's alone, whatever else a config.json says
         self._every = int(self.config.rescale_every or 0) if self.kind == "rwkv" else 0
         # a family that is known uses all that it has, whether it runs or not
-        self._called = set(model.modules()) if self.kind in FAMILIES else self.try_out(name)
+        self._called = set(model.modules()) if self.kind in FAMILIES else self.dry_run(name)
         self._longest = positions(self._called, model, self.config)
         self._find(name)
-        self.anatomy = self._describe()
+        self.description = self._describe()
 
     def run(self, inputs: Tensor) -> Tensor:
         """Returns the logits at every token, ``[batch, time, vocabulary]``.
@@ -110,7 +110,7 @@ class HuggingFaceModel:
         use_scan(self.model, backend)
 
     @torch.no_grad()
-    def try_out(self, name: str) -> set[nn.Module]:
+    def dry_run(self, name: str) -> set[nn.Module]:
         """Runs the model on two symbols, as it is, and returns the modules that were called.
 
         Raises:
@@ -180,12 +180,12 @@ class HuggingFaceModel:
         ]
         self.places: Sequence[Place] = [first, *exits]
 
-    def _describe(self) -> Anatomy:
+    def _describe(self) -> ModelDescription:
         letters = tuple(letters_of(block) for block in self._blocks)
         parallel = PARALLEL.get(str(self.config.model_type), lambda config: False)(self.config)
         # a model without a final norm norms inside its blocks, after adding
         residual = "parallel" if parallel else "post" if isinstance(self._norm, nn.Identity) else "pre"
-        return Anatomy(
+        return ModelDescription(
             layout=layout(letters),
             letters=letters,
             residuals=(residual,) * len(letters),

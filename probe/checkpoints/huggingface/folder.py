@@ -61,7 +61,7 @@ def read(path: Path) -> HuggingFaceModel:
         with quiet():
             found = HuggingFaceModel(model.eval().requires_grad_(False), str(path))
             if found.kind in FAMILIES:
-                found.try_out(str(path))
+                found.dry_run(str(path))
             return found
     except ProbeError:
         raise
