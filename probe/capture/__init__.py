@@ -1,6 +1,7 @@
 """Capture of the residual stream: every model as an ordered list of places where it passes, and its own decoder."""
 
 import warnings
+from typing import Any
 
 from probe.capture.cache import Cache, run_with_cache
 from probe.capture.description import DescribedModel, ModelDescription
@@ -33,11 +34,11 @@ __all__ = [
     "observe",
 ]
 
-OLD = {"Anatomy": ModelDescription, "watching": observe}
+OLD: dict[str, Any] = {"Anatomy": ModelDescription, "watching": observe}
 """Former names, for one version."""
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     if name not in OLD:
         raise AttributeError(f"module 'probe.capture' has no attribute {name!r}")
     new = OLD[name].__name__
