@@ -1,4 +1,4 @@
-"""Writes checkpoints/index.toml, what each shipped checkpoint is and what its error is, and the README's table of them.
+"""Writes checkpoints/index.toml, what each shipped checkpoint is and what its error is, and the table of them in docs.
 
     python analyses/index_checkpoints.py [--again]
 
@@ -20,7 +20,7 @@ from typing import Any
 
 from probe import Checkpoint, FitConfig, fit_heads, load_checkpoint, make_task
 
-FOLDER, README = Path("checkpoints"), Path("README.md")
+FOLDER, PAGE = Path("checkpoints"), Path("docs/checkpoints.md")
 PROMPTS = 4096
 # what the abstracts of Grazzi et al. (2024), arXiv:2402.03170, and Park et al. (2024), arXiv:2402.04248, say of a task
 STATED = {
@@ -83,7 +83,7 @@ def toml(name: str, described: Mapping[str, Any]) -> str:
 
 
 def markdown(index: Mapping[str, Mapping[str, Any]]) -> str:
-    """Returns the README's table: a row per task and architecture, its seeds together."""
+    """Returns the page's table: a row per task and architecture, its seeds together."""
     groups: dict[tuple[str, str, int, int], list[Mapping[str, Any]]] = {}
     for one in (one for one in index.values() if one["steps"]):
         groups.setdefault((one["task"], _arch(one), one["dim"], one["steps"]), []).append(one)
@@ -107,7 +107,7 @@ def _row(task: str, arch: str, dim: int, steps: int, found: list[Mapping[str, An
 
 
 def main() -> None:
-    """Writes the index of every checkpoint in the folder, and the README's table."""
+    """Writes the index of every checkpoint in the folder, and the page's table."""
     target = FOLDER / "index.toml"
     known = tomllib.loads(target.read_text()) if target.is_file() and "--again" not in sys.argv else {}
     index: dict[str, dict[str, Any]] = {}
@@ -118,8 +118,8 @@ def main() -> None:
         print(path.stem, index[path.stem]["error"])
     target.write_text("\n".join(toml(name, described) for name, described in index.items()))
     marks = re.compile(r"(<!-- checkpoints -->\n)(.*?)(<!-- end of checkpoints -->)", re.DOTALL)
-    text = marks.sub(lambda found: f"{found[1]}{markdown(index)}{found[3]}", README.read_text())
-    README.write_text(text)
+    text = marks.sub(lambda found: f"{found[1]}{markdown(index)}{found[3]}", PAGE.read_text())
+    PAGE.write_text(text)
 
 
 if __name__ == "__main__":

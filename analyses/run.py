@@ -1,6 +1,7 @@
 """Runs notebooks without Jupyter: their code cells in order, in one namespace.
 
-python analyses/run.py grazzi_layers.ipynb ...      draws the pictures of the README; all notebooks if none is named
+python analyses/run.py grazzi_layers.ipynb ...      draws the pictures of docs/gallery.md; of all notebooks if none
+                                                    is named
 PROBE_BUDGET=small python analyses/run.py ...       only shows that they run
 """
 

@@ -1,12 +1,13 @@
 """How the documentation is built: python -m sphinx -W docs OUT (extra docs)."""
 
 import re
-from importlib.metadata import version as installed
+import tomllib
+from pathlib import Path
 
 project = "probe"
 author = "the authors of probe"
 project_copyright = "2026, the authors of probe"
-version = release = installed("probe")
+version = release = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]["version"]
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build"]
@@ -45,6 +46,7 @@ def _escaped(app, what, name, found, options, lines):
     for place, line in enumerate(lines):
         parts = LITERAL.split(line)
         parts[::2] = [re.sub(r"(?<!\\)([|*])(?! *$)", r"\\\1", part) for part in parts[::2]]
+        parts[1::2] = [re.sub(r"\s+(`+)$", r"\1", part) for part in parts[1::2]]
         lines[place] = "".join(parts)
 
 

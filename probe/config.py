@@ -33,7 +33,8 @@ class TrainConfig(Settings):
     arch: Annotated[str, NameOf("architecture")] | None = None
     """A named architecture (see probe list architectures); needed unless a layout is given, or resumed."""
     layout: str | None = None
-    """Blocks as text instead, e.g. M24, (AF)12 or M(AM)12; by default the architecture's."""
+    """Blocks as text instead, e.g. M24, (AF)12, M(AM)12, or {M}8, one block applied eight times; by default the
+    architecture's."""
     preset: Annotated[str, NameOf("preset")] | None = None
     """Sizes, steps and rates: laptop, the default, takes half an hour on one core; paper is the published recipe."""
     dim: Size | None = None

@@ -29,12 +29,12 @@ class LSTM(Mixer):
         """Returns the hidden state after every token."""
         # the state is handed on from token to token: in full precision, also where products are taken in half
         with torch.autocast(hidden.device.type, enabled=False):
-            result: Tensor = self.lstm(hidden.to(next(self.lstm.parameters()).dtype))[0]
+            result: Tensor = self.lstm(hidden.to(_matrices(self.lstm)[0].dtype))[0]
         return result
 
     def start(self, batch: int) -> tuple[Tensor, ...]:
         """Returns the state before the first token: the hidden state and the cell, zeros."""
-        state = next(self.lstm.parameters()).new_zeros(1, batch, self.lstm.hidden_size)
+        state = _matrices(self.lstm)[0].new_zeros(1, batch, self.lstm.hidden_size)
         return state, state.clone()
 
     def step(
@@ -65,12 +65,12 @@ class RNN(Mixer):
         """Returns the hidden state after every token."""
         # the state is handed on from token to token: in full precision, also where products are taken in half
         with torch.autocast(hidden.device.type, enabled=False):
-            result: Tensor = self.rnn(hidden.to(next(self.rnn.parameters()).dtype))[0]
+            result: Tensor = self.rnn(hidden.to(_matrices(self.rnn)[0].dtype))[0]
         return result
 
     def start(self, batch: int) -> tuple[Tensor, ...]:
         """Returns the hidden state before the first token: zeros."""
-        return (next(self.rnn.parameters()).new_zeros(1, batch, self.rnn.hidden_size),)
+        return (_matrices(self.rnn)[0].new_zeros(1, batch, self.rnn.hidden_size),)
 
     def step(
         self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]
@@ -84,5 +84,10 @@ class RNN(Mixer):
         return 2 * time * _weights(self.rnn)
 
 
+def _matrices(layer: nn.RNNBase) -> list[Tensor]:
+    """Returns the layer's matrices, which a block that is applied again has from its first time."""
+    return [layer.weight_ih_l0, layer.weight_hh_l0]  # type: ignore[list-item]
+
+
 def _weights(layer: nn.RNNBase) -> int:
-    return sum(weight.numel() for weight in layer.parameters() if weight.ndim == 2)
+    return sum(matrix.numel() for matrix in _matrices(layer))

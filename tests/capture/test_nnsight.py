@@ -1,5 +1,8 @@
 """Claims: what nnsight captures by path is what our hooks capture, bit for bit; its remote option is passed on."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -176,6 +179,17 @@ def test_mistakes_are_refused_in_a_sentence(paths, options, sentence):
     with pytest.raises(ProbeError, match=sentence):
         capture_by_path(native().model, draw(), paths, **options)
     assert capture_by_path(native().model, draw(), ["blocks.0"])["blocks.0"].shape == (2, TIME, 8)
+
+
+def test_the_example_of_the_documentation_captures_as_our_hooks_do(monkeypatch):
+    root = Path(__file__).parent.parent.parent
+    monkeypatch.chdir(root)
+    block = re.search(r"```python\n(.*?)```", (root / "docs" / "from-nnsight.md").read_text(), re.DOTALL)
+    assert block is not None
+    names: dict = {}
+    exec(block.group(1), names)
+    ours = capture(names["found"].stream, names["inputs"], torch.arange(0, 31, 2))
+    assert torch.equal(names["captured"].stream, ours.stream)
 
 
 def test_where_nnsight_is_missing_the_extra_is_named(monkeypatch):
