@@ -41,7 +41,12 @@ NOT_RUN = "not run: "
 def settled() -> dict[str, str]:
     """The environment of a program that sees this tree, on one core."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    own = {"PYTHONPATH": path, "PROBE_CHECKPOINTS": str(ROOT / "checkpoints"), "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    own = {
+        "PYTHONPATH": path,
+        "PROBE_CHECKPOINTS": str(ROOT / "checkpoints"),
+        "OMP_NUM_THREADS": "1",
+        "MPLBACKEND": "Agg",
+    }
     return os.environ | own
 
 

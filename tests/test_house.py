@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
 AGREED = {
-    "analyses", "checkpoints", "docs", "figures", "probe", "tests", "README.md", "pyproject.toml", "LICENSE", "CITATION.cff",
-    "CHANGELOG.md", "CONTRIBUTING.md", ".pre-commit-config.yaml",
+    "analyses", "checkpoints", "docs", "figures", "probe", "tests", "README.md", "pyproject.toml", "LICENSE",
+    "CITATION.cff", "CHANGELOG.md", "CONTRIBUTING.md", ".pre-commit-config.yaml",
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def count_flops(run: Callable[[Tensor], object], tokens: Tensor, places: Sequenc
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up operations; the mode of torch itself loads its compiler first, which takes seconds."""
+    """Counts operations; torch's own counter imports its compiler first, which takes seconds."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -64,7 +64,7 @@ def _recurrent(arguments: tuple[Any, ...]) -> int:
 
 @contextmanager
 def _plain_kernels() -> Iterator[None]:
-    """Has torch run attention and encoder layers as products, for which there are formulas."""
+    """Makes torch run attention and encoder layers as matrix products, whose operations are counted."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

@@ -1,4 +1,4 @@
-"""What must hold before a layer curve means anything, checked on the very model that is probed."""
+"""The invariants without which a layer curve means nothing, checked on the model that is probed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ APART = 1e-4  # likewise, between batches of different sizes
 
 @dataclass(frozen=True)
 class Finding:
-    """One invariant: what was claimed, whether it held (None where that could not be found out), and what was seen."""
+    """One invariant: the claim, whether it held (None if it could not be checked), and what was measured."""
 
     claim: str
     held: bool | None
@@ -145,7 +145,7 @@ def _keeps_prompts_apart(model: StreamModel, inputs: Tensor, output: Tensor) -> 
 
 
 def _hooks(model: StreamModel) -> int:
-    """Returns how many forward hooks the model's modules bear, inside its blocks too."""
+    """Returns the number of forward hooks on all of the model's modules."""
     roots = [*(place.module for place in model.places), getattr(model, "model", None)]
     modules = {id(module): module for root in roots if isinstance(root, nn.Module) for module in root.modules()}
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in modules.values())

@@ -95,7 +95,7 @@ class ModuleModel(OldNames):
         return self._normalise(stream)
 
     def decode(self, stream: Tensor) -> Tensor:
-        """Returns what the final norm and the read-out make of a stream."""
+        """Returns the predictions that ``decode`` makes of a stream."""
         return self._decode(stream)
 
     def flops(self, time: int) -> list[int]:
@@ -103,7 +103,7 @@ class ModuleModel(OldNames):
         return count_flops(self.model, noise(self.model, (1, time), self._inputs, self._symbols), self.places)
 
     def use_kernel(self, backend: str) -> None:
-        """Leaves the module as it is: it has no kernels of ours to choose from."""
+        """Does nothing: the module has no kernels of probe to choose from."""
 
 
 def place_at(module: nn.Module, place: Place | str) -> Place:
@@ -134,17 +134,17 @@ def itself(value: Tensor) -> Tensor:
 
 
 def first(value: Any) -> Any:
-    """Returns the first of several things, or the one there is."""
+    """Returns the first of a tuple or list, or the value itself."""
     return value[0] if isinstance(value, (tuple, list)) else value
 
 
 def found_predictions(value: Any) -> Any:
-    """Returns the logits of what a module returned where it has some, or the first of several things."""
+    """Returns the ``logits`` of a module's output if it has them, the first of a tuple, or the output itself."""
     return value.logits if hasattr(value, "logits") else first(value)
 
 
 def _near(path: str, known: Sequence[str]) -> str:
-    """Lists what stands where a path leaves the known ones."""
+    """Returns the names of the submodules at the point where a path goes wrong."""
     parent = path
     while parent and parent not in known:
         parent = parent.rpartition(".")[0]

@@ -21,9 +21,9 @@ def capture_by_path(
     *,
     remote: bool | str = False,
 ) -> dict[str, Tensor]:
-    """Returns copies of what modules return or are given, by path: ``layers.0``, or ``layers.0:input``.
+    """Returns copies of modules' outputs or inputs, by path: ``layers.0``, or ``layers.0:input``.
 
-    Of several things the first is taken.
+    Of a tuple the first tensor is taken.
 
     Args:
         model: a torch module, or a model of nnsight's.
@@ -39,7 +39,7 @@ def capture_by_path(
 
 
 class NnsightModel(OldNames):
-    """Sees a model through nnsight's traces; to all else it is as the `ModuleModel` of the same places.
+    """Captures a model by nnsight's traces, and is otherwise as the `ModuleModel` of the same places.
 
     Args:
         model: a torch module, or a model of nnsight's.
@@ -96,12 +96,12 @@ class NnsightModel(OldNames):
 
     @property
     def model(self) -> nn.Module:
-        """The module that runs, or, where it runs elsewhere, what stands for it here."""
+        """The module that runs or, if it runs elsewhere, a stand-in for it."""
         module: nn.Module = self._passed if self.remote is True else self.traced._module
         return module
 
     def run(self, inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"]) -> Tensor:
-        """Returns the predictions, and shows what was traced to whoever watches the places."""
+        """Returns the predictions, and passes the traced streams through the places, where hooks observe them."""
         paths = [self._paths[0]]
         for path, passed in zip(self._paths[1:], self._passed[1:], strict=True):
             paths += [f"{path.removesuffix(':output')}:input"] * bool(passed._forward_pre_hooks) + [path]
@@ -118,7 +118,7 @@ class NnsightModel(OldNames):
         return self.described.normalise(stream)
 
     def decode(self, stream: Tensor) -> Tensor:
-        """Returns what the final norm and the read-out make of a stream."""
+        """Returns the predictions that ``decode`` makes of a stream."""
         return self.described.decode(stream)
 
     def flops(self, time: int) -> list[int]:
@@ -126,11 +126,11 @@ class NnsightModel(OldNames):
         return self.described.flops(time)
 
     def use_kernel(self, backend: str) -> None:
-        """Leaves the module as it is: it has no kernels of ours to choose from."""
+        """Does nothing: the module has no kernels of probe to choose from."""
 
 
 class _Passed(nn.Module):
-    """Stands where a traced module ran, so that the hooks on a place see what nnsight saw."""
+    """A stand-in for a traced module: hooks on it observe the input and output that nnsight has saved."""
 
     def forward(self, entering: Tensor, leaving: Tensor | None) -> Tensor | None:
         return leaving
@@ -155,7 +155,7 @@ def _wrapped(model: Any, remote: bool | str) -> Any:
 def _trace(
     traced: Any, inputs: Tensor, paths: Sequence[str], predictions: Callable[[Any], Tensor] | None, remote: bool | str
 ) -> list[Tensor]:
-    """Returns copies of what passes at each path, and the predictions after them."""
+    """Returns copies of the tensors at each path, and the predictions after them."""
     import nnsight
     from nnsight.intervention.interleaver import OutOfOrderError
 

@@ -64,7 +64,7 @@ def _index(path: Path) -> dict[str, Any]:
 LISTS: dict[str, Callable[[], dict[str, str]]] = {
     "tasks": _tasks,
     "architectures": lambda: {name: family.layout for name, family in ARCHITECTURES.items()},
-    "heads": lambda: dict(HEADS),
+    "heads": lambda: _first_lines(HEADS),
     "learners": lambda: _first_lines(LEARNERS),
     "prompting": _styles,
     "checkpoints": _checkpoints,

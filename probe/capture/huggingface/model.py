@@ -165,7 +165,7 @@ class HuggingFaceModel(OldNames):
             return False  # a list of something else: never called, called again, or with no stream in it
 
     def _follow(self, family: Family) -> None:
-        """Sets where the stream passes and what decodes it."""
+        """Sets the places where the stream passes, and the modules that decode it."""
         blocks = self.model.get_submodule(family.blocks)
         self._blocks: list[nn.Module] = list(blocks.children())
         self._norm = self.model.get_submodule(family.norm) if family.norm else nn.Identity()
@@ -199,13 +199,13 @@ class HuggingFaceModel(OldNames):
         )
 
     def _reader(self, block: int) -> Callable[[Any], Tensor]:
-        """Returns what reads the stream from what enters or leaves a block."""
+        """Returns a function that reads the stream from a block's input or output."""
         if not self._every:
             return _stream
         return lambda seen: _stream(seen) * self._divisor(block)
 
     def _writer(self, block: int) -> Callable[[Any, Tensor], Any]:
-        """Returns what puts a stream back where `_reader` reads it."""
+        """Returns a function that puts a stream back where `_reader` reads it."""
         if not self._every:
             return put_first
         return lambda seen, stream: put_first(seen, stream / self._divisor(block))

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from probe.evidence.known import algorithmic, know, known, known_rows, remainder
-from probe.probing.passes import measure
+from probe.evidence.targets import algorithmic_errors, algorithmic_targets, fit_targets, remainder, target_rows
+from probe.heads import make_all
+from probe.probing.measure import measure
+from probe.progress import silent
 
 
 def errors(found):
@@ -13,8 +15,8 @@ def errors(found):
 
 def test_a_gradient_stack_holds_its_own_iterates(planted_experiment):
     """Layer k holds the weights after k steps exactly, and the other iterates only as far as they are alike."""
-    experiment, config = planted_experiment("gradient")
-    found = errors(know(experiment, algorithmic(experiment.contexts), config)[1])
+    experiment, pass_ = planted_experiment("gradient")
+    found = errors(fit_targets(experiment, algorithmic_targets(experiment.contexts), pass_)[1])
     for steps in (1, 2, 4):
         assert found[f"gd_{steps}"][steps] < 1e-5
         assert found[f"gd_{steps}"][0] > 0.9
@@ -26,8 +28,8 @@ def test_a_gradient_stack_holds_its_own_iterates(planted_experiment):
 
 def test_a_gatherer_holds_the_gradient_before_it_holds_the_weights(planted_experiment):
     """X'y is whole before the last block, which solves; there is no y before it."""
-    experiment, config = planted_experiment("gather")
-    found = errors(know(experiment, algorithmic(experiment.contexts), config)[1])
+    experiment, pass_ = planted_experiment("gather")
+    found = errors(fit_targets(experiment, algorithmic_targets(experiment.contexts), pass_)[1])
     assert found["gradient"][-2] < 1e-5
     assert found["least_squares"][-2] > 0.05
     assert found["least_squares"][-1] < 1e-3
@@ -37,9 +39,9 @@ def test_a_gatherer_holds_the_gradient_before_it_holds_the_weights(planted_exper
 
 def test_the_remainder_is_what_the_layer_before_left(planted_experiment):
     """Its column for layer 0 is y; those of later layers are y minus the answers of the heads one layer down."""
-    experiment, config = planted_experiment("gradient")
-    fitted, _ = measure(experiment, config, lambda *_: None)
-    _, prompts, captured = next(experiment.batches(config, "score", 32))
+    experiment, pass_ = planted_experiment("gradient")
+    fitted, _ = measure(experiment, make_all(("linear", "lens")), pass_, "y", silent)
+    _, prompts, captured = next(experiment.batches(pass_, "score", most=32))
     left = remainder(fitted["linear"])(prompts, captured)["remainder"]
     assert left.shape == (32, 1, experiment.layers)
     torch.testing.assert_close(left[..., 0], prompts.targets[..., 0])
@@ -50,8 +52,8 @@ def test_the_remainder_is_what_the_layer_before_left(planted_experiment):
 @pytest.mark.parametrize("algorithm", ["gradient", "solve"])
 def test_a_block_that_adds_to_the_answer_writes_of_what_was_left(planted_experiment, algorithm):
     """Layer by layer in a stack of gradient steps; in the one block that solves, and nowhere else, in the impostor."""
-    experiment, config = planted_experiment(algorithm)
-    errors = known(experiment, config)
+    experiment, pass_ = planted_experiment(algorithm)
+    errors = algorithmic_errors(experiment, pass_)
     y, left = (errors[name].ratio.estimate()[:, -1] for name in ("y", "remainder"))
     torch.testing.assert_close(left[0], y[0])
     found = ((left[1:] < 0.95 * y[:-1]) & (y[:-1] > 1e-9)).tolist()
@@ -59,9 +61,9 @@ def test_a_block_that_adds_to_the_answer_writes_of_what_was_left(planted_experim
 
 
 def test_rows_name_target_layer_and_context(planted_experiment):
-    experiment, config = planted_experiment("gradient")
-    _, errors = know(experiment, lambda prompts, captured: {"y": prompts.targets}, config)
-    rows = known_rows(errors, "m")
+    experiment, pass_ = planted_experiment("gradient")
+    _, errors = fit_targets(experiment, lambda prompts, captured: {"y": prompts.targets}, pass_)
+    rows = target_rows(errors, "m")
     assert [(one["metric"], one["layer"], one["context"]) for one in rows] == [
         ("error of y", layer, 10) for layer in range(experiment.layers)
     ]

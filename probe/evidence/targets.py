@@ -1,11 +1,11 @@
-"""What is known where: heads for the quantities that an algorithm would hold, at every layer, in one pass.
+"""Heads for the quantities that an algorithm would hold, at every layer, all fitted in one pass.
 
 After Akyürek et al. (2022), arXiv:2211.15661, section 4.2, who looked for X'y and the least-squares weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from probe.capture import Captured
-from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.evidence.rows import row
 from probe.heads import LinearHeads
@@ -21,16 +20,17 @@ from probe.learners import Examples
 from probe.learners.gd import GradientDescent
 from probe.learners.least_squares import LeastSquares
 from probe.learners.online_gd import OnlineGradientDescent
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
-from probe.probing.ridge_fit import Fitting, Targets
+from probe.probing.ridge_fit import Fitting, Read, Targets, fit_ridges
 from probe.randomness import PromptSource
 from probe.statistics import LayerErrors
 from probe.tasks import Prompts
 
-Ask = Callable[[Prompts, Captured], Targets]
-"""Turns prompts, and what was captured on them, into what heads are asked for, by name."""
-Counted = Callable[[Prompts], Bool[Tensor, "batch context"]]
-"""Tells which queries of prompts count."""
+TargetFn = Callable[[Prompts, Captured], Targets]
+"""Returns what heads are asked for, by name, from prompts and what was captured on them."""
+CountedFn = Callable[[Prompts], Bool[Tensor, "batch context"]]
+"""Returns which queries of prompts count."""
 ITERATES = (1, 2, 4, 8)
 ONLINE = 0.5
 """The step of online gradient descent over the one that would fit a typical example, |x|² = dim, exactly."""
@@ -40,7 +40,7 @@ def _counted(prompts: Prompts) -> Bool[Tensor, "batch context"]:
     return prompts.counted
 
 
-def known(experiment: Experiment, config: FitConfig) -> dict[str, LayerErrors]:
+def algorithmic_errors(experiment: Experiment, pass_: Pass) -> dict[str, LayerErrors]:
     """Returns the errors of heads at the queries, by target: y, what the layer before left of it, and `quantities`.
 
     Tasks that draw no w are asked for y and its remainder alone.
@@ -50,53 +50,55 @@ def known(experiment: Experiment, config: FitConfig) -> dict[str, LayerErrors]:
     """
     if experiment.task.objective != "squared" or experiment.task.shape.outputs != 1:
         raise ProbeError(
-            f"{config.task} was given, but what is known is sought in tasks that ask for one number. "
+            f"{experiment.task_name} was given, but what is known is sought in tasks that ask for one number. "
             "Use one such as linear."
         )
-    sample = experiment.task.draw(PromptSource(config.seed, "fit", [0]), experiment.longest)
-    heads, errors = know(experiment, algorithmic(experiment.contexts) if "w" in sample.parameters else _answers, config)
-    return errors | {"remainder": remainder_errors(experiment, heads["y"], config)}
+    sample = experiment.task.draw(PromptSource(pass_.seed, "fit", [0]), experiment.longest)
+    targets = algorithmic_targets(experiment.contexts) if "w" in sample.parameters else answers
+    heads, errors = fit_targets(experiment, targets, pass_)
+    return errors | {"remainder": remainder_errors(experiment, heads["y"], pass_)}
 
 
-def know(
-    experiment: Experiment, ask: Ask, config: FitConfig, counted: Counted = _counted
+def fit_targets(
+    experiment: Experiment, targets: TargetFn, pass_: Pass, counted: CountedFn = _counted
 ) -> tuple[dict[str, LinearHeads], dict[str, LayerErrors]]:
     """Fits heads for every target at every layer and returns them with their errors on the score prompts.
 
     Every target has its own penalties, chosen on the selection prompts.
 
     Args:
-        counted: tells which queries count; the task's own unless given.
+        targets: returns what the heads are asked for.
+        counted: returns which queries count; the task's own unless given.
     """
-    heads = _fit(experiment, ask, config, counted=counted)
-    errors = {name: experiment.errors(name, range(experiment.layers), config) for name in heads}
-    for numbers, prompts, captured in experiment.batches(config, "score", config.score):
-        for name, target in ask(prompts, captured).items():
+    heads = _fit(experiment, targets, pass_, counted=counted)
+    errors = {name: experiment.errors(name, range(experiment.layers), pass_.seed) for name in heads}
+    for numbers, prompts, captured in experiment.batches(pass_, "score"):
+        for name, target in targets(prompts, captured).items():
             errors[name].update(numbers, heads[name](captured.stream).cpu(), target, counted(prompts))
     return heads, errors
 
 
-def remainder_errors(experiment: Experiment, answers: LinearHeads, config: FitConfig) -> LayerErrors:
+def remainder_errors(experiment: Experiment, of_y: LinearHeads, pass_: Pass) -> LayerErrors:
     """Returns the errors of heads, on what each block wrote, for what the layer before left of y, in the unit of y.
 
     Layer l is to be compared with the error of y at layer l - 1, which is what predicting no remainder costs. Heads
     read the change of the stream and not the stream: there the earlier answer lies under what was added to it.
 
     Args:
-        answers: heads for y at every layer.
+        of_y: heads for y at every layer.
     """
-    ask = remainder(answers)
-    heads = _fit(experiment, ask, config, _written)["remainder"]
-    errors = experiment.errors("remainder", range(experiment.layers), config)
-    for numbers, prompts, captured in experiment.batches(config, "score", config.score):
-        left = ask(prompts, captured)["remainder"].double().permute(2, 0, 1)
+    targets = remainder(of_y)
+    heads = _fit(experiment, targets, pass_, _written)["remainder"]
+    errors = experiment.errors("remainder", range(experiment.layers), pass_.seed)
+    for numbers, prompts, captured in experiment.batches(pass_, "score"):
+        left = targets(prompts, captured)["remainder"].double().permute(2, 0, 1)
         wrong = (heads(_written(captured)).cpu().diagonal(dim1=0, dim2=3).permute(2, 0, 1) - left).square()
         zero = prompts.targets[..., 0].double().square()
         errors.add(numbers, wrong * prompts.counted, zero * prompts.counted, prompts.counted)
     return errors
 
 
-def known_rows(errors: dict[str, LayerErrors], model: str, head: str = "linear") -> list[dict[str, Any]]:
+def target_rows(errors: dict[str, LayerErrors], model: str, head: str = "linear") -> list[dict[str, Any]]:
     """Returns the rows of a record: the error of every target at every layer and context.
 
     Args:
@@ -132,36 +134,37 @@ def _written(captured: Captured) -> Float[Tensor, "layer batch context width"]:
 
 def _fit(
     experiment: Experiment,
-    ask: Ask,
-    config: FitConfig,
-    read: Callable[[Captured], Tensor] = _stream,
-    counted: Counted = _counted,
+    targets: TargetFn,
+    pass_: Pass,
+    features: Callable[[Captured], Tensor] = _stream,
+    counted: CountedFn = _counted,
 ) -> dict[str, LinearHeads]:
-    fitting = Fitting(experiment.device)
-    for purpose, count in fitting.passes(config):
-        for _, prompts, captured in experiment.batches(config, purpose, count):
-            fitting.update(purpose, read(captured), ask(prompts, captured), counted(prompts))
-    return fitting.solve()
+    def batches(purpose: Fitting) -> Iterator[dict[str, Read]]:
+        for _, prompts, captured in experiment.batches(pass_, purpose):
+            yield {"": Read(features(captured), targets(prompts, captured), counted(prompts))}
+
+    return fit_ridges(batches)[""]
 
 
-def _answers(prompts: Prompts, captured: Captured) -> Targets:
+def answers(prompts: Prompts, captured: Captured) -> Targets:
+    """Returns the true answers to the queries, as ``y``."""
     return {"y": prompts.targets}
 
 
-def algorithmic(contexts: Sequence[int]) -> Ask:
-    """Returns the quantities of a linear task at its queries: y, w, and those of `quantities`.
+def algorithmic_targets(contexts: Sequence[int]) -> TargetFn:
+    """Returns a function that gives the quantities of a linear task at its queries: y, w, and those of `quantities`.
 
     Args:
         contexts: the numbers of examples before the experiment's queries.
     """
 
-    def ask(prompts: Prompts, captured: Captured) -> Targets:
+    def targets(prompts: Prompts, captured: Captured) -> Targets:
         return {"y": prompts.targets, **quantities(prompts, contexts)}
 
-    return ask
+    return targets
 
 
-def quantities(prompts: Prompts, contexts: Sequence[int]) -> Targets:
+def quantities(prompts: Prompts, contexts: Sequence[int]) -> dict[str, Float[Tensor, "batch context target"]]:
     """Returns what algorithms hold after so many examples: w, X'y / n, and the weights that they would answer by.
 
     ``gd_k`` are the weights after k steps of size 1 / L of gradient descent, ``online_gd`` those of one pass over the
@@ -192,8 +195,8 @@ def quantities(prompts: Prompts, contexts: Sequence[int]) -> Targets:
     return {"w": w} | {name: torch.stack(each, 1).float() for name, each in found.items()}
 
 
-def remainder(heads: LinearHeads) -> Ask:
-    """Returns y minus the answer of the layer before, one column a layer; the read-in's is y itself.
+def remainder(heads: LinearHeads) -> TargetFn:
+    """Returns a function that gives y minus the answer of the layer before, a column a layer; the read-in's is y.
 
     Column l belongs to layer l: whether a block writes what was still missing is asked where it was missing.
 
@@ -201,10 +204,10 @@ def remainder(heads: LinearHeads) -> Ask:
         heads: for y, fitted at every layer.
     """
 
-    def ask(prompts: Prompts, captured: Captured) -> Targets:
-        answers = heads(captured.stream).cpu()[..., 0]
-        before = torch.cat([torch.zeros_like(answers[:1]), answers[:-1]])
+    def targets(prompts: Prompts, captured: Captured) -> Targets:
+        answered = heads(captured.stream).cpu()[..., 0]
+        before = torch.cat([torch.zeros_like(answered[:1]), answered[:-1]])
         left = prompts.targets[..., 0].double() - before
         return {"remainder": left.permute(1, 2, 0).float()}
 
-    return ask
+    return targets

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.evidence.causes.blocks import edit_blocks, exit_rows
 from probe.evidence.causes.exchange import exchange
@@ -15,6 +14,7 @@ from probe.evidence.causes.states import exchange_states
 from probe.evidence.causes.steer import steer
 from probe.evidence.causes.table import about
 from probe.heads import LinearHeads
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.progress import Report
 from probe.statistics import RatioBootstrap
@@ -35,11 +35,11 @@ class Causes:
     untested: dict[str, str]
 
 
-def causes(
+def run_all(
     experiment: Experiment,
     heads: LinearHeads,
     errors: Mapping[str, RatioBootstrap],
-    config: FitConfig,
+    pass_: Pass,
     report: Report | None = None,
 ) -> Causes:
     """Intervenes in every way that suits the experiment, on the score prompts at its largest context.
@@ -49,14 +49,14 @@ def causes(
         errors: of ``linear`` and ``lens``, one a layer.
         report: called after every kind of intervention.
     """
-    shared = about(experiment, config)
+    shared = about(experiment, pass_)
     kinds: dict[str, Callable[[], Rows]] = {
-        "exchange the stream": lambda: exchange(experiment, heads, config).rows(shared),
-        "steer": lambda: steer(experiment, heads, config).rows(shared),
-        "edit the blocks": lambda: edit_blocks(experiment, config).rows(shared),
+        "exchange the stream": lambda: exchange(experiment, heads, pass_).rows(shared),
+        "steer": lambda: steer(experiment, heads, pass_).rows(shared),
+        "edit the blocks": lambda: edit_blocks(experiment, pass_).rows(shared),
         "exit early": lambda: exit_rows(errors, shared),
-        "switch off internals": lambda: switch_off(experiment, config).rows(shared),
-        "exchange states": lambda: exchange_states(experiment, heads, config).rows(shared),
+        "switch off internals": lambda: switch_off(experiment, pass_).rows(shared),
+        "exchange states": lambda: exchange_states(experiment, heads, pass_).rows(shared),
     }
     rows: Rows = []
     untested: dict[str, str] = {}
