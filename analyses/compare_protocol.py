@@ -216,7 +216,8 @@ def ours(one: Comparison, folder: Path, x: Tensor, y: Tensor) -> Numbers:
     experiment.checkpoint.model.to(x.dtype)
     found = calibrate_prompts(experiment, paired(x, y, {}), RELEASED, EXAMPLES)
     return {
-        name: getattr(found, name)[whole_layers(experiment.checkpoint.stream.anatomy.letters)] for name in QUANTITIES
+        name: getattr(found, name)[whole_layers(experiment.checkpoint.stream.description.letters)]
+        for name in QUANTITIES
     }
 
 

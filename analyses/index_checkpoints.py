@@ -48,15 +48,15 @@ def errors(path: Path, task: str, context: int) -> dict[str, float]:
 
 def entry(path: Path, found: Checkpoint) -> dict[str, Any]:
     """Returns what the index says of a checkpoint."""
-    about, anatomy = found.description, found.stream.anatomy
+    about, described = found.description, found.stream.description
     measured = errors(path, found.task, found.context)
     own = measured.pop("model")
     described: dict[str, Any] = {
-        "summary": f"{anatomy.layout} on {found.task}, error {own:.4f} at {found.context} examples",
+        "summary": f"{described.layout} on {found.task}, error {own:.4f} at {found.context} examples",
         "command": about["command"],
         "arch": about["arch"],
         "task": found.task,
-        "layout": anatomy.layout,
+        "layout": described.layout,
         "dim": found.dim,
         "width": found.stream.width,
         "context": found.context,

@@ -1,4 +1,4 @@
-"""Files of weights, ours and others': found, read, checked and written. No hook lives here."""
+"""Checkpoints: files of weights, those of probe and of others, found, read, checked and written."""
 
 from probe.checkpoints.store import (
     Checkpoint,

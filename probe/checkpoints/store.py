@@ -292,7 +292,7 @@ def of(
     }
     digest = _digest(tensors, json.dumps(found, sort_keys=True))
     # where tokens are symbols, tasks have no use for a dimension
-    return Checkpoint(clean_name(name), stream, task, dim or stream.anatomy.inputs or 1, context, found, digest)
+    return Checkpoint(clean_name(name), stream, task, dim or stream.description.inputs or 1, context, found, digest)
 
 
 def state_writing(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Write:

@@ -64,7 +64,7 @@ def check_checkpoint(config: CheckConfig) -> list[Finding]:
 def _inputs(found: Checkpoint, source: PromptSource) -> Tensor:
     """Returns prompts of the checkpoint's task, or tokens where it has none."""
     if not found.task:
-        anatomy = found.stream.anatomy
-        drawn = source.uniform(min(TOKENS, anatomy.longest or TOKENS))
-        return (drawn * anatomy.symbols).long()
+        described = found.stream.description
+        drawn = source.uniform(min(TOKENS, described.longest or TOKENS))
+        return (drawn * described.symbols).long()
     return task_for(found, found.task, None).draw(source, min(found.context, EXAMPLES)).inputs

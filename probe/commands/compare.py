@@ -130,7 +130,7 @@ def _measure(experiment: Experiment, config: CompareConfig, heads: Sequence[Head
 
 DEPTHS: dict[str, Callable[[Experiment], list[int]]] = {
     "blocks": lambda experiment: list(range(experiment.layers)),
-    "parameters": lambda experiment: list(experiment.model.anatomy.parameters),
+    "parameters": lambda experiment: list(experiment.model.description.parameters),
     "flops": lambda experiment: experiment.model.flops(experiment.task.length(experiment.longest)),
 }
 """What is counted up to each layer, [blocks + 1], by the flag's word."""

@@ -218,7 +218,7 @@ def _evaluate(
         numbers = range(first, min(first + config.batch, config.prompts))
         drawn = _draw(plan, style, PromptSource(config.seed, "score", numbers))
         for found in plan.models:
-            blocks = len(found.stream.anatomy.letters)
+            blocks = len(found.stream.description.letters)
             answers, asked = _answers(found, drawn, plan, style)
             kept = scores.setdefault((found.name, "model"), _Scores([blocks], blocks, asked.contexts, config.seed))
             kept.add(numbers, answers, plan.task, asked, logits=True)

@@ -56,7 +56,7 @@ class Study:
             ProbeError: if the model has positions for fewer, or knows other tokens.
         """
         tokens = self.reader.tokenizer.encode(wording.text(demonstrations, query))
-        longest, symbols = self.reader.stream.anatomy.longest, self.reader.stream.anatomy.symbols
+        longest, symbols = self.reader.stream.description.longest, self.reader.stream.description.symbols
         if not tokens or max(tokens) >= symbols:
             raise ProbeError(
                 f"The tokenizer makes {f'the token {max(tokens)}' if tokens else 'no token'} of a prompt of "
@@ -85,7 +85,7 @@ def studies(
     found: list[Study] = []
     files = () if models else checkpoints.expanded(config.ckpt)
     for place, one in enumerate(load_all(files, models)):
-        symbols = one.stream.anatomy.symbols
+        symbols = one.stream.description.symbols
         if not symbols:
             raise ProbeError(
                 f"{one.name} reads vectors, but --task {config.task} is for models that read text. Give one that does."
@@ -151,15 +151,15 @@ def provenance(
 def _about(study: Study) -> dict[str, Any]:
     stream = study.checkpoint.stream
     return {
-        "arch": study.checkpoint.description.get("arch", stream.anatomy.layout),
-        "layout": stream.anatomy.layout,
-        "letters": "".join(stream.anatomy.letters),
-        "blocks": len(stream.anatomy.letters),
-        "block": " and ".join(dict.fromkeys(RESIDUALS.get(name, name) for name in stream.anatomy.residuals)),
+        "arch": study.checkpoint.description.get("arch", stream.description.layout),
+        "layout": stream.description.layout,
+        "letters": "".join(stream.description.letters),
+        "blocks": len(stream.description.letters),
+        "block": " and ".join(dict.fromkeys(RESIDUALS.get(name, name) for name in stream.description.residuals)),
         "width": stream.width,
-        "symbols": stream.anatomy.symbols,
+        "symbols": stream.description.symbols,
         "digest": study.checkpoint.digest,
-        "cumulative_parameters": list(stream.anatomy.parameters),
+        "cumulative_parameters": list(stream.description.parameters),
         "tasks": {
             wording.name: {
                 "category": wording.task.category,

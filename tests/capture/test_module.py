@@ -81,9 +81,9 @@ def test_a_native_model_named_by_paths_is_the_native_model():
     ):
         assert torch.equal(one, other)
     assert torch.equal(native.normalise(torch.ones(8)), model.normalise(torch.ones(8)))
-    assert model.anatomy.parameters == native.anatomy.parameters
-    assert (model.width, model.anatomy.outputs, model.anatomy.inputs) == (8, 1, DIM)
-    assert model.anatomy.letters == ("B",) * 4
+    assert model.description.parameters == native.description.parameters
+    assert (model.width, model.description.outputs, model.description.inputs) == (8, 1, DIM)
+    assert model.description.letters == ("B",) * 4
     counted, known = model.flops(50), native.flops(50)
     assert counted[0] == known[0]
     assert counted[2] - counted[1] == known[2] - known[1]  # feed-forward
@@ -153,7 +153,7 @@ def test_symbols_logits_and_any_output_are_read():
     module.forward = lambda tokens: Answer(inner(tokens))
     symbols = torch.randint(11, (2, TIME), generator=torch.Generator().manual_seed(0))
     plain = wrapped(module, inputs=0, symbols=11)
-    assert (plain.anatomy.symbols, plain.anatomy.inputs) == (11, 0)
+    assert (plain.description.symbols, plain.description.inputs) == (11, 0)
     assert make_checkpoint(plain, "s", context=4).dim == 1  # which tasks of symbols ask for and do not use
     assert not broken(plain, symbols)
     module.forward = lambda tokens: {"answers": inner(tokens)}
@@ -165,8 +165,8 @@ def test_symbols_logits_and_any_output_are_read():
 def test_parameters_count_from_where_they_are_first_used():
     model = wrapped()
     sizes = [sum(weight.numel() for weight in part.parameters()) for part in (model.model.read_in, model.model.layers)]
-    assert model.anatomy.parameters == tuple(sizes[0] + sizes[1] * i // 3 for i in range(4))
-    assert wrapped(parameters=(1, 2, 3, 4)).anatomy.parameters == (1, 2, 3, 4)
+    assert model.description.parameters == tuple(sizes[0] + sizes[1] * i // 3 for i in range(4))
+    assert wrapped(parameters=(1, 2, 3, 4)).description.parameters == (1, 2, 3, 4)
 
 
 def test_the_trial_leaves_no_hook_and_no_random_number_behind():

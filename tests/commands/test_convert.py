@@ -30,7 +30,7 @@ def test_a_converted_run_is_the_run(tmp_path: Path, name: str) -> None:
     ours = checkpoints.load(str(out))
     assert ours.digest == done.digest
     assert (ours.task, ours.dim, ours.context) == (read.task, read.dim, read.context)
-    assert ours.stream.anatomy == read.stream.anatomy
+    assert ours.stream.description == read.stream.description
     assert ours.model.state_dict().keys() == read.model.state_dict().keys()
     for key, tensor in read.model.state_dict().items():
         assert torch.equal(ours.model.state_dict()[key], tensor)

@@ -115,7 +115,7 @@ def test_what_does_not_fit_is_refused_with_a_sentence(knowing, tokenizer, change
 
 def test_what_no_prompt_can_hold_is_refused_before_any_pass(language, tokenizer, monkeypatch):
     stub = language.stub(tokenizer)
-    stub.anatomy = replace(stub.anatomy, longest=60)
+    stub.description = replace(stub.description, longest=60)
     few = EvaluateConfig(ckpt=(), task="antonyms", prompts=32, context=40)
     with pytest.raises(ProbeError, match=r"demonstrations of antonyms take \d+ tokens, but toy has positions for 60"):
         evaluate_language(few, models=[language.checkpoint(stub)], tokenizer=tokenizer)
@@ -128,7 +128,7 @@ def test_what_no_prompt_can_hold_is_refused_before_any_pass(language, tokenizer,
 
 def test_a_tokenizer_of_another_model_is_named(language, tokenizer):
     stub = language.stub(tokenizer)
-    stub.anatomy = replace(stub.anatomy, symbols=3)
+    stub.description = replace(stub.description, symbols=3)
     with pytest.raises(ProbeError, match=r"makes the token \d+ of a prompt of to_upper, but toy knows 3\."):
         evaluate_language(
             EvaluateConfig(ckpt=(), task="to_upper", prompts=32, context=1),

@@ -97,7 +97,7 @@ def test_a_name_that_is_nowhere_exits_2(capsys):
 def test_a_gpt2_that_ends_at_its_positions_is_checked_within_them(saved):
     folder = saved("gpt2", max_position_embeddings=12, n_positions=12)
     found = checkpoints.load(str(folder))
-    assert found.stream.anatomy.longest == 12
+    assert found.stream.description.longest == 12
     assert all(finding.held for finding in check_checkpoint(CheckConfig(ckpt=str(folder))))
     assert found.stream.run(torch.zeros(1, 12, dtype=torch.long)).shape == (1, 12, 50)
 
