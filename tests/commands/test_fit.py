@@ -86,12 +86,12 @@ def test_a_planted_map_is_found_and_the_chance_line_stays_at_one(toys: Path, tmp
 
 def test_a_linear_head_reads_what_stands_in_the_stream(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for the query's own x, which the read-in writes linearly into the stream, the error is 0 at layer 0."""
-    from probe.probing import passes, prepare
+    from probe.probing import measure, prepare
 
-    def the_query(config: FitConfig, prompts: object, task: object) -> torch.Tensor:
+    def the_query(target: str, prompts: object, *rest: object) -> torch.Tensor:
         return prompts.x[:, list(prompts.contexts)]  # type: ignore[attr-defined]
 
-    for module in (passes, prepare):
+    for module in (measure, prepare):
         monkeypatch.setattr(module, "target_of", the_query)
     table = fit_heads(FitConfig(ckpt=(str(toys / "m.pt"),), task="linear", target="x", prompts=512, score=128)).table
     linear = table[(table["head"] == "linear") & (table["layer"] == 0)]
@@ -103,15 +103,15 @@ def test_a_head_after_the_norm_is_the_models_own_read_out(
     config: FitConfig, toys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked for the model's own prediction, it errs by rounding at the last layer; a head before the norm cannot."""
-    from probe.probing import passes, prepare
+    from probe.probing import measure, prepare
 
     model = checkpoints.load(str(toys / "t.pt")).model
 
     @torch.no_grad()
-    def own_prediction(config: FitConfig, prompts: object, task: object) -> torch.Tensor:
+    def own_prediction(target: str, prompts: object, *rest: object) -> torch.Tensor:
         return model(prompts.inputs)[:, prompts.queries]  # type: ignore[attr-defined]
 
-    for module in (passes, prepare):
+    for module in (measure, prepare):
         monkeypatch.setattr(module, "target_of", own_prediction)
     asked = replace(config, ckpt=(str(toys / "t.pt"),), head=("linear", "normed"), target="own", prompts=512)
     last = fit_heads(asked).table.query("layer == 2 and context == 4").set_index("head")["error"]
