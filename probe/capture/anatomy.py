@@ -37,7 +37,7 @@ class Anatomy:
 
 @runtime_checkable
 class DescribedModel(StreamModel, Protocol):
-    """A model as every verb sees it: its stream, and what it is."""
+    """A model as every command sees it: its stream, and what it is."""
 
     @property
     def model(self) -> nn.Module:

@@ -57,6 +57,8 @@ PICTURES: dict[str, tuple[str, ...]] = {
     "language-layers": ("language-layers",),
     "language-compare": ("language-comparison",),
     "sweep": (),
+    "check": (),
+    "convert": (),
 }
 """The kinds of picture that suit a kind of record, the usual one first."""
 
