@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from probe import checkpoints
 from probe.checkpoints import Checkpoint
@@ -71,6 +71,7 @@ class Study:
         return tokens
 
 
+@runtime_checkable
 class Asked(Protocol):
     """What every command's settings say of language models and their tasks."""
 
