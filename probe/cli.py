@@ -48,14 +48,14 @@ COMMANDS: dict[str, type] = {
 }
 DESCRIPTION = "What does each block of a sequence model add? Fits heads on the residual stream, layer by layer."
 OTHER_WORDS = {"eval": "evaluate", "ls": "list", "test": "check", "verify": "check", "draw": "plot", "probe": "fit"}
-"""What else commands are called elsewhere."""
+"""What other tools call our commands, for the hint that is given where one is unknown."""
 KEPT = {
     "train": "",
     "sweep": "; what had ended is kept, and the same command goes on",
 }
-"""What an interrupted command leaves; nothing where it is not named."""
+"""What an interrupted command leaves behind; one that is not named here has written nothing."""
 HELD = {True: "ok", False: "FAIL", None: "--"}
-"""How a finding begins: it holds, it fails, or could not be looked at."""
+"""How the line of a finding begins: it holds, it fails, or it could not be tested."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,27 +94,27 @@ def _sorted(given: Sequence[str]) -> list[str]:
 
 def _run(given: Sequence[str], command: str, processes: Processes) -> int:
     """Runs the command that was given, or says what commands there are."""
-    verb, flags = (given[0], given[1:]) if given else ("", [])
-    if verb == "help":
-        verb, flags = (flags[0], ["--help"]) if flags else ("--help", [])
-    if not verb or verb in ("-h", "--help", "--version", "version"):
+    name, flags = (given[0], given[1:]) if given else ("", [])
+    if name == "help":
+        name, flags = (flags[0], ["--help"]) if flags else ("--help", [])
+    if not name or name in ("-h", "--help", "--version", "version"):
         if processes.writes:
             write(
-                sys.stdout if verb else sys.stderr,
-                _version() if "version" in verb else overview("probe", DESCRIPTION, COMMANDS),
+                sys.stdout if name else sys.stderr,
+                _version() if "version" in name else overview("probe", DESCRIPTION, COMMANDS),
             )
-        return 0 if verb else 2
-    kind = COMMANDS.get(verb)
+        return 0 if name else 2
+    kind = COMMANDS.get(name)
     if kind is None:
-        raise unknown_command(verb, COMMANDS, OTHER_WORDS)
+        raise unknown_command(name, COMMANDS, OTHER_WORDS)
     if {"-h", "--help", "--version"} & set(flags):
         if processes.writes:
-            write(sys.stdout, _version() if "--version" in flags else explained(kind, f"probe {verb}", Shell))
+            write(sys.stdout, _version() if "--version" in flags else explained(kind, f"probe {name}", Shell))
         return 0
-    config, shell = read(flags, f"probe {verb}", kind, Shell)
+    config, shell = read(flags, f"probe {name}", kind, Shell)
     if kind not in TOGETHER:
-        only_one(processes, f"probe {verb}")
-    return RUN[kind](config, Call(verb, command, shell, processes))
+        only_one(processes, f"probe {name}")
+    return RUN[kind](config, Call(name, command, shell, processes))
 
 
 def _version() -> str:
@@ -251,7 +251,7 @@ def _list(config: ListConfig, call: Call) -> int:
 
 
 TOGETHER = (TrainConfig, FitConfig, EvaluateConfig)
-"""What several processes can run together."""
+"""Commands that several processes can run together."""
 
 RUN: dict[type, Callable[[Any, Call], int]] = {
     TrainConfig: _train,

@@ -19,7 +19,7 @@ Kind = TypeVar("Kind")
 LONGEST = 10_000
 """Letters of a text."""
 UNMET = 1e12
-"""From here on an upper bound is only there to keep numbers countable."""
+"""An upper bound of at least this keeps numbers within range, and is not told to the user."""
 SHOWN = 60
 """Letters of a refused value that a message shows."""
 
@@ -51,7 +51,7 @@ class Range:
         return f"a {'whole ' if whole else ''}number {self}"
 
     def __str__(self) -> str:
-        """Says the bounds in words; an upper one that nobody meets is left out."""
+        """Returns the bounds in words; an upper bound that is not told is left out."""
         low, high = _plain(self.low), _plain(self.high)
         if self.high >= UNMET:
             return f"above {low}" if self.open else f"of at least {low}"
@@ -123,7 +123,7 @@ Spread = Annotated[float, Range(0, 1e6)]
 
 
 class UnfitError(Exception):
-    """Says what a value would have to be, as the object of a sentence: "a whole number from 1 to 9"."""
+    """Says what is needed in place of a value, as the end of a sentence: "a whole number from 1 to 9"."""
 
 
 def check(settings: Any, called: Callable[[str], str] = lambda name: f"--{name.replace('_', '-')}") -> None:
@@ -162,7 +162,7 @@ class Checked:
 
 
 class Settings:
-    """What a command is told: a field is a flag, its value of the field's type or refused (see `probe.fields`)."""
+    """The settings of a command, each a flag and a keyword; a value that does not fit its type is refused."""
 
     task: str | None
     dim: int | None

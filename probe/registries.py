@@ -71,7 +71,7 @@ REGISTRIES: dict[str, tuple[str, ...]] = {
     "picture": ("probe.plots:KINDS", "auto"),
     "evidence": ("probe.commands.claim:STAGES",),
 }
-"""By what is named: dictionaries as MODULE:NAME, and names that stand for no entry of them."""
+"""By what is named: dictionaries as MODULE:NAME, and further words that are accepted in their place."""
 BASES: dict[str, str] = {"task": "probe.tasks:Task", "learner": "probe.learners:Learner", "head": "probe.heads:Head"}
 """By what is named: the class as MODULE:NAME whose objects may be given in place of a name."""
 FEW = 20

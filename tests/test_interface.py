@@ -80,9 +80,12 @@ def test_keywords_are_a_configuration_and_may_stand_beside_one(toys: Path, fitte
         ({"ckpt": "m.pt"}, "was given no task"),
         ({"ckpt": "m.pt", "task": "linear", "out": "a"}, "returns its result"),
         ({"ckpt": "m.pt", "task": "linaer"}, "Did you mean linear"),
-        ({"ckpt": object(), "task": "linear"}, "A object was given as a checkpoint"),
+        (
+            {"ckpt": object(), "task": "linear"},
+            "--ckpt was given <object object .* but it needs a path, a probe.Checkpoint or",
+        ),
         ({"ckpt": torch.nn.Linear(2, 2), "task": "linear"}, "Wrap it with probe.ModuleModel"),
-        ({"ckpt": "m.pt", "task": "antonyms", "tokenizer": 3}, "A int was given as a tokenizer"),
+        ({"ckpt": "m.pt", "task": "antonyms", "tokenizer": 3}, "--tokenizer was given 3, but it needs a tokenizer"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_sentence(given: dict, words: str) -> None:
@@ -270,7 +273,7 @@ def test_records_are_drawn_over_one_another_from_files_or_objects(tmp_path: Path
     with pytest.raises(ProbeError, match="already"):
         drawn.save(tmp_path / "both.png")
     assert "base64" in drawn._repr_html_()
-    with pytest.raises(ProbeError, match="A int was given as a record"):
+    with pytest.raises(ProbeError, match=r"--records was given 3, but it needs the name of a \.csv or a result"):
         probe.plot(records=3)
 
 

@@ -83,7 +83,7 @@ FIT: dict[str, Entry | str] = {
     "dim": "must be the checkpoint's, and is refused else",
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
     **dict.fromkeys(("tokenizer", "match", "data"), LANGUAGE),
-    **dict.fromkeys(("out", "overwrite", "json"), FILES),
+    **dict.fromkeys(("out", "save_heads", "overwrite", "json"), FILES),
 }
 EVALUATE: dict[str, Entry | str] = {
     "ckpt": Entry(("m.pt", "t.pt"), "t ", "t"),

@@ -7,6 +7,7 @@ from torch import nn
 from probe.capture import DescribedModel, NativeModel
 from probe.checkpoints.store import Checkpoint, from_model
 from probe.errors import ProbeError
+from probe.fields import UnfitError
 from probe.models import ResidualModel
 from probe.registries import ObjectText
 
@@ -21,7 +22,8 @@ def at_hand(value: object) -> ObjectText:
     training context nobody knows.
 
     Raises:
-        ProbeError: if it is no model, or a module that has to be wrapped first.
+        UnfitError: if it is no model.
+        ProbeError: if it is a module that has to be wrapped first.
     """
     if isinstance(value, Checkpoint):
         return ObjectText(value.name, value)
@@ -29,12 +31,9 @@ def at_hand(value: object) -> ObjectText:
     if isinstance(stream, DescribedModel):
         found = from_model(stream, stream.description.layout, context=UNKNOWN)
         return ObjectText(found.name, found)
-    what = f"A {type(value).__name__}"
     if isinstance(value, nn.Module):
         raise ProbeError(
-            f"{what} was given as a model, but where the stream passes in it is not known. Wrap it with "
-            "probe.ModuleModel, and probe.from_model gives it a name and a context."
+            f"A {type(value).__name__} was given as a model, but where the stream passes in it is not known. Wrap it "
+            "with probe.ModuleModel; probe.from_model gives it a name and a context."
         )
-    raise ProbeError(
-        f"{what} was given as a checkpoint, but a path, a probe.Checkpoint or a wrapped model is needed. Give one."
-    )
+    raise UnfitError("a path, a probe.Checkpoint or a wrapped model")

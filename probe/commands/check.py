@@ -22,7 +22,7 @@ from probe.records import versions
 from probe.registries import ObjectText
 
 PROMPTS = 8
-TOKENS = 16  # of a language model's prompt
+TOKENS = 16  # of a prompt where no task says how long it is
 EXAMPLES = 500  # at most, however many a file says it was trained with
 
 
@@ -63,8 +63,8 @@ def check_kernels() -> list[Finding]:
 def check_checkpoint(config: CheckConfig) -> list[Finding]:
     """Returns the findings on a checkpoint: the invariants of capture, then its parts recomputed from its file.
 
-    It is checked on its own task; a language model, which has none, on random tokens. Loading it verifies its digest.
-    A model at hand has no file to be recomputed from.
+    It is checked on its own task; a model without one, such as a language model, on random tokens. Loading it verifies
+    its digest. A model at hand has no file to be recomputed from.
 
     Raises:
         ProbeError: if the checkpoint cannot be read.
@@ -79,9 +79,11 @@ def check_checkpoint(config: CheckConfig) -> list[Finding]:
 
 
 def _inputs(found: Checkpoint, source: PromptSource) -> Tensor:
-    """Returns prompts of the checkpoint's task, or tokens where it has none."""
+    """Returns prompts of the checkpoint's task, or random tokens where it has none."""
     if not found.task:
         described = found.stream.description
-        drawn = source.uniform(min(TOKENS, described.longest or TOKENS))
-        return (drawn * described.symbols).long()
+        length = min(TOKENS, described.longest or TOKENS)
+        if not described.symbols:
+            return source.normal(length, described.inputs)
+        return (source.uniform(length) * described.symbols).long()
     return task_for(found, found.task, None).draw(source, min(found.context, EXAMPLES)).inputs

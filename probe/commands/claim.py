@@ -36,7 +36,7 @@ from probe.probing.prepare import WIDE, at_contexts, choose_contexts, set_before
 from probe.probing.results import ClaimResult
 from probe.progress import Report, silent
 from probe.randomness import PromptSource, Purpose
-from probe.records import EVIDENCE_COLUMNS, tidy, versions
+from probe.records import EVIDENCE_COLUMNS, versions, with_dtypes
 from probe.statistics import RatioBootstrap
 
 Rows = Iterable[dict[str, Any]]
@@ -96,7 +96,7 @@ def claim(config: ClaimConfig, *, command: str = "", report: Report = silent) ->
             rows += stage(study, missing)
         except ProbeError as error:
             missing[name] = str(error)
-    table = tidy(pd.DataFrame(rows, columns=EVIDENCE_COLUMNS))
+    table = with_dtypes(pd.DataFrame(rows, columns=EVIDENCE_COLUMNS))
     verdict = judge(rows, missing)
     provenance = {
         "kind": "claim",

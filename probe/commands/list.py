@@ -21,7 +21,7 @@ BYTES = 2**24
 
 
 def catalogue(what: str = "all") -> dict[str, dict[str, str]]:
-    """Returns the lists asked for: what each name stands for, in a line; what comes from files is cleaned."""
+    """Returns the lists asked for, each a line on every name; control characters of foreign names are replaced."""
     return {title: entries() for title, entries in LISTS.items() if what in ("all", title)}
 
 

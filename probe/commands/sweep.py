@@ -46,8 +46,9 @@ Row = dict[str, str]
 def sweep(config: SweepConfig, *, command: str = "", report: Report = silent) -> SweepResult:
     """Trains what a table asks for; the result has a row a training: its flags, outcome, steps, seconds and error.
 
-    A training that fails leaves the others alone; its outcome is what it said last. What ends the sweep ends its
-    trainings first, each of which saves. The result is saved as FOLDER/sweep, after every training anew.
+    A training that fails does not stop the others; its outcome is the last line that it printed. A signal that ends the
+    sweep is handed to its trainings, which save before they end. The result is saved as FOLDER/sweep, anew after every
+    training.
 
     Args:
         command: what was typed, for the record.

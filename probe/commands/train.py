@@ -44,9 +44,10 @@ def train(
 ) -> TrainResult:
     """Trains and writes FILE.pt, FILE.pt.state and the loss log FILE-training.csv/.json; the result holds the log.
 
-    The four are exchanged as one. Signals that ask the process to end are looked at between steps, where the training
-    is saved. Several processes descend as one would, but for rounding and for what is dropped out. Where one of them is
-    lost the last whole step is saved, unless it was the one that writes.
+    The four files are exchanged as one set. A signal that asks the process to end is answered between two steps: the
+    training is saved and `StoppedError` says how to go on. Several processes make the same steps as one does, except
+    for rounding and for which units dropout drops. If one of them is lost, the others save the last whole step, unless
+    the lost one was the one that writes.
 
     Args:
         command: what was typed, for the files.
@@ -190,7 +191,7 @@ def _log(run: Run, plan: TrainPlan, report: Report) -> None:
 def _forward(
     model: Callable[[Tensor], Tensor], inputs: Tensor, plan: TrainPlan, step: int, processes: Processes
 ) -> Tensor:
-    """Runs the model in training; where anything is dropped, what is dropped depends on step and process alone."""
+    """Runs the model in training; which units dropout drops depends on the seed, the step and the process alone."""
     who = (processes.rank,) if processes.count > 1 else ()
     devices = [inputs.device] if inputs.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
@@ -201,6 +202,6 @@ def _forward(
 
 
 def _last_error(task: Task, outputs: Tensor, prompts: Prompts) -> tuple[Tensor, Tensor]:
-    """Returns the cost of the last query, and that of knowing nothing, summed over the batch."""
+    """Returns the cost of the answers to the last query and that of the best guess, each summed over the batch."""
     answers = task.answer(outputs.index_select(1, prompts.queries))
     return task.cost(answers, prompts)[:, -1].sum(), task.guess(prompts)[:, -1].sum()

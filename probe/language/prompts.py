@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from probe.errors import ProbeError
+from probe.fields import UnfitError
 from probe.language.pairs import Pair, Pairs, Pool
 from probe.language.tasks import LanguageTask
 from probe.randomness import Purpose, generator
@@ -31,13 +32,10 @@ def tokenizer_at_hand(value: object) -> ObjectText:
     """Returns a tokenizer that is given as an object, with the name of its class as its text.
 
     Raises:
-        ProbeError: if it does not encode and decode.
+        UnfitError: if it does not encode and decode.
     """
     if not isinstance(value, Tokenizer):
-        raise ProbeError(
-            f"A {type(value).__name__} was given as a tokenizer, but one has to encode and decode. Give one, or its "
-            "folder or name."
-        )
+        raise UnfitError("a tokenizer, or the folder or name of one")
     return ObjectText(type(value).__name__, value)
 
 

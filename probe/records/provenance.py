@@ -1,4 +1,4 @@
-"""What a record's JSON must be for the pictures and tables that are drawn from it, whoever wrote it."""
+"""What the JSON of a record must hold for pictures and tables to be made of it; anybody may have written it."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ PROVENANCE: dict[str, tuple[type, ...]] = {
     "digest": (str,), "task": (str,), "arch": (str,), "plan": (dict,), "context": (int,), "seed": (int,),
     "step": (int,), "dim": (int,), "seconds": NUMBER, "training_flops": NUMBER,
 }  # fmt: skip
-"""The kinds of what a record may say of where it came from; what is not named here may be anything, and is not read."""
+"""The types of the fields of a record's provenance; one that is not named here may have any type and is not read."""
 MODEL: dict[str, tuple[type, ...]] = {
     "arch": (str,), "layout": (str,), "letters": (str,), "block": (str,), "task": (str,), "digest": (str,),
     "blocks": (int,), "width": (int,), "dim": (int,), "context": (int,), "symbols": (int,), "seed": (int,),
     "step": (int,), "training_flops": NUMBER, "cumulative_parameters": (list,), "cumulative_flops": (list,),
     "depths": (list,), "errors": (list,), "tasks": (dict,),
 }  # fmt: skip
-"""The same of what it says of each model."""
+"""The types of the fields that describe each model."""
 CRITERION: dict[str, tuple[type, ...]] = dict.fromkeys(("name", "question", "threshold", "seen", "outcome"), (str,))
-"""And of each criterion of a claim; all are needed."""
+"""The types of the fields of each criterion of a claim, all of which are needed."""
 NUMBERS = ("cumulative_parameters", "cumulative_flops", "depths", "errors", "contexts")
 TEXTS = ("notes", "warnings")
 NEEDED: dict[str, tuple[str, ...]] = {
     "claim": ("config", "versions", "command", "models", "verdict", "criteria", "not_tested"),
     "compare": ("models", "verdict"),
 }
-"""What pictures and pages of a kind of record cannot do without."""
+"""Fields that the pictures and pages of a kind of record need."""
 
 
 def check_provenance(path: Path, found: Mapping[str, Any]) -> None:
-    """Raises `ProbeError` where a record's JSON says something of another kind than its readers need."""
+    """Raises `ProbeError` where a field of a record's JSON is missing or has another type than its readers need."""
     _check(path, "", found, PROVENANCE)
     for name in NEEDED.get(str(found.get("kind")), ()):
         if found.get(name) is None:

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from probe.errors import ProbeError, suggest
+from probe.fields import UnfitError
 from probe.files import Write, settle, write_together
 from probe.files.parsed import read_json
 from probe.files.places import destination
@@ -74,7 +75,7 @@ NUMBERS = (
 )  # fmt: skip
 
 DIGEST = "table_sha256"
-"""What the JSON calls the SHA-256 of the CSV's bytes, hexadecimal."""
+"""The field of the JSON that holds the SHA-256 of the CSV's bytes, hexadecimal."""
 TRIES, PAUSE = 3, 0.05  # seconds; readings of a pair that is just being exchanged
 
 
@@ -90,7 +91,7 @@ class Record:
     provenance: dict[str, Any]
 
 
-def tidy(table: pd.DataFrame) -> pd.DataFrame:
+def with_dtypes(table: pd.DataFrame) -> pd.DataFrame:
     """Returns a copy typed as a loaded table is: whole numbers nullable, other numbers float64."""
     columns: dict[str, Any] = {}
     for name in map(str, table.columns):
@@ -126,7 +127,7 @@ def writes(record: Record, stem: str | Path) -> dict[Path, Write]:
     """Returns what is written for a record, by path, for those who write it together with other files."""
     csv, json_path = record_paths(stem)
     _check(record.table, record.provenance, csv)
-    text = _celled(tidy(record.table)).to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
+    text = _celled(with_dtypes(record.table)).to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
     told = {**record.provenance, DIGEST: hashlib.sha256(text).hexdigest()}
     origin = _escaped(json.dumps(plain(told), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
     return {csv: _writing(text), json_path: _writing(origin.encode())}
@@ -197,7 +198,7 @@ def _read_provenance(path: Path) -> dict[str, Any]:
 
 
 def _read_table(path: Path, content: bytes) -> pd.DataFrame:
-    """Reads every float to the bit, and a model called "NA" as that."""
+    """Returns the table of a CSV: floats are read exactly, and a model called "NA" is no missing value."""
     try:
         # Python's float is exact; which of pandas' own parsers are depends on its version.
         text = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, na_values=[""])
@@ -249,12 +250,10 @@ def at_hand(value: object) -> ObjectText:
     """Returns a record that is given as an object, with the names of its models as its text.
 
     Raises:
-        ProbeError: if it is no record.
+        UnfitError: if it is no record.
     """
     if not isinstance(value, Record):
-        raise ProbeError(
-            f"A {type(value).__name__} was given as a record, but a .csv or a result is needed. Give one of them."
-        )
+        raise UnfitError("the name of a .csv or a result")
     return ObjectText(", ".join(map(str, value.provenance.get("models") or ("a record",))), value)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Measuring = FitConfig | EvaluateConfig | CompareConfig | ClaimConfig
 """Settings of the commands whose results are delivered."""
 FREE = ("out", "overwrite", "json", "save_heads", "device", "batch", "kernel")
-"""Settings that a record may differ in from one that it replaces: they do not change what is measured."""
+"""Settings that do not change what is measured: a record may replace one that differs in these alone."""
 
 
 def deliver(config: Measuring, call: Call, run: Callable[[progress.Report], Result]) -> int:
@@ -31,7 +31,7 @@ def deliver(config: Measuring, call: Call, run: Callable[[progress.Report], Resu
     from probe.checkpoints import called
     from probe.records.summary import SUMMARIES
 
-    stem = stem_of(call.verb, config, list(map(called, _models(config))))
+    stem = stem_of(call.name, config, list(map(called, _models(config))))
     shown = stem.file(".html" if isinstance(config, ClaimConfig) else stem.picture)
     _refuse_others(stem, config)
     with own(*records.record_paths(stem.path), shown, processes=call.processes):

@@ -15,11 +15,11 @@ FOLDER = "runs"
 LONGEST = 120
 """Bytes of a default name, before its ending."""
 UNTOLD = ("ckpt", "task", "out", "overwrite", "json", "save_heads")
-"""Fields that a default name tells otherwise or not at all."""
+"""Fields whose value a default name does not repeat: it has it already, or does not depend on it."""
 
 
-def stem_of(verb: str, config: Any, names: Sequence[str]) -> Stem:
-    """Returns the stem that --out names, or by default runs/VERB-CHECKPOINTS-TASK and the settings that differ.
+def stem_of(command: str, config: Any, names: Sequence[str]) -> Stem:
+    """Returns the stem that --out names, or by default runs/COMMAND-CHECKPOINTS-TASK and the settings that differ.
 
     An ending .csv, .json, .html, .png, .pdf or .svg is left out, and the last two are the picture's. A name that ends
     in a slash is a folder, in which files have their default name.
@@ -31,14 +31,14 @@ def stem_of(verb: str, config: Any, names: Sequence[str]) -> Stem:
         ProbeError: if --out is no name of a file.
     """
     if config.out is None:
-        return Stem(Path(FOLDER) / _default_name(verb, config, names), ".png", given=False)
+        return Stem(Path(FOLDER) / _default_name(command, config, names), ".png", given=False)
     if config.out.endswith("/"):
-        return Stem(Path(config.out) / _default_name(verb, config, names), ".png", given=False)
+        return Stem(Path(config.out) / _default_name(command, config, names), ".png", given=False)
     return named_stem(config.out)
 
 
-def _default_name(verb: str, config: Any, names: Sequence[str]) -> str:
-    told = [verb, *names, config.task]
+def _default_name(command: str, config: Any, names: Sequence[str]) -> str:
+    told = [command, *names, config.task]
     for field in fields(config):
         value = getattr(config, field.name)
         if field.name not in UNTOLD and field.default is not MISSING and value != field.default:

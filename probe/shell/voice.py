@@ -1,6 +1,6 @@
 """What a command says: on stdout what was asked for, on stderr how far it has come, notes and mistakes.
 
-Whatever is said passes through here, so that nothing reaches a terminal that it would obey.
+Everything that is printed passes through here, so that no control character of a foreign name reaches a terminal.
 """
 
 from __future__ import annotations
@@ -29,9 +29,15 @@ class Shell:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a command: what was typed, and how it is answered."""
+    """One call of a command.
 
-    verb: str
+    Attributes:
+        name: of the command.
+        command: the whole line that was typed.
+        shell: how to answer.
+    """
+
+    name: str
     command: str
     shell: Shell
     processes: Processes
@@ -41,7 +47,7 @@ class Call:
         write(sys.stdout, text.plain(words) if self.shell.plain else words)
 
     def say_json(self, value: object) -> None:
-        """Prints an object as JSON in one line; what is no number is null."""
+        """Prints an object as JSON in one line; NaN becomes null."""
         from probe.records import plain
 
         write(sys.stdout, json.dumps(plain(value), allow_nan=False))
@@ -56,8 +62,8 @@ class Call:
         if self.shell.quiet or not self.processes.writes:
             return nullcontext(progress.silent)
         if sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not self.shell.plain:
-            return progress.bar(self.verb)
-        return progress.lines(self.verb, tell)
+            return progress.bar(self.name)
+        return progress.lines(self.name, tell)
 
 
 class UnreadError(Exception):
@@ -65,7 +71,7 @@ class UnreadError(Exception):
 
 
 def write(stream: TextIO | None, words: str) -> None:
-    """Writes lines without anything that a terminal obeys, in letters that the stream has."""
+    """Writes lines without control characters, in letters that the stream's encoding has."""
     if stream is None:
         return
     encoding = stream.encoding or "utf-8"
@@ -82,6 +88,6 @@ def write(stream: TextIO | None, words: str) -> None:
 
 
 def tell(words: str) -> None:
-    """Writes a line to stderr, where somebody reads it."""
+    """Writes a line to stderr; a stderr that is closed is no error."""
     with suppress(UnreadError, ProbeError):
         write(sys.stderr, f"probe: {text.printable(words)}")
