@@ -121,13 +121,13 @@ def solve_path(
     variance = xx.diagonal(dim1=-2, dim2=-1)
     _refuse_unsquarable(variance, moments.vanished, moments.yy, xy)
     chosen = torch.tensor(list(PENALTIES if penalties is None else penalties), dtype=torch.float64, device=xx.device)
-    rank = (moments.counts - int(intercept)).clamp(min=1).long()
+    rank = (moments.rows - int(intercept)).clamp(min=1).long()
     if absolute:
         solved = [solve_absolute(xx, xy, penalty, rank) for penalty in chosen.tolist()]
         weights, condition = (torch.stack(each) for each in zip(*solved, strict=True))
         strengths = chosen[:, None, None].expand_as(condition)
         return AbsolutePath(chosen, strengths, mean_x, mean_y, condition, weights.permute(1, 2, 3, 0, 4))
-    rows = counts.clamp(min=1)
+    rows = counts.where(counts > 0, 1.0)
     scale = (variance / rows).sqrt().where(variance > 0, 1.0)
     values, vectors = _eigh(xx / scale[..., None, :] / scale[..., :, None])
     values = values.clamp(min=0)
