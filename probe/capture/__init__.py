@@ -2,7 +2,7 @@
 
 from probe.capture.anatomy import Anatomy, DescribedModel
 from probe.capture.cache import Cache, run_with_cache
-from probe.capture.hooks import Captured, Place, StreamModel, capture, put_first, put_sum, watching
+from probe.capture.hooks import Captured, Place, StreamModel, capture, observe, put_first, put_sum
 from probe.capture.invariants import Finding, check_invariants
 from probe.capture.module import ModuleModel
 from probe.capture.native import NativeModel
@@ -28,5 +28,5 @@ __all__ = [
     "put_first",
     "put_sum",
     "run_with_cache",
-    "watching",
+    "observe",
 ]

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from probe.capture.hooks import Place, StreamModel, watching
-from probe.errors import ProbeError, suggest
+from probe.capture.hooks import Place, StreamModel, observe
+from probe.errors import ProbeError, UnknownNameError, suggest
 
 Names = str | Sequence[str] | Callable[[str], bool] | None
 
@@ -26,11 +26,22 @@ class Cache(Mapping[str, Tensor]):
         self._blocks = blocks
 
     def __getitem__(self, name: str | tuple[str, int]) -> Tensor:
-        if isinstance(name, str):
-            return self._activations[name if name in self._activations else f"hook_{name}"]
-        short, block = name
-        # blocks may be counted from the last
-        return self._activations[f"blocks.{block + self._blocks if block < 0 else block}.hook_{short}"]
+        """Returns the activation of a name, or of a short name and a block, which may be counted from the last.
+
+        Raises:
+            UnknownNameError: a KeyError and ProbeError that suggests a name, if none was kept under this one.
+        """
+        full = name if isinstance(name, str) else self._full(*name)
+        for found in (full, f"hook_{full}"):
+            if found in self._activations:
+                return self._activations[found]
+        known = [*self, *(one.removeprefix("hook_") for one in self if one.startswith("hook_"))]
+        raise UnknownNameError(
+            f"The cache holds no activation {full!r}. {suggest(full, known)}It holds {', '.join(self) or 'none'}."
+        )
+
+    def _full(self, short: str, block: int) -> str:
+        return f"blocks.{block + self._blocks if block < 0 else block}.hook_{short.removeprefix('hook_')}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._activations)
@@ -42,13 +53,13 @@ class Cache(Mapping[str, Tensor]):
         return f"Cache({', '.join(self)})"
 
 
-def points_of(model: StreamModel) -> dict[str, Place]:
-    """Returns the places of a model that have a name: where its stream passes, and what else it offers.
+def hook_points(model: StreamModel) -> dict[str, Place]:
+    """Returns a model's hook points, the places that have a name: where its stream passes, and what else it offers.
 
     Of every model ``blocks.{i}.hook_resid_pre`` is what enters block i and ``blocks.{i}.hook_resid_post`` what leaves
-    it. A model may offer more as ``points``.
+    it. A model may offer more as a mapping ``hook_points``.
     """
-    own = getattr(model, "points", None)
+    own = getattr(model, "hook_points", None)
     if own is not None:
         return dict(own)
     found: dict[str, Place] = {}
@@ -117,21 +128,21 @@ def run_with_cache(
         ProbeError: if there is no such name or layer.
     """
     blocks = len(model.places) - 1
-    points = points_of(model)
+    points = hook_points(model)
     names = chosen(names_filter, list(points))
-    watched = [points[name] for name in names]
+    places = [points[name] for name in names]
     if stop_at_layer is not None:
-        watched.append(model.places[block_at(stop_at_layer, blocks)])
+        places.append(model.places[block_at(stop_at_layer, blocks)])
     kept: dict[str, Tensor] = {}
 
-    def keep(place: int, seen: Tensor) -> None:
+    def keep(place: int, activation: Tensor) -> None:
         if place == len(names):
-            raise Stopped(seen)
-        part = seen.detach() if pos_slice is None else seen.detach()[:, pos_slice]
+            raise Stopped(activation)
+        part = activation.detach() if pos_slice is None else activation.detach()[:, pos_slice]
         kept[names[place]] = part.to(device, copy=True)
 
     try:
-        with watching(watched, keep):
+        with observe(places, keep):
             output = model.run(inputs)
     except Stopped as stopped:
         output = stopped.stream

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from probe.capture.hooks import Place, watching
+from probe.capture.hooks import Place, observe
 
 
 @torch.no_grad()
@@ -23,7 +23,7 @@ def count_flops(run: Callable[[Tensor], object], tokens: Tensor, places: Sequenc
     """
     counts: list[int] = []
     counter = _Counter()
-    with _plain_kernels(), counter, watching(places, lambda layer, stream: counts.append(counter.total)):
+    with _plain_kernels(), counter, observe(places, lambda layer, stream: counts.append(counter.total)):
         run(tokens)
     return counts
 

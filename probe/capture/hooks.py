@@ -99,19 +99,27 @@ def capture(
             stream = seen.new_empty(shape)
         torch.index_select(seen, 1, positions, out=stream[layer])
 
-    with watching(model.places, keep):
+    with observe(model.places, keep):
         output = model.run(inputs)
     return Captured(stream, output.index_select(1, positions))
 
 
 @contextmanager
-def watching(places: Sequence[Place], see: Callable[[int, Tensor], None]) -> Iterator[None]:
-    """Calls ``see(layer, stream)`` at every place while the body runs; its hooks never outlive the body."""
+def observe(places: Sequence[Place], callback: Callable[[int, Tensor], None]) -> Iterator[None]:
+    """Calls ``callback(number, stream)`` at every place of a forward pass in the body; no hook outlives the body.
+
+    Args:
+        callback: is given the place's number in the list, and the stream ``[batch, time, width]`` itself and not a
+            copy.
+
+    Raises:
+        AssertionError: if a place saw no call, or more than one, in the body.
+    """
     calls = [0] * len(places)
     handles: list[RemovableHandle] = []
     try:
         for layer, place in enumerate(places):
-            handles.append(_watch(place, layer, calls, see))
+            handles.append(_register(place, layer, calls, callback))
         yield
     finally:
         for handle in handles:
@@ -121,14 +129,14 @@ def watching(places: Sequence[Place], see: Callable[[int, Tensor], None]) -> Ite
         assert count == 1, f"the stream passed {place.name} {count} times in one forward pass, not once"
 
 
-def _watch(place: Place, layer: int, calls: list[int], see: Callable[[int, Tensor], None]) -> RemovableHandle:
+def _register(place: Place, layer: int, calls: list[int], callback: Callable[[int, Tensor], None]) -> RemovableHandle:
     def on_input(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         calls[layer] += 1
-        see(layer, place.read(next(iter((*arguments, *keywords.values())))))
+        callback(layer, place.read(next(iter((*arguments, *keywords.values())))))
 
     def on_output(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         calls[layer] += 1
-        see(layer, place.read(output))
+        callback(layer, place.read(output))
 
     if place.side == "input":
         return place.module.register_forward_pre_hook(on_input, with_kwargs=True)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from probe.capture.hooks import Place, StreamModel, capture, watching
+from probe.capture.hooks import Place, StreamModel, capture, observe
 from probe.errors import ProbeError
 
 ROUNDING = 1e-5  # of the largest output, in float32
@@ -73,7 +73,7 @@ def _equals_plain_hooks(model: StreamModel, inputs: Tensor, stream: Tensor) -> F
     gaps = []
     for layer, place in enumerate(model.places):
         seen: list[Tensor] = []
-        with watching([place], lambda _, tensor, seen=seen: seen.append(tensor.clone())), torch.no_grad():  # type: ignore[misc]
+        with observe([place], lambda _, tensor, seen=seen: seen.append(tensor.clone())), torch.no_grad():  # type: ignore[misc]
             model.run(inputs)
         gaps.append((seen[0] - stream[layer]).abs().max())
     gap = torch.stack(gaps).max().item()  # unlike max(), it keeps a NaN
@@ -92,7 +92,7 @@ def _passes_on(model: StreamModel, inputs: Tensor, stream: Tensor) -> Finding:
         )
     entering: list[Tensor] = []
     entrances = [Place(f"{p.name} (input)", p.entrance or p.module, "input", p.read) for p in blocks.values()]
-    with watching(entrances, lambda _, tensor: entering.append(tensor.clone())), torch.no_grad():
+    with observe(entrances, lambda _, tensor: entering.append(tensor.clone())), torch.no_grad():
         model.run(inputs)
     gaps = [(seen - stream[layer - 1]).abs().max() for layer, seen in zip(blocks, entering, strict=True)]
     gap = torch.stack(gaps).max().item()
@@ -114,7 +114,7 @@ def _leaves_no_hook(model: StreamModel, inputs: Tensor) -> Finding:
 
     before = _hooks(model)
     try:
-        with watching(model.places, fail), torch.no_grad():
+        with observe(model.places, fail), torch.no_grad():
             model.run(inputs)
     except _InterruptedError:
         pass

@@ -38,7 +38,7 @@ class NativeModel:
         self.places: Sequence[Place] = [entry, *exits]
 
     @property
-    def points(self) -> dict[str, Place]:
+    def hook_points(self) -> dict[str, Place]:
         """Where each activation passes that has a name, in order (see `run_with_cache`)."""
         found = {"hook_embed": Place("read_in", self.model.read_in, "output", _itself)}
         for i, (letter, block) in enumerate(zip(self.anatomy.letters, self.model.blocks, strict=True)):

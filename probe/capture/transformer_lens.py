@@ -134,8 +134,8 @@ def _hooked_class() -> type:
         def __init__(self, stream: NativeModel) -> None:
             super().__init__()
             self.stream = stream
-            self.points = stream.points
-            for name in self.points:
+            self._points = stream.hook_points
+            for name in self._points:
                 _nest(self, name, HookPoint())
             self.setup()  # before the model joins, for it writes a name into every module it finds
             self.model = stream.model
@@ -144,7 +144,7 @@ def _hooked_class() -> type:
         def forward(self, inputs: Tensor, stop_at_layer: int | None = None) -> Tensor:
             """Returns the predictions, or the stream after so many blocks."""
             try:
-                with _passing(self.points, self.hook_dict), _stopping(self.stream, stop_at_layer):
+                with _passing(self._points, self.hook_dict), _stopping(self.stream, stop_at_layer):
                     return self.stream.run(inputs)
             except Stopped as stopped:
                 return stopped.stream

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from probe.capture.hooks import Place, watching
+from probe.capture.hooks import Place, observe
 from probe.errors import ProbeError
 
 SLACK = 1e-2  # in units of the largest prediction: wrong decoders miss by far more, other groupings by far less
@@ -59,7 +59,7 @@ def try_out(
 
     try:
         # in this order, for what enters a block has not used that block's parameters
-        with watching(places, see), _entering(module, entered):
+        with observe(places, see), _entering(module, entered):
             output = predictions(module(tokens))
     except AssertionError as error:
         raise ProbeError(

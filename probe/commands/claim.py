@@ -34,7 +34,7 @@ from probe.probing.measure import measure
 from probe.probing.prepare import WIDE, at_contexts, choose_contexts, set_before
 from probe.progress import Report, silent
 from probe.randomness import PromptSource, Purpose
-from probe.records import EVIDENCE_COLUMNS, Record, tidy, versions
+from probe.records import EVIDENCE_COLUMNS, Record, versions, with_dtypes
 from probe.statistics import RatioBootstrap
 
 Rows = Iterable[dict[str, Any]]
@@ -95,7 +95,7 @@ def examine_claim(
             rows += stage(study, missing)
         except ProbeError as error:
             missing[name] = str(error)
-    table = tidy(pd.DataFrame(rows, columns=EVIDENCE_COLUMNS))
+    table = with_dtypes(pd.DataFrame(rows, columns=EVIDENCE_COLUMNS))
     verdict = judge(rows, missing)
     provenance = {
         "kind": "claim",

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from probe.errors import ProbeError
 from probe.plots import style, words
 from probe.plots.style import USUAL, Line, View
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 BLOCK_LABEL = "block"
 LAYER_LABEL = style.X_LABELS["layer"]
@@ -139,7 +139,7 @@ def draw_causes(table: pd.DataFrame, figure: Figure) -> None:
     Args:
         table: rows of evidence; those of another kind than ``causes`` are left out.
     """
-    rows = tidy(table[table["evidence"] == "causes"])
+    rows = with_dtypes(table[table["evidence"] == "causes"])
     if rows.empty:
         raise ProbeError("The record has no interventions to draw. Give a record of probe claim.")
     models = [str(name) for name in rows["model"].unique()]

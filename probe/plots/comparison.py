@@ -16,7 +16,7 @@ from matplotlib.ticker import NullFormatter
 from probe.errors import ProbeError
 from probe.plots import style, words
 from probe.plots.style import USUAL, View
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 AXES = {
     "blocks": "share of blocks up to the layer",
@@ -47,7 +47,7 @@ def comparison(records: Sequence[Record], view: View = USUAL) -> Figure:
     if len(records) != 1 or "ratio" not in records[0].table.columns:
         raise ProbeError("A comparison is drawn from one record of probe compare. Give its .csv alone.")
     record = records[0]
-    table, models = tidy(record.table), dict(record.provenance.get("models") or {})
+    table, models = with_dtypes(record.table), dict(record.provenance.get("models") or {})
     over_seeds = _over_seeds(table)
     lines, thin = _sides(table, over_seeds, models) if len(over_seeds) else (_pairs(table), [])
     with style.page():

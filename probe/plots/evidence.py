@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from probe.errors import ProbeError
 from probe.plots import style, words
 from probe.plots.style import USUAL, Line, View
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 CURVES: dict[str, tuple[str, str, Line, str]] = {
     "linear": ("refitted at every layer", style.COLOURS[0], "-", "o"),
@@ -56,7 +56,7 @@ def claim_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
         raise ProbeError("No record was given, but a picture of a claim needs one. Give the .csv of probe claim.")
     if len(records) != 1 or records[0].provenance.get("kind") != "claim":
         raise ProbeError("A picture of a claim needs one record of probe claim. Give its .csv alone.")
-    table = tidy(records[0].table)
+    table = with_dtypes(records[0].table)
     there = set(table["evidence"])
     draws = [draw for evidence, drawn in PANELS.items() if evidence in there for draw in drawn]
     if not draws:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from probe.errors import ProbeError
 from probe.plots import style, words
 from probe.plots.style import USUAL, Line, View
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 MEAN = "mean"
 PUBLISHED_AT = 5
@@ -73,7 +73,7 @@ def _readers(records: Sequence[Record]) -> list[Reader]:
                 f"A record of {kind} was given, but a picture of language tasks needs one of evaluate on such tasks. "
                 "Give its .csv."
             )
-        table = tidy(record.table)
+        table = with_dtypes(record.table)
         for model, rows in table[table["metric"] == "accuracy"].groupby("model", sort=False):
             place = len(found)
             same = sum(one.label == model or one.label.startswith(f"{model} [") for one in found)

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from probe.errors import ProbeError
 from probe.plots import style, words
 from probe.plots.style import USUAL, View
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 MEAN = "mean"
 ROW = 0.155
@@ -35,7 +35,7 @@ def language_comparison(records: Sequence[Record], view: View = USUAL) -> Figure
         raise ProbeError(
             "A comparison of language models is drawn from one record of probe compare on such tasks. Give its .csv."
         )
-    table = tidy(records[0].table)
+    table = with_dtypes(records[0].table)
     table = table[table["metric"] == "accuracy"]
     tasks = [name for name in dict.fromkeys(table["task"]) if name != MEAN]
     context = _context(table, view.context)

@@ -16,7 +16,7 @@ from probe.errors import ProbeError
 from probe.plots import style
 from probe.plots.style import USUAL, Line, View
 from probe.plots.words import POINTWISE, about, head_line, text
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 PANELS = (
     ("lens", "accuracy", "lens: the answer is\nthe likeliest token"),
@@ -88,7 +88,7 @@ def _read(records: Sequence[Record]) -> pd.DataFrame:
                 f"A record of {kind} was given, but a picture of language tasks by layer needs one of fit on such "
                 "tasks. Give its .csv."
             )
-        tables.append(tidy(record.table).assign(record=place))
+        tables.append(with_dtypes(record.table).assign(record=place))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from probe.errors import ProbeError
 from probe.plots import style, words
 from probe.plots.style import USUAL, Line, View
-from probe.records import METRICS, Record, tidy
+from probe.records import METRICS, Record, with_dtypes
 
 LINES: tuple[Line, ...] = ((0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (3, 1, 1, 1, 1, 1)), "-.", ":")
 SHADES = ("black", "#555555", "#999999")
@@ -86,7 +86,7 @@ def _panels(records: Sequence[Record]) -> list[Panel]:
             )
         about = (record.provenance.get("models") or {}).values()
         trained = max([int(one["context"]) for one in about if one.get("context")], default=None)
-        for name, table in tidy(record.table).groupby("prompting", sort=False):
+        for name, table in with_dtypes(record.table).groupby("prompting", sort=False):
             panels.append(Panel(str(name), table, trained, words.unit(record)))
             panels += [
                 Panel(str(name), table, trained, words.unit(record), metric)

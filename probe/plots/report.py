@@ -25,7 +25,7 @@ from probe.plots.evidence import PANELS, claim_figure
 from probe.plots.influence import draw_influence
 from probe.plots.known import draw_known
 from probe.plots.states import draw_states
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def report_page(record: Record) -> bytes:
 
 
 def _page(record: Record) -> str:
-    table, found = tidy(record.table), record.provenance
+    table, found = with_dtypes(record.table), record.provenance
     (model, about), config = next(iter(found["models"].items())), found["config"]
     template = files("probe.plots").joinpath("report.html").read_text(encoding="utf-8")
     # every text of the record, whoever wrote it, passes through `text.terminal`, and is then escaped

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from probe.errors import ProbeError
 from probe.plots import style, words
 from probe.plots.style import USUAL, Line, View
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 UNTRAINED = "linear, untrained"
 MAP = "viridis"
@@ -31,7 +31,7 @@ def rows_of(table: pd.DataFrame, evidence: str, metrics: str) -> pd.DataFrame:
     Raises:
         ProbeError: if there are none, or several models.
     """
-    rows = tidy(table[table["evidence"] == evidence])
+    rows = with_dtypes(table[table["evidence"] == evidence])
     if not rows["metric"].astype(str).str.startswith(metrics).any():
         raise ProbeError(f"The record has no rows of {evidence} to draw. Give one of probe claim that holds them.")
     models = [str(name) for name in rows["model"].unique()]
@@ -66,7 +66,7 @@ def of_one_claim(
 
 
 def _prompts(record: Record, evidence: str) -> pd.Series[Any]:
-    table = tidy(record.table)
+    table = with_dtypes(record.table)
     found: pd.Series[Any] = table.loc[table["evidence"] == evidence, "prompts"]
     return found
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from probe.errors import ProbeError, suggest
 from probe.plots import words
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 Numbers = NDArray[np.float64]
 Line = Literal["-", "--", "-.", ":", ""] | tuple[float, tuple[float, ...]]
@@ -180,7 +180,7 @@ def read_series(records: Sequence[Record], kind: str, picture: str, target: str 
         if not NEEDED[kind] <= set(record.table.columns) or record.table.empty:
             given = record.provenance.get("kind", "another kind")
             raise ProbeError(f"A record of {given} was given, but {picture} needs one of {kind}. Give its .csv.")
-        for model, table in tidy(record.table).groupby("model", sort=False):
+        for model, table in with_dtypes(record.table).groupby("model", sort=False):
             rows = _of_target(table, chosen) if kind == "fit" else table
             if kind == "fit" and rows.duplicated(["layer", "context", "head"]).any():
                 raise ProbeError(f"{model} has several errors at one layer, context and head. Keep one of each.")

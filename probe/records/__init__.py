@@ -12,8 +12,8 @@ from probe.records.store import (
     plain,
     record_paths,
     save,
-    tidy,
     versions,
+    with_dtypes,
     writes,
 )
 
@@ -29,7 +29,7 @@ __all__ = [
     "plain",
     "record_paths",
     "save",
-    "tidy",
+    "with_dtypes",
     "versions",
     "writes",
 ]

@@ -87,7 +87,7 @@ class Record:
     provenance: dict[str, Any]
 
 
-def tidy(table: pd.DataFrame) -> pd.DataFrame:
+def with_dtypes(table: pd.DataFrame) -> pd.DataFrame:
     """Returns a copy typed as a loaded table is: whole numbers nullable, other numbers float64."""
     columns: dict[str, Any] = {}
     for name in map(str, table.columns):
@@ -123,7 +123,7 @@ def writes(record: Record, stem: str | Path) -> dict[Path, Write]:
     """Returns what is written for a record, by path, for those who write it together with other files."""
     csv, json_path = record_paths(stem)
     _check(record.table, record.provenance, csv)
-    text = _celled(tidy(record.table)).to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
+    text = _celled(with_dtypes(record.table)).to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")
     told = {**record.provenance, DIGEST: hashlib.sha256(text).hexdigest()}
     origin = _escaped(json.dumps(plain(told), indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
     return {csv: _writing(text), json_path: _writing(origin.encode())}

@@ -10,7 +10,7 @@ import pytest
 
 from probe.errors import ProbeError
 from probe.plots import View, calibration_curve
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 
 def record(model: str = "mamba", blocks: int = 4) -> Record:
@@ -21,7 +21,7 @@ def record(model: str = "mamba", blocks: int = 4) -> Record:
             row |= {"error": 0.5, "low": 0.4, "high": 0.6, "scale": 3 - layer / 2, "shift": layer / 10}
             rows.append(row | {"scale_low": 0.5, "scale_high": 4.0, "shift_low": -1.0, "shift_high": 1.0})
             rows.append(row | {"head": "linear", "scale": np.nan, "shift": np.nan})
-    return Record(tidy(pd.DataFrame(rows)), {"kind": "fit", "models": {model: {"blocks": blocks}}})
+    return Record(with_dtypes(pd.DataFrame(rows)), {"kind": "fit", "models": {model: {"blocks": blocks}}})
 
 
 def test_scale_and_shift_have_a_panel_each_with_bands_and_neutral_lines() -> None:

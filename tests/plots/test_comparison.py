@@ -9,7 +9,7 @@ import pytest
 
 from probe.errors import ProbeError
 from probe.plots import comparison
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 NAMES = ("a", "b", "c")
 
@@ -26,7 +26,7 @@ def record(names: tuple[str, ...] = NAMES) -> Record:
             ]
             rows.append(pair | {"quantity": "reach", "context": 4, "threshold": 0.5, "difference": 0.1})
     models = {name: {"blocks": 2, "depths": [0.0, 0.5, 1.0], "errors": [1.0, 0.3, None]} for name in names}
-    return Record(tidy(pd.DataFrame(rows)), {"kind": "compare", "config": {"depth": "flops"}, "models": models})
+    return Record(with_dtypes(pd.DataFrame(rows)), {"kind": "compare", "config": {"depth": "flops"}, "models": models})
 
 
 def test_there_is_a_curve_a_model_and_a_ratio_a_pair() -> None:
@@ -48,7 +48,7 @@ def test_sides_of_seeds_have_one_ratio_with_its_band_and_a_colour_each() -> None
         about["arch"] = "mamba" if name in "ab" else "transformer"
     seeds = plain.table[plain.table["model"].eq("a") & plain.table["other"].eq("b")]
     seeds = seeds.assign(model="mamba (2 seeds)", other="transformer (2 seeds)", band="seeds", all_low=None, low=0.7)
-    table = tidy(pd.concat([plain.table.assign(band="prompts"), seeds], ignore_index=True))
+    table = with_dtypes(pd.concat([plain.table.assign(band="prompts"), seeds], ignore_index=True))
     figure = comparison([Record(table, plain.provenance)])
     curves, layers, contexts = figure.axes
     assert len({line.get_color() for line in curves.get_lines()[1:]}) == 2

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
 from probe.plots import View, context_curve
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 
 def record(contexts: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6), trained: int = 6) -> Record:
@@ -23,7 +23,8 @@ def record(contexts: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6), trained: int = 6) 
         for layer, head, error in errors:
             row = {"model": "mamba", "layer": layer, "context": context, "target": "y", "head": head}
             rows.append(row | {"error": error, "low": error / 2, "high": error * 2})
-    return Record(tidy(pd.DataFrame(rows)), {"kind": "fit", "models": {"mamba": {"blocks": 2, "context": trained}}})
+    models = {"mamba": {"blocks": 2, "context": trained}}
+    return Record(with_dtypes(pd.DataFrame(rows)), {"kind": "fit", "models": models})
 
 
 def lines(figure: Figure) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 from probe.errors import ProbeError
 from probe.evidence.rows import row
 from probe.plots import claim_figure, save_report
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 LAYERS = range(5)
 
@@ -54,7 +54,7 @@ def record(algorithms: bool = True) -> Record:
             "m": {"arch": "mamba", "blocks": 4, "layout": "M4", "width": 8, "dim": 3, "block": "adds", "context": 9}
         },
     }
-    return Record(tidy(pd.DataFrame(rows)), provenance)
+    return Record(with_dtypes(pd.DataFrame(rows)), provenance)
 
 
 def test_every_head_null_and_algorithm_is_drawn_where_it_lies():

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from probe.errors import ProbeError
 from probe.plots import View, heat_map
 from probe.plots.heatmap import _ticks
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 CONTEXTS = (1, 4, 16)
 
@@ -26,7 +26,7 @@ def record(model: str = "mamba", blocks: int = 2, best: float = 1e-3) -> Record:
             error = best ** (layer / blocks) if context > 1 else 1.0
             row = {"model": model, "layer": layer, "context": context, "target": "y", "head": "linear"}
             rows.append(row | {"error": error, "low": error, "high": error})
-    return Record(tidy(pd.DataFrame(rows)), {"kind": "fit"})
+    return Record(with_dtypes(pd.DataFrame(rows)), {"kind": "fit"})
 
 
 def cells(figure: Figure) -> np.ma.MaskedArray[Any, Any]:

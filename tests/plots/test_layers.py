@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
 from probe.plots import View, layer_curve
-from probe.records import Record, load, save, tidy
+from probe.records import Record, load, save, with_dtypes
 
 
 def record(
@@ -48,7 +48,9 @@ def record(
         add(None, context, "least_squares", squares)
     shares = [float(n) for n in np.cumsum(np.arange(1, blocks + 2))]
     about = {"blocks": blocks, "cumulative_parameters": shares, "cumulative_flops": shares}
-    return Record(tidy(pd.DataFrame(rows)), {"kind": "fit", "config": {"task": "linear"}, "models": {model: about}})
+    return Record(
+        with_dtypes(pd.DataFrame(rows)), {"kind": "fit", "config": {"task": "linear"}, "models": {model: about}}
+    )
 
 
 def axes_of(figure: Figure) -> Axes:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
 from probe.plots import View, prompting_curves
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 
 def record(styles: tuple[str, ...] = ("standard", "skewed"), last: int = 6, trained: int = 4) -> Record:
@@ -26,7 +26,7 @@ def record(styles: tuple[str, ...] = ("standard", "skewed"), last: int = 6, trai
                 rows.append(row | {"head": "least_squares", "error": exact, "low": exact, "high": exact})
                 rows.append(row | {"head": "averaging", "error": 1e6, "low": 1.0, "high": 2.0})
     models = {name: {"blocks": 2, "context": trained} for name in ("mamba", "s4")}
-    return Record(tidy(pd.DataFrame(rows)), {"kind": "evaluate", "models": models})
+    return Record(with_dtypes(pd.DataFrame(rows)), {"kind": "evaluate", "models": models})
 
 
 def texts(figure: Figure) -> list[str]:

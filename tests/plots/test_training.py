@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from probe.errors import ProbeError
 from probe.plots import training_curve
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 
 def record(model: str = "mamba", points: int = 12, measured: bool = True, first: int = 5) -> Record:
@@ -26,7 +26,7 @@ def record(model: str = "mamba", points: int = 12, measured: bool = True, first:
         "seconds": step / 2.0,
     }
     stages = {"dim": np.where(step > 60, 10, first), "context": np.where(step > 30, 20, 10)}
-    return Record(tidy(pd.DataFrame(table | stages)), {"kind": "train"})
+    return Record(with_dtypes(pd.DataFrame(table | stages)), {"kind": "train"})
 
 
 def lines(axes: Axes) -> list[tuple[str, Any]]:

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from probe.plots import View, layer_curve, words
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def record(
         for layer in range(3)
     ]
     about = {"kind": "fit", "config": {"task": task}, "models": {model: {"blocks": 2}}}
-    return Record(tidy(pd.DataFrame(rows)), about | ({} if units is None else {"units": units}))
+    return Record(with_dtypes(pd.DataFrame(rows)), about | ({} if units is None else {"units": units}))
 
 
 def drawn(figure: Figure) -> str:

@@ -22,7 +22,7 @@ from probe.records import (
     load,
     record_paths,
     save,
-    tidy,
+    with_dtypes,
 )
 
 
@@ -49,7 +49,7 @@ def fit_record() -> Record:
             }
             rows.append(row)
     provenance = {"kind": "fit", "config": {"task": "linear"}, "models": {"mamba": {"blocks": 2}}}
-    return Record(tidy(pd.DataFrame(rows)), provenance)
+    return Record(with_dtypes(pd.DataFrame(rows)), provenance)
 
 
 def sentence(error: pytest.ExceptionInfo[ProbeError]) -> str:
@@ -85,7 +85,7 @@ def test_the_csv_starts_with_the_agreed_columns_and_writes_layers_as_integers(tm
 
 def test_a_training_record_and_kinds_to_come_are_read(tmp_path: Path) -> None:
     row = dict.fromkeys(TRAINING_COLUMNS, 1.5) | {"model": "mamba", "step": 3, "dim": 5, "context": 10}
-    training = Record(tidy(pd.DataFrame([row, row | {"error": np.nan}])), {"kind": "train"})
+    training = Record(with_dtypes(pd.DataFrame([row, row | {"error": np.nan}])), {"kind": "train"})
     save(training, tmp_path / "train")
     pd.testing.assert_frame_equal(load(tmp_path / "train").table, training.table)
     other = pd.DataFrame({"site": ["a", "b"], "seed": [3, 2**60], "odd": [0.1, np.nan], "held": [True, False]})

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from probe.records import Record, tidy
+from probe.records import Record, with_dtypes
 from probe.records.summary import aligned, band, change, layer_table, number, prompting_table, sweep_table
 
 
@@ -51,7 +51,7 @@ def _record() -> Record:
             (None, "least_squares", 3e-13), (None, "chance", 1.02),
         )
     ]  # fmt: skip
-    return Record(tidy(pd.DataFrame(rows)), {"kind": "fit", "config": {"task": "linear"}})
+    return Record(with_dtypes(pd.DataFrame(rows)), {"kind": "fit", "config": {"task": "linear"}})
 
 
 def test_the_table_of_a_fit() -> None:
