@@ -100,7 +100,7 @@ def block_at(stop: int, blocks: int) -> int:
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
-    """Carries the stream out of a pass that was to end there."""
+    """Ends a forward pass at a layer and carries the stream there."""
 
     def __init__(self, stream: Tensor) -> None:
         super().__init__()

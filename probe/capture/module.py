@@ -144,7 +144,7 @@ def found_predictions(value: Any) -> Any:
 
 
 def _near(path: str, known: Sequence[str]) -> str:
-    """Lists what stands where a path leaves the known ones."""
+    """Returns a sentence that lists the submodules below the longest known part of a path."""
     parent = path
     while parent and parent not in known:
         parent = parent.rpartition(".")[0]

@@ -200,7 +200,7 @@ def _nest(root: nn.Module, name: str, point: nn.Module) -> None:
 
 @contextmanager
 def _passing(points: Mapping[str, Place], through: Mapping[str, nn.Module]) -> Iterator[None]:
-    """Has activations pass the hook points of their names while the body runs, and takes on what comes out."""
+    """Passes every activation through the hook point of its name while the body runs, and replaces it by the result."""
     handles = []
     try:
         for name, place in points.items():

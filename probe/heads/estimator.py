@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 else:
 
     class Unchecked:
-        """Stands for any value: by scikit-learn's contract all may be set or given, and fit does the refusing."""
+        """Is Any to runtime checks: by scikit-learn's contract any value may be set or given, and fit refuses it."""
 
         def __class_getitem__(cls, hint):
             return Any

@@ -187,7 +187,7 @@ def _others(folds: Sequence[Moments]) -> Iterator[Moments]:
 def _eigh(
     matrices: Float64[Tensor, "layer context width width"],
 ) -> tuple[Float64[Tensor, "layer context width"], Float64[Tensor, "layer context width width"]]:
-    """Decomposes symmetric matrices, on the CPU side by side: one so small gains nothing from threads."""
+    """Returns eigenvalues and eigenvectors of symmetric matrices; on a CPU every thread decomposes some of them."""
     threads = torch.get_num_threads()
     if matrices.device.type != "cpu" or not 1 < threads <= matrices.shape[:2].numel():
         values, vectors = torch.linalg.eigh(matrices)
