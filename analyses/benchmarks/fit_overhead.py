@@ -32,9 +32,15 @@ from torch import Tensor
 
 from probe import FitConfig, ModelConfig, ResidualModel, checkpoints
 from probe.capture import NativeModel, capture, hooks
-from probe.commands import fit
-from probe.heads import Moments, RidgePath, SelectionErrors
-from probe.randomness import PromptSource
+from probe.heads import HEADS, Moments, RidgePath, SelectionErrors
+from probe.probing import experiment as experiments
+from probe.probing import measure, ridge_fit
+from probe.probing.draws import Pass
+from probe.probing.experiment import Experiment
+from probe.probing.prepare import prepare
+from probe.processes import ALONE
+from probe.progress import silent
+from probe.randomness import PromptSource, Purpose
 from probe.training.presets import ARCHITECTURES
 
 TARGET = 1.15
@@ -60,7 +66,7 @@ def main() -> int:
                 batch=arguments.batch,
                 device="cpu",
             )
-            experiment = fit.prepare(config)[0]
+            experiment = prepare(config)[0]
             if not same_outputs(experiment, config):
                 print(f"At {layout} captured outputs differ from bare ones; nothing was timed.", file=sys.stderr)
                 return 1
@@ -111,31 +117,25 @@ def untrained(layout: str, folder: Path, arguments: argparse.Namespace) -> Path:
     return path
 
 
-def inputs_of(experiment: fit.Experiment, config: FitConfig) -> list[Tensor]:
+def inputs_of(experiment: Experiment, config: FitConfig) -> list[Tensor]:
     """Draws every batch that a full run draws."""
-    counts = {"fit": config.prompts, "select": -(-config.prompts // 4)}
+    purposes: tuple[Purpose, ...] = ("fit", "select")
     return [
         experiment.task.draw(PromptSource(config.seed, purpose, numbers), experiment.longest).inputs
-        for purpose, count in counts.items()
-        for numbers in batches(count, config.batch)
+        for purpose in purposes
+        for numbers in Pass.of(config).batches(purpose)
     ]
 
 
-def batches(count: int, batch: int) -> Iterator[range]:
-    """Yields the prompts' numbers a batch at a time."""
-    for first in range(0, count, batch):
-        yield range(first, min(first + batch, count))
-
-
-def same_outputs(experiment: fit.Experiment, config: FitConfig) -> bool:
+def same_outputs(experiment: Experiment, config: FitConfig) -> bool:
     """Says whether a captured pass predicts what a bare one does, bit for bit."""
-    _, prompts, captured = next(experiment.batches(config, "fit", config.batch))
+    _, prompts, captured = next(experiment.batches(Pass.of(config), "fit"))
     with torch.no_grad():
         bare = experiment.model.run(prompts.inputs)[:, prompts.queries]
     return torch.equal(captured.output, bare)
 
 
-def compare(experiment: fit.Experiment, config: FitConfig, repeats: int) -> list[str]:
+def compare(experiment: Experiment, config: FitConfig, repeats: int) -> list[str]:
     """Times full and bare runs in turns and returns a row of the first table."""
     inputs = inputs_of(experiment, config)
     full_run(experiment, FitConfig(**{**vars(config), "prompts": min(WARM_UP, config.prompts)}))
@@ -150,13 +150,13 @@ def compare(experiment: fit.Experiment, config: FitConfig, repeats: int) -> list
     return [f"{ratio:.3f}", f"{TARGET}", experiment.model.description.layout, *medians, *runs]
 
 
-def full_run(experiment: fit.Experiment, config: FitConfig) -> None:
+def full_run(experiment: Experiment, config: FitConfig) -> None:
     """Captures, fits and selects."""
-    fit._fit_linear(experiment, config, lambda stage, done, total: None)
+    measure._fit(experiment, [HEADS["linear"]], Pass.of(config), "y", silent, ALONE)
 
 
 @torch.no_grad()
-def bare_run(experiment: fit.Experiment, inputs: Sequence[Tensor]) -> None:
+def bare_run(experiment: Experiment, inputs: Sequence[Tensor]) -> None:
     """Passes every batch through the model."""
     for batch in inputs:
         experiment.model.run(batch)
@@ -192,7 +192,7 @@ class Clock:
         return call
 
 
-def break_down(experiment: fit.Experiment, config: FitConfig, repeats: int) -> list[str]:
+def break_down(experiment: Experiment, config: FitConfig, repeats: int) -> list[str]:
     """Runs with clocks around the parts and returns a row of the second table, of medians."""
     shares, totals = [], []
     for _ in range(repeats):
@@ -222,11 +222,11 @@ def clocks(clock: Clock, task: type) -> Iterator[None]:
         (NativeModel, "run", clock.around("forward", NativeModel.run)),
         (hooks, "observe", watch),
         (task, "draw", clock.around("prompts", task.draw)),
-        (fit, "PromptSource", clock.around("prompts", PromptSource)),
-        (fit, "capture", clock.around("copies", capture)),
-        (fit, "_noise", clock.around("chance", fit._noise)),
+        (experiments, "PromptSource", clock.around("prompts", PromptSource)),
+        (experiments, "capture", clock.around("copies", capture)),
+        (measure, "noise", clock.around("chance", measure.noise)),
         (Moments, "update", add),
-        (fit, "solve_path", clock.around("solving", fit.solve_path)),
+        (ridge_fit, "solve_path", clock.around("solving", ridge_fit.solve_path)),
         (SelectionErrors, "update", clock.around("selection", SelectionErrors.update)),
         (RidgePath, "choose", clock.around("selection", RidgePath.choose)),
     ]

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from probe.capture.hooks import Place, StreamModel, observe
-from probe.errors import ProbeError, suggest
+from probe.errors import ProbeError, UnknownNameError, suggest
 
 Names = str | Sequence[str] | Callable[[str], bool] | None
 
@@ -27,11 +27,22 @@ class Cache(Mapping[str, Tensor]):
         self._blocks = blocks
 
     def __getitem__(self, name: str | tuple[str, int]) -> Tensor:
-        if isinstance(name, str):
-            return self._activations[name if name in self._activations else f"hook_{name}"]
-        short, block = name
-        # blocks may be counted from the last
-        return self._activations[f"blocks.{block + self._blocks if block < 0 else block}.hook_{short}"]
+        """Returns the activation of a name, or of a short name and a block, which may be counted from the last.
+
+        Raises:
+            UnknownNameError: a KeyError and ProbeError that suggests a name, if none was kept under this one.
+        """
+        full = name if isinstance(name, str) else self._full(*name)
+        for found in (full, f"hook_{full}"):
+            if found in self._activations:
+                return self._activations[found]
+        known = [*self, *(one.removeprefix("hook_") for one in self if one.startswith("hook_"))]
+        raise UnknownNameError(
+            f"The cache holds no activation {full!r}. {suggest(full, known)}It holds {', '.join(self) or 'none'}."
+        )
+
+    def _full(self, short: str, block: int) -> str:
+        return f"blocks.{block + self._blocks if block < 0 else block}.hook_{short.removeprefix('hook_')}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._activations)
@@ -120,19 +131,19 @@ def run_with_cache(
     blocks = len(model.places) - 1
     points = hook_points_of(model)
     names = chosen(names_filter, list(points))
-    watched = [points[name] for name in names]
+    places = [points[name] for name in names]
     if stop_at_layer is not None:
-        watched.append(model.places[block_at(stop_at_layer, blocks)])
+        places.append(model.places[block_at(stop_at_layer, blocks)])
     kept: dict[str, Tensor] = {}
 
-    def keep(place: int, seen: Tensor) -> None:
+    def keep(place: int, activation: Tensor) -> None:
         if place == len(names):
-            raise Stopped(seen)
-        part = seen.detach() if pos_slice is None else seen.detach()[:, pos_slice]
+            raise Stopped(activation)
+        part = activation.detach() if pos_slice is None else activation.detach()[:, pos_slice]
         kept[names[place]] = part.to(device, copy=True)
 
     try:
-        with observe(watched, keep):
+        with observe(places, keep):
             output = model.run(inputs)
     except Stopped as stopped:
         output = stopped.stream

@@ -152,4 +152,4 @@ def _hooks(model: StreamModel) -> int:
 
 
 class _InterruptedError(Exception):
-    """Stands for whatever may go wrong inside a forward pass."""
+    """Is raised inside a forward pass, to see whether a hook outlives it."""

@@ -1,4 +1,4 @@
-"""Asks every layer of a model about many queries after the same examples, each alone."""
+"""The answers of every layer to many queries, each appended alone to the same examples."""
 
 from __future__ import annotations
 
@@ -49,10 +49,13 @@ def ask(
     count: int,
     batch: int = 32,
 ) -> Asked:
-    """Asks about so many queries after so many examples, on so many prompts.
+    """Returns the answers of every layer to queries that are appended alone after the same examples of each prompt.
 
     Args:
-        readings: how the stream at a query is turned into an answer, by name.
+        readings: functions that turn the stream at a query into an answer, by name.
+        examples: before every query.
+        queries: appended to each prompt's examples, one at a time.
+        count: of prompts.
         batch: prompts that run together, each with all of its queries.
     """
     parts: dict[str, list[Tensor]] = {name: [] for name in readings}

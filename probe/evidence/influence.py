@@ -1,4 +1,4 @@
-"""By how much each example moves the answer, and how soon it is forgotten."""
+"""The influence of each example's y on the answer, and how fast it falls with the example's distance."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _place_rows(model: str, metric: str, head: str, layer: int | None, means: Me
 
 @torch.no_grad()
 def inside_mamba(experiment: Experiment, prompts: Prompts) -> dict[int, MambaInside]:
-    """Returns what happens inside every Mamba mixer on these prompts, by its layer; nothing outlives the batch.
+    """Returns the inner quantities of every Mamba mixer on these prompts, by the layer of its block.
 
     Empty for models whose blocks are not our own Mamba's.
     """

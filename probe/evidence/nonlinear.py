@@ -1,4 +1,4 @@
-"""What is there but not linearly: a two-layer head beside the linear one, and nulls for what capacity alone can do."""
+"""A two-layer head beside the linear one, for what no linear head can read, and nulls for what its capacity finds."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Site:
 
 @dataclass(frozen=True, eq=False)
 class Narrow:
-    """Takes wide sites through a random projection, the same at every token of every prompt.
+    """Projects sites that are too wide at random, in the same way at every token of every prompt.
 
     The projection is Gaussian and depends on the seed, the layer and the site alone. What a head reads from it, it
     could read from the whole site too, so that an error there is at most what is measured, up to noise.

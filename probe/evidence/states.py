@@ -1,4 +1,4 @@
-"""What a model's inner states know after every example: heads for w and for algorithms' weights, site by site.
+"""Heads on a model's inner states after every example: for w and for algorithms' weights, site by site.
 
 Sites are those of `probe.evidence.sites`: the stream, and inside recurrent blocks the state and, of Mamba, what
 writes it and reads it.
@@ -55,7 +55,7 @@ class SiteScores:
 
 @dataclass(frozen=True, eq=False)
 class States:
-    """What every site knows.
+    """The scores of heads at every site, and those of algorithms to lay beside them.
 
     Attributes:
         examples: how many examples stand before the tokens that were read, by the kind of token.

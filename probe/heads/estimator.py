@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import Tensor
 
 from probe.heads.moments import Moments
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 else:
 
     class Unchecked:
-        """Stands for any value: by scikit-learn's contract all may be set or given, and fit does the refusing."""
+        """Is Any to runtime checks: by scikit-learn's contract any value may be set or given, and fit refuses it."""
 
         def __class_getitem__(cls, hint):
             return Any
@@ -57,6 +57,9 @@ class StreamingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: 
     Second moments hold the square of the features' condition number, so that float64 resolves it, each feature
     scaled to one size, up to about 1e6 and not 1e15; beyond it a `PrecisionWarning` says so. An R factor would
     resolve the rest, for three times as long a pass on a CPU (width 128, batches of 256), and longer on a GPU.
+
+    Rows may have weights. A row of weight 2 is fitted as two equal rows are; in cross-validation both stand in one
+    fold, which two rows given apart need not.
 
     Args:
         alphas: penalties to choose among; if None, a grid for standardised features, relative to the number of rows.
@@ -80,20 +83,33 @@ class StreamingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: 
         self.fit_intercept = fit_intercept
         self.random_state = random_state
 
-    def fit(self, X: Unchecked[ArrayLike], y: Unchecked[ArrayLike]) -> StreamingRidge:
-        """Fits rows X [rows, features] and targets y [rows] or [rows, targets], forgetting earlier ones."""
-        self._start(*self._validated(X, y, reset=True))
+    def fit(
+        self, X: Unchecked[ArrayLike], y: Unchecked[ArrayLike], sample_weight: Unchecked[ArrayLike | None] = None
+    ) -> StreamingRidge:
+        """Fits rows X [rows, features] and targets y [rows] or [rows, targets], forgetting earlier ones.
+
+        Args:
+            sample_weight: how often each row counts, 0 or more: a number for all, or [rows]; a row of weight 2 counts
+                as two that stand in one fold, a row of weight 0 is left out.
+        """
+        self._start(*self._validated(X, y, sample_weight, reset=True))
         self._solve()
         return self
 
-    def partial_fit(self, X: Unchecked[ArrayLike], y: Unchecked[ArrayLike]) -> StreamingRidge:
-        """Adds rows; any split of the rows into chunks gives the solution of `fit` on all of them."""
+    def partial_fit(
+        self, X: Unchecked[ArrayLike], y: Unchecked[ArrayLike], sample_weight: Unchecked[ArrayLike | None] = None
+    ) -> StreamingRidge:
+        """Adds rows; any split of the rows into chunks gives the solution of `fit` on all of them.
+
+        Args:
+            sample_weight: as for `fit`.
+        """
         first = not hasattr(self, "_moments")
-        rows, targets = self._validated(X, y, reset=first)
+        rows, targets, weights = self._validated(X, y, sample_weight, reset=first)
         if first:
-            self._start(rows, targets)
+            self._start(rows, targets, weights)
         else:
-            self._take(rows, targets)
+            self._take(rows, targets, weights)
         return self
 
     def predict(self, X: Unchecked[ArrayLike]) -> NDArray[np.float64]:
@@ -125,21 +141,35 @@ class StreamingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: 
         return alpha
 
     def _validated(
-        self, X: Unchecked[ArrayLike], y: Unchecked[ArrayLike], reset: bool
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        self,
+        X: Unchecked[ArrayLike],
+        y: Unchecked[ArrayLike],
+        sample_weight: Unchecked[ArrayLike | None],
+        reset: bool,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
+        """Returns rows, targets and weights as float64; rows of weight 0 are left out."""
         if self.alpha is None and self.folds < 2:
             raise ValueError(f"folds={self.folds} was given, but cross-validation needs at least 2. Or give alpha.")
         if any(penalty < 0 for penalty in self._penalties() or []):
             raise ValueError("A negative penalty was given, but it must be 0 or more. Give another.")
         rows, targets = validate_data(self, X, y, reset=reset, dtype=np.float64, multi_output=True, y_numeric=True)
-        return rows, np.asarray(targets, dtype=np.float64)
+        targets = np.asarray(targets, dtype=np.float64)
+        if sample_weight is None:
+            return rows, targets, None
+        weights = _check_sample_weight(sample_weight, rows, dtype=np.float64)
+        if (weights < 0).any() or not (reset is False or weights.any()):
+            raise ValueError("The sample_weight must be 0 or more, and more than 0 for a row. Give other weights.")
+        present = weights > 0
+        return rows[present], targets[present], weights[present]
 
     def _penalties(self) -> list[float] | None:
         """Returns the penalties given, absolute, or None for the relative grid."""
         given = self.alphas if self.alpha is None else self.alpha
         return None if given is None else [float(penalty) for penalty in np.atleast_1d(np.asarray(given))]
 
-    def _start(self, rows: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
+    def _start(
+        self, rows: NDArray[np.float64], targets: NDArray[np.float64], weights: NDArray[np.float64] | None
+    ) -> None:
         self._flat = targets.ndim == 1
         shape = ((1, 1), rows.shape[1], 1 if self._flat else targets.shape[1])
         self._moments = [Moments(*shape) for _ in range(1 if self.alpha is not None else self.folds)]
@@ -147,9 +177,11 @@ class StreamingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: 
             None if self.random_state is None else int(check_random_state(self.random_state).randint(2**31 - 1))
         )
         self._rows_seen = 0
-        self._take(rows, targets)
+        self._take(rows, targets, weights)
 
-    def _take(self, rows: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
+    def _take(
+        self, rows: NDArray[np.float64], targets: NDArray[np.float64], weights: NDArray[np.float64] | None
+    ) -> None:
         targets = targets.reshape(len(rows), -1)
         width = self._moments[0].targets
         if targets.shape[1] != width:
@@ -160,7 +192,8 @@ class StreamingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: 
             for number, moments in enumerate(self._moments):
                 mine = fold == number
                 x, y = torch.tensor(rows[chunk][mine]), torch.tensor(targets[chunk][mine])
-                moments.update(x[None, :, None], y[:, None])
+                often = None if weights is None else torch.tensor(weights[chunk][mine])
+                moments.update(x[None, :, None], y[:, None], weights=often)
         self._rows_seen += len(rows)
         self._solved: tuple[NDArray[np.float64], float | NDArray[np.float64], float] | None = None
 

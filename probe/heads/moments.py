@@ -44,7 +44,9 @@ class Moments:
         self.count = 0
         self._centred_at = 0
         self.counts = torch.zeros(grid[1], dtype=torch.float64, device=device)
-        """How many prompts counted, by context."""
+        """How many prompts counted, by context; of weighted ones the sum of their weights."""
+        self.rows = torch.zeros(grid[1], dtype=torch.float64, device=device)
+        """How many prompts counted, by context, whatever their weights."""
         layers, contexts = grid
         # Columns: stream, targets, a one (whose products are sums), zeros up to an aligned number.
         self._used = width + targets + 1
@@ -62,23 +64,34 @@ class Moments:
         stream: Float[Tensor, "layer batch context width"],
         target: Float[Tensor, "batch context target"],
         counted: Bool[Tensor, "batch context"] | None = None,
+        weights: Float[Tensor, " batch"] | None = None,
     ) -> None:
         """Adds a batch of prompts; no tensor is kept.
 
         Args:
             counted: at which contexts a prompt counts; at all of them unless given.
+            weights: how often a prompt counts, 0 or more; once unless given.
         """
         (layers, contexts), batch = self.grid, stream.shape[1]
         assert stream.shape == (layers, batch, contexts, self.width), "a stream of another grid would broadcast"
         assert target.shape == (batch, contexts, self.targets), "targets of another grid would broadcast"
         if batch == 0:
             return
+        present = batch
+        if weights is not None:
+            positive = (weights > 0)[:, None].expand(-1, contexts)
+            counted = positive if counted is None else positive & counted.to(positive.device)
+            present = int(positive[:, 0].sum())
         if not self._placed.all():
             self._place(stream, target, counted)
         end = self.width + self.targets
         rows = self._products.new_zeros(contexts, batch, self._products.shape[-1])
         rows[..., self.width : end].copy_(target.transpose(0, 1)).sub_(self._origin_y[:, None])
         rows[..., end] = 1
+        # products of rows by the root of their weights are weighted products
+        root = None if weights is None else weights.to(rows).sqrt()[:, None]
+        if root is not None:
+            rows[..., self.width :].mul_(root)
         # filled and not multiplied by 0, which would keep a NaN
         left_out = None if counted is None else ~counted.T[..., None].to(rows.device)
         if left_out is not None:
@@ -86,13 +99,18 @@ class Moments:
         features = rows[..., : self.width]
         for layer in range(layers):  # one layer's rows at a time stay in the cache
             features.copy_(stream[layer].transpose(0, 1)).sub_(self._origin_x[layer][:, None])
+            if root is not None:
+                features.mul_(root)
             if left_out is not None:
                 features.masked_fill_(left_out, 0.0)
             self._products[layer].baddbmm_(features.mT, rows)
         self._target_products.baddbmm_(rows[..., self.width : end].mT, rows[..., self.width : self._used].contiguous())
-        self.count += batch
-        self.counts += batch if left_out is None else batch - left_out.sum((1, 2))
-        if self.count >= RECENTRE * max(self._centred_at, 1):
+        self.count += present
+        here = torch.ones_like(rows[..., end]) if left_out is None else (~left_out[..., 0]).double()
+        self.rows += here.sum(1)
+        self.counts += (here if weights is None else here * weights.to(here)).sum(1)
+        # what weighs little may lie far from the mean
+        if root is not None or self.count >= RECENTRE * max(self._centred_at, 1):
             self._recentre()
 
     def merge(self, other: Moments) -> Moments:
@@ -105,7 +123,8 @@ class Moments:
         merged = Moments(self.grid, self.width, self.targets, self._products.device)
         merged.count = merged._centred_at = self.count + other.count
         merged.counts.copy_(self.counts + other.counts)
-        share = (other.counts / merged.counts.clamp(min=1))[:, None]
+        merged.rows.copy_(self.rows + other.rows)
+        share = (other.counts / _not_zero(merged.counts))[:, None]
         weight = self.counts[:, None] * share
         step_x, step_y = other._origin_x - self._origin_x, other._origin_y - self._origin_y
         merged._origin_x.copy_(self._origin_x + share * step_x)
@@ -125,6 +144,7 @@ class Moments:
         found = Moments((1, self.grid[1]), self.width, len(chosen), self._products.device)
         found.count = found._centred_at = self.count
         found.counts.copy_(self.counts)
+        found.rows.copy_(self.rows)
         found._origin_x.copy_(self._origin_x[layer])
         found._origin_y.copy_(self._origin_y[:, targets])
         found._products[..., : self.width].copy_(self.xx[layer])
@@ -193,7 +213,7 @@ class Moments:
         if self._centred_at == self.count:
             return
         end = self.width + self.targets
-        counts = self.counts.clamp(min=1)[:, None]
+        counts = _not_zero(self.counts)[:, None]
         step_x, step_y = self._products[..., end] / counts, self._target_products[..., -1] / counts
         self._faint |= (step_x != 0) & (self._squares() == 0)
         self._add_outer(-counts, step_x, step_y)
@@ -215,3 +235,8 @@ class Moments:
             outer = products[..., : self.width + self.targets]
             outer.baddbmm_((weight * step[:, : self.width])[:, :, None], step[:, None, :])
         self._target_products[..., :-1].baddbmm_((weight * step_y)[:, :, None], step_y[:, None, :])
+
+
+def _not_zero(counts: Float64[Tensor, " context"]) -> Float64[Tensor, " context"]:
+    """Returns counts to divide by: 1 where nothing counted."""
+    return counts.where(counts > 0, 1.0)

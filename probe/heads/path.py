@@ -21,7 +21,7 @@ EPSILON = torch.finfo(torch.float64).eps
 
 
 class PrecisionWarning(UserWarning):
-    """Says that features depend on one another so nearly that rounding had a say in a solution."""
+    """Warns that features are so nearly linearly dependent that rounding affected a solution."""
 
 
 def rounding(values: Float64[Tensor, "*cell width"]) -> Float64[Tensor, "*cell 1"]:

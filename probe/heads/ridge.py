@@ -121,13 +121,13 @@ def solve_path(
     variance = xx.diagonal(dim1=-2, dim2=-1)
     _refuse_unsquarable(variance, moments.vanished, moments.yy, xy)
     chosen = torch.tensor(list(PENALTIES if penalties is None else penalties), dtype=torch.float64, device=xx.device)
-    rank = (moments.counts - int(intercept)).clamp(min=1).long()
+    rank = (moments.rows - int(intercept)).clamp(min=1).long()
     if absolute:
         solved = [solve_absolute(xx, xy, penalty, rank) for penalty in chosen.tolist()]
         weights, condition = (torch.stack(each) for each in zip(*solved, strict=True))
         strengths = chosen[:, None, None].expand_as(condition)
         return AbsolutePath(chosen, strengths, mean_x, mean_y, condition, weights.permute(1, 2, 3, 0, 4))
-    rows = counts.clamp(min=1)
+    rows = counts.where(counts > 0, 1.0)
     scale = (variance / rows).sqrt().where(variance > 0, 1.0)
     values, vectors = _eigh(xx / scale[..., None, :] / scale[..., :, None])
     values = values.clamp(min=0)
@@ -187,7 +187,7 @@ def _others(folds: Sequence[Moments]) -> Iterator[Moments]:
 def _eigh(
     matrices: Float64[Tensor, "layer context width width"],
 ) -> tuple[Float64[Tensor, "layer context width"], Float64[Tensor, "layer context width width"]]:
-    """Decomposes symmetric matrices, on the CPU side by side: one so small gains nothing from threads."""
+    """Returns eigenvalues and eigenvectors of symmetric matrices; on a CPU every thread decomposes some of them."""
     threads = torch.get_num_threads()
     if matrices.device.type != "cpu" or not 1 < threads <= matrices.shape[:2].numel():
         values, vectors = torch.linalg.eigh(matrices)

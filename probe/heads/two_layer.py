@@ -1,4 +1,4 @@
-"""A head with one hidden layer beside the linear one, to see what is there but not linearly."""
+"""A head with one hidden layer beside the linear one, which finds what no linear head can read from the stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A checkpoint set before a task: whether they fit, and what a figure needs to know of the pair."""
+"""A checkpoint set before a task: whether the two fit, and the description of both for a record."""
 
 from __future__ import annotations
 
@@ -70,15 +70,14 @@ class Experiment:
 
     @torch.no_grad()
     def decode(self, stream: Tensor) -> Tensor:
-        """Returns what the model's own decoder makes of a stream, on the CPU."""
+        """Returns the answers of the model's own decoder to a stream, on the CPU, ``[..., width] -> [..., answer]``."""
         return self.task.answer(self.model.decode(stream)).cpu()
 
     @torch.no_grad()
-    def alone(self, prompts: Prompts, examples: int) -> tuple[Tensor, Tensor]:
-        """Returns the stream at every later x, each appended alone to so many examples, and the targets there.
-
-        The stream is [layer, batch, query, width], the targets [batch, query].
-        """
+    def alone(
+        self, prompts: Prompts, examples: int
+    ) -> tuple[Float[Tensor, "layer batch query width"], Float[Tensor, "batch query"]]:
+        """Returns the stream at every later x, each appended alone to the first examples, and the targets there."""
         sequences, targets = append_each(prompts, examples)
         last = torch.tensor([sequences.shape[2] - 1], device=self.device)
         stream = capture(self.model, sequences.flatten(0, 1).to(self.device), last).stream[:, :, 0]
@@ -168,7 +167,7 @@ def trained_context(models: Sequence[Checkpoint]) -> int:
 
 
 def notes_on(models: Sequence[Checkpoint], context: int) -> list[str]:
-    """Returns what a reader of results at a number of examples should know: whom it takes beyond training."""
+    """Returns a note for every checkpoint that is probed with more examples than it was trained with."""
     return [
         f"{context} examples lie beyond the training of {found.name}, which saw up to {found.context}."
         for found in models
@@ -212,14 +211,14 @@ def by_seed(models: Sequence[Checkpoint]) -> list[list[int]]:
 
 
 def side_name(group: Sequence[Checkpoint]) -> str:
-    """Returns what several seeds of one architecture are called, at which step where the training went on."""
+    """Returns the name of a group of seeds of one architecture, with its step if their training went on after it."""
     said = group[0].description
     at = f" at step {said['step']}" if "step" in said and said["step"] != said["plan"].get("steps") else ""
     return f"{line(said.get('arch', group[0].name))}{at} ({len(group)} seeds)"
 
 
 def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:
-    """Returns what a figure needs to know of a model: its blocks, and parameters and FLOPs up to each layer.
+    """Returns the description of a model for a record: its blocks, and parameters and FLOPs up to each layer.
 
     Args:
         context: the number of examples that FLOPs are counted at.

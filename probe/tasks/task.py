@@ -107,7 +107,7 @@ class Task(Checked):
         return {"accuracy": 1 - objective.cost(answers, prompts.targets)} if objective.accuracy else {}
 
     def regressors(self, x: Float[Tensor, "*place dim"]) -> Float[Tensor, "*place dim"] | None:
-        """Returns what y is linear in, w known to nobody; None where there is no such thing."""
+        """Returns the regressors, the numbers that y is a linear function of; None if it is not linear in any."""
         return x if self.linear else None
 
     def guess(self, prompts: Prompts) -> Float[Tensor, "batch query"]:

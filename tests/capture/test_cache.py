@@ -118,3 +118,21 @@ def test_names_and_layers_that_do_not_exist_are_refused_in_a_sentence():
         native().run_with_cache(draw(), stop_at_layer=4)
     with pytest.raises(KeyError):
         native().run_with_cache(draw())[1]["resid_mid", 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [
+        ("blocks.1.hook_resid_past", "blocks.1.hook_resid_post"),
+        (("resid_pots", 2), "blocks.2.hook_resid_post"),
+        ("embde", "embed"),
+    ],
+)
+def test_a_mistyped_name_is_a_key_error_that_suggests_the_right_one(name, close):
+    cache = native().run_with_cache(draw())[1]
+    with pytest.raises(KeyError):
+        cache[name]
+    with pytest.raises(ProbeError, match=f"Did you mean {close}?"):
+        cache[name]
+    assert cache.get(name) is None
+    assert cache["hook_resid_pre", 1] is cache["resid_pre", 1]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -11,7 +12,15 @@ from probe.heads.estimator import StreamingRidge
 ALPHAS = [1e-3, 1.0, 100.0, 1e3, 3e3, 1e4, 1e5, 1e7]
 
 
-@parametrize_with_checks([StreamingRidge(), StreamingRidge(alpha=1.0), StreamingRidge(alphas=ALPHAS, random_state=1)])
+def not_kept(estimator):
+    """Rows are dealt to folds as they come, so that a row given twice need not stand in one fold."""
+    return {} if estimator.alpha else {"check_sample_weight_equivalence_on_dense_data": not_kept.__doc__}
+
+
+@parametrize_with_checks(
+    [StreamingRidge(), StreamingRidge(alpha=1.0), StreamingRidge(alphas=ALPHAS, random_state=1)],
+    expected_failed_checks=not_kept,
+)
 def test_it_keeps_scikit_learns_contract(estimator, check):
     check(estimator)
 
@@ -34,6 +43,56 @@ def test_it_is_ridge(rows, alpha, fit_intercept):
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-8, atol=1e-8)
     assert ours.alpha_ == alpha
     assert ours.score(X, y) == pytest.approx(theirs.score(X, y))
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("alpha", [1e-3, 1.0, 100.0])
+def test_weighted_it_is_ridge_with_the_same_weights(rows, alpha, fit_intercept):
+    X, y = rows
+    weights = np.random.default_rng(1).exponential(size=len(X))
+    weights[::7] = 0
+    ours = StreamingRidge(alpha=alpha, fit_intercept=fit_intercept).fit(X, y, sample_weight=weights)
+    theirs = Ridge(alpha=alpha, fit_intercept=fit_intercept, solver="svd").fit(X, y, sample_weight=weights)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-8, atol=1e-8)
+    assert ours.score(X, y, weights) == pytest.approx(theirs.score(X, y, weights))
+
+
+@pytest.mark.parametrize("settings", [{"alpha": 1.0}, {"alphas": ALPHAS}, {}])
+def test_whole_weights_count_rows_so_often_and_chunks_do_not_matter(rows, settings):
+    """With penalties to choose, copies stand in the fold of their row: rows are dealt to folds as they come."""
+    X, y = rows
+    weights = np.arange(200) % 3
+    fitted = StreamingRidge(**settings).fit(X, y, sample_weight=weights)
+    parts = StreamingRidge(**settings)
+    for start in range(0, 200, 33):
+        chunk = slice(start, start + 33)
+        parts.partial_fit(X[chunk], y[chunk], sample_weight=weights[chunk])
+    np.testing.assert_allclose(parts.coef_, fitted.coef_, rtol=1e-9, atol=1e-9)
+    repeated = StreamingRidge(**settings)
+    kept = np.flatnonzero(weights)
+    for fold in range(5):
+        mine = kept[fold::5] if settings != {"alpha": 1.0} else (kept if fold == 0 else kept[:0])
+        if len(mine) == 0:
+            continue
+        copies = np.repeat(mine, weights[mine])
+        if not hasattr(repeated, "_moments"):
+            repeated.partial_fit(X[kept[:1]], y[kept[:1]], sample_weight=[1])
+            repeated._moments = [type(one)((1, 1), 40, 2) for one in repeated._moments]
+        x, wanted = torch.tensor(X[copies]), torch.tensor(y[copies])
+        repeated._moments[fold].update(x[None, :, None], wanted[:, None])
+    repeated._solved = None
+    np.testing.assert_allclose(fitted.coef_, repeated.coef_, rtol=1e-7, atol=1e-9)
+    assert fitted.alpha_ == pytest.approx(repeated.alpha_)
+
+
+def test_weights_that_cannot_count_are_refused(rows):
+    X, y = rows
+    for weights in (-np.ones(200), np.zeros(200)):
+        with pytest.raises(ValueError, match=r"(?i)weight.* must"):
+            StreamingRidge(alpha=1.0).fit(X, y, sample_weight=weights)
+    with pytest.raises(ValueError, match="sample_weight"):
+        StreamingRidge(alpha=1.0).fit(X, y, sample_weight=np.ones(3))
 
 
 def test_one_target_gives_one_row(rows):

@@ -165,3 +165,34 @@ def test_a_part_is_what_one_layer_and_some_targets_alone_give():
     for name in ("mean_x", "mean_y", "xx", "xy", "yy", "counts", "count"):
         torch.testing.assert_close(getattr(part, name), getattr(alone, name))
     torch.testing.assert_close(part.merge(alone).xx, alone.merge(alone).xx)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 400])
+def test_a_whole_weight_counts_a_prompt_so_often(batch):
+    """Also where it is 0, and where prompts count at some contexts alone."""
+    stream, target = draw()
+    weights = torch.arange(400) % 4
+    counted = torch.stack([torch.arange(400) % 3 > 0, torch.ones(400, dtype=torch.bool)], dim=1)
+    often = weights.repeat_interleave(weights) * 0 + torch.arange(400).repeat_interleave(weights)
+    weighted, repeated = (Moments((LAYERS, CONTEXTS), WIDTH, TARGETS) for _ in range(2))
+    for rows in torch.arange(400).split(batch):
+        weighted.update(stream[:, rows], target[rows], counted[rows], weights[rows].double())
+    repeated.update(stream[:, often], target[often], counted[often])
+    assert_equal(weighted, repeated)
+    torch.testing.assert_close(weighted.counts, repeated.counts)
+    assert weighted.rows.tolist() == [((weights > 0) & some).sum().item() for some in counted.T]
+    half = weighted.merge(repeated)
+    assert_equal(half, repeated.merge(weighted))
+    torch.testing.assert_close(half.counts, 2 * repeated.counts)
+
+
+def test_weights_below_one_scale_moments_and_no_mean():
+    stream, target = draw()
+    whole, tenth = (Moments((LAYERS, CONTEXTS), WIDTH, TARGETS) for _ in range(2))
+    whole.update(stream, target)
+    for rows in torch.arange(400).split(90):
+        tenth.update(stream[:, rows], target[rows], weights=torch.full((len(rows),), 1e-4, dtype=torch.float64))
+    torch.testing.assert_close(tenth.mean_x, whole.mean_x)
+    torch.testing.assert_close(tenth.xx * 1e4, whole.xx)
+    torch.testing.assert_close(tenth.part(1, slice(1)).xy * 1e4, whole.part(1, slice(1)).xy)
+    assert solve_path(tenth).choose(torch.zeros(LAYERS, CONTEXTS, dtype=torch.long)).weight.isfinite().all()

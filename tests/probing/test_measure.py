@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from probe.cli import main
 from probe.commands.fit import fit
 from probe.config import FitConfig
 from probe.errors import ProbeError
-from probe.heads import FittedHeads, Head, make_all
+from probe.heads import HEADS, FittedHeads, Head, make_all
 from probe.heads.head import Judged
 from probe.probing.draws import Pass
 from probe.probing.measure import measure
@@ -24,6 +25,13 @@ class FirstHalf(Head):
 
     def features(self, model, stream):
         return stream[..., : model.width // 2]
+
+
+class Squares(FirstHalf):
+    """Ridge regression from the squares of the stream's first half."""
+
+    def features(self, model, stream):
+        return stream[..., : model.width // 2].square()
 
 
 class Same(Head):
@@ -73,11 +81,20 @@ def test_a_head_given_as_an_object_is_fitted_measured_and_named_in_the_record(co
     assert record.provenance["config"]["head"] == ("linear", "same", "FirstHalf", "nothing", "constant")
 
 
+def test_a_line_in_the_registry_makes_a_head_known_by_name(config, monkeypatch, capsys):
+    monkeypatch.setitem(HEADS, "first_half", FirstHalf())
+    table = fit(replace(config, head="first-half")).table
+    assert table.loc[table["head"] == "first_half", "layer"].nunique() == 3
+    assert main(["list", "heads"]) == 0
+    assert "Ridge regression from the first half of the stream's coordinates." in capsys.readouterr().out
+
+
 def test_what_is_measured_says_what_it_was_fitted_on(config):
     experiment = prepare(config)[0]
-    fitted, _ = measure(experiment, make_all(["linear", FirstHalf()]), Pass.of(config), "w", silent)
+    fitted, _ = measure(experiment, make_all(["linear", FirstHalf(), Squares]), Pass.of(config), "w", silent)
     assert isinstance(fitted, FittedHeads)
-    assert list(fitted) == ["linear", "first_half", "chance"]
+    assert list(fitted) == ["linear", "first_half", "squares", "chance"]
+    assert not torch.allclose(fitted["squares"].weight, fitted["first_half"].weight)
     assert fitted["first_half"].directions.shape == (3, 5, 4, 2)
     origin = fitted["linear"].origin
     assert (origin.model, origin.target, origin.head, origin.task) == ("m", "w", "linear", "linear")
