@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from probe.capture.hooks import Place, StreamModel, observe
-from probe.errors import ProbeError, suggest
+from probe.errors import ProbeError, UnknownNameError, suggest
 
 Names = str | Sequence[str] | Callable[[str], bool] | None
 
@@ -28,10 +28,15 @@ class Cache(Mapping[str, Tensor]):
 
     def __getitem__(self, name: str | tuple[str, int]) -> Tensor:
         if isinstance(name, str):
-            return self._activations[name if name in self._activations else f"hook_{name}"]
-        short, block = name
-        # blocks may be counted from the last
-        return self._activations[f"blocks.{block + self._blocks if block < 0 else block}.hook_{short}"]
+            full = name if name in self._activations else f"hook_{name}"
+        else:
+            short, block = name
+            # blocks may be counted from the last
+            full = f"blocks.{block + self._blocks if block < 0 else block}.hook_{short}"
+        if full not in self._activations:
+            known = list(self._activations)
+            raise UnknownNameError(f"No activation {name!r} was kept. {suggest(full, known)}Names: {', '.join(known)}.")
+        return self._activations[full]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._activations)

@@ -118,3 +118,13 @@ def test_names_and_layers_that_do_not_exist_are_refused_in_a_sentence():
         native().run_with_cache(draw(), stop_at_layer=4)
     with pytest.raises(KeyError):
         native().run_with_cache(draw())[1]["resid_mid", 0]
+
+
+def test_a_mistyped_name_is_a_key_error_that_names_the_nearest_one():
+    cache = Cache({"hook_embed": torch.zeros(1), "blocks.0.hook_resid_post": torch.ones(1)}, 1)
+    for wrong in ("blocks.0.hook_resid_pots", ("resid_pots", 0)):
+        with pytest.raises(KeyError, match=r"Did you mean blocks\.0\.hook_resid_post\? Names: hook_embed, blocks"):
+            cache[wrong]
+    assert "hook_resid" not in cache
+    assert cache.get("hook_resid") is None
+    assert cache["embed"] is cache["hook_embed"]
