@@ -112,7 +112,7 @@ def load_all(names: Sequence[str], models: Sequence[Checkpoint] = ()) -> list[Ch
     if not (names or models):
         raise ProbeError("No checkpoint was given, but one is needed. Add --ckpt FILE.")
     names = () if models else checkpoints.expanded(names)
-    stems = [found.name for found in models] or [checkpoints.name_of(checkpoints.find(name)) for name in names]
+    stems = [found.name for found in models] or [checkpoints.called(name) for name in names]
     if len(set(stems)) < len(stems):
         raise ProbeError(f"The checkpoints {', '.join(stems)} share a name. Rename one, or drop the repeated one.")
     return list(models) or [checkpoints.load(name) for name in names]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.commands.fit import fit_heads
+import probe
 from probe.config import FitConfig
 from probe.heads import HEADS, Head, make
 
@@ -23,9 +23,9 @@ def test_a_head_has_its_name_and_says_in_a_line_what_it_is(name: str) -> None:
 @pytest.mark.parametrize("name", NUMERIC)
 def test_a_head_errs_by_a_number_at_every_layer(name: str, toys: Path) -> None:
     config = FitConfig(ckpt=(str(toys / "m.pt"),), task="linear", head=(name,), context="4", prompts=256, score=64)
-    table = fit_heads(config).table
+    table = probe.fit(config).table
     rows = table[table["head"] == name]
     assert rows["layer"].tolist() == [0, 1, 2]
     assert rows["error"].between(0, 10).all() and (rows["low"] <= rows["error"]).all()
-    same = fit_heads(config).table
+    same = probe.fit(config).table
     assert same[same["head"] == name]["error"].tolist() == rows["error"].tolist()

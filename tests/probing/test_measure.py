@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from probe.commands.fit import fit_heads
+from probe.commands.fit import fit
 from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.heads import FittedHeads, Head, make_all
@@ -60,7 +60,7 @@ def config(toys):
 
 
 def test_a_head_given_as_an_object_is_fitted_measured_and_named_in_the_record(config):
-    record = fit_heads(replace(config, head=["linear", Same(), FirstHalf, Nothing(), Constant()]))
+    record = fit(replace(config, head=["linear", Same(), FirstHalf, Nothing(), Constant()]))
     errors = {head: rows["error"].tolist() for head, rows in record.table.groupby("head")}
     assert errors["same"] == errors["linear"]
     assert errors["first_half"] != errors["linear"]
