@@ -41,7 +41,12 @@ NOT_RUN = "not run: "
 def settled() -> dict[str, str]:
     """The environment of a program that sees this tree, on one core."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    own = {"PYTHONPATH": path, "PROBE_CHECKPOINTS": str(ROOT / "checkpoints"), "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    own = {
+        "PYTHONPATH": path,
+        "PROBE_CHECKPOINTS": str(ROOT / "checkpoints"),
+        "OMP_NUM_THREADS": "1",
+        "MPLBACKEND": "Agg",
+    }
     return os.environ | own
 
 
@@ -75,7 +80,8 @@ def test_every_public_name_says_what_it_is_and_stands_in_the_reference(built):
     known = {name for kind, each in found.items() if kind.startswith("py:") for name in each}
     for name in probe.__all__:
         thing = getattr(probe, name)
-        assert f"probe.{name}" in known or {each for each in known if each.startswith(f"probe.{name}.")}, name
+        home = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"
+        assert f"probe.{name}" in known or (isinstance(thing, type) and home in known), name
         assert (thing.__doc__ or "").strip(), name
 
 
