@@ -95,7 +95,7 @@ def installed(python: Path) -> list[str]:
     """Returns what is installed beside the project, as NAME==VERSION, without the builds' own marks."""
     command = [str(python), "-m", "pip", "list", "--format", "freeze", "--exclude-editable"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    tools = ("pip", "setuptools", "wheel")
+    tools = ("pip", "wheel")
     return [line.partition("+")[0] for line in lines if line.partition("==")[0] not in tools]
 
 

@@ -41,8 +41,7 @@ from official_stand_ins import official_probing
 from torch import Tensor, nn
 
 from probe import FitConfig, fit_heads
-from probe.heads.calibrated import PROTOCOLS
-from probe.probing.calibration import calibrate_prompts
+from probe.heads.calibrated import PROTOCOLS, calibrate_prompts
 from probe.probing.prepare import prepare
 from probe.randomness import PromptSource
 from probe.tasks.prompts import paired

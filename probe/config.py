@@ -33,7 +33,8 @@ class TrainConfig(Settings):
     arch: Annotated[str, NameOf("architecture")] | None = None
     """A named architecture (see probe list architectures); needed unless a layout is given, or resumed."""
     layout: str | None = None
-    """Blocks as text instead, e.g. M24, (AF)12 or M(AM)12; by default the architecture's."""
+    """Blocks as text instead, e.g. M24, (AF)12, M(AM)12, or {M}8, one block applied eight times; by default the
+    architecture's."""
     preset: Annotated[str, NameOf("preset")] | None = None
     """Sizes, steps and rates: laptop, the default, takes half an hour on one core; paper is the published recipe."""
     dim: Size | None = None
@@ -125,7 +126,7 @@ class FitConfig(Settings):
 
     ckpt: tuple[str, ...]
     """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
-    not found here is sought in checkpoints/ and in the folders of PROBE_CHECKPOINTS."""
+    not found here is sought in checkpoints/, in the folders of PROBE_CHECKPOINTS, and where probe's own lie."""
     task: Task
     """The task with its options; it may differ from the one the checkpoint was trained on."""
     head: Annotated[tuple[str, ...], NameOf("head")] = ("linear", "lens")
@@ -175,7 +176,7 @@ class EvaluateConfig(Settings):
 
     ckpt: tuple[str, ...]
     """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
-    not found here is sought in checkpoints/ and in the folders of PROBE_CHECKPOINTS."""
+    not found here is sought in checkpoints/, in the folders of PROBE_CHECKPOINTS, and where probe's own lie."""
     task: Task
     """The task with its options; it may differ from the one a checkpoint was trained on."""
     prompting: Annotated[tuple[str, ...], NameOf("prompting")] = ("standard",)

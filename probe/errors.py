@@ -26,6 +26,14 @@ class ProbeError(Exception):
         super().__init__(_shortened(re.sub(rf"(\S{{{WORD}}})\S+", r"\1...", printable(sentence))))
 
 
+class UnknownNameError(ProbeError, KeyError):
+    """Reports a name that a mapping does not hold; `in` and `get` see the KeyError that it is too."""
+
+    def __str__(self) -> str:
+        """Returns the sentence, which a KeyError would quote."""
+        return str(self.args[0])
+
+
 def _shortened(text: str) -> str:
     """Returns a text of at most `MOST` letters: its beginning and its last sentence, or the end of that."""
     if len(text) <= MOST:

@@ -243,18 +243,24 @@ def from_plain(kind: type[Kind], values: object) -> Kind:
 
 
 def object_text(value: object, registry: str) -> ObjectText:
-    """Returns the text that names an object with options, or a class or function of such, and carries it.
+    """Returns the text that names an object, with its options, or a class or function of such, and carries it.
 
     The dimension is left out: it is a setting of its own.
     """
-    kind = value if isinstance(value, type) or not is_dataclass(value) else type(value)
+    kind = value if isinstance(value, type) or not (is_dataclass(value) or _is_named(value)) else type(value)
     entries = entries_of(registry)
-    name = next((name for name, entry in entries.items() if entry is kind), str(getattr(kind, "__name__", kind)))
+    own = value.name if _is_named(value) else str(getattr(kind, "__name__", kind))  # type: ignore[attr-defined]
+    name = next((name for name, entry in entries.items() if entry is kind or entry is value), own)
     options = []
     if is_dataclass(value) and not isinstance(value, type):
         told = [(field, getattr(value, field.name)) for field in fields(value) if field.name != "dim"]
         options = [f"{field.name}={_word(found)}" for field, found in told if found != field.default]
     return ObjectText(f"{name}:{','.join(options)}" if options else name, value)
+
+
+def _is_named(value: object) -> bool:
+    """Returns whether an object says its own name, as heads do."""
+    return not isinstance(value, type) and isinstance(getattr(value, "name", None), str)
 
 
 def _word(value: object) -> str:
@@ -288,7 +294,7 @@ def _named(value: object, kind: Any, registry: str) -> object:
         return value
     if isinstance(value, str):
         return registered(registry, value)
-    if is_dataclass(value) or callable(value):
+    if is_dataclass(value) or callable(value) or _is_named(value):
         return object_text(value, registry)
     return value
 

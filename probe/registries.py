@@ -1,16 +1,64 @@
 """Where everything that settings may name is registered, and how a name is looked up.
 
-A registry is a literal dictionary of the room that owns the names; what is added there is offered everywhere. Rooms are
-imported when a name is looked up, since most of them import torch.
+A registry is a literal dictionary in the room that owns the names: what is added there, a line in the file or an entry
+at run time, is offered everywhere. Rooms are imported when a name is looked up, since most of them import torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from probe.errors import ProbeError, suggest
+
+Kind = TypeVar("Kind")
+
+
+class Registry(MutableMapping[str, Kind], Generic[Kind]):
+    """What the names of a room stand for; the file of an entry is imported when the entry is first asked for.
+
+    Args:
+        room: the package that holds the files.
+        places: MODULE:ATTRIBUTE by name, the module within the room.
+    """
+
+    def __init__(self, room: str, places: dict[str, str]) -> None:
+        self._room = room
+        self._entries: dict[str, str | Kind] = dict(places)
+
+    def __getitem__(self, name: str) -> Kind:
+        entry = self._entries[name]
+        if isinstance(entry, str):
+            module, _, attribute = entry.partition(":")
+            entry = cast("Kind", getattr(import_module(f"{self._room}.{module}"), attribute))
+            self._entries[name] = entry
+        return entry
+
+    def __setitem__(self, name: str, entry: Kind) -> None:
+        self._entries[name] = entry
+
+    def __delitem__(self, name: str) -> None:
+        del self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def named(self, attribute: str) -> Kind:
+        """Returns the entry whose class or function has a name, so that a room offers it as its own.
+
+        Raises:
+            AttributeError: if no entry has.
+        """
+        for name, entry in self._entries.items():
+            own = entry.partition(":")[2] if isinstance(entry, str) else getattr(entry, "__name__", "")
+            if own == attribute:
+                return self[name]
+        raise AttributeError(f"{self._room} has no {attribute!r}")
+
 
 REGISTRIES: dict[str, tuple[str, ...]] = {
     "architecture": ("probe.training.presets:ARCHITECTURES",),
@@ -32,7 +80,7 @@ def entries_of(registry: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for place in REGISTRIES[registry]:
         module, _, attribute = place.partition(":")
-        found |= getattr(import_module(module), attribute) if attribute else {place: None}
+        found.update(getattr(import_module(module), attribute) if attribute else {place: None})
     return found
 
 

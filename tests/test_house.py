@@ -3,13 +3,17 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
-ROOMS = {"analyses", "checkpoints", "docs", "figures", "probe", "tests", "README.md", "pyproject.toml"}
+AGREED = {
+    "analyses", "checkpoints", "docs", "figures", "probe", "tests", "README.md", "pyproject.toml", "LICENSE",
+    "CITATION.cff", "CHANGELOG.md", "CONTRIBUTING.md", ".pre-commit-config.yaml",
+}  # fmt: skip
 
 
 def _run(*command: str) -> None:
@@ -36,9 +40,29 @@ def test_the_code_passes(command: list[str]) -> None:
     _run(*command)
 
 
-def test_the_top_level_is_the_agreed_one() -> None:
-    top = {path.relative_to(ROOT).parts[0] for path in _tracked()}
-    assert {name for name in top if not name.startswith(".")} == ROOMS
+def test_what_is_agreed_stands_at_the_top_level() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in _tracked()} >= AGREED
+
+
+def test_who_cites_is_given_the_version_and_the_papers_of_the_readme() -> None:
+    import yaml
+
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
+    assert (cited["cff-version"], cited["version"], cited["license"]) == ("1.2.0", project["version"], "MIT")
+    numbers = {each["value"] for paper in cited["references"] for each in paper["identifiers"]}
+    assert numbers == set(re.findall(r"note += +\{(arXiv:[\d.]+)\}", (ROOT / "README.md").read_text()))
+
+
+def test_before_a_commit_the_same_is_run_as_by_ci() -> None:
+    import yaml
+
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    run = [hook["entry"].split()[2] for hook in repository["hooks"]]
+    assert {hook["language"] for hook in repository["hooks"]} == {"system"}
+    assert run == ["ruff", "ruff", "mypy"]
 
 
 def test_no_module_is_longer_than_400_lines() -> None:
@@ -65,8 +89,6 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
 
 
 def test_every_checkpoint_stands_in_the_index_with_its_digest() -> None:
-    import tomllib
-
     from probe import checkpoints
 
     index = tomllib.loads((ROOT / "checkpoints" / "index.toml").read_text())
@@ -80,8 +102,6 @@ def test_every_checkpoint_stands_in_the_index_with_its_digest() -> None:
 
 
 def test_the_set_that_the_tests_install_lies_within_the_declared_ranges_and_every_range_has_both_ends() -> None:
-    import tomllib
-
     from packaging.requirements import Requirement
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -97,8 +117,6 @@ def test_the_set_that_the_tests_install_lies_within_the_declared_ranges_and_ever
 
 
 def test_every_deliberate_change_still_finds_its_place_and_its_tests() -> None:
-    import tomllib
-
     for path in (ROOT / "tests" / "mutants").glob("*.toml"):
         for mutant in tomllib.loads(path.read_text())["mutant"]:
             assert (ROOT / mutant["file"]).read_text().count(mutant["old"]) == 1, (path.name, mutant["name"])

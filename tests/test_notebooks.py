@@ -79,7 +79,7 @@ def test_the_pictures_a_notebook_shows_stand_in_figures(notebook: Path) -> None:
 
 
 def test_a_notebook_is_valid() -> None:
-    nbformat = pytest.importorskip("nbformat", reason="needs probe[notebooks]")
+    nbformat = pytest.importorskip("nbformat", reason="needs layerprobe[notebooks]")
     for notebook in NOTEBOOKS:
         nbformat.validate(nbformat.read(notebook, as_version=4))
 

@@ -139,7 +139,9 @@ def _wrapped(model: Any, remote: bool | str) -> Any:
     try:
         from nnsight import NNsight
     except ImportError as error:
-        raise ProbeError('nnsight needs the extra nnsight. Install it with pip install "probe[nnsight]".') from error
+        raise ProbeError(
+            'nnsight needs the extra nnsight. Install it with pip install "layerprobe[nnsight]".'
+        ) from error
     traced = NNsight(model) if isinstance(model, nn.Module) else model
     if remote and not hasattr(type(traced), "_remote_backend"):
         raise ProbeError(

@@ -125,7 +125,8 @@ def _hooked_class() -> type:
         from transformer_lens.HookedRootModule import HookedRootModule
     except ImportError as error:
         raise ProbeError(
-            'TransformerLens needs the extra transformer-lens. Install it with pip install "probe[transformer-lens]".'
+            "TransformerLens needs the extra transformer-lens. Install it with "
+            'pip install "layerprobe[transformer-lens]".'
         ) from error
 
     class HookedModel(HookedRootModule):  # type: ignore[misc,unused-ignore]

@@ -36,6 +36,9 @@ from probe.text import name as clean_name
 
 FORMAT = 1
 STATE_FORMAT = 2  # of training states; the first had no digest
+REPOSITORY = Path(__file__).parents[2]
+SHIPPED = Path(__file__).parent / "shipped"
+"""Where an installed probe has the checkpoints that travel with it; the repository has no such folder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,11 +111,14 @@ READERS: tuple[Reader, ...] = (
 def folders() -> list[Path]:
     """Returns the folders in which a bare name is sought, those that are there.
 
-    They are checkpoints/ here, those that the environment variable PROBE_CHECKPOINTS names, as PATH does, and, where
-    probe runs from its repository, that one's checkpoints/.
+    They are, in this order, checkpoints/ here, those that the environment variable PROBE_CHECKPOINTS names, as PATH
+    does, and those that came with probe: its repository's checkpoints/ or, where it was installed from a wheel, the
+    folder of the checkpoints in it.
     """
     named = [Path(part) for part in os.environ.get("PROBE_CHECKPOINTS", "").split(os.pathsep) if part]
-    places = [Path("checkpoints"), *named, Path(__file__).parent.parent / "checkpoints"]
+    # beside an installed package, a folder of this name is somebody else's
+    own = [REPOSITORY / "checkpoints"] if (REPOSITORY / "pyproject.toml").is_file() else []
+    places = [Path("checkpoints"), *named, *own, SHIPPED]
     return list({place.resolve(): place for place in reversed(places) if place.is_dir()}.values())[::-1]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
 import pandas as pd
@@ -11,26 +11,27 @@ import torch
 from torch import Tensor
 
 from probe.checkpoints import Checkpoint, load
-from probe.config import ClaimConfig, FitConfig
+from probe.config import ClaimConfig
 from probe.errors import ProbeError
 from probe.evidence.algorithms import at_edge
 from probe.evidence.answers import Asked, Conditioned, Reading, ask, by_condition
-from probe.evidence.causes import causes
+from probe.evidence.causes import run_all
 from probe.evidence.influence import implicit_attention, influence, influence_rows
-from probe.evidence.known import known, known_rows
 from probe.evidence.layers import condition_rows, curve_rows, gain_rows, match_rows, transfer_rows, trend_rows
 from probe.evidence.matching import final_answer, match
 from probe.evidence.nonlinear import compare_heads, comparison_rows, untrained_comparison
 from probe.evidence.nulls import control_errors, shuffled_errors, untrained_errors
 from probe.evidence.states import states, states_rows, untrained_states
+from probe.evidence.targets import algorithmic_errors, target_rows
 from probe.evidence.transfer import transfer
 from probe.evidence.verdict import judge
-from probe.heads import LinearHeads
+from probe.heads import LinearHeads, make_all
 from probe.language import is_language
 from probe.models import ResidualModel
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, describe, load_all, notes_on
-from probe.probing.passes import measure
-from probe.probing.prepare import WIDE, choose_contexts, prepare
+from probe.probing.measure import measure
+from probe.probing.prepare import WIDE, at_contexts, choose_contexts, set_before
 from probe.progress import Report, silent
 from probe.randomness import PromptSource, Purpose
 from probe.records import EVIDENCE_COLUMNS, Record, tidy, versions
@@ -46,6 +47,8 @@ class Study:
     """What every stage starts from.
 
     Attributes:
+        pass_: the prompts that heads are fitted and judged on.
+        asked: prompts that algorithms are compared on.
         heads: refitted at every layer, for y at the one context.
         errors: of "linear" and "lens", by layer.
         control: a model that learned one fixed function, if there is one.
@@ -53,7 +56,7 @@ class Study:
     """
 
     experiment: Experiment
-    config: FitConfig
+    pass_: Pass
     asked: int
     heads: LinearHeads
     errors: dict[str, RatioBootstrap]
@@ -126,27 +129,16 @@ def _study(config: ClaimConfig, models: Sequence[Checkpoint], show: Report) -> S
         )
     found = load_all((), models or [load(config.ckpt)])
     context = found[0].context if config.context is None else config.context
-    fit = FitConfig(
-        ckpt=(config.ckpt,),
-        task=config.task,
-        head=("linear", "lens"),
-        context=str(context),
-        prompts=config.prompts,
-        score=config.score,
-        seed=config.seed,
-        dim=config.dim,
-        batch=config.batch,
-        device=config.device,
-        kernel=config.kernel,
-    )
-    experiment = prepare(fit, found)[0]
+    used = make_all(("linear", "lens"))
+    experiment = set_before(found, config, used, [context])[0]
     if config.asked < 32:
         raise ProbeError(f"--asked {config.asked} was given, but at least 32 prompts are needed. Give more.")
     control = load_all((config.control,), ())[0] if config.control else None
     show("heads", 0, len(STAGES) + 1)
-    heads, errors = measure(experiment, fit, silent)
+    pass_ = Pass.of(config)
+    heads, errors = measure(experiment, used, pass_, "y", silent)
     curves = {name: _at_last(errors[name].ratio) for name in ("linear", "lens")}
-    return Study(experiment, fit, config.asked, heads["linear"], curves, control)
+    return Study(experiment, pass_, config.asked, heads["linear"], curves, control)
 
 
 def _at_last(errors: RatioBootstrap) -> RatioBootstrap:
@@ -164,7 +156,7 @@ def _trend(study: Study, missing: Missing) -> Rows:
             f"{study.name} has {study.experiment.layers - 1} blocks, but a way step by step needs at least 3. Examine "
             "a deeper model."
         )
-    matrix = transfer(study.experiment, study.heads, study.config)
+    matrix = transfer(study.experiment, study.heads, study.pass_)
     frozen = matrix.part(lambda cells: cells[..., -1, :])
     rows = [*curve_rows(study.name, "frozen", frozen), *transfer_rows(study.name, matrix)]
     for head, errors in (study.errors | {"frozen": frozen}).items():
@@ -174,21 +166,21 @@ def _trend(study: Study, missing: Missing) -> Rows:
 
 def _matching(study: Study, missing: Missing) -> Rows:
     task = study.experiment.task
-    known = task.regressors(torch.zeros(1, study.experiment.checkpoint.dim)) is not None
-    if not (known and task.appendable and task.objective == "squared"):
+    linear = task.regressors(torch.zeros(1, study.experiment.checkpoint.dim)) is not None
+    if not (linear and task.appendable and task.objective == "squared"):
         raise ProbeError(
             f"Algorithms are compared on tasks whose answer is linear in x or in a power of it, and "
-            f"{study.config.task} is none. Examine such a task."
+            f"{study.experiment.task_name} is none. Examine such a task."
         )
     readings = {"linear": _reading(study.heads), "lens": lambda stream: study.experiment.decode(stream)[..., 0]}
     queries = 2 * study.experiment.checkpoint.dim + 2  # more than dimensions, so that being linear can fail
 
     def halve(purpose: Purpose, count: int) -> Asked:
-        return ask(study.experiment, readings, study.experiment.longest, queries, study.config.seed, purpose, count)
+        return ask(study.experiment, readings, study.experiment.longest, queries, study.pass_.seed, purpose, count)
 
     selected, scored = halve("select", study.asked // 2), halve("score", study.asked)
     rows: list[dict[str, Any]] = []
-    seed = study.config.seed
+    seed = study.pass_.seed
     for head, matches in match(selected, scored, list(readings), seed).items():
         null = final_answer(selected, scored, head, seed)
         rows += match_rows(study.name, head, null, None)
@@ -214,12 +206,12 @@ def _nulls(study: Study, missing: Missing) -> Rows:
     errors = study.errors["linear"]
     rows = list(
         curve_rows(
-            study.name, "linear", _at_last(shuffled_errors(study.experiment, study.config).ratio), "shuffled_targets"
+            study.name, "linear", _at_last(shuffled_errors(study.experiment, study.pass_).ratio), "shuffled_targets"
         )
     )
-    nulls = {"untrained": untrained_errors(study.experiment, study.config)} if _ours(study) else {}
+    nulls = {"untrained": untrained_errors(study.experiment, study.pass_)} if _ours(study) else {}
     if study.control is not None:
-        nulls["fixed_function"] = control_errors(study.control, study.experiment, study.config)
+        nulls["fixed_function"] = control_errors(study.control, study.experiment, study.pass_)
     for site, null in nulls.items():
         ratio = _at_last(null.ratio)
         rows += curve_rows(study.name, "linear", ratio, site)
@@ -228,36 +220,36 @@ def _nulls(study: Study, missing: Missing) -> Rows:
 
 
 def _known(study: Study, missing: Missing) -> Rows:
-    rows = known_rows(known(study.experiment, study.config), study.name)
-    rows += comparison_rows(compare_heads(study.experiment, study.config), study.name)
+    rows = target_rows(algorithmic_errors(study.experiment, study.pass_), study.name)
+    rows += comparison_rows(compare_heads(study.experiment, study.pass_), study.name)
     if _ours(study):
-        rows += comparison_rows(untrained_comparison(study.experiment, study.config), study.name, ", untrained")
+        rows += comparison_rows(untrained_comparison(study.experiment, study.pass_), study.name, ", untrained")
     return rows
 
 
 def _states(study: Study, missing: Missing) -> Rows:
-    experiment, config = study.experiment, study.config
-    sample = experiment.task.draw(PromptSource(config.seed, "fit", [0]), experiment.longest)
+    experiment, pass_ = study.experiment, study.pass_
+    sample = experiment.task.draw(PromptSource(pass_.seed, "fit", [0]), experiment.longest)
     # eight at most, spaced geometrically, as for a wide stream
-    contexts = choose_contexts(None, sample.contexts, WIDE + 1)
-    along = replace(config, context=",".join(map(str, contexts)))
-    several = prepare(along, [experiment.checkpoint])[0]
-    rows = states_rows(states(several, along), study.name)
+    several = at_contexts(experiment, choose_contexts(None, sample.contexts, WIDE + 1))
+    rows = states_rows(states(several, pass_), study.name)
     if _ours(study):
-        rows += states_rows(untrained_states(several, along), study.name, "linear, untrained")
+        rows += states_rows(untrained_states(several, pass_), study.name, "linear, untrained")
     return rows
 
 
 def _influence(study: Study, missing: Missing) -> Rows:
     task = study.experiment.task
     if not (task.appendable and task.objective == "squared"):
-        raise ProbeError(f"Influence is a derivative by each example's y, which {study.config.task} does not have.")
-    attention = implicit_attention(study.experiment, study.config)
-    return influence_rows(influence(study.experiment, study.config), attention, study.name)
+        raise ProbeError(
+            f"Influence is a derivative by each example's y, which {study.experiment.task_name} does not have."
+        )
+    attention = implicit_attention(study.experiment, study.pass_)
+    return influence_rows(influence(study.experiment, study.pass_), attention, study.name)
 
 
 def _causes(study: Study, missing: Missing) -> Rows:
-    found = causes(study.experiment, study.heads, study.errors, study.config)
+    found = run_all(study.experiment, study.heads, study.errors, study.pass_)
     missing |= {f"causes: {kind}": why for kind, why in found.untested.items()}
     return found.rows
 

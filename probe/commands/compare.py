@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from probe.checkpoints import Checkpoint, expanded
-from probe.config import CompareConfig, FitConfig
+from probe.config import CompareConfig
 from probe.errors import ProbeError
+from probe.heads import Head, make_all
 from probe.language import compare_language, is_language
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, by_seed, describe, load_all, notes_on, side_name
-from probe.probing.passes import measure
-from probe.probing.prepare import prepare
+from probe.probing.measure import measure
+from probe.probing.prepare import set_before
 from probe.progress import Report, silent
 from probe.records import Record, versions
 from probe.statistics import LayerErrors, log_ratio, reach, reached, welch_band
@@ -82,10 +84,11 @@ def compare_models(
     if is_language(config.task):
         return compare_language(config, command, report, models)
     models = load_all(config.ckpt, models)
-    experiments = prepare(_fit_config(config, "all"), models)
+    heads = make_all((config.head,))
+    experiments = set_before(models, config, heads)
     context = _context(experiments, config)
-    experiments = prepare(_fit_config(config, _shared(experiments, context)), models)
-    measured = [_measure(experiment, config, report or silent) for experiment in experiments]
+    experiments = set_before(models, config, heads, _shared(experiments, context))
+    measured = [_measure(experiment, config, heads, report or silent) for experiment in experiments]
     table = pd.DataFrame([row for a, b in combinations(measured, 2) for row in _rows(a, b)] + _seed_rows(measured))
     provenance = {
         "kind": "compare",
@@ -104,22 +107,6 @@ def compare_models(
     return Record(table, provenance)
 
 
-def _fit_config(config: CompareConfig, context: str) -> FitConfig:
-    return FitConfig(
-        ckpt=config.ckpt,
-        task=config.task,
-        head=(config.head,),
-        context=context,
-        prompts=config.prompts,
-        score=config.score,
-        seed=config.seed,
-        dim=config.dim,
-        batch=config.batch,
-        device=config.device,
-        kernel=config.kernel,
-    )
-
-
 def _context(experiments: Sequence[Experiment], config: CompareConfig) -> int:
     dims = {experiment.checkpoint.dim for experiment in experiments}
     if len(dims) > 1:
@@ -130,16 +117,15 @@ def _context(experiments: Sequence[Experiment], config: CompareConfig) -> int:
     return min(experiment.longest for experiment in experiments) if config.context is None else config.context
 
 
-def _shared(experiments: Sequence[Experiment], context: int) -> str:
-    """Returns the contexts that every checkpoint is probed at by default, up to the largest, as text."""
+def _shared(experiments: Sequence[Experiment], context: int) -> list[int]:
+    """Returns the contexts that every checkpoint is probed at by default, up to the largest."""
     common = set.intersection(*[set(experiment.contexts) for experiment in experiments]) | {context}
-    return ",".join(str(one) for one in sorted(common) if one <= context)
+    return [one for one in sorted(common) if one <= context]
 
 
-def _measure(experiment: Experiment, config: CompareConfig, report: Report) -> Measured:
-    fit = replace(_fit_config(config, "all"), ckpt=(experiment.checkpoint.name,))
-    _, scores = measure(experiment, fit, report)
-    return Measured(experiment, depths_of(experiment, config.depth), scores[config.head], scores["model"])
+def _measure(experiment: Experiment, config: CompareConfig, heads: Sequence[Head], report: Report) -> Measured:
+    _, scores = measure(experiment, heads, Pass.of(config), "y", report)
+    return Measured(experiment, depths_of(experiment, config.depth), scores[heads[0].name], scores["model"])
 
 
 DEPTHS: dict[str, Callable[[Experiment], list[int]]] = {

@@ -36,7 +36,8 @@ from probe.randomness import PromptSource, Source
 from probe.records import COLUMNS, Record, versions
 from probe.statistics import FEWEST as FEWEST_SEEDS
 from probe.statistics import LayerErrors, seed_band
-from probe.tasks import ChainOfThought, Prompts, Task
+from probe.tasks import Prompts, Task
+from probe.tasks.chain_of_thought import ChainOfThought
 from probe.tasks.prompting import Replaced, make_prompting
 from probe.tasks.prompts import only
 

@@ -10,10 +10,12 @@ import pandas as pd
 
 from probe.checkpoints import Checkpoint
 from probe.config import FitConfig
+from probe.heads import make_all
 from probe.language import is_language, language_layers
-from probe.probing.calibration import calibrated_rows
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, check_same, describe, notes_on
-from probe.probing.passes import measure
+from probe.probing.judged import judged_rows
+from probe.probing.measure import measure
 from probe.probing.prepare import prepare
 from probe.processes import ALONE, Processes, only_one
 from probe.progress import Report, silent
@@ -66,12 +68,12 @@ def fit_heads(
 
 
 def _probe(experiment: Experiment, config: FitConfig, report: Report, processes: Processes) -> list[dict[str, Any]]:
-    fitted, scores = measure(experiment, config, report, processes)
+    heads = make_all(config.head, config.protocol)
+    fitted, scores = measure(experiment, heads, Pass.of(config), config.target, report, processes)
     rows = [row for head, errors in scores.items() for row in errors.rows(experiment.checkpoint.name, head)]
-    for head, heads in fitted.items():
-        chosen = [row for row in rows if row["head"] == head]
-        for row, penalty in zip(chosen, heads.penalty.flatten().tolist(), strict=True):
+    for name, found in fitted.items():
+        chosen = [row for row in rows if row["head"] == name]
+        for row, penalty in zip(chosen, found.penalty.flatten().tolist(), strict=True):
             row["penalty"] = penalty
-    if "calibrated" in config.head:
-        rows += calibrated_rows(experiment, config, report, processes)
-    return rows
+    judged = [head for head in heads if head.overrides("judge")]
+    return rows + [row for head in judged for row in judged_rows(experiment, head, config.seed, report, processes)]

@@ -42,12 +42,14 @@ def _styles() -> dict[str, str]:
 
 
 def _checkpoints() -> dict[str, str]:
+    """Returns what its folder says of each checkpoint, and which that is; of two of a name, the one found first."""
     found: dict[str, str] = {}
     for folder in reversed(folders()):
         described = _index(folder / "index.toml")
         for path in sorted(folder.glob("*.pt")):
             about = described.get(path.stem)
-            found[line(path.name)] = line(about.get("summary", "") if isinstance(about, dict) else "")
+            summary = about.get("summary", "") if isinstance(about, dict) else ""
+            found[line(path.name)] = line(f"{summary} (in {folder})".lstrip())
     return found
 
 
@@ -62,7 +64,7 @@ def _index(path: Path) -> dict[str, Any]:
 LISTS: dict[str, Callable[[], dict[str, str]]] = {
     "tasks": _tasks,
     "architectures": lambda: {name: family.layout for name, family in ARCHITECTURES.items()},
-    "heads": lambda: dict(HEADS),
+    "heads": lambda: _first_lines(HEADS),
     "learners": lambda: _first_lines(LEARNERS),
     "prompting": _styles,
     "checkpoints": _checkpoints,

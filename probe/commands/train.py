@@ -18,8 +18,8 @@ from probe.config import TrainConfig
 from probe.errors import ProbeError
 from probe.processes import ALONE, EndedError, Processes, StoppedError, noted
 from probe.processes.devices import device_named
+from probe.processes.gradients import add_gradients, completed
 from probe.processes.signals import Noted, told
-from probe.processes.step import add_gradients, completed
 from probe.randomness import BatchSource, key
 from probe.records import Record
 from probe.tasks import Prompts, Task, make

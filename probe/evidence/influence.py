@@ -11,11 +11,11 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from probe.capture import watching
-from probe.config import FitConfig
 from probe.evidence.rows import row
 from probe.evidence.sites import entering
 from probe.models import Block, ResidualModel
 from probe.models.mamba import Mamba, MambaInside
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.randomness import PromptSource
 from probe.statistics import Band, MeanBootstrap
@@ -42,17 +42,17 @@ class Influence:
     half_life: float
 
 
-def influence(experiment: Experiment, config: FitConfig) -> Influence:
+def influence(experiment: Experiment, pass_: Pass) -> Influence:
     """Differentiates the answer to the last query, after the experiment's largest context, by every example's y.
 
     After Akyürek et al. (2022), arXiv:2211.15661: a learner that is linear in y has these derivatives as its weights.
     """
     examples = experiment.longest
-    model, solver = (MeanBootstrap((examples,), seed=config.seed) for _ in range(2))
-    agreement = MeanBootstrap((), seed=config.seed)
-    for first in range(0, config.score, BATCH):
-        numbers = range(first, min(first + BATCH, config.score))
-        prompts = experiment.task.draw(PromptSource(config.seed, "score", numbers), examples)
+    model, solver = (MeanBootstrap((examples,), seed=pass_.seed) for _ in range(2))
+    agreement = MeanBootstrap((), seed=pass_.seed)
+    for first in range(0, pass_.score, BATCH):
+        numbers = range(first, min(first + BATCH, pass_.score))
+        prompts = experiment.task.draw(PromptSource(pass_.seed, "score", numbers), examples)
         own, exact = derivatives(experiment, prompts), _least_squares(prompts)
         model.update(numbers, own.abs())
         solver.update(numbers, exact.abs())
@@ -98,17 +98,17 @@ def _halvings(means: Float64[Tensor, "*draw example"]) -> Float64[Tensor, "*draw
     return -slopes / math.log(2)
 
 
-def implicit_attention(experiment: Experiment, config: FitConfig) -> dict[int, MeanBootstrap]:
+def implicit_attention(experiment: Experiment, pass_: Pass) -> dict[int, MeanBootstrap]:
     """Returns, by the layer of every Mamba block, the mean share of implicit attention that falls on each example.
 
     Empty for models whose blocks are not our own Mamba's.
     """
     found: dict[int, MeanBootstrap] = {}
-    for first in range(0, config.score, BATCH):
-        numbers = range(first, min(first + BATCH, config.score))
-        prompts = experiment.task.draw(PromptSource(config.seed, "score", numbers), experiment.longest)
+    for first in range(0, pass_.score, BATCH):
+        numbers = range(first, min(first + BATCH, pass_.score))
+        prompts = experiment.task.draw(PromptSource(pass_.seed, "score", numbers), experiment.longest)
         for layer, inside in inside_mamba(experiment, prompts).items():
-            shares = found.setdefault(layer, MeanBootstrap((experiment.longest,), seed=config.seed))
+            shares = found.setdefault(layer, MeanBootstrap((experiment.longest,), seed=pass_.seed))
             shares.update(numbers, attention_to_examples(inside))
     return found
 

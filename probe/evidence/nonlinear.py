@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.config import FitConfig
 from probe.evidence.nulls import untrained
 from probe.evidence.rows import row
 from probe.heads.two_layer import USUAL, TwoLayer, fit_two_layer
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
-from probe.probing.prepare import prepare
-from probe.probing.ridge_fit import Fitting
+from probe.probing.prepare import same_on
 from probe.randomness import Purpose
 from probe.statistics import RatioBootstrap, difference
 from probe.tasks import Prompts
@@ -39,7 +38,7 @@ class HeadComparison:
 
 
 def compare_heads(
-    experiment: Experiment, config: FitConfig, settings: TwoLayer = USUAL, most: int = MOST
+    experiment: Experiment, pass_: Pass, settings: TwoLayer = USUAL, most: int = MOST
 ) -> list[HeadComparison]:
     """Fits both heads at every layer after the experiment's largest context and measures them on the score prompts.
 
@@ -48,14 +47,14 @@ def compare_heads(
     Args:
         most: prompts that are fitted on at most, since their streams at one context are held in memory.
     """
-    held = {purpose: _hold(experiment, config, purpose, min(count, most)) for purpose, count in Fitting.passes(config)}
-    (stream, targets), (select_stream, select_targets) = held["fit"], held["select"]
+    stream, targets = _hold(experiment, pass_, "fit", most)
+    select_stream, select_targets = _hold(experiment, pass_, "select", most)
     found = []
     for name, target in targets.items():
         heads = fit_two_layer(stream, target, select_stream, select_targets[name], settings)
-        linear, two_layer = (RatioBootstrap((experiment.layers,), seed=config.seed) for _ in range(2))
+        linear, two_layer = (RatioBootstrap((experiment.layers,), seed=pass_.seed) for _ in range(2))
         found.append((name, heads, HeadComparison(name, experiment.contexts[-1], linear, two_layer, heads.epochs)))
-    for numbers, prompts, captured in experiment.batches(config, "score", config.score):
+    for numbers, prompts, captured in experiment.batches(pass_, "score"):
         last = captured.stream[:, :, -1]
         for name, heads, one in found:
             truth = _targets(prompts)[name].double()
@@ -70,16 +69,15 @@ def compare_heads(
 
 
 def untrained_comparison(
-    experiment: Experiment, config: FitConfig, settings: TwoLayer = USUAL, most: int = MOST
+    experiment: Experiment, pass_: Pass, settings: TwoLayer = USUAL, most: int = MOST
 ) -> list[HeadComparison]:
     """Returns the same of the untrained model on the same prompts: what capacity alone makes of random features.
 
     Raises:
         ProbeError: if the model is not one of ours, so that nothing tells how its weights were drawn.
     """
-    contexts = ",".join(map(str, experiment.contexts))
-    fresh = prepare(replace(config, context=contexts), [untrained(experiment.checkpoint, config.seed)])[0]
-    return compare_heads(fresh, config, settings, most)
+    fresh = same_on(untrained(experiment.checkpoint, pass_.seed), experiment)
+    return compare_heads(fresh, pass_, settings, most)
 
 
 def comparison_rows(found: list[HeadComparison], model: str, suffix: str = "") -> list[dict[str, Any]]:
@@ -116,12 +114,12 @@ def comparison_rows(found: list[HeadComparison], model: str, suffix: str = "") -
 
 
 def _hold(
-    experiment: Experiment, config: FitConfig, purpose: Purpose, count: int
+    experiment: Experiment, pass_: Pass, purpose: Purpose, most: int
 ) -> tuple[Float[Tensor, "layer prompts width"], dict[str, Float[Tensor, "prompts target"]]]:
-    """Returns the stream at the last query of so many prompts, and the targets there."""
+    """Returns the stream at the last query of at most so many prompts, and the targets there."""
     streams: list[Tensor] = []
     targets: dict[str, list[Tensor]] = {}
-    for _, prompts, captured in experiment.batches(config, purpose, count):
+    for _, prompts, captured in experiment.batches(pass_, purpose, most=most):
         counted = prompts.counted[:, -1]
         streams.append(captured.stream[:, counted.to(experiment.device), -1])
         for name, target in _targets(prompts).items():

@@ -11,12 +11,13 @@ import torch
 
 from probe.capture import Captured, NativeModel
 from probe.checkpoints import Checkpoint
-from probe.config import FitConfig
 from probe.errors import ProbeError
-from probe.evidence.known import know
+from probe.evidence.targets import answers, fit_targets
+from probe.heads.linear import Linear
 from probe.models import ResidualModel
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
-from probe.probing.prepare import prepare
+from probe.probing.prepare import same_on
 from probe.probing.ridge_fit import Targets
 from probe.randomness import key
 from probe.statistics import LayerErrors
@@ -41,12 +42,12 @@ def untrained(found: Checkpoint, seed: int) -> Checkpoint:
     return replace(found, name=f"{found.name}-untrained", stream=NativeModel(model), digest="")
 
 
-def untrained_errors(experiment: Experiment, config: FitConfig) -> LayerErrors:
+def untrained_errors(experiment: Experiment, pass_: Pass) -> LayerErrors:
     """Returns the errors of heads for y on the untrained model, on the same prompts."""
-    return control_errors(untrained(experiment.checkpoint, config.seed), experiment, config)
+    return control_errors(untrained(experiment.checkpoint, pass_.seed), experiment, pass_)
 
 
-def control_errors(found: Checkpoint, experiment: Experiment, config: FitConfig) -> LayerErrors:
+def control_errors(found: Checkpoint, experiment: Experiment, pass_: Pass) -> LayerErrors:
     """Returns the errors of heads for y on another checkpoint, on the experiment's prompts and contexts.
 
     A model trained on one fixed w shows what its layers tell of fresh ones without having learned to learn.
@@ -54,23 +55,19 @@ def control_errors(found: Checkpoint, experiment: Experiment, config: FitConfig)
     Raises:
         ProbeError: if the checkpoint does not fit the task.
     """
-    contexts = ",".join(map(str, experiment.contexts))
-    other = prepare(replace(config, context=contexts, head=("linear",)), [found])[0]
-    return know(other, _answers, config)[1]["y"]
+    other = same_on(found, experiment)
+    Linear().check(other, pass_.prompts)
+    return fit_targets(other, answers, pass_)[1]["y"]
 
 
-def shuffled_errors(experiment: Experiment, config: FitConfig) -> LayerErrors:
+def shuffled_errors(experiment: Experiment, pass_: Pass) -> LayerErrors:
     """Returns the errors of heads that are fitted to, and judged by, another prompt's targets.
 
     Anything below 1 would be a leak between prompts.
     """
 
-    def ask(prompts: Prompts, captured: Captured) -> Targets:
+    def another(prompts: Prompts, captured: Captured) -> Targets:
         return {"shuffled": experiment.task.encoded(prompts).roll(1, 0)}
 
     # where the other prompt's target does not count, it may be an outlier, which is known to all
-    return know(experiment, ask, config, lambda prompts: prompts.counted.roll(1, 0))[1]["shuffled"]
-
-
-def _answers(prompts: Prompts, captured: Captured) -> Targets:
-    return {"y": prompts.targets}
+    return fit_targets(experiment, another, pass_, lambda prompts: prompts.counted.roll(1, 0))[1]["shuffled"]

@@ -21,8 +21,8 @@ from probe.models.fast_weights import FastWeights
 from probe.models.mamba import Mamba
 from probe.models.mamba2 import Mamba2
 from probe.models.recurrent import LSTM, RNN
-from probe.models.rwkv4_time import RWKV4TimeMix
-from probe.models.rwkv7_time import RWKV7TimeMix
+from probe.models.rwkv4 import RWKV4TimeMix
+from probe.models.rwkv7 import RWKV7TimeMix
 from probe.models.s4_mamba import S4Mamba
 from probe.models.s4d import S4D
 from probe.probing.experiment import Experiment

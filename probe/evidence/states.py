@@ -6,7 +6,7 @@ writes it and reads it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +15,16 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from probe.config import FitConfig
 from probe.errors import ProbeError
-from probe.evidence.known import quantities
 from probe.evidence.nulls import untrained
 from probe.evidence.rows import row
 from probe.evidence.sites import Narrow, Site, Token, read_sites
+from probe.evidence.targets import quantities
 from probe.heads import LinearHeads
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
-from probe.probing.prepare import prepare
-from probe.probing.ridge_fit import Fitting, Targets
+from probe.probing.prepare import same_on
+from probe.probing.ridge_fit import Read, Targets, fit_ridges
 from probe.randomness import PromptSource, Purpose
 from probe.statistics import MeanBootstrap, RatioBootstrap
 from probe.tasks import Prompts
@@ -71,7 +71,7 @@ class States:
         return next(one for one in self.sites if one.site == site)
 
 
-def states(experiment: Experiment, config: FitConfig, widest: int = WIDEST) -> States:
+def states(experiment: Experiment, pass_: Pass, widest: int = WIDEST) -> States:
     """Fits heads at every site, at tokens y after each of the experiment's contexts and at x after the largest.
 
     Heads are asked for w, for X'y / n and for the weights of `quantities` after the examples so far, and at x for the
@@ -86,42 +86,41 @@ def states(experiment: Experiment, config: FitConfig, widest: int = WIDEST) -> S
     """
     if not experiment.task.appendable:
         raise ProbeError(
-            f"{config.task} was given, but states are read after each example's y. Use a task of pairs, such as linear."
+            f"{experiment.task_name} was given, but states are read after each example's y. Use a task of pairs, such "
+            "as linear."
         )
     examples = _examples(experiment)
-    narrow = Narrow(config.seed, widest)
-    fittings: dict[Site, Fitting] = {}
+    narrow = Narrow(pass_.seed, widest)
     numbers: dict[Site, int] = {}
-    for purpose, count in Fitting.passes(config):
-        for _, features, targets, counted in _batches(experiment, config, examples, narrow, purpose, count):
-            numbers |= counted
-            for site, values in features.items():
-                fitting = fittings.setdefault(site, Fitting(experiment.device))
-                fitting.update(purpose, values[None], targets[site.token])
-    # each site's moments go as soon as its heads are there
-    heads = {site: fittings.pop(site).solve() for site in list(fittings)}
+
+    def batches(purpose: Purpose) -> Iterator[dict[Site, Read]]:
+        for _, features, targets, counted in _batches(experiment, pass_, examples, narrow, purpose):
+            numbers.update(counted)
+            yield {site: Read(values[None], targets[site.token]) for site, values in features.items()}
+
+    heads = fit_ridges(batches)
     scores = {
-        site: _empty(site, found, numbers[site], len(examples[site.token]), config) for site, found in heads.items()
+        site: _empty(site, found, numbers[site], len(examples[site.token]), pass_) for site, found in heads.items()
     }
     references: dict[str, MeanBootstrap] = {}
-    for drawn, features, targets, _ in _batches(experiment, config, examples, narrow, "score", config.score):
+    for drawn, features, targets, _ in _batches(experiment, pass_, examples, narrow, "score"):
         for site, values in features.items():
             _score(scores[site], drawn, heads[site], values, targets[site.token])
         for name, target in targets["y"].items():
             if name not in ("w", "shuffled"):
-                found = references.setdefault(name, MeanBootstrap((len(examples["y"]),), seed=config.seed))
+                found = references.setdefault(name, MeanBootstrap((len(examples["y"]),), seed=pass_.seed))
                 found.update(drawn, cosine_similarity(targets["y"]["w"].double(), target.double(), dim=-1))
     return States(examples, tuple(scores.values()), references)
 
 
-def untrained_states(experiment: Experiment, config: FitConfig, widest: int = WIDEST) -> States:
+def untrained_states(experiment: Experiment, pass_: Pass, widest: int = WIDEST) -> States:
     """Returns the same of the untrained model on the same prompts: what its sites hold without having learned.
 
     Raises:
         ProbeError: if the model is not one of ours, so that nothing tells how its weights were drawn.
     """
-    fresh = prepare(config, [untrained(experiment.checkpoint, config.seed)])[0]
-    return states(fresh, config, widest)
+    fresh = same_on(untrained(experiment.checkpoint, pass_.seed), experiment)
+    return states(fresh, pass_, widest)
 
 
 def states_rows(found: States, model: str, head: str = "linear") -> list[dict[str, Any]]:
@@ -151,26 +150,26 @@ def _examples(experiment: Experiment) -> dict[Token, tuple[int, ...]]:
 
 def _batches(
     experiment: Experiment,
-    config: FitConfig,
+    pass_: Pass,
     examples: dict[Token, tuple[int, ...]],
     narrow: Narrow,
     purpose: Purpose,
-    count: int,
-) -> Iterator[tuple[range, Features, dict[Token, Targets], dict[Site, int]]]:
+) -> Iterator[tuple[range, Features, Mapping[Token, Targets], dict[Site, int]]]:
     """Draws prompts by number; yields what the sites hold and what heads are asked for there."""
     # the query after t examples is token 2 t, the y of the last of them the one before
     tokens: dict[Token, Tensor] = {
         "y": 2 * torch.tensor(examples["y"]) - 1,
         "x": 2 * torch.tensor(examples["x"]),
     }
-    for first in range(0, count, config.batch):
-        drawn = range(first, min(first + config.batch, count))
-        prompts = experiment.task.draw(PromptSource(config.seed, purpose, drawn), experiment.longest)
+    for drawn in pass_.batches(purpose):
+        prompts = experiment.task.draw(PromptSource(pass_.seed, purpose, drawn), experiment.longest)
         features, numbers = read_sites(experiment, prompts.inputs, tokens, narrow)
         yield drawn, features, _targets(prompts, examples), numbers
 
 
-def _targets(prompts: Prompts, examples: dict[Token, tuple[int, ...]]) -> dict[Token, Targets]:
+def _targets(
+    prompts: Prompts, examples: dict[Token, tuple[int, ...]]
+) -> dict[Token, dict[str, Float[Tensor, "batch context target"]]]:
     asked = {token: quantities(prompts, counts) for token, counts in examples.items()}
     for targets in asked.values():
         targets["shuffled"] = targets["w"].roll(1, 0)
@@ -178,14 +177,14 @@ def _targets(prompts: Prompts, examples: dict[Token, tuple[int, ...]]) -> dict[T
     return asked
 
 
-def _empty(site: Site, heads: dict[str, LinearHeads], numbers: int, contexts: int, config: FitConfig) -> SiteScores:
+def _empty(site: Site, heads: dict[str, LinearHeads], numbers: int, contexts: int, pass_: Pass) -> SiteScores:
     return SiteScores(
         site=site,
         numbers=numbers,
         features=heads["w"].weight.shape[2],
         targets=tuple(heads),
-        errors=RatioBootstrap((len(heads),), seed=config.seed),
-        cosines=MeanBootstrap((2, contexts), seed=config.seed),
+        errors=RatioBootstrap((len(heads),), seed=pass_.seed),
+        cosines=MeanBootstrap((2, contexts), seed=pass_.seed),
     )
 
 

@@ -10,13 +10,13 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from probe.config import FitConfig
 from probe.heads import LinearHeads
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.statistics import RatioBootstrap
 
 
-def transfer(experiment: Experiment, heads: LinearHeads, config: FitConfig) -> RatioBootstrap:
+def transfer(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> RatioBootstrap:
     """Returns the errors of every layer's head at every layer, [head's layer, layer it is applied at].
 
     Measured at the last of the experiment's contexts on the score prompts. The diagonal is the usual layer curve; the
@@ -26,8 +26,8 @@ def transfer(experiment: Experiment, heads: LinearHeads, config: FitConfig) -> R
         heads: for y, fitted at every layer of this experiment.
     """
     layers = experiment.layers
-    errors = RatioBootstrap((layers, layers), seed=config.seed)
-    for numbers, prompts, captured in experiment.batches(config, "score", config.score):
+    errors = RatioBootstrap((layers, layers), seed=pass_.seed)
+    for numbers, prompts, captured in experiment.batches(pass_, "score"):
         predicted = apply_each(heads, captured.stream[:, :, -1].cpu())
         target = experiment.task.encoded(prompts)[:, -1].double()
         counted = prompts.counted[:, -1].double()

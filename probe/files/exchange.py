@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 from uuid import uuid4
 
 from probe.errors import ProbeError
@@ -26,6 +26,7 @@ TEMPORARY = re.compile(r"\.([0-9a-f]{32})-[0-9]+\.tmp")
 LIST = re.compile(r"\.([0-9a-f]{32})\.exchange")
 
 
+@runtime_checkable
 class Write(Protocol):
     """Writes a file's content into an open one."""
 

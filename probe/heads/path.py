@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from probe.heads.linear import LinearHeads, affine
+from probe.heads.fitted import LinearHeads, affine
 from probe.heads.moments import Moments
 
 RESOLVED = 1.1e6
@@ -101,8 +101,8 @@ class RidgePath:
         intercept = self.mean_y - (self.mean_x[..., None, :] @ weight)[..., 0, :]
         return LinearHeads(weight, intercept, self.penalties[index])
 
-    def part(self, layer: int, targets: slice) -> RidgePath:
-        """Returns the path of one layer and some of the targets."""
+    def part(self, layers: slice, targets: slice) -> RidgePath:
+        """Returns the path of some of the layers and some of the targets."""
         raise NotImplementedError
 
     def _weight_at(self, index: Int64[Tensor, "layer context"]) -> Float64[Tensor, "layer context width target"]:
@@ -146,18 +146,17 @@ class StandardisedPath(RidgePath):
         shrunk = self._inverses(self.strengths)[..., None] * self.projected[..., None, :]
         return (self.vectors @ shrunk.flatten(-2)).reshape(shrunk.shape)
 
-    def part(self, layer: int, targets: slice) -> StandardisedPath:
-        """Returns the path of one layer and some of the targets."""
-        own = slice(layer, layer + 1)
+    def part(self, layers: slice, targets: slice) -> StandardisedPath:
+        """Returns the path of some of the layers and some of the targets."""
         return StandardisedPath(
             penalties=self.penalties,
-            strengths=self.strengths[:, own],
-            mean_x=self.mean_x[own],
-            mean_y=self.mean_y[own, :, targets],
-            condition=self.condition[:, own],
-            values=self.values[own],
-            vectors=self.vectors[own],
-            projected=self.projected[own, :, :, targets],
+            strengths=self.strengths[:, layers],
+            mean_x=self.mean_x[layers],
+            mean_y=self.mean_y[layers, :, targets],
+            condition=self.condition[:, layers],
+            values=self.values[layers],
+            vectors=self.vectors[layers],
+            projected=self.projected[layers, :, :, targets],
         )
 
     def _weight_at(self, index: Int64[Tensor, "layer context"]) -> Float64[Tensor, "layer context width target"]:
@@ -188,16 +187,15 @@ class AbsolutePath(RidgePath):
         """The weights at every penalty."""
         return self.weights
 
-    def part(self, layer: int, targets: slice) -> AbsolutePath:
-        """Returns the path of one layer and some of the targets."""
-        own = slice(layer, layer + 1)
+    def part(self, layers: slice, targets: slice) -> AbsolutePath:
+        """Returns the path of some of the layers and some of the targets."""
         return AbsolutePath(
             penalties=self.penalties,
-            strengths=self.strengths[:, own],
-            mean_x=self.mean_x[own],
-            mean_y=self.mean_y[own, :, targets],
-            condition=self.condition[:, own],
-            weights=self.weights[own, ..., targets],
+            strengths=self.strengths[:, layers],
+            mean_x=self.mean_x[layers],
+            mean_y=self.mean_y[layers, :, targets],
+            condition=self.condition[:, layers],
+            weights=self.weights[layers, ..., targets],
         )
 
     def _weight_at(self, index: Int64[Tensor, "layer context"]) -> Float64[Tensor, "layer context width target"]:

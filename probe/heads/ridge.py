@@ -20,16 +20,23 @@ PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(-24, 3))
 
 
 class SelectionErrors:
-    """Sums, over selection prompts, the squared errors of every penalty, cell by cell.
+    """Sums, over selection prompts, the squared errors of every penalty, for every layer, context and target.
 
     Args:
-        path: the solutions to choose among; the sums over targets are compared.
+        path: the solutions to choose among.
     """
 
     def __init__(self, path: RidgePath) -> None:
         self.path = path
         self.count = 0
-        self.errors = torch.zeros_like(path.strengths)
+        self.by_target = torch.zeros(
+            *path.strengths.shape, path.mean_y.shape[-1], dtype=torch.float64, device=path.strengths.device
+        )
+
+    @property
+    def errors(self) -> Float64[Tensor, "penalty layer context"]:
+        """The sums over all targets."""
+        return self.by_target.sum(-1)
 
     @torch.no_grad()
     def update(
@@ -39,13 +46,13 @@ class SelectionErrors:
         counted: Bool[Tensor, "batch context"] | None = None,
     ) -> None:
         """Adds a batch of selection prompts, each at the contexts at which it counts, or at all."""
-        truth = target.to(self.errors).transpose(0, 1)[:, :, None]
+        truth = target.to(self.by_target).transpose(0, 1)[:, :, None]
         for layer, predicted in enumerate(self.path.predict_layers(stream)):
             squared = predicted.sub_(truth).square_()
             if counted is not None:
                 # not multiplied by 0, which would keep a NaN
                 squared.masked_fill_(~counted.T[..., None, None].to(squared.device), 0.0)
-            self.errors[:, layer] += squared.sum(dim=(1, 3)).T
+            self.by_target[:, layer] += squared.sum(dim=1).transpose(0, 1)
         self.count += stream.shape[1]
 
     def merge(self, other: SelectionErrors) -> SelectionErrors:
@@ -53,7 +60,7 @@ class SelectionErrors:
         assert torch.equal(self.path.strengths, other.path.strengths), "errors of different paths do not add"
         merged = SelectionErrors(self.path)
         merged.count = self.count + other.count
-        merged.errors = self.errors + other.errors
+        merged.by_target = self.by_target + other.by_target
         return merged
 
     def best(self) -> Int64[Tensor, "layer context"]:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from probe.errors import ProbeError
-from probe.heads.linear import LinearHeads
+from probe.heads.fitted import LinearHeads
 from probe.heads.moments import Moments
 from probe.heads.ridge import SelectionErrors, solve_path
 from probe.randomness import key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,10 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from probe.capture import capture
-from probe.config import FitConfig
 from probe.errors import ProbeError
-from probe.heads import LinearHeads, Moments, SelectionErrors, solve_path
+from probe.heads import Head, LinearHeads
+from probe.heads.head import check_prompts, read
 from probe.language.study import Study
+from probe.probing.draws import Pass
+from probe.probing.ridge_fit import Fitting, Read, fit_ridges
 from probe.progress import Report
 from probe.randomness import Purpose, generator
 from probe.statistics import LayerErrors
@@ -22,8 +25,8 @@ CHUNK = 512
 """Prompts that are grouped by length at a time; results depend on it by rounding alone."""
 
 
-def identity_rows(study: Study, head: str, context: int, config: FitConfig, report: Report) -> list[dict[str, Any]]:
-    """Returns the rows of a ridge head for the task at one number of demonstrations, and of chance.
+def identity_rows(study: Study, head: Head, context: int, pass_: Pass, report: Report) -> list[dict[str, Any]]:
+    """Returns the rows of a fitted head for the task at one number of demonstrations, and of chance.
 
     Prompt n shows task n modulo their number. A head may know a task by its words as well as by its demonstrations;
     the rows at no demonstrations say how far words go.
@@ -31,28 +34,25 @@ def identity_rows(study: Study, head: str, context: int, config: FitConfig, repo
     Raises:
         ProbeError: if fewer than two tasks are named, or the head has too few prompts.
     """
-    tasks, width = len(study.wordings), study.reader.stream.width
+    tasks = len(study.wordings)
     if tasks < 2:
         raise ProbeError(
-            f"A {head} head tells tasks apart, but {config.task} is one. Use --head lens, or --task language."
+            f"A {head.name} head tells tasks apart, but {study.wordings[0].name} is one. Use --head lens, or --task "
+            "language."
         )
-    if config.prompts < 2 * (width + 1):
-        raise ProbeError(
-            f"--prompts {config.prompts} was given, but a linear head on a stream {width} wide needs at "
-            f"least {2 * (width + 1)}. Give more prompts."
-        )
-    fitted = _fit(study, head, context, config, report)
+    check_prompts(head, study.reader.stream, pass_.prompts)
+    fitted = _fit(study, head, context, pass_, report)
     layers = study.reader.layers
     scores = {
-        head: LayerErrors("task", range(layers), layers - 1, [context], config.seed),
-        "chance": LayerErrors("task", None, layers - 1, [context], config.seed),
+        head.name: LayerErrors("task", range(layers), layers - 1, [context], pass_.seed),
+        "chance": LayerErrors("task", None, layers - 1, [context], pass_.seed),
     }
-    for numbers, features, truth in _batches(study, head, context, config, "score", config.score):
+    for numbers, features, truth in _batches(study, head, context, pass_, "score"):
         guess = torch.full((len(truth), 1), 1 - 1 / tasks, dtype=torch.float64)
         for name, one in features.items():
             cost = (fitted[name](one).argmax(-1).cpu() != truth[:, None]).double()
             scores[name].add(numbers, cost, guess, torch.ones(len(truth), 1, dtype=torch.bool))
-        report(f"score {study.checkpoint.name}", numbers.stop, config.score)
+        report(f"score {study.checkpoint.name}", numbers.stop, pass_.score)
     rows = []
     for name, errors in scores.items():
         for row in errors.rows(study.checkpoint.name, name):
@@ -63,46 +63,36 @@ def identity_rows(study: Study, head: str, context: int, config: FitConfig, repo
     return rows
 
 
-def _fit(study: Study, head: str, context: int, config: FitConfig, report: Report) -> dict[str, LinearHeads]:
-    moments: dict[str, Moments] = {}
-    for numbers, features, truth in _batches(study, head, context, config, "fit", config.prompts):
-        target = F.one_hot(truth, len(study.wordings)).float()[:, None]
-        for name, one in features.items():
-            if name not in moments:
-                moments[name] = Moments((len(one), 1), one.shape[-1], target.shape[-1], one.device)
-            moments[name].update(one, target.to(one.device))
-        report(f"fit {study.checkpoint.name}", numbers.stop, config.prompts)
-    errors = {name: SelectionErrors(solve_path(found)) for name, found in moments.items()}
-    for _, features, truth in _batches(study, head, context, config, "select", -(-config.prompts // 4)):
-        target = F.one_hot(truth, len(study.wordings)).float()[:, None]
-        for name, one in features.items():
-            errors[name].update(one, target.to(one.device))
-    return {name: error.path.choose(error.best()) for name, error in errors.items()}
+def _fit(study: Study, head: Head, context: int, pass_: Pass, report: Report) -> dict[str, LinearHeads]:
+    def batches(purpose: Fitting) -> Iterator[dict[str, Read]]:
+        for numbers, features, truth in _batches(study, head, context, pass_, purpose):
+            target = {"task": F.one_hot(truth, len(study.wordings)).float()[:, None]}
+            yield {name: Read(one, target) for name, one in features.items()}
+            report(f"{purpose} {study.checkpoint.name}", numbers.stop, pass_.count(purpose))
+
+    return {name: found["task"] for name, found in fit_ridges(batches).items()}
 
 
 @torch.no_grad()
 def _batches(
-    study: Study, head: str, context: int, config: FitConfig, purpose: Purpose, count: int
+    study: Study, head: Head, context: int, pass_: Pass, purpose: Purpose
 ) -> Iterator[tuple[range, dict[str, Tensor], Tensor]]:
     """Yields prompts' numbers, what each head reads [layer, batch, 1, width], and their tasks."""
     reader = study.reader
-    for first in range(0, count, CHUNK):
-        numbers = range(first, min(first + CHUNK, count))
+    for numbers in replace(pass_, batch=CHUNK).batches(purpose):
         truth = torch.tensor([number % len(study.wordings) for number in numbers])
         prompts = []
         for number, task in zip(numbers, truth.tolist(), strict=True):
             wording = study.wordings[task]
-            pairs = wording.draw(config.seed, purpose, number, context + 1)
+            pairs = wording.draw(pass_.seed, purpose, number, context + 1)
             prompts.append(study.encode(wording, pairs[1:], pairs[0]))
         stream = torch.empty(reader.layers, len(numbers), 1, reader.stream.width, device=reader.device)
         for places, batch in reader.batches(prompts):
             last = torch.tensor([batch.shape[1] - 1], device=reader.device)
             stream[:, places] = capture(reader.stream, batch, last).stream.to(stream)
-        read = reader.stream.normalise(stream) if head == "normed" else stream
         drawn = [
-            generator(config.seed, "chance", "language", purpose, number).standard_normal(
-                reader.stream.width, "float32"
-            )
+            generator(pass_.seed, "chance", "language", purpose, number).standard_normal(reader.stream.width, "float32")
             for number in numbers
         ]
-        yield numbers, {head: read, "chance": torch.stack(list(map(torch.from_numpy, drawn)))[None, :, None]}, truth
+        chance = torch.stack(list(map(torch.from_numpy, drawn)))[None, :, None]
+        yield numbers, {head.name: read(head, reader.stream, stream), "chance": chance}, truth

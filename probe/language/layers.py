@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from probe.capture import capture
 from probe.checkpoints import Checkpoint
 from probe.config import FitConfig
 from probe.errors import ProbeError
+from probe.heads import Head, make_all
 from probe.language.decode import greedy
 from probe.language.identity import identity_rows
 from probe.language.matching import MATCHERS
@@ -22,6 +23,7 @@ from probe.language.prompts import Tokenizer, Wording
 from probe.language.rows import mean_rows, share_rows
 from probe.language.study import DEMONSTRATIONS, FEWEST, Study, provenance, studies
 from probe.language.task_vectors import vector_answers
+from probe.probing.draws import Pass
 from probe.progress import Report, silent
 from probe.records import COLUMNS, Record
 
@@ -54,32 +56,30 @@ def language_layers(
     Raises:
         ProbeError: if a model, its tokenizer, a task, a head or a number does not fit.
     """
-    contexts = _check(config)
+    heads = make_all(config.head)
+    contexts = _check(config, heads)
     found = studies(config, models, tokenizer)
     _check_pools(found, config, contexts)
     rows: list[dict[str, Any]] = []
     for study in found:
         for place, wording in enumerate(study.wordings):
             for context in contexts:
-                if "lens" in config.head:
-                    rows += _lens_rows(study, wording, context, config)
-                if "task_vector" in config.head and context:
-                    rows += _vector_rows(study, wording, context, config)
+                for head in heads:
+                    rows += ROWS[head.name](study, wording, context, config) if head.name in ROWS else []
             (report or silent)(f"{study.checkpoint.name} {wording.name}", place + 1, len(study.wordings))
-        for head in ("linear", "normed"):
-            if head in config.head:
-                for context in contexts:
-                    rows += identity_rows(study, head, context, config, report or silent)
+        for head in heads:
+            for context in contexts if head.fitted else ():
+                rows += identity_rows(study, head, context, Pass.of(config), report or silent)
     table = pd.DataFrame(rows)
     return Record(table.reindex(columns=[*COLUMNS, *FURTHER]), provenance("language-layers", config, command, found))
 
 
-def _check(config: FitConfig) -> list[int]:
+def _check(config: FitConfig, heads: Sequence[Head]) -> list[int]:
     """Returns the numbers of demonstrations, or refuses what does not fit."""
-    if not config.head or "calibrated" in config.head:
-        raise ProbeError(
-            "The calibrated head suits numbers, not words. Use --head lens, linear, normed or task_vector."
-        )
+    unfit = [head.name for head in heads if not (head.fitted or head.name in ROWS)]
+    if unfit or not heads:
+        refused = f"The {unfit[0]} head suits numbers, not words." if unfit else "No head was given."
+        raise ProbeError(f"{refused} Use --head lens, linear, normed or task_vector.")
     if config.score < FEWEST:
         raise ProbeError(f"--score {config.score} was given, but bands need at least {FEWEST} prompts. Give more.")
     try:
@@ -88,7 +88,7 @@ def _check(config: FitConfig) -> list[int]:
         contexts = [-1]
     if contexts[0] < 0:
         raise ProbeError(f"--context {config.context} was given, but numbers of demonstrations are needed. Write 0,5.")
-    if config.head == ("task_vector",) and contexts == [0]:
+    if [head.name for head in heads] == ["task_vector"] and contexts == [0]:
         raise ProbeError("--context 0 was given, but a task vector is of a prompt with demonstrations. Write 5.")
     return contexts
 
@@ -157,6 +157,8 @@ def _lens_rows(study: Study, wording: Wording, context: int, config: FitConfig) 
 
 
 def _vector_rows(study: Study, wording: Wording, context: int, config: FitConfig) -> list[dict[str, Any]]:
+    if context == 0:  # a task vector is of demonstrations
+        return []
     drawn = [wording.draw(config.seed, "score", number, context + 2) for number in range(config.score)]
     queries = [pairs[0] for pairs in drawn]
     # the other query comes last, so that the demonstrations are those that every other row has
@@ -177,3 +179,10 @@ def _vector_rows(study: Study, wording: Wording, context: int, config: FitConfig
         labels = _labels(study, wording, head, "accuracy")
         rows += share_rows(share, None, blocks, [context], config.seed, labels)
     return rows
+
+
+ROWS: dict[str, Callable[[Study, Wording, int, FitConfig], list[dict[str, Any]]]] = {
+    "lens": _lens_rows,
+    "task_vector": _vector_rows,
+}
+"""Heads that are measured on one task at a time, by name; those that are fitted tell the tasks apart."""

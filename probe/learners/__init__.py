@@ -2,68 +2,44 @@
 
 from __future__ import annotations
 
-from probe.learners.averaging import Averaging
-from probe.learners.boosting import Boosting
-from probe.learners.conjugate_gradient import ConjugateGradient
+from typing import Any
+
 from probe.learners.contexts import run
 from probe.learners.examples import Examples
-from probe.learners.gd import GradientDescent
-from probe.learners.gd_plus_plus import GradientDescentPlusPlus
-from probe.learners.knn import NearestNeighbours
-from probe.learners.lasso import Lasso
 from probe.learners.learner import IterativeLearner, Learner, LinearLearner
-from probe.learners.least_squares import LeastSquares
-from probe.learners.masked_least_squares import MaskedLeastSquares
-from probe.learners.network import Network
-from probe.learners.newton import Newton
-from probe.learners.online_gd import OnlineGradientDescent
-from probe.learners.power_least_squares import PowerLeastSquares
-from probe.learners.ridge import Ridge
-from probe.learners.tree import Tree
 from probe.options import build
+from probe.registries import Registry
 
 __all__ = [
     "LEARNERS",
-    "Averaging",
-    "Boosting",
-    "ConjugateGradient",
     "Examples",
-    "GradientDescent",
-    "GradientDescentPlusPlus",
     "IterativeLearner",
-    "Lasso",
     "Learner",
-    "LeastSquares",
     "LinearLearner",
-    "MaskedLeastSquares",
-    "NearestNeighbours",
-    "Network",
-    "Newton",
-    "OnlineGradientDescent",
-    "PowerLeastSquares",
-    "Ridge",
-    "Tree",
     "make",
     "run",
 ]
 
-LEARNERS: dict[str, type[Learner]] = {
-    "least_squares": LeastSquares,
-    "masked_least_squares": MaskedLeastSquares,
-    "power_least_squares": PowerLeastSquares,
-    "ridge": Ridge,
-    "lasso": Lasso,
-    "averaging": Averaging,
-    "knn": NearestNeighbours,
-    "gd": GradientDescent,
-    "gd_plus_plus": GradientDescentPlusPlus,
-    "online_gd": OnlineGradientDescent,
-    "newton": Newton,
-    "conjugate_gradient": ConjugateGradient,
-    "network": Network,
-    "tree": Tree,
-    "boosting": Boosting,
-}
+LEARNERS: Registry[type[Learner]] = Registry(
+    "probe.learners",
+    {
+        "least_squares": "least_squares:LeastSquares",
+        "masked_least_squares": "masked_least_squares:MaskedLeastSquares",
+        "power_least_squares": "power_least_squares:PowerLeastSquares",
+        "ridge": "ridge:Ridge",
+        "lasso": "lasso:Lasso",
+        "averaging": "averaging:Averaging",
+        "knn": "knn:NearestNeighbours",
+        "gd": "gd:GradientDescent",
+        "gd_plus_plus": "gd_plus_plus:GradientDescentPlusPlus",
+        "online_gd": "online_gd:OnlineGradientDescent",
+        "newton": "newton:Newton",
+        "conjugate_gradient": "conjugate_gradient:ConjugateGradient",
+        "network": "network:Network",
+        "tree": "tree:Tree",
+        "boosting": "boosting:Boosting",
+    },
+)
 
 
 def make(text: str) -> Learner:
@@ -73,3 +49,8 @@ def make(text: str) -> Learner:
         ProbeError: if the name, an option or a value is not the learner's.
     """
     return build(LEARNERS, "learner", text)
+
+
+def __getattr__(name: str) -> Any:
+    """Returns the class of a learner by its own name, as in `probe.learners.LeastSquares`."""
+    return LEARNERS.named(name)

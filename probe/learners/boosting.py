@@ -17,7 +17,7 @@ from probe.learners.learner import Learner
 
 @dataclass(frozen=True)
 class Boosting(Checked, Learner):
-    """Predicts by gradient-boosted trees, xgboost's XGBRegressor (Garg et al., 2022); needs probe[boosting].
+    """Predicts by gradient-boosted trees, xgboost's XGBRegressor (Garg et al., 2022); needs layerprobe[boosting].
 
     Trees are grown prompt by prompt. The defaults are xgboost's own, as in the code released with Grazzi et al.
     (2024), whose text says 50 trees of depth 4 with rate 0.1.
@@ -56,6 +56,7 @@ def _regressor() -> Any:
         from xgboost import XGBRegressor
     except ImportError as error:
         raise ProbeError(
-            "boosting was asked for, but it needs xgboost, which is not installed. Run pip install 'probe[boosting]'."
+            "boosting was asked for, but it needs xgboost, which is not installed. Run "
+            "pip install 'layerprobe[boosting]'."
         ) from error
     return XGBRegressor

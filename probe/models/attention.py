@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from probe.errors import ProbeError
 from probe.model_config import Init
+from probe.models.mixer import Mixer
 
 
-class Attention(nn.Module):
+class Attention(Mixer):
     """Lets every token attend to itself and to earlier tokens (Vaswani et al., 2017; Radford et al., 2019).
 
     Args:
@@ -19,6 +22,10 @@ class Attention(nn.Module):
         dropout: of the attention weights and of what is written, in training.
         init: GPT-2's first weights, or those of `torch.nn.Linear`, as in the hybrids of Park et al. (2024).
     """
+
+    title: ClassVar[str] = "causal attention"
+    ordered: ClassVar[bool] = False
+    recipe: ClassVar[str] = "transformer"
 
     def __init__(self, width: int, blocks: int, heads: int, dropout: float = 0.0, init: Init = "own") -> None:
         super().__init__()

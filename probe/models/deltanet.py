@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -25,6 +25,10 @@ class DeltaNet(FastWeights):
         feature: whether q, k and v pass through SiLU and q and k are brought to norm 1; none needs `conv` off.
         norm: whether each head's output is normed before the last projection.
     """
+
+    title: ClassVar[str] = "DeltaNet"
+    model_norm: ClassVar[Literal["rms", "layer"]] = "rms"
+    recipe: ClassVar[str] = "deltanet"
 
     NAME: ClassVar[str] = "DeltaNet"
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from probe.errors import ProbeError
 from probe.kernels.delta_rule import delta_rule
 from probe.kernels.delta_rule.reference import delta_rule_states, delta_rule_step
+from probe.models.mixer import Mixer
 from probe.models.short_convolution import NoConvolution, ShortConvolution
 
 Switch = Literal["on", "off"]
@@ -19,7 +20,7 @@ Feature = Literal["silu", "none"]
 Sources = tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]
 
 
-class FastWeights(nn.Module):
+class FastWeights(Mixer):
     """Mixes tokens by a matrix a head, written under keys and read by queries that the tokens give.
 
     The layer is that of DeltaNet (Yang et al., 2024, arXiv:2406.06484, section 3), with the parameter names of its

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,10 @@ class GatedDeltaNet(FastWeights):
         gate: whether each head's normed output is multiplied by a SiLU of the input.
         expand: how many times as wide as the keys the values are.
     """
+
+    title: ClassVar[str] = "Gated DeltaNet"
+    model_norm: ClassVar[Literal["rms", "layer"]] = "rms"
+    recipe: ClassVar[str] = "gated_deltanet"
 
     NAME: ClassVar[str] = "Gated DeltaNet"
     # a multiply-add each for predicting, for writing and for reading, and a product for the decay

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from probe.models.fast_weights import FastWeights, Feature, Switch
 
@@ -22,6 +22,10 @@ class LinearAttention(FastWeights):
         feature: whether q, k and v pass through SiLU and q and k are brought to norm 1; none needs `conv` off.
         norm: whether each head's output is normed before the last projection.
     """
+
+    title: ClassVar[str] = "linear attention"
+    model_norm: ClassVar[Literal["rms", "layer"]] = "rms"
+    recipe: ClassVar[str] = "linear_attention"
 
     NAME: ClassVar[str] = "Linear attention"
 

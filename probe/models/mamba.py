@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from probe.kernels.selective_scan import selective_scan
 from probe.kernels.selective_scan.reference import selective_scan_states, selective_scan_step
+from probe.models.mixer import Mixer
 from probe.models.short_convolution import NoConvolution, ShortConvolution
 
 Source = Literal["selective", "constant"]
@@ -60,7 +61,7 @@ class MambaInside:
         return read * self.delta[:, : at + 1]
 
 
-class Mamba(nn.Module):
+class Mamba(Mixer):
     """Mixes tokens by a short convolution and a selective scan (Gu and Dao, 2023, arXiv:2312.00752, section 3.4).
 
     What is selective depends on the token; what is constant is learned but the same at every token, and the rest of
@@ -77,6 +78,9 @@ class Mamba(nn.Module):
         conv: whether there is a short convolution; without it the SiLU behind it stays.
         gate: whether the output is multiplied by a SiLU of the input; without it `in_proj` is half as large.
     """
+
+    title: ClassVar[str] = "Mamba"
+    model_norm: ClassVar[Literal["rms", "layer"]] = "rms"
 
     STATE = 16
     TAPS = 4

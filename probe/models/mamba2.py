@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,10 +13,11 @@ from torch import Tensor, nn
 from probe.errors import ProbeError
 from probe.kernels.ssd import ssd
 from probe.kernels.ssd.reference import ssd_step
+from probe.models.mixer import Mixer
 from probe.models.short_convolution import ShortConvolution
 
 
-class Mamba2(nn.Module):
+class Mamba2(Mixer):
     """Mixes tokens by a short convolution and a state space of one decay a head (Dao and Gu, 2024, arXiv:2405.21060).
 
     The block of section 7.1, with B and C shared by all heads: x, B and C come from the stream at once and pass
@@ -26,6 +28,10 @@ class Mamba2(nn.Module):
         heads: the number of heads; it must divide the inner width, which is twice the stream's.
         states: the state's size for each inner channel.
     """
+
+    title: ClassVar[str] = "Mamba-2"
+    model_norm: ClassVar[Literal["rms", "layer"]] = "rms"
+    recipe: ClassVar[str] = "mamba2"
 
     TAPS = 4
     EXPAND = 2

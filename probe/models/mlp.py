@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from probe.model_config import Init
+from probe.models.mixer import Mixer
 
 
-class MLP(nn.Module):
+class MLP(Mixer):
     """Maps every token by itself, through four times the width (Radford et al., 2019, GPT-2).
 
     Weights are drawn from N(0, 0.02²), the output's from N(0, 0.02² / blocks), biases are 0: with one attention and
     one feed-forward block a layer, `blocks` is GPT-2's 2 * n_layer. `dropout` falls on what is written, in training;
     with `init` torch the first weights are those of `torch.nn.Linear`.
     """
+
+    title: ClassVar[str] = "feed-forward"
+    ordered: ClassVar[bool] = False
+    recipe: ClassVar[str] = "transformer"
 
     def __init__(self, width: int, blocks: int, dropout: float = 0.0, init: Init = "own") -> None:
         super().__init__()

@@ -7,18 +7,19 @@ they only gather into the rest; its read-out is the answer.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Float64
-from torch import Tensor, nn
+from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.models.mixer import Mixer
 
 Algorithm = Literal["gradient", "solve", "coordinate", "gather"]
 
 
-class Planted(nn.Module):
+class Planted(Mixer):
     """Writes one step of an algorithm for least squares on the pairs before a token; nothing in it is trained.
 
     ``gradient`` takes a step of gradient descent of size 1 / L, L the largest eigenvalue of X'X (von Oswald et al.,
@@ -33,6 +34,8 @@ class Planted(nn.Module):
         algorithm: which one.
         dim: dimension of x.
     """
+
+    title: ClassVar[str] = "planted least squares"
 
     def __init__(self, width: int, blocks: int, index: int, algorithm: Algorithm = "gradient", dim: int = 1) -> None:
         super().__init__()

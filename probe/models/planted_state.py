@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from probe.errors import ProbeError
+from probe.models.mixer import Mixer
 
 
-class Pairing(nn.Module):
+class Pairing(Mixer):
     """Writes, at tokens y, the x of the token before into coordinates `dim` to 2 `dim`; nothing in it is trained.
 
     Args:
         blocks: the model's number of blocks, of which nothing depends.
         dim: dimension of x, which lies in the first coordinates.
     """
+
+    title: ClassVar[str] = "planted pairing"
 
     def __init__(self, width: int, blocks: int, dim: int = 1) -> None:
         super().__init__()

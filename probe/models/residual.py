@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -12,7 +14,8 @@ from probe.config import ModelConfig
 from probe.errors import ProbeError
 from probe.models.layout import parse_layout
 from probe.models.mamba import Mamba
-from probe.models.mixers import Residual, make_mixer, residual_of
+from probe.models.mixer import Mixer, Residual
+from probe.models.mixers import LETTERS, make_mixer, residual_of
 from probe.models.sinusoids import Sinusoids
 
 
@@ -22,16 +25,26 @@ class Block(nn.Module):
     Args:
         residual: ``pre`` adds what the mixer writes after reading the normed stream, ``post`` norms the sum of the
             stream and what the mixer writes after reading it, ``none`` norms what it writes and drops the stream.
+        input: whether the read-in is added to the stream first.
     """
 
-    def __init__(self, norm: nn.Module, mixer: nn.Module, residual: Residual) -> None:
+    def __init__(self, norm: nn.Module, mixer: nn.Module, residual: Residual, input: bool = False) -> None:
         super().__init__()
         self.norm = norm
         self.mixer = mixer
         self.residual = residual
+        self.input = input
 
-    def forward(self, stream: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns the stream after the block."""
+    def forward(
+        self, stream: Float[Tensor, "batch time width"], read_in: Float[Tensor, "batch time width"] | None = None
+    ) -> Float[Tensor, "batch time width"]:
+        """Returns the stream after the block.
+
+        Args:
+            read_in: the stream at layer 0, for blocks that add it again.
+        """
+        if self.input and read_in is not None:
+            stream = stream + read_in
         if self.residual == "pre":
             added: Tensor = stream + self.mixer(self.norm(stream))
             return added
@@ -46,26 +59,59 @@ class ResidualModel(nn.Module):
     Args:
         config: layout, sizes, norm and positions; the weights are drawn from torch's global generator, so build
             inside `torch.random.fork_rng` or seed first.
+        mixers: further mixers by the letters that the layout has for them.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, mixers: Mapping[str, type[Mixer]] | None = None) -> None:
         super().__init__()
+        known = ChainMap(dict(mixers or {}), LETTERS)
         letters = parse_layout(config.layout)
         self.config = config
         self.letters = "".join(letter.letter for letter in letters)
-        self.residuals = [residual_of(letter, config.layout) for letter in letters]
+        self.residuals = [residual_of(letter, config.layout, known) for letter in letters]
         self.read_in: nn.Module = (
             nn.Embedding(config.symbols, config.width) if config.symbols else nn.Linear(config.dim, config.width)
         )
         self.positions = POSITIONS[config.positions](config)
         blocks = enumerate(zip(letters, self.residuals, strict=True))
         self.blocks = nn.ModuleList(
-            Block(NORMS[config.norm](config), make_mixer(letter, config, len(letters), place), residual)
+            Block(
+                NORMS[config.norm](config),
+                make_mixer(letter, config, len(letters), place, known),
+                residual,
+                letter.input,
+            )
             for place, (letter, residual) in blocks
         )
+        self.weights_of = [place - letter.back for place, letter in enumerate(letters)]
         # a last block that norms what it returns needs no further norm
         self.norm_f = NORMS[config.norm](config) if self.residuals[-1] == "pre" else nn.Identity()
         self.read_out = nn.Linear(config.width, config.outputs)
+        self._share()
+
+    def _share(self) -> None:
+        """Gives every block that is an earlier one again that one's weights, which are stored and counted once."""
+        for block, place in zip(self.blocks, self.weights_of, strict=True):
+            first = self.blocks[place]
+            if first is block:
+                continue
+            for own, its in zip(block.modules(), first.modules(), strict=True):
+                vars(own).update(its._parameters | its._buffers)
+                own._parameters.clear()
+                own._buffers.clear()
+                if isinstance(own, nn.RNNBase):  # it keeps a list of its weights beside them
+                    own._flat_weights = [getattr(its, name) for name in own._flat_weights_names]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ResidualModel:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._share()
+        return self
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Takes weights, as `torch.nn.Module.load_state_dict` does."""
+        told = super().load_state_dict(state_dict, strict=strict, assign=assign)
+        self._share()
+        return told
 
     def embed(
         self, inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"]
@@ -103,9 +149,9 @@ class ResidualModel(nn.Module):
         self, inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"]
     ) -> Float[Tensor, "batch time outputs"]:
         """Returns the predictions at every token."""
-        stream = self.embed(inputs)
+        read_in = stream = self.embed(inputs)
         for block in self.blocks:
-            stream = block(stream)
+            stream = block(stream, read_in) if block.input else block(stream)
         return self.decode(stream)
 
     def use_kernel(self, backend: str) -> None:

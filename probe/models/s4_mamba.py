@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from probe.kernels.causal_conv1d import causal_conv1d
 from probe.models.diagonal import DiagonalStateSpace
 from probe.models.dropout import ChannelDropout
+from probe.models.mixer import Mixer
 
 
-class S4Mamba(nn.Module):
+class S4Mamba(Mixer):
     """Mixes tokens as Mamba does but without selection: a short convolution, S4D on twice the width, a gate.
 
     Park et al. (2024), arXiv:2402.04248. By default it differs from Mamba in the state space alone; the released model
@@ -29,6 +30,9 @@ class S4Mamba(nn.Module):
         dropout: the share of channels dropped while training, tied over time.
         skip: where the skips D start: at 1, or drawn from N(0, 1).
     """
+
+    title: ClassVar[str] = "S4-Mamba"
+    recipe: ClassVar[str] = "s4_mamba"
 
     TAPS = 4
     EXPAND = 2

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from probe.models.diagonal import DiagonalStateSpace
 from probe.models.dropout import ChannelDropout
+from probe.models.mixer import Mixer
 
 
-class S4D(nn.Module):
+class S4D(Mixer):
     """Filters every channel by a diagonal state space, then mixes channels by a gated linear unit.
 
     Gu et al. (2022), arXiv:2206.11893; the "S4" of Grazzi et al. (2024), arXiv:2402.03170 (64 states, dropout 0.1 after
@@ -22,6 +25,9 @@ class S4D(nn.Module):
         states: the real state size, twice the number of complex modes.
         dropout: the share of channels dropped while training.
     """
+
+    title: ClassVar[str] = "S4D"
+    recipe: ClassVar[str] = "s4"
 
     def __init__(self, width: int, blocks: int, states: int = 64, dropout: float = 0.0) -> None:
         super().__init__()

@@ -8,14 +8,11 @@ from matplotlib.figure import Figure
 
 from probe.errors import ProbeError, suggest
 from probe.plots.calibration import calibration_curve
-from probe.plots.causes import causes_figure
 from probe.plots.comparison import comparison
 from probe.plots.contexts import context_curve
 from probe.plots.evidence import claim_figure
 from probe.plots.files import rendered, save_figure
 from probe.plots.heatmap import heat_map
-from probe.plots.influence import draw_influence
-from probe.plots.known import draw_known
 from probe.plots.language import language_accuracy
 from probe.plots.language_comparison import language_comparison
 from probe.plots.language_layers import language_curves
@@ -23,42 +20,53 @@ from probe.plots.layers import layer_curve
 from probe.plots.panels import Panels, curve_panels
 from probe.plots.prompting import prompting_curves
 from probe.plots.report import report_page, save_report
-from probe.plots.rows import of_one_claim
-from probe.plots.states import draw_states
 from probe.plots.style import View
 from probe.plots.training import training_curve
 from probe.records import Record
+from probe.registries import Registry
 
-KINDS: dict[str, Callable[[Sequence[Record], View], Figure]] = {
-    "layers": layer_curve,
-    "contexts": context_curve,
-    "heatmap": heat_map,
-    "calibration": calibration_curve,
-    "training": training_curve,
-    "prompting": prompting_curves,
-    "comparison": comparison,
-    "claim": claim_figure,
-    "claim-known": of_one_claim(draw_known, "known", "a picture of what is known"),
-    "claim-states": of_one_claim(draw_states, "states", "a picture of states"),
-    "claim-influence": of_one_claim(draw_influence, "influence", "a picture of influence"),
-    "claim-causes": causes_figure,
-    "language": language_accuracy,
-    "language-layers": language_curves,
-    "language-comparison": language_comparison,
-}
+Draw = Callable[[Sequence[Record], View], Figure]
 
-PICTURES: dict[str, tuple[str, ...]] = {
-    "fit": ("layers", "contexts", "heatmap", "calibration"),
-    "train": ("training",),
-    "evaluate": ("prompting",),
-    "compare": ("comparison",),
-    "claim": ("claim", "claim-known", "claim-states", "claim-influence", "claim-causes"),
-    "language": ("language",),
-    "language-layers": ("language-layers",),
-    "language-compare": ("language-comparison",),
-    "sweep": (),
+PICTURES: dict[str, dict[str, str]] = {
+    "fit": {
+        "layers": "layers:layer_curve",
+        "contexts": "contexts:context_curve",
+        "heatmap": "heatmap:heat_map",
+        "calibration": "calibration:calibration_curve",
+    },
+    "train": {
+        "training": "training:training_curve",
+    },
+    "evaluate": {
+        "prompting": "prompting:prompting_curves",
+    },
+    "compare": {
+        "comparison": "comparison:comparison",
+    },
+    "claim": {
+        "claim": "evidence:claim_figure",
+        "claim-known": "known:known_figure",
+        "claim-states": "states:states_figure",
+        "claim-influence": "influence:influence_figure",
+        "claim-causes": "causes:causes_figure",
+    },
+    "language": {
+        "language": "language:language_accuracy",
+    },
+    "language-layers": {
+        "language-layers": "language_layers:language_curves",
+    },
+    "language-compare": {
+        "language-comparison": "language_comparison:language_comparison",
+    },
+    "sweep": {},
 }
-"""The kinds of picture that suit a kind of record, the usual one first."""
+"""The kinds of picture that suit a kind of record, the usual one first: where each is drawn."""
+
+KINDS: Registry[Draw] = Registry(
+    "probe.plots", {name: place for pictures in PICTURES.values() for name, place in pictures.items()}
+)
+"""Every kind of picture by its name on the command line."""
 
 
 def choose_kind(records: Sequence[Record], asked: str = "auto") -> str:
@@ -77,14 +85,14 @@ def choose_kind(records: Sequence[Record], asked: str = "auto") -> str:
             told = f"says that it is of {kind!r}" if kind else "does not say what made it"
             raise ProbeError(f"The record {told}, but its picture depends on that. Add --kind: {', '.join(KINDS)}.")
         return asked
-    fitting = PICTURES[kind]
+    fitting = list(PICTURES[kind])
     if not fitting:
         drawn = ", ".join(name for name, pictures in PICTURES.items() if pictures)
         raise ProbeError(f"A record of {kind} was given, but there is no picture of it. Give one of {drawn}.")
     if asked != "auto" and asked not in fitting:
         raise ProbeError(
             f"--kind {asked} was given for a record of {kind}, but what suits it is {', '.join(fitting)}. "
-            f"{suggest(asked, list(fitting))}Name one of them, or drop --kind."
+            f"{suggest(asked, fitting)}Name one of them, or drop --kind."
         )
     return fitting[0] if asked == "auto" else asked
 

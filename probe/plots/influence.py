@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
-from probe.plots.rows import draw_curve, equal, finish, layer_colour, numbers, rows_of
+from probe.plots.rows import draw_curve, equal, finish, layer_colour, numbers, of_one_claim, rows_of
 
 DERIVATIVE, SHARE = "mean absolute derivative", "share of implicit attention"
 RATE = "halvings per example"
@@ -85,3 +85,7 @@ def _life(rates: pd.DataFrame) -> str:
     if high <= 0:
         return "no half-life: not forgotten"
     return f"half-life undecided: {1 / high:.3g} examples or more" if high > 0 else "half-life unknown"
+
+
+influence_figure = of_one_claim(draw_influence, "influence", "a picture of influence")
+"""Draws the picture of one record of a claim, as `draw_influence` does of its table."""

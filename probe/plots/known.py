@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
-from probe.plots.rows import draw_curve, equal, finish, numbers, panel_key, rows_of
+from probe.plots.rows import draw_curve, equal, finish, numbers, of_one_claim, panel_key, rows_of
 from probe.plots.style import Line
 
 QUANTITIES = {"y": "y", "w": "w", "gradient": "X'y / n", "least_squares": "least squares",
@@ -116,3 +116,7 @@ def _colour(i: int) -> str:
 
 def _marker(i: int) -> str:
     return [*style.MARKERS, "X"][i % 7]
+
+
+known_figure = of_one_claim(draw_known, "known", "a picture of what is known")
+"""Draws the picture of one record of a claim, as `draw_known` does of its table."""

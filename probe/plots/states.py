@@ -8,7 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
-from probe.plots.rows import UNTRAINED, draw_curve, equal, finish, layer_colour, numbers, panel_key, rows_of
+from probe.plots.rows import (
+    UNTRAINED,
+    draw_curve,
+    equal,
+    finish,
+    layer_colour,
+    numbers,
+    of_one_claim,
+    panel_key,
+    rows_of,
+)
 from probe.plots.style import Line
 
 COSINE = "cosine with w"
@@ -129,3 +139,7 @@ def _colour(i: int) -> str:
 
 def _marker(i: int) -> str:
     return [*style.MARKERS, "X"][i % 7]
+
+
+states_figure = of_one_claim(draw_states, "states", "a picture of states")
+"""Draws the picture of one record of a claim, as `draw_states` does of its table."""

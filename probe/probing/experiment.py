@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from probe import checkpoints, tasks
 from probe.capture import Anatomy, Captured, DescribedModel, capture
 from probe.checkpoints import Checkpoint
-from probe.config import FitConfig, ModelConfig
+from probe.config import ModelConfig
 from probe.errors import ProbeError
 from probe.learners import Learner, run
+from probe.probing.draws import Pass
 from probe.processes import ALONE, Processes
 from probe.randomness import PromptSource, Purpose
 from probe.statistics import LayerErrors
@@ -36,27 +37,36 @@ class Experiment:
     """A checkpoint ready to be probed, with the task and contexts it is probed on.
 
     Attributes:
+        task_name: the task as it was named, with its options.
         longest: the number of examples before the last query of the prompts that are drawn.
         contexts: the numbers of examples before the queries that are probed.
         chosen: which of a prompt's queries these are.
+        kernel: the backend of the selective scan.
     """
 
     checkpoint: Checkpoint
     model: DescribedModel
     task: Task
+    task_name: str
     longest: int
     contexts: list[int]
     chosen: Tensor
     device: torch.device
+    kernel: str = "auto"
 
     @property
     def layers(self) -> int:
         """The number of layers, the read-in included."""
         return len(self.model.places)
 
-    def errors(self, target: str, layers: Sequence[int] | None, config: FitConfig) -> LayerErrors:
-        """Returns an empty table of errors at this experiment's contexts."""
-        return LayerErrors(target, layers, self.layers - 1, self.contexts, config.seed)
+    def errors(self, target: str, layers: Sequence[int] | None, seed: int) -> LayerErrors:
+        """Returns an empty table of errors at this experiment's contexts.
+
+        Args:
+            layers: those that are measured, or None for what has no layer.
+            seed: of the bands.
+        """
+        return LayerErrors(target, layers, self.layers - 1, self.contexts, seed)
 
     @torch.no_grad()
     def decode(self, stream: Tensor) -> Tensor:
@@ -74,13 +84,22 @@ class Experiment:
         stream = capture(self.model, sequences.flatten(0, 1).to(self.device), last).stream[:, :, 0]
         return stream.reshape(len(stream), *targets.shape, -1), targets
 
+    def stream_at(
+        self, inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"], tokens: Int[Tensor, " token"]
+    ) -> Float[Tensor, "layer batch token width"]:
+        """Returns the stream at some tokens of every sequence."""
+        return capture(self.model, inputs.to(self.device), tokens.to(self.device)).stream
+
     def batches(
-        self, config: FitConfig, purpose: Purpose, count: int, processes: Processes = ALONE
+        self, pass_: Pass, purpose: Purpose, processes: Processes = ALONE, most: int | None = None
     ) -> Iterator[tuple[range, Prompts, Captured]]:
-        """Draws this process's prompts by number, keeps the chosen queries and captures the stream there."""
-        for first in processes.deal(range(0, count, config.batch)):
-            numbers = range(first, min(first + config.batch, count))
-            prompts = only(self.task.draw(PromptSource(config.seed, purpose, numbers), self.longest), self.chosen)
+        """Yields this process's prompts by number, at the experiment's contexts, and what was captured there.
+
+        Args:
+            most: prompts of this purpose in all; as many as the pass has unless given.
+        """
+        for numbers in processes.deal(pass_.batches(purpose, most)):
+            prompts = only(self.task.draw(PromptSource(pass_.seed, purpose, numbers), self.longest), self.chosen)
             yield numbers, prompts, capture(self.model, prompts.inputs.to(self.device), prompts.queries.to(self.device))
 
 

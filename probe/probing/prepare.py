@@ -3,77 +3,154 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
 
 import torch
 
 from probe.checkpoints import Checkpoint
 from probe.config import FitConfig
 from probe.errors import ProbeError
-from probe.heads.calibrated import PROTOCOLS
+from probe.heads import Head, make_all
+from probe.probing.draws import Pass, Sizes
 from probe.probing.experiment import Experiment, check_length, load_all, task_for, trained_context
 from probe.probing.targets import target_of
 from probe.processes.devices import device_named
 from probe.randomness import PromptSource
 
-RIDGES = frozenset({"linear", "normed"})
 WIDE = 128  # above this width, contexts default to FEW
 FEW = 8
 FEWEST_SCORED = 32
-MOST_SYMBOLS = 512
+
+
+@runtime_checkable
+class Setting(Sizes, Protocol):
+    """Settings of how models are probed, which fit, compare and claim have in common."""
+
+    @property
+    def task(self) -> str:
+        """The task with its options."""
+
+    @property
+    def dim(self) -> int | None:
+        """Dimension of the inputs x, where the user gave it."""
+
+    @property
+    def device(self) -> str:
+        """Where the models run."""
+
+    @property
+    def kernel(self) -> str:
+        """The backend of the selective scan."""
 
 
 def prepare(config: FitConfig, models: Sequence[Checkpoint] = ()) -> list[Experiment]:
-    """Loads the checkpoints and refuses, before any work, what does not fit together."""
-    if not config.head:
+    """Returns the experiments that settings of `probe fit` describe, one a checkpoint.
+
+    Args:
+        models: checkpoints at hand, taken in place of the files that the config names.
+
+    Raises:
+        ProbeError: if a checkpoint, the task, a head, a context or a number does not fit, before any work.
+    """
+    heads = make_all(config.head, config.protocol)
+    _check(config, heads)
+    return set_before(load_all(config.ckpt, models), config, heads, parse_contexts(config.context), config.target)
+
+
+def set_before(
+    models: Sequence[Checkpoint],
+    setting: Setting,
+    heads: Sequence[Head],
+    contexts: list[int] | None = None,
+    target: str = "y",
+) -> list[Experiment]:
+    """Returns the models set before a task, one experiment each, once every head suits each of them.
+
+    Args:
+        contexts: numbers of examples before the queries; None for all, or of a wide model for eight.
+        target: what fitted heads are asked for.
+
+    Raises:
+        ProbeError: if a model, the task, a head, a context or a number does not fit, before any work.
+    """
+    _check(setting, heads)
+    return [_experiment(found, setting, heads, contexts, target) for found in models]
+
+
+def _check(setting: Setting, heads: Sequence[Head]) -> None:
+    if not heads:
         raise ProbeError("No head was given, but at least one is needed. Add --head linear.")
-    if "task_vector" in config.head:
-        raise ProbeError(f"The task_vector head suits language tasks, and {config.task} is none. Use --head linear.")
-    if config.score < FEWEST_SCORED:
+    if setting.score < FEWEST_SCORED:
         raise ProbeError(
-            f"--score {config.score} was given, but bands need at least {FEWEST_SCORED} prompts. Give more."
+            f"--score {setting.score} was given, but bands need at least {FEWEST_SCORED} prompts. Give more."
         )
-    device = device_named(config.device)
-    return [_experiment(found, config, device) for found in load_all(config.ckpt, models)]
+    device_named(setting.device)
 
 
-def _experiment(found: Checkpoint, config: FitConfig, device: torch.device) -> Experiment:
-    width, task = found.stream.width, task_for(found, config.task, config.dim)
-    asked = parse_contexts(config.context)
-    longest = trained_context([found]) if asked is None else max(asked)
-    sample = task.draw(PromptSource(config.seed, "fit", [0]), longest)
-    contexts = choose_contexts(asked, sample.contexts, width)
-    if RIDGES & set(config.head) and config.prompts < 2 * (width + 1):
-        raise ProbeError(
-            f"--prompts {config.prompts} was given, but a linear head on a stream {width} wide needs at "
-            f"least {2 * (width + 1)}. Give more prompts."
-        )
-    if RIDGES & set(config.head) and task.objective == "symbol" and task.shape.outputs > MOST_SYMBOLS:
-        raise ProbeError(
-            f"A linear head was asked for {task.shape.outputs} symbols, but it suits at most {MOST_SYMBOLS}, one "
-            "target each. Use --head lens."
-        )
+def _experiment(
+    found: Checkpoint, setting: Setting, heads: Sequence[Head], contexts: list[int] | None, target: str
+) -> Experiment:
+    task, pass_ = task_for(found, setting.task, setting.dim), Pass.of(setting)
+    longest = trained_context([found]) if contexts is None else max(contexts)
+    sample = task.draw(PromptSource(pass_.seed, "fit", [0]), longest)
+    probed = choose_contexts(contexts, sample.contexts, found.stream.width)
+    chosen = torch.tensor([sample.contexts.index(context) for context in probed])
+    device = device_named(setting.device)
+    experiment = Experiment(
+        found, found.stream, task, setting.task, longest, probed, chosen, device, kernel=setting.kernel
+    )
+    for head in heads:
+        if head.name in task.references:
+            raise ProbeError(
+                f"A head is called {head.name}, but so is a learner that is shown beside {setting.task}. Give the head "
+                "another name."
+            )
+        head.check(experiment, pass_.prompts)
     check_length(found, task, longest)
-    if "calibrated" in config.head and not (task.appendable and task.objective == "squared"):
+    target_of(target, sample, task, setting.task)
+    if target != "y" and not any(head.fitted for head in heads):
         raise ProbeError(
-            f"The calibrated head was asked for, but it suits tasks of pairs with a number to predict, and not "
-            f"{config.task}. Use --head linear lens."
-        )
-    fewest = PROTOCOLS[config.protocol].fitted if PROTOCOLS[config.protocol].in_context else 1
-    if "calibrated" in config.head and longest < fewest:
-        raise ProbeError(
-            f"A largest context of {longest} was given, but the calibrated head by the {config.protocol} "
-            f"protocol needs at least {fewest} examples. Give a larger --context."
-        )
-    target_of(config, sample, task)
-    if config.target != "y" and not RIDGES & set(config.head):
-        raise ProbeError(
-            f"--target {config.target} was given, but of the heads only linear and normed can be asked for it. "
+            f"--target {target} was given, but of the heads only linear and normed can be asked for it. "
             "Add --head linear, or drop --target."
         )
-    found.model.to(device)
-    found.stream.use_kernel(config.kernel)
-    chosen = torch.tensor([sample.contexts.index(context) for context in contexts])
-    return Experiment(found, found.stream, task, longest, contexts, chosen, device)
+    return _moved(experiment)
+
+
+def same_on(found: Checkpoint, experiment: Experiment) -> Experiment:
+    """Returns the same experiment, its task, contexts and prompts, on another checkpoint.
+
+    Raises:
+        ProbeError: if the checkpoint reads or predicts something else, or has positions for fewer tokens.
+    """
+    if found.dim != experiment.checkpoint.dim:
+        raise ProbeError(
+            f"{found.name} reads {found.dim}-dimensional inputs and {experiment.checkpoint.name} "
+            f"{experiment.checkpoint.dim}-dimensional ones, but both are shown the same prompts. Give another model."
+        )
+    task = task_for(found, experiment.task_name, None)
+    check_length(found, task, experiment.longest)
+    return _moved(replace(experiment, checkpoint=found, model=found.stream, task=task))
+
+
+def at_contexts(experiment: Experiment, contexts: Sequence[int]) -> Experiment:
+    """Returns the same experiment after other numbers of examples.
+
+    Raises:
+        ProbeError: if the task has no query after so many, or the model positions for fewer tokens.
+    """
+    longest = max(contexts)
+    available = experiment.task.draw(PromptSource(0, "fit", [0]), longest).contexts
+    probed = choose_contexts(list(contexts), available, experiment.model.width)
+    check_length(experiment.checkpoint, experiment.task, longest)
+    chosen = torch.tensor([available.index(context) for context in probed])
+    return replace(experiment, longest=longest, contexts=probed, chosen=chosen)
+
+
+def _moved(experiment: Experiment) -> Experiment:
+    experiment.checkpoint.model.to(experiment.device)
+    experiment.model.use_kernel(experiment.kernel)
+    return experiment
 
 
 def choose_contexts(asked: list[int] | None, available: Sequence[int], width: int) -> list[int]:

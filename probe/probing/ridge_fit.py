@@ -1,78 +1,158 @@
-"""Heads for several targets that read the same features: one pass and one eigendecomposition for all."""
+"""Ridge heads from two passes over prompts: one gathers moments, the other chooses a penalty for every head.
+
+Heads for several targets that read the same features share their moments and one eigendecomposition.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from probe.config import FitConfig
-from probe.heads import LinearHeads, Moments, best_penalty, solve_path
+from probe.heads import LinearHeads, Moments, RidgePath, SelectionErrors, best_penalty, solve_path
+from probe.processes import ALONE, Processes, merge_each
 
-Targets = dict[str, Float[Tensor, "batch context target"]]
-Pass = Literal["fit", "select"]
+Targets = Mapping[str, Float[Tensor, "batch context target"]]
+Fitting = Literal["fit", "select"]
+"""What prompts are for while heads are fitted."""
+Name = TypeVar("Name", bound=Hashable)
 
 
-class Fitting:
-    """Gathers the second moments of features and of targets, by name, and fits ridge heads for each target.
+@dataclass(frozen=True, eq=False)
+class Read:
+    """What heads read from a batch of prompts, and what they are asked for there.
 
-    Penalties are chosen for every target, layer and context on the selection prompts, from their moments, so that no
-    features are kept.
-
-    Args:
-        device: where the moments live; it must know float64.
+    Attributes:
+        targets: by name; heads are fitted for each.
+        counted: at which contexts a prompt counts; at all of them unless given.
     """
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        self._device = device
-        self._moments: dict[Pass, Moments] = {}
-        self._parts: dict[str, slice] = {}
+    features: Float[Tensor, "layer batch context width"]
+    targets: Targets
+    counted: Bool[Tensor, "batch context"] | None = None
 
-    @staticmethod
-    def passes(config: FitConfig) -> tuple[tuple[Pass, int], tuple[Pass, int]]:
-        """Returns the two passes over prompts that heads need, each with its number of prompts."""
-        return ("fit", config.prompts), ("select", -(-config.prompts // 4))
-
-    def update(
-        self,
-        purpose: Pass,
-        stream: Float[Tensor, "layer batch context width"],
-        targets: Targets,
-        counted: Bool[Tensor, "batch context"] | None = None,
-    ) -> None:
-        """Adds a batch of prompts; no tensor is kept.
-
-        Args:
-            counted: at which contexts a prompt counts; at all of them unless given.
-        """
-        joint = torch.cat([target.to(self._device, torch.float64) for target in targets.values()], dim=-1)
-        if purpose not in self._moments:
-            self._moments[purpose] = Moments(
-                (len(stream), stream.shape[2]), stream.shape[-1], joint.shape[-1], self._device
-            )
-            start = 0
-            for name, target in targets.items():
-                self._parts[name] = slice(start, start := start + target.shape[-1])
-        self._moments[purpose].update(stream, joint, counted)
-
-    def solve(self) -> dict[str, LinearHeads]:
-        """Returns the heads for every target."""
-        fit, select = self._moments["fit"], self._moments["select"]
-        path = solve_path(fit)
-        found: dict[str, list[LinearHeads]] = {name: [] for name in self._parts}
-        for layer in range(fit.grid[0]):
-            for name, part in self._parts.items():
-                own = path.part(layer, part)
-                errors = own.squared_errors(select.part(layer, part))
-                found[name].append(own.choose(best_penalty(errors)))
-        return {name: _stacked(each) for name, each in found.items()}
+    @property
+    def joint(self) -> Float64[Tensor, "batch context target"]:
+        """All targets beside one another, on the features' device."""
+        return torch.cat([one.to(self.features.device, torch.float64) for one in self.targets.values()], dim=-1)
 
 
-def _stacked(layers: list[LinearHeads]) -> LinearHeads:
-    return LinearHeads(
-        torch.cat([one.weight for one in layers]),
-        torch.cat([one.intercept for one in layers]),
-        torch.cat([one.penalty for one in layers]),
-    )
+def fit_ridges(
+    batches: Callable[[Fitting], Iterable[Mapping[Name, Read]]], processes: Processes = ALONE
+) -> dict[Name, dict[str, LinearHeads]]:
+    """Fits ridge heads on what is read under every name, and returns them by that name and by target.
+
+    No features are kept. The penalty of every target, layer and context is the best on the selection prompts.
+
+    Args:
+        batches: called with ``fit`` and then with ``select``; returns what this process reads of the prompts drawn for
+            that purpose, a batch at a time, always under the same names.
+        processes: those that share the prompts; each returns the same heads.
+    """
+    gathered: dict[Name, _Gathered] = {}
+    for reads in batches("fit"):
+        for name, read in reads.items():
+            if name not in gathered:
+                gathered[name] = _Gathered(read)
+            gathered[name].update(read)
+    # solved once and handed round: machines of two kinds would not find the same path to the bit
+    paths = processes.merged(gathered, merge_each, _solved)
+    choices = {name: _Choice(path) for name, path in paths.items()}
+    for reads in batches("select"):
+        for name, read in reads.items():
+            choices[name].update(read)
+    sums = processes.merged({name: one.sums for name, one in choices.items()}, merge_each, dict)
+    return {name: _heads(path, sums[name]) for name, path in paths.items()}
+
+
+class _Gathered:
+    """Moments of features and of all targets, and which columns are whose."""
+
+    def __init__(self, first: Read) -> None:
+        grid, width = (len(first.features), first.features.shape[2]), first.features.shape[-1]
+        self.parts: dict[str, slice] = {}
+        start = 0
+        for name, target in first.targets.items():
+            self.parts[name] = slice(start, start := start + target.shape[-1])
+        self.moments = Moments(grid, width, start, first.features.device)
+
+    def update(self, read: Read) -> None:
+        self.moments.update(read.features, read.joint, read.counted)
+
+    def merge(self, other: _Gathered) -> _Gathered:
+        merged = copy(self)
+        merged.moments = self.moments.merge(other.moments)
+        return merged
+
+
+@dataclass(frozen=True, eq=False)
+class _Path:
+    path: RidgePath
+    parts: dict[str, slice]
+
+
+def _solved(gathered: dict[Name, _Gathered]) -> dict[Name, _Path]:
+    """Solves under every name; moments go as soon as their path is there."""
+    found = {}
+    for name in list(gathered):
+        one = gathered.pop(name)
+        found[name] = _Path(solve_path(one.moments), one.parts)
+    return found
+
+
+class _Errors:
+    """Sums of squared errors of every penalty; merged without the path that they are of."""
+
+    def __init__(self, by_target: Float64[Tensor, "penalty layer context target"]) -> None:
+        self.by_target = by_target
+
+    def merge(self, other: _Errors) -> _Errors:
+        return _Errors(self.by_target + other.by_target)
+
+
+class _Choice:
+    """Gathers what tells the penalties of a path apart, by the cheaper of two ways.
+
+    Either every prompt is predicted at every penalty, which multiplies features by as many columns as there are
+    penalties and targets, or the prompts' second moments are gathered, which multiplies features by themselves.
+    """
+
+    def __init__(self, solved: _Path) -> None:
+        path = solved.path
+        layers, contexts, targets = path.mean_y.shape
+        width = path.mean_x.shape[-1]
+        self._by: SelectionErrors | Moments = (
+            SelectionErrors(path)
+            if len(path.penalties) * targets < width
+            else Moments((layers, contexts), width, targets, path.mean_x.device)
+        )
+
+    def update(self, read: Read) -> None:
+        self._by.update(read.features, read.joint, read.counted)
+
+    @property
+    def sums(self) -> _Errors | Moments:
+        return _Errors(self._by.by_target) if isinstance(self._by, SelectionErrors) else self._by
+
+
+def _heads(solved: _Path, sums: _Errors | Moments) -> dict[str, LinearHeads]:
+    return {
+        name: solved.path.part(slice(None), part).choose(best_penalty(_errors(solved.path, sums, part)))
+        for name, part in solved.parts.items()
+    }
+
+
+def _errors(path: RidgePath, sums: _Errors | Moments, part: slice) -> Float64[Tensor, "penalty layer context"]:
+    """Returns the sums of squared errors over some of the targets."""
+    if isinstance(sums, _Errors):
+        return sums.by_target[..., part].sum(-1)
+    # the weights at every penalty are held for one layer at a time
+    layers = [
+        path.part(slice(layer, layer + 1), part).squared_errors(sums.part(layer, part)) for layer in range(sums.grid[0])
+    ]
+    return torch.cat(layers, dim=1)

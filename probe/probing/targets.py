@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from probe.config import FitConfig
 from probe.errors import ProbeError, suggest
 from probe.tasks import Prompts, Task
 
 
-def counted_of(config: FitConfig, prompts: Prompts) -> Tensor | None:
+def counted_of(target: str, prompts: Prompts) -> Bool[Tensor, "batch context"] | None:
     """Returns at which contexts a prompt counts, or None for all: a drawn parameter can be asked for anywhere."""
-    return None if config.target != "y" or bool(prompts.counted.all()) else prompts.counted
+    return None if target != "y" or bool(prompts.counted.all()) else prompts.counted
 
 
-def target_of(config: FitConfig, prompts: Prompts, task: Task) -> Tensor:
-    """Returns what the head is asked for, [batch, context, target]."""
-    if config.target == "y":
+def target_of(target: str, prompts: Prompts, task: Task, task_name: str) -> Float[Tensor, "batch context target"]:
+    """Returns the values of a named target.
+
+    Raises:
+        ProbeError: if the task draws no parameter of this name that a regression can predict.
+    """
+    if target == "y":
         return task.encoded(prompts)
     # whole numbers and masks name symbols, coordinates or places, which a regression cannot predict
     drawn = {name: value for name, value in prompts.parameters.items() if value.ndim == 2 and value.is_floating_point()}
-    if config.target not in drawn:
+    if target not in drawn:
         whole = "It holds whole numbers or a mask, which a regression cannot predict. "
-        why = whole if config.target in prompts.parameters else suggest(config.target, ["y", *drawn])
-        raise ProbeError(
-            f"No target of {config.task} is called {config.target!r}. {why}Targets: {', '.join(['y', *drawn])}."
-        )
-    return drawn[config.target][:, None].expand(-1, len(prompts.contexts), -1).float()
+        why = whole if target in prompts.parameters else suggest(target, ["y", *drawn])
+        raise ProbeError(f"No target of {task_name} is called {target!r}. {why}Targets: {', '.join(['y', *drawn])}.")
+    return drawn[target][:, None].expand(-1, len(prompts.contexts), -1).float()

@@ -10,10 +10,10 @@ order in which it sums is its own; a training's gradients do add, and are reduce
 torch.distributed is imported where torchrun has started us and nowhere else.
 """
 
-from probe.processes.alone import ALONE, Processes, merge_each, only_one
-from probe.processes.ended import EndedError, ToldError
-from probe.processes.joined import joined
+from probe.processes.launch import joined
+from probe.processes.shutdown import EndedError, ToldError
 from probe.processes.signals import StoppedError, ending, noted
+from probe.processes.single import ALONE, Processes, merge_each, only_one
 
 __all__ = [
     "ALONE",

@@ -43,7 +43,7 @@ def run_on(engine: str, settings: Sequence[str], folder: Path, jobs: Sequence[Jo
     except ImportError as error:
         raise ProbeError(
             f"--engine {engine} was given, but it needs the extra cluster. "
-            'Install it with pip install "probe[cluster]".'
+            'Install it with pip install "layerprobe[cluster]".'
         ) from error
     blocks = min(at_once, len(jobs))
     provider = _provider(engine, settings, blocks)
@@ -110,7 +110,8 @@ def _provider(engine: str, settings: Sequence[str], blocks: int) -> Any:
         return kind(**chosen)
     except OptionalModuleMissing as error:
         raise ProbeError(
-            'Kubernetes was asked for, but its Python client is missing. Install it with pip install "probe[cluster]".'
+            "Kubernetes was asked for, but its Python client is missing. Install it with "
+            'pip install "layerprobe[cluster]".'
         ) from error
     except TypeError as error:
         raise ProbeError(f"{engine} lacks a setting ({error}). Add --setting NAME=VALUE.") from error

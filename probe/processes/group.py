@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from probe.errors import ProbeError
-from probe.processes.ended import Ending
+from probe.processes.shutdown import Shutdown
 
 TIMEOUT = timedelta(minutes=30)  # a peer that is silent but not gone; one may solve large heads while the others wait
 
@@ -41,7 +41,7 @@ class Group:
             ) from error
         self._rank, self._count = int(rank), int(count)
         # a connection of its own: the other one may be waiting
-        self.ending = Ending(store.clone() if hasattr(store, "clone") else store, self._count)
+        self.shutdown = Shutdown(store.clone() if hasattr(store, "clone") else store, self._count)
         backend, self._direct = "gloo", False
         if torch.cuda.is_available():
             gpus = torch.cuda.device_count()
@@ -74,7 +74,7 @@ class Group:
 
     def check(self) -> None:
         """Raises `EndedError` where this process was told to end."""
-        self.ending.check()
+        self.shutdown.check()
 
     def deal(self, parts: Sequence[T]) -> Iterator[T]:
         """Yields this process's parts: those whose place is its number, modulo how many processes there are."""
@@ -125,7 +125,7 @@ class Group:
     def leave(self) -> None:
         """Ends the group, once all are done."""
         dist.destroy_process_group()
-        self.ending.close()
+        self.shutdown.close()
 
     def _send(self, value: object, to: int) -> None:
         content = _packed(value)
@@ -147,7 +147,7 @@ class Group:
         try:
             yield
         except RuntimeError as error:
-            raise self.ending.found() from error
+            raise self.shutdown.found() from error
 
 
 def _packed(value: object) -> Tensor:

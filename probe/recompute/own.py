@@ -71,7 +71,7 @@ def describe(path: Path, weights: Mapping[str, Tensor]) -> Described:
     letters = parse_layout(model["layout"])
     norm = NORMS[model.get("norm", "rms")]
     blocks = tuple(
-        Part(_kind(letter), below(weights, f"blocks.{place}."), _block(letter, norm, model))
+        Part(_kind(letter), below(weights, f"blocks.{place - letter.back}."), _block(letter, norm, model))
         for place, letter in enumerate(letters)
     )
     final = norm if _residual(letters[-1]) == "pre" else NORMS["none"]
@@ -92,7 +92,7 @@ def sinusoids(time: int, width: int) -> Tensor:
 
 def _kind(letter: Letter) -> str:
     settings = f"[{','.join(map('='.join, letter.settings))}]" if letter.settings else ""
-    return f"{LETTERS[letter.letter].name}{settings}"
+    return f"{LETTERS[letter.letter].title}{settings}"
 
 
 def _residual(letter: Letter) -> str:
@@ -101,8 +101,10 @@ def _residual(letter: Letter) -> str:
 
 
 def _block(letter: Letter, norm: Norm, model: Mapping[str, Any]) -> Compute:
+    if letter.input:
+        return impossible(f"{LETTERS[letter.letter].title} after the read-in was added again")
     if letter.letter not in MIXERS:
-        return impossible(LETTERS[letter.letter].name)
+        return impossible(LETTERS[letter.letter].title)
     write, settings = MIXERS[letter.letter].write, dict(letter.settings)
     heads = int(settings.get("heads", model.get("attention_heads", 8)))
     return around(norm, _residual(letter), lambda weights, x: write(weights, x, settings, heads))

@@ -30,6 +30,8 @@ from probe.files.places import destination
 from probe.records.provenance import BYTES, check_provenance
 from probe.text import cell, uncelled
 
+DISTRIBUTION = "layerprobe"
+"""What the package is called where it is installed; its module and its command are ``probe``."""
 COLUMNS = [
     "model", "layer", "depth", "context", "target", "head", "mse", "error", "low", "high", "prompts"
 ]  # fmt: skip
@@ -267,5 +269,5 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in ("probe", "torch", "numpy", "numba"):
         with suppress(PackageNotFoundError):
-            found[package] = version(package)
+            found[package] = version(DISTRIBUTION if package == "probe" else package)
     return found

@@ -1,12 +1,10 @@
-"""What tasks of keys and values share: tokens that take turns, and whether the right value was recalled."""
+"""What tasks of keys and values share: tokens that take turns, and vectors of one norm."""
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
-
-from probe.tasks.prompts import Prompts
 
 
 def take_turns(
@@ -20,18 +18,3 @@ def of_norm(vectors: Float[Tensor, "*place dim"], norm: float) -> Float[Tensor, 
     """Returns vectors of the same directions and a given norm."""
     scaled: Tensor = vectors * (norm / vectors.norm(dim=-1, keepdim=True))
     return scaled
-
-
-def recalled(answers: Float[Tensor, "*lead batch query dim"], prompts: Prompts) -> Bool[Tensor, "*lead batch query"]:
-    """Returns whether an answer lies nearest, of all values of its prompt, to the one it should be.
-
-    The prompts are those of a retrieval task, whose parameters hold ``values`` [batch, pair, dim] and ``queried``
-    [batch, query], the pair whose value is the target; some of the queries may have been chosen among all.
-    """
-    values = prompts.parameters["values"]
-    # pairs and queries count alike as examples: the first query stands behind as many as there are pairs
-    asked = [context - values.shape[1] for context in prompts.contexts]
-    # |a - v|² without |a|², which is the same for every value
-    distances = values.square().sum(-1)[:, None] - 2 * torch.einsum("...bqd,bpd->...bqp", answers, values)
-    nearest: Tensor = distances.argmin(-1)
-    return nearest == prompts.parameters["queried"][:, asked]

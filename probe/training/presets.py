@@ -49,6 +49,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     "mambaformer": Architecture("M(AM){n}", 2, "layer", "none", blocks_before=1),
     "standard_hybrid": Architecture("(AM){n}", 2, "layer", "learned"),
     "hybrid": Architecture("(AM){n}", 2, "layer", "none"),
+    # one block or layer again and again, with the same weights (Yang et al., 2024, arXiv:2311.12424)
+    "looped_mamba": Architecture("{{M}}{n}", 1, "rms", "none"),
+    "looped_transformer": Architecture("{{AF}}{n}", 2, "layer", "none"),
 }
 
 
@@ -164,6 +167,8 @@ PRESETS: dict[str, Preset] = {
             "mambaformer": Recipe(blocks=11, width=64, steps=8_000, lr=4e-3, curriculum=False),
             "standard_hybrid": Recipe(blocks=10, width=64, steps=8_000, lr=4e-3, curriculum=False),
             "hybrid": Recipe(blocks=10, width=64, steps=8_000, lr=2e-3, curriculum=False),
+            "looped_mamba": Recipe(blocks=8, width=64, steps=8_000, lr=4e-3, curriculum=False),
+            "looped_transformer": Recipe(blocks=12, width=64, steps=16_000, lr=1e-3, curriculum=True),
         },
         tasks={
             "sparse_parity": TaskRecipe(dim=5, context=20),

@@ -194,5 +194,5 @@ def test_the_example_of_the_documentation_captures_as_our_hooks_do(monkeypatch):
 
 def test_where_nnsight_is_missing_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "nnsight", None)
-    with pytest.raises(ProbeError, match=r'pip install "probe\[nnsight\]"'):
+    with pytest.raises(ProbeError, match=r'pip install "layerprobe\[nnsight\]"'):
         capture_by_path(native().model, draw(), ["blocks.0"])

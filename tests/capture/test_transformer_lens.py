@@ -259,5 +259,5 @@ def test_where_transformer_lens_is_missing_the_extra_is_named(monkeypatch):
 
     transformer_lens._hooked_class.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "transformer_lens", None)
-    with pytest.raises(ProbeError, match=r'pip install "probe\[transformer-lens\]"'):
+    with pytest.raises(ProbeError, match=r'pip install "layerprobe\[transformer-lens\]"'):
         hooked(native("mamba"))

@@ -86,12 +86,13 @@ def test_a_planted_map_is_found_and_the_chance_line_stays_at_one(toys: Path, tmp
 
 def test_a_linear_head_reads_what_stands_in_the_stream(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for the query's own x, which the read-in writes linearly into the stream, the error is 0 at layer 0."""
-    from probe.commands import fit
+    from probe.probing import passes, prepare
 
     def the_query(config: FitConfig, prompts: object, task: object) -> torch.Tensor:
         return prompts.x[:, list(prompts.contexts)]  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(fit, "_target", the_query)
+    for module in (passes, prepare):
+        monkeypatch.setattr(module, "target_of", the_query)
     table = fit_heads(FitConfig(ckpt=(str(toys / "m.pt"),), task="linear", target="x", prompts=512, score=128)).table
     linear = table[(table["head"] == "linear") & (table["layer"] == 0)]
     assert (linear["error"] < 1e-8).all()
@@ -102,7 +103,7 @@ def test_a_head_after_the_norm_is_the_models_own_read_out(
     config: FitConfig, toys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked for the model's own prediction, it errs by rounding at the last layer; a head before the norm cannot."""
-    from probe.commands import fit
+    from probe.probing import passes, prepare
 
     model = checkpoints.load(str(toys / "t.pt")).model
 
@@ -110,7 +111,8 @@ def test_a_head_after_the_norm_is_the_models_own_read_out(
     def own_prediction(config: FitConfig, prompts: object, task: object) -> torch.Tensor:
         return model(prompts.inputs)[:, prompts.queries]  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(fit, "_target", own_prediction)
+    for module in (passes, prepare):
+        monkeypatch.setattr(module, "target_of", own_prediction)
     asked = replace(config, ckpt=(str(toys / "t.pt"),), head=("linear", "normed"), target="own", prompts=512)
     last = fit_heads(asked).table.query("layer == 2 and context == 4").set_index("head")["error"]
     assert last["normed"] < 1e-6

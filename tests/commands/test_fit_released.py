@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from probe.config import FitConfig
-from probe.heads.calibrated import PROTOCOLS
-from probe.probing.calibration import calibrate_prompts
+from probe.heads.calibrated import PROTOCOLS, calibrate_prompts
 from probe.probing.experiment import Experiment
 from probe.probing.prepare import prepare
 from probe.tasks.prompts import Prompts, paired

@@ -19,6 +19,7 @@ from probe.evidence.influence import (
     inside_mamba,
 )
 from probe.models import ResidualModel
+from probe.probing.draws import Pass
 from probe.probing.prepare import prepare
 from probe.randomness import PromptSource
 from probe.statistics import MeanBootstrap
@@ -35,8 +36,8 @@ def mamba(tmp_path_factory):
 
 def test_a_solvers_influences_are_least_squares_own(planted_experiment):
     """To float32; with ten examples in three dimensions least squares is linear in y."""
-    experiment, config = planted_experiment("solve")
-    found = influence(experiment, config)
+    experiment, pass_ = planted_experiment("solve")
+    found = influence(experiment, pass_)
     torch.testing.assert_close(found.model.estimate(), found.solver.estimate(), rtol=1e-3, atol=1e-4)
     assert found.agreement.estimate() > 0.999
     assert found.half_life > 20
@@ -108,10 +109,10 @@ def test_rows_name_places_and_leave_an_infinite_half_life_empty():
 
 
 def test_implicit_attention_is_the_mean_of_shares_over_the_score_prompts(mamba):
-    config = FitConfig(ckpt=("mamba",), task="linear", score=5)
+    pass_ = Pass(prompts=1, score=5)
     prompts = mamba.task.draw(PromptSource(0, "score", range(5)), 6)
     expected = {layer: attention_to_examples(one).mean(0) for layer, one in inside_mamba(mamba, prompts).items()}
-    found = implicit_attention(mamba, config)
+    found = implicit_attention(mamba, pass_)
     assert sorted(found) == [1, 3]
     for layer, one in found.items():
         torch.testing.assert_close(one.estimate(), expected[layer])

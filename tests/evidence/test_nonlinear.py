@@ -10,8 +10,8 @@ from probe.heads.two_layer import TwoLayer
 @pytest.fixture(scope="module")
 def found(planted_experiment):
     """A gatherer: before its last block the stream holds X'y and x, whose product tells of y."""
-    experiment, config = planted_experiment("gather")
-    compared = compare_heads(experiment, config, TwoLayer(hidden=24, epochs=30, rate=2e-2))
+    experiment, pass_ = planted_experiment("gather")
+    compared = compare_heads(experiment, pass_, TwoLayer(hidden=24, epochs=30, rate=2e-2))
     return {one.target: one for one in compared}
 
 

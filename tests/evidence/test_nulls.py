@@ -12,9 +12,14 @@ from probe.errors import ProbeError
 from probe.evidence.nonlinear import compare_heads
 from probe.evidence.nulls import control_errors, shuffled_errors, untrained, untrained_errors
 from probe.evidence.transfer import transfer
+from probe.heads import make_all
 from probe.models import ResidualModel
-from probe.probing.passes import measure
-from probe.probing.prepare import prepare
+from probe.probing.draws import Pass
+from probe.probing.measure import measure
+from probe.probing.prepare import prepare, same_on
+from probe.progress import silent
+
+LINEAR = make_all(("linear",))
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +30,7 @@ def trained(tmp_path_factory):
     about = {"task": "linear", "dim": 3, "context": 4, "seed": 0, "step": 0, "command": ""}
     checkpoints.save(path, ResidualModel(ModelConfig(layout="M2", dim=3, width=8)), about)
     config = FitConfig(ckpt=(str(path),), task="linear", head=("linear",), context="2,4", prompts=256, score=128)
-    return prepare(config)[0], config
+    return prepare(config)[0], Pass.of(config)
 
 
 def test_the_untrained_model_has_the_same_shape_and_other_weights(trained):
@@ -40,40 +45,41 @@ def test_the_untrained_model_has_the_same_shape_and_other_weights(trained):
 
 
 def test_its_errors_are_those_of_heads_fitted_to_it(trained):
-    experiment, config = trained
-    found = untrained_errors(experiment, config)
-    direct = measure(prepare(config, [untrained(experiment.checkpoint, config.seed)])[0], config, lambda *_: None)[1]
+    experiment, pass_ = trained
+    found = untrained_errors(experiment, pass_)
+    direct = measure(same_on(untrained(experiment.checkpoint, pass_.seed), experiment), LINEAR, pass_, "y", silent)[1]
     torch.testing.assert_close(found.ratio.estimate(), direct["linear"].ratio.estimate())
     assert (found.layers, found.contexts) == ([0, 1, 2], [2, 4])
 
 
 def test_where_not_all_queries_count_all_errors_are_of_those_that_do(trained):
     """Among outliers, whose y is 1, heads would else look as if they knew another prompt's target."""
-    experiment, plain = trained
-    config = replace(plain, task="many_outlier:probability=0.7", prompts=1024, score=512)
-    experiment = prepare(config, [experiment.checkpoint])[0]
-    found = untrained_errors(experiment, config)
-    fresh = prepare(config, [untrained(experiment.checkpoint, config.seed)])[0]
-    direct = measure(fresh, config, lambda *_: None)[1]
+    found = trained[0].checkpoint
+    task = "many_outlier:probability=0.7"
+    config = FitConfig(ckpt="m", task=task, head="linear", context="2,4", prompts=1024, score=512)
+    experiment, pass_ = prepare(config, [found])[0], Pass.of(config)
+    found = untrained_errors(experiment, pass_)
+    fresh = same_on(untrained(experiment.checkpoint, pass_.seed), experiment)
+    direct = measure(fresh, LINEAR, pass_, "y", silent)[1]
     torch.testing.assert_close(found.ratio.estimate(), direct["linear"].ratio.estimate())
-    assert shuffled_errors(experiment, config).ratio.estimate().min() > 0.95
-    heads, errors = measure(experiment, config, lambda *_: None)
-    matrix = transfer(experiment, heads["linear"], config)
+    assert shuffled_errors(experiment, pass_).ratio.estimate().min() > 0.95
+    heads, errors = measure(experiment, LINEAR, pass_, "y", silent)
+    matrix = transfer(experiment, heads["linear"], pass_)
     torch.testing.assert_close(matrix.estimate().diagonal(), errors["linear"].ratio.estimate()[:, -1])
-    two = {one.target: one for one in compare_heads(experiment, config)}
+    two = {one.target: one for one in compare_heads(experiment, pass_)}
     assert two["shuffled"].linear.estimate().min() > 0.95
     torch.testing.assert_close(two["y"].linear.estimate(), errors["linear"].ratio.estimate()[:, -1], rtol=0.05, atol=0)
 
 
 def test_shuffled_targets_are_not_found_even_where_the_answer_stands_in_the_stream(planted_experiment):
-    experiment, config = planted_experiment("solve")
-    assert shuffled_errors(experiment, config).ratio.estimate().min() > 0.95
+    experiment, pass_ = planted_experiment("solve")
+    assert shuffled_errors(experiment, pass_).ratio.estimate().min() > 0.95
 
 
 def test_a_control_is_measured_on_the_subjects_own_prompts(planted_experiment):
-    experiment, config = planted_experiment("gradient")
+    experiment, pass_ = planted_experiment("gradient")
     other, _ = planted_experiment("solve")
-    errors = control_errors(other.checkpoint, experiment, config).ratio.estimate()[:, -1]
+    errors = control_errors(other.checkpoint, experiment, pass_).ratio.estimate()[:, -1]
     assert errors[0] > 0.9
     assert errors[-1] < 0.01
 

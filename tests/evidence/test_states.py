@@ -10,6 +10,7 @@ from probe.evidence.sites import STEPPED, Narrow, Site, inside, read_sites
 from probe.evidence.states import states, states_rows, untrained_states
 from probe.models import ResidualModel
 from probe.models.controls import planted_state_model
+from probe.probing.draws import Pass
 from probe.probing.prepare import prepare
 from probe.randomness import PromptSource
 
@@ -20,7 +21,7 @@ def experiment_of(path, model, task="linear", prompts=512, context="1,4,8"):
     about = {"task": task, "arch": "x", "dim": DIM, "context": CONTEXT, "seed": 0, "step": 0, "command": ""}
     checkpoints.save(path, model, about)
     config = FitConfig(ckpt=(str(path),), task=task, head=("linear",), context=context, prompts=prompts, score=128)
-    return prepare(config)[0], config
+    return prepare(config)[0], Pass.of(config)
 
 
 @pytest.fixture(scope="module")
@@ -120,18 +121,18 @@ def test_every_recurrent_mixer_has_a_state_that_sees_no_later_token(letter):
 
 def test_an_untrained_model_knows_less_of_w(tmp_path):
     model = planted_state_model("delta_rule", DIM, rate=0.5 / DIM)
-    experiment, config = experiment_of(tmp_path / "m.pt", model, prompts=256, context="8")
+    experiment, pass_ = experiment_of(tmp_path / "m.pt", model, prompts=256, context="8")
     site = Site(2, "state", "y")
-    fresh = errors(untrained_states(experiment, config).of(site))
+    fresh = errors(untrained_states(experiment, pass_).of(site))
     assert fresh["online_gd"] > 0.1
-    assert fresh["w"] > errors(states(experiment, config).of(site))["w"]
+    assert fresh["w"] > errors(states(experiment, pass_).of(site))["w"]
 
 
 def test_a_task_without_w_is_refused(tmp_path):
     model = planted_state_model("delta_rule", DIM)
-    experiment, config = experiment_of(tmp_path / "m.pt", model, task="relu_network", prompts=64)
+    experiment, pass_ = experiment_of(tmp_path / "m.pt", model, task="relu_network", prompts=64)
     with pytest.raises(ProbeError, match="draws no w"):
-        states(experiment, config)
-    experiment, config = experiment_of(tmp_path / "m.pt", model, prompts=64, context="0")
+        states(experiment, pass_)
+    experiment, pass_ = experiment_of(tmp_path / "m.pt", model, prompts=64, context="0")
     with pytest.raises(ProbeError, match="no examples"):
-        states(experiment, config)
+        states(experiment, pass_)

@@ -1,6 +1,4 @@
-"""Claims: the path is scikit-learn's Ridge at every penalty; selection finds the best; heads can be saved."""
-
-import json
+"""Claims: the path is scikit-learn's Ridge at every penalty; selection finds the best."""
 
 import numpy as np
 import pytest
@@ -8,7 +6,7 @@ import torch
 from sklearn.linear_model import Ridge
 
 from probe.errors import ProbeError
-from probe.heads import HEADS, LinearHeads, Moments, SelectionErrors, best_penalty, fold_errors, solve_path
+from probe.heads import Moments, SelectionErrors, best_penalty, fold_errors, solve_path
 
 PENALTIES = [1e-8, 1e-4, 1e-2, 1.0, 30.0]
 
@@ -225,44 +223,3 @@ def test_cells_solved_side_by_side_are_the_same_and_leave_the_threads_alone():
         torch.set_num_threads(threads)
     torch.testing.assert_close(solved[1].values, solved[2].values)
     torch.testing.assert_close(solved[1].predict_path(stream), solved[2].predict_path(stream))
-
-
-@pytest.fixture
-def heads():
-    stream, target = draw()
-    return solve_path(gather(stream, target)).choose(torch.arange(6).reshape(3, 2))
-
-
-def test_saved_heads_come_back_bit_for_bit(heads, tmp_path):
-    heads.save(tmp_path / "heads.v1")
-    loaded = LinearHeads.load(tmp_path / "heads.v1")
-    assert all(torch.equal(value, vars(loaded)[name]) for name, value in vars(heads).items())
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["heads.v1.json", "heads.v1.safetensors"]
-    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
-    loaded.save(tmp_path / "heads.v1")
-    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
-
-
-def test_damaged_missing_and_foreign_heads_get_a_sentence(heads, tmp_path):
-    stem = tmp_path / "heads"
-    with pytest.raises(ProbeError, match="cannot be read"):
-        LinearHeads.load(stem)
-    heads.save(stem)
-    tensors, about = tmp_path / "heads.safetensors", tmp_path / "heads.json"
-    whole = tensors.read_bytes()
-    tensors.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
-    with pytest.raises(ProbeError, match="damaged"):
-        LinearHeads.load(stem)
-    tensors.write_bytes(whole[:-20])
-    with pytest.raises(ProbeError, match="no heads"):
-        LinearHeads.load(stem)
-    tensors.write_bytes(whole)
-    about.write_text(json.dumps({"kind": "something else"}))
-    with pytest.raises(ProbeError, match="describes"):
-        LinearHeads.load(stem)
-    with pytest.raises(ProbeError, match="cannot be written"):
-        heads.save(tmp_path / "nowhere" / "heads")
-
-
-def test_heads_are_known_by_name():
-    assert list(HEADS) == ["linear", "normed", "lens", "calibrated", "task_vector"]

@@ -20,6 +20,6 @@ def test_it_agrees_with_xgboost(draw):
 def test_without_xgboost_the_extra_is_named(draw, monkeypatch):
     monkeypatch.setitem(sys.modules, "xgboost", None)
     with pytest.raises(
-        ProbeError, match=r"needs xgboost, which is not installed\. Run pip install 'probe\[boosting\]'\."
+        ProbeError, match=r"needs xgboost, which is not installed\. Run pip install 'layerprobe\[boosting\]'\."
     ):
         make("boosting").predict(*draw(3))

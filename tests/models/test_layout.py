@@ -85,7 +85,7 @@ MALFORMED = {
 def test_a_malformed_text_gets_one_sentence(text, fault):
     with pytest.raises(ProbeError) as raised:
         parse_layout(text)
-    assert str(raised.value) == f"The layout {text!r} {fault}. Write it like M24, (AF)12 or M(AM)12."
+    assert str(raised.value) == f"The layout {text!r} {fault}. Write it like M24, (AF)12, M(AM)12 or {{M}}8."
 
 
 def test_of_a_text_without_end_the_sentence_shows_the_beginning():

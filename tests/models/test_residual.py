@@ -166,7 +166,7 @@ def test_one_kernel_is_used_everywhere():
         model(inputs)
 
 
-LETTERS_SENTENCE = f"Letters: {', '.join(f'{letter} {mixer.name}' for letter, mixer in LETTERS.items())}."
+LETTERS_SENTENCE = f"Letters: {', '.join(f'{letter} {mixer.title}' for letter, mixer in LETTERS.items())}."
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from probe.models.rwkv4_channel import RWKV4ChannelMix
-from probe.models.rwkv4_time import RWKV4TimeMix
+from probe.models.rwkv4 import RWKV4ChannelMix, RWKV4TimeMix
 
 # what transformers warns of in its own modules is not ours to mend
 pytestmark = pytest.mark.filterwarnings("ignore:::transformers")

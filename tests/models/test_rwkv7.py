@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from probe.errors import ProbeError
-from probe.models.rwkv7_channel import RWKV7ChannelMix
-from probe.models.rwkv7_time import RWKV7TimeMix
+from probe.models.rwkv7 import RWKV7ChannelMix, RWKV7TimeMix
 
 WIDTH, HEADS = 16, 2
 

@@ -1,28 +1,52 @@
 """Claims: a record's picture is its own unless asked for another that suits it; what does not suit it is refused."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from probe.errors import ProbeError
-from probe.plots import KINDS, PICTURES, choose_kind
-from probe.records import Record
+from probe.plots import KINDS, PICTURES, View, choose_kind, rendered
+from probe.records import Record, load
 
 
 def of(kind: str | None) -> Record:
     return Record(pd.DataFrame({"model": ["m"]}), {} if kind is None else {"kind": kind})
 
 
+SHIPPED = {
+    "fit": "fit-mamba-transformer-linear",
+    "train": "mamba-training",
+    "evaluate": "evaluate-skewed_linear-500",
+    "compare": "compare-seeds",
+    "claim": "claim-mamba",
+    "language": "language-smollm2-135m",
+    "language-layers": "language-lens-smollm2-135m",
+}
+"""A shipped record of each kind; of some pictures another, which holds what they show."""
+HOLDS = {"calibration": "grazzi-layers-skewed_linear-15"}
+FIGURES = Path(__file__).parents[2] / "figures"
+
+
 def test_every_kind_of_picture_suits_a_kind_of_record():
     assert sorted(name for names in PICTURES.values() for name in names) == sorted(KINDS)
 
 
-@pytest.mark.parametrize(("kind", "fitting"), [(kind, names) for kind, names in PICTURES.items() if names])
+@pytest.mark.parametrize(("kind", "fitting"), [(kind, list(names)) for kind, names in PICTURES.items() if names])
 def test_the_usual_picture_is_drawn_unless_another_that_fits_is_asked_for(kind, fitting):
     assert choose_kind([of(kind)]) == fitting[0]
     for name in fitting:
         assert choose_kind([of(kind), of(kind)], name) == name
     with pytest.raises(ProbeError, match=f"what suits it is {', '.join(fitting)}"):
         choose_kind([of(kind)], next(name for name in KINDS if name not in fitting))
+
+
+@pytest.mark.parametrize("kind", [kind for of, kinds in PICTURES.items() if of in SHIPPED for kind in kinds])
+def test_every_picture_of_a_shipped_record_is_drawn(kind):
+    of = next(of for of, kinds in PICTURES.items() if kind in kinds)
+    figure = KINDS[kind]([load(FIGURES / HOLDS.get(kind, SHIPPED[of]))], View())
+    assert all(axes.get_xlabel() or axes.get_ylabel() or not axes.axison for axes in figure.axes)
+    assert rendered(figure, FIGURES / "unwritten.png").startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

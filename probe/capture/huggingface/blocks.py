@@ -38,7 +38,7 @@ MIXING: dict[str, Callable[[Any, Any, int], float]] = {
     "M": lambda module, config, time: 9 * module.A_log.numel(),
     # a number of the state, as `probe.models.mamba2` has it
     "D": lambda module, config, time: 5 * module.out_proj.in_features * module.ssm_state_size,
-    # shifts, the step of the recurrence and the gate, as `probe.models.rwkv4_time` and `rwkv4_channel` have them
+    # shifts, the step of the recurrence and the gate, as `probe.models.rwkv4` has them
     "R": lambda module, config, time: 30 * len(module.time_decay),
     "C": lambda module, config, time: 19 * module.time_mix_key.numel(),
 }

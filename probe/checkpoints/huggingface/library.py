@@ -81,5 +81,5 @@ def unreadable(path: Path, error: Exception) -> ProbeError:
 def _missing(error: ImportError) -> ProbeError:
     return ProbeError(
         f"A Hugging Face model was given, but reading it needs the package {error.name}, which is not installed. "
-        'Install it with pip install "probe[huggingface]".'
+        'Install it with pip install "layerprobe[huggingface]".'
     )

@@ -10,7 +10,7 @@ nothing in a file is executed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor
 
 from probe import tasks
-from probe.checkpoints.official import gpt2, mamba, mixer, rnn, s4
+from probe.checkpoints.official.families import FAMILIES
 from probe.checkpoints.official.folder import CONFIG, are_weights, describes, locate, name_of, read_weights, recognises
 from probe.checkpoints.official.settings import Settings, read_settings
 from probe.checkpoints.official.trained import Trained, trained_on
@@ -28,16 +28,6 @@ from probe.models import ResidualModel
 from probe.tasks import Shape
 
 __all__ = ["CONFIG", "FAMILIES", "Official", "are_weights", "describes", "name_of", "read", "recognises"]
-
-FAMILIES: dict[str, Callable[[Settings, Mapping[str, Tensor]], Translation]] = {
-    "gpt2": gpt2.translate,
-    "mamba": mamba.translate,
-    "s4": s4.translate,
-    "tf-mamba": mixer.translate,
-    "s4-mamba": mixer.translate,
-    "s4d": mixer.translate,
-    "rnn": rnn.translate,
-}
 
 
 @dataclass(frozen=True, eq=False)

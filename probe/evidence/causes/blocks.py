@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from probe.config import FitConfig
 from probe.evidence.causes.pairs import answer, pairs
 from probe.evidence.causes.table import About, band_of
 from probe.interventions.blocks import Edit, editing, repeat, skip, swap
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.statistics import RatioBootstrap, difference
 
@@ -45,7 +45,7 @@ class EditedBlocks:
         return [about.row("whole", "error", band_of(self.whole), 0), *edited]
 
 
-def edit_blocks(experiment: Experiment, config: FitConfig) -> EditedBlocks:
+def edit_blocks(experiment: Experiment, pass_: Pass) -> EditedBlocks:
     """Skips and repeats every block, exchanges every two neighbours, and measures the error on the score prompts.
 
     Raises:
@@ -55,9 +55,9 @@ def edit_blocks(experiment: Experiment, config: FitConfig) -> EditedBlocks:
     edits: dict[tuple[str, int], Edit] = {("skip", block): skip(block) for block in blocks}
     edits |= {("repeat", block): repeat(block) for block in blocks}
     edits |= {("swap", block): swap(block) for block in blocks[:-1]}
-    errors = RatioBootstrap((len(edits),), seed=config.seed)
-    whole = RatioBootstrap((1,), seed=config.seed)
-    for pair in pairs(experiment, config):
+    errors = RatioBootstrap((len(edits),), seed=pass_.seed)
+    whole = RatioBootstrap((1,), seed=pass_.seed)
+    for pair in pairs(experiment, pass_):
         answers = []
         for edit in edits.values():
             with editing(experiment.model, edit):

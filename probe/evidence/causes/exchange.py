@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from probe.capture import capture
-from probe.config import FitConfig
 from probe.evidence.causes.pairs import answer, last, pairs, readings
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
 from probe.heads import LinearHeads
 from probe.interventions import patching
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 
 
@@ -46,15 +46,15 @@ class Exchange:
         return found + about.rows("stream", "share", self.donor.slope(), layers)
 
 
-def exchange(experiment: Experiment, heads: LinearHeads, config: FitConfig) -> Exchange:
+def exchange(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> Exchange:
     """Exchanges the stream at the query, layer by layer, on the score prompts.
 
     Args:
         heads: for y, fitted at every layer of this experiment.
     """
-    predicted = {head: Shifts(experiment.layers, config.seed) for head in ("linear", "lens")}
-    donor = Shifts(experiment.layers, config.seed)
-    for pair in pairs(experiment, config):
+    predicted = {head: Shifts(experiment.layers, pass_.seed) for head in ("linear", "lens")}
+    donor = Shifts(experiment.layers, pass_.seed)
+    for pair in pairs(experiment, pass_):
         query = last(pair.own)
         own, theirs = capture(experiment.model, pair.own, query), capture(experiment.model, pair.donor, query)
         before, whole = answer(experiment, pair.own), answer(experiment, pair.donor)

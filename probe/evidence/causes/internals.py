@@ -15,12 +15,12 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from probe.config import FitConfig
 from probe.evidence.causes.pairs import Pair, answer, pairs
 from probe.evidence.causes.table import About, band_of
 from probe.interventions import INTERNALS, holding, internals_of, mambas, means, zeros
 from probe.interventions.internals import Constants
 from probe.models.mamba import Mamba
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.randomness import PromptSource
 from probe.statistics import RatioBootstrap, difference
@@ -53,7 +53,7 @@ class SwitchedOff:
         ]
 
 
-def switch_off(experiment: Experiment, config: FitConfig) -> SwitchedOff:
+def switch_off(experiment: Experiment, pass_: Pass) -> SwitchedOff:
     """Switches off every internal of every Mamba block, alone and in all blocks, and measures the error.
 
     Raises:
@@ -61,14 +61,14 @@ def switch_off(experiment: Experiment, config: FitConfig) -> SwitchedOff:
     """
     mixers = mambas(experiment.model)
     held = {
-        "mean": means(experiment.model, mixers, _selection(experiment, config)),
+        "mean": means(experiment.model, mixers, _selection(experiment, pass_)),
         "zero": {layer: zeros(mixer) for layer, mixer in mixers.items()},
     }
     blocks = {(name, layer): _having(mixers, name, layer) for name in INTERNALS for layer in (*mixers, None)}
     cells = [(how, name, layer) for how in held for (name, layer), having in blocks.items() if having]
-    errors = RatioBootstrap((len(cells),), seed=config.seed)
-    whole = RatioBootstrap((1,), seed=config.seed)
-    for pair in pairs(experiment, config):
+    errors = RatioBootstrap((len(cells),), seed=pass_.seed)
+    whole = RatioBootstrap((1,), seed=pass_.seed)
+    for pair in pairs(experiment, pass_):
         done: dict[tuple[str, str, tuple[int, ...]], Tensor] = {}
         for how, name, layer in cells:
             key = how, _alike(how, name), blocks[name, layer]
@@ -101,8 +101,7 @@ def _answer_holding(
         return answer(experiment, pair.own)
 
 
-def _selection(experiment: Experiment, config: FitConfig) -> Iterator[Tensor]:
-    count = min(AVERAGED, -(-config.prompts // 4))
-    for first in range(0, count, config.batch):
-        source = PromptSource(config.seed, "select", range(first, min(first + config.batch, count)))
+def _selection(experiment: Experiment, pass_: Pass) -> Iterator[Tensor]:
+    for numbers in pass_.batches("select", AVERAGED):
+        source = PromptSource(pass_.seed, "select", numbers)
         yield experiment.task.draw(source, experiment.longest).inputs.to(experiment.device)

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.heads import LinearHeads
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.randomness import PromptSource
 
@@ -33,7 +33,7 @@ class Pair:
     target: Float64[Tensor, " prompt"]
 
 
-def pairs(experiment: Experiment, config: FitConfig) -> Iterator[Pair]:
+def pairs(experiment: Experiment, pass_: Pass) -> Iterator[Pair]:
     """Yields the score prompts after the experiment's largest context; donors are as many prompts beyond them.
 
     Raises:
@@ -41,14 +41,13 @@ def pairs(experiment: Experiment, config: FitConfig) -> Iterator[Pair]:
     """
     if not (experiment.task.appendable and experiment.task.objective == "squared"):
         raise ProbeError(
-            f"The task {config.task} was given, but interventions are judged on pairs with a number to predict. "
-            "Give a task such as linear."
+            f"The task {experiment.task_name} was given, but interventions are judged on pairs with a number to "
+            "predict. Give a task such as linear."
         )
-    for first in range(0, config.score, config.batch):
-        numbers = range(first, min(first + config.batch, config.score))
-        others = range(config.score + numbers.start, config.score + numbers.stop)
+    for numbers in pass_.batches("score"):
+        others = range(pass_.score + numbers.start, pass_.score + numbers.stop)
         own, donor = (
-            experiment.task.draw(PromptSource(config.seed, "score", some), experiment.longest)
+            experiment.task.draw(PromptSource(pass_.seed, "score", some), experiment.longest)
             for some in (numbers, others)
         )
         same_query = torch.cat([donor.inputs[:, :-1], own.inputs[:, -1:]], dim=1)

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from probe.capture import Captured, capture
-from probe.config import FitConfig
 from probe.evidence.causes.pairs import answer, last, pairs, readings
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
 from probe.heads import LinearHeads
 from probe.interventions import continuing, recurrent, states_after
 from probe.models.mamba import Mamba
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 
 
@@ -54,7 +54,7 @@ class StateExchange:
         return found
 
 
-def exchange_states(experiment: Experiment, heads: LinearHeads, config: FitConfig) -> StateExchange:
+def exchange_states(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> StateExchange:
     """Exchanges the states after the examples, block by block and in all blocks, on the score prompts.
 
     Args:
@@ -66,9 +66,9 @@ def exchange_states(experiment: Experiment, heads: LinearHeads, config: FitConfi
     mixers = recurrent(experiment.model)
     chosen: dict[str, dict[int, nn.Module]] = {"state": mixers, "state:h": {}}
     chosen["state:h"] = {at: each for at, each in mixers.items() if isinstance(each, Mamba)}
-    donor = {site: Shifts(len(found) + 1, config.seed) for site, found in chosen.items() if found}
-    predicted = {(site, head): Shifts(len(chosen[site]), config.seed) for site in donor for head in ("linear", "lens")}
-    for pair in pairs(experiment, config):
+    donor = {site: Shifts(len(found) + 1, pass_.seed) for site, found in chosen.items() if found}
+    predicted = {(site, head): Shifts(len(chosen[site]), pass_.seed) for site in donor for head in ("linear", "lens")}
+    for pair in pairs(experiment, pass_):
         before = capture(experiment.model, pair.own, last(pair.own))
         read, first = readings(experiment, heads, before.stream), answer(experiment, pair.own)
         way = answer(experiment, pair.donor) - first

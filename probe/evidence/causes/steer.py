@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from probe.config import FitConfig
 from probe.evidence.causes.pairs import answer, last, linear_answers, pairs
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
 from probe.heads import LinearHeads
 from probe.interventions import steering
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.randomness import KeyedGenerator, key
 
@@ -60,12 +60,12 @@ class Steered:
         ]
 
 
-def directions(experiment: Experiment, heads: LinearHeads, config: FitConfig) -> Directions:
+def directions(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> Directions:
     """Returns the directions of the heads for the largest context; their patterns are of the selection prompts."""
     weight = heads.weight[:, -1, :, 0].cpu()
     streams, answers, together = (torch.zeros_like(weight) for _ in range(3))
     squares, targets, count = torch.zeros_like(weight[:, :1]), 0.0, 0
-    for numbers, prompts, captured in experiment.batches(config, "select", -(-config.prompts // 4)):
+    for numbers, prompts, captured in experiment.batches(pass_, "select"):
         stream = captured.stream[:, :, -1:]
         read = linear_answers(heads, stream)
         streams += stream[:, :, 0].double().sum(1).cpu()
@@ -83,18 +83,18 @@ def directions(experiment: Experiment, heads: LinearHeads, config: FitConfig) ->
     )
 
 
-def steer(experiment: Experiment, heads: LinearHeads, config: FitConfig) -> Steered:
+def steer(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> Steered:
     """Adds to the stream at the query, layer by layer, what should raise the answer by a known amount.
 
     Args:
         heads: for y, fitted at every layer of this experiment.
     """
-    found = directions(experiment, heads, config)
-    shifts = {name: Shifts(experiment.layers, config.seed) for name in ("head", "pattern", "random")}
-    for pair in pairs(experiment, config):
+    found = directions(experiment, heads, pass_)
+    shifts = {name: Shifts(experiment.layers, pass_.seed) for name in ("head", "pattern", "random")}
+    for pair in pairs(experiment, pass_):
         query, before = last(pair.own), answer(experiment, pair.own)
         asked = found.unit * torch.tensor([STRENGTHS[n % len(STRENGTHS)] for n in pair.numbers], dtype=torch.float64)
-        chance = _random(config.seed, pair.numbers, experiment.model.width)
+        chance = _random(pass_.seed, pair.numbers, experiment.model.width)
         moved: dict[str, list[Tensor]] = {name: [] for name in shifts}
         for layer, place in enumerate(experiment.model.places):
             along = found.head[layer], found.pattern[layer], chance * found.head[layer].norm()

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from probe.config import FitConfig
 from probe.evidence.rows import row
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.statistics import Band, RatioBootstrap
 
@@ -65,9 +65,9 @@ class About:
         )
 
 
-def about(experiment: Experiment, config: FitConfig) -> About:
+def about(experiment: Experiment, pass_: Pass) -> About:
     """Returns what the rows about an experiment share."""
-    return About(experiment.checkpoint.name, experiment.layers, experiment.contexts[-1], config.score)
+    return About(experiment.checkpoint.name, experiment.layers, experiment.contexts[-1], pass_.score)
 
 
 def band_of(ratio: RatioBootstrap) -> Band:

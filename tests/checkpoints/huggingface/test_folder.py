@@ -140,7 +140,7 @@ def test_a_folder_that_is_not_whole_gets_one_sentence(saved, spoil, sentence):
 def test_without_the_library_the_sentence_names_the_extra(saved, monkeypatch):
     folder = saved("gpt2")
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(ProbeError, match=r'needs the package transformers.*pip install "probe\[huggingface\]"'):
+    with pytest.raises(ProbeError, match=r'needs the package transformers.*pip install "layerprobe\[huggingface\]"'):
         read(folder)
 
 

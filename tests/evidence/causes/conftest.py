@@ -11,10 +11,11 @@ from probe import checkpoints
 from probe.config import FitConfig, ModelConfig
 from probe.heads import LinearHeads
 from probe.models import ResidualModel
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.probing.prepare import prepare
 
-Prepared = tuple[Experiment, FitConfig, LinearHeads]
+Prepared = tuple[Experiment, Pass, LinearHeads]
 
 
 @pytest.fixture(scope="session")
@@ -40,21 +41,25 @@ def random_experiment(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str
         config = FitConfig(
             ckpt=(str(path),), task="linear", head=("lens",), context="4", prompts=128, score=32, batch=32
         )
-        return prepare(config)[0], config, LinearHeads(drawn, torch.ones_like(drawn[:, :, 0]), drawn[:, :, 0, 0])
+        return (
+            prepare(config)[0],
+            Pass.of(config),
+            LinearHeads(drawn, torch.ones_like(drawn[:, :, 0]), drawn[:, :, 0, 0]),
+        )
 
     return make
 
 
 @pytest.fixture(scope="session")
-def planted(planted_experiment: Callable[[str], tuple[Experiment, FitConfig]]) -> Callable[[str], Prepared]:
+def planted(planted_experiment: Callable[[str], tuple[Experiment, Pass]]) -> Callable[[str], Prepared]:
     """A function that sets a planted algorithm before linear, with the decoder of its answer as every layer's head."""
 
     def make(algorithm: str) -> Prepared:
-        experiment, config = planted_experiment(algorithm)
+        experiment, pass_ = planted_experiment(algorithm)
         weight = torch.zeros(experiment.layers, 1, experiment.model.width, 1, dtype=torch.float64)
         weight[:, :, 2 * experiment.task.dim] = 1.0
         nothing = torch.zeros_like(weight[:, :, 0])
-        small = replace(config, score=48, prompts=256, batch=48)
+        small = replace(pass_, score=48, prompts=256, batch=48)
         return experiment, small, LinearHeads(weight, nothing, nothing[..., 0])
 
     return make

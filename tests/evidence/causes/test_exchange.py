@@ -24,9 +24,9 @@ def by_hand(experiment, pair, layer):
 
 @pytest.mark.parametrize("layout", ["M3", "(AF)2"])
 def test_shares_and_r2_are_those_of_blocks_run_by_hand(random_experiment, layout):
-    experiment, config, heads = random_experiment(layout)
-    found = exchange(experiment, heads, config)
-    (pair,) = pairs(experiment, config)
+    experiment, pass_, heads = random_experiment(layout)
+    found = exchange(experiment, heads, pass_)
+    (pair,) = pairs(experiment, pass_)
     with torch.no_grad():
         way = by_hand(experiment, pair, experiment.layers - 1)
         for layer in range(experiment.layers):
@@ -39,8 +39,8 @@ def test_shares_and_r2_are_those_of_blocks_run_by_hand(random_experiment, layout
 
 
 def test_the_batch_size_changes_nothing(random_experiment):
-    experiment, config, heads = random_experiment("M2")
-    one, other = (exchange(experiment, heads, replace(config, batch=size)) for size in (20, 32))
+    experiment, pass_, heads = random_experiment("M2")
+    one, other = (exchange(experiment, heads, replace(pass_, batch=size)) for size in (20, 32))
     slopes = [each.predicted["linear"].slope().value for each in (one, other)]
     torch.testing.assert_close(*slopes, rtol=1e-4, atol=1e-6, equal_nan=True)
     assert not slopes[0][1:].isnan().any()
@@ -49,8 +49,8 @@ def test_the_batch_size_changes_nothing(random_experiment):
 
 def test_before_a_solver_solves_nothing_moves_and_after_it_all_does(planted):
     """Its middle one of six blocks is the fourth."""
-    experiment, config, heads = planted("solve")
-    found = exchange(experiment, heads, config)
+    experiment, pass_, heads = planted("solve")
+    found = exchange(experiment, heads, pass_)
     share = found.donor.slope().value
     torch.testing.assert_close(share, torch.tensor([0, 0, 0, 0, 1, 1, 1], dtype=torch.float64), rtol=0, atol=1e-5)
     for head in ("linear", "lens"):
@@ -61,8 +61,8 @@ def test_before_a_solver_solves_nothing_moves_and_after_it_all_does(planted):
 
 def test_gradient_steps_carry_on_a_part_of_what_was_exchanged(planted):
     """Later steps pull the weights back to the own examples, the less the fewer they are."""
-    experiment, config, heads = planted("gradient")
-    found = exchange(experiment, heads, config)
+    experiment, pass_, heads = planted("gradient")
+    found = exchange(experiment, heads, pass_)
     slope = found.predicted["lens"].slope().value[1:]
     assert (slope.diff() > 0).all()
     assert slope[0] < 0.9
@@ -72,8 +72,8 @@ def test_gradient_steps_carry_on_a_part_of_what_was_exchanged(planted):
 
 
 def test_rows_name_the_layer_and_leave_out_what_is_unknown(planted):
-    experiment, config, heads = planted("solve")
-    rows = exchange(experiment, heads, config).rows(about(experiment, config))
+    experiment, pass_, heads = planted("solve")
+    rows = exchange(experiment, heads, pass_).rows(about(experiment, pass_))
     assert {(row["site"], row["evidence"], row["context"], row["prompts"]) for row in rows} == {
         ("stream", "causes", 10, 48)
     }

@@ -18,18 +18,18 @@ def costs(found):
 
 @pytest.fixture(scope="module")
 def small(random_experiment):
-    experiment, config, _ = random_experiment("M2")
-    return experiment, config, switch_off(experiment, config)
+    experiment, pass_, _ = random_experiment("M2")
+    return experiment, pass_, switch_off(experiment, pass_)
 
 
 def test_errors_are_those_of_holding_by_hand(small):
-    experiment, config, found = small
+    experiment, pass_, found = small
     mixers = mambas(experiment.model)
-    inputs = experiment.task.draw(PromptSource(config.seed, "select", range(32)), 4).inputs
+    inputs = experiment.task.draw(PromptSource(pass_.seed, "select", range(32)), 4).inputs
     held, errors = means(experiment.model, mixers, [inputs]), costs(found)
     for name, layers in (("B", (2,)), ("lookback", (1,)), ("delta", (1, 2))):
         top = bottom = 0.0
-        for pair in pairs(experiment, config):
+        for pair in pairs(experiment, pass_):
             one, two = ({name: held[at][name]} if at in layers else {} for at in (1, 2))
             with torch.no_grad(), holding(mixers[1], one), holding(mixers[2], two):
                 answers = experiment.model.run(pair.own)[:, -1, 0].double()
@@ -40,8 +40,8 @@ def test_errors_are_those_of_holding_by_hand(small):
 
 
 def test_at_zero_some_are_as_good_as_skipped_and_others_alike(small):
-    experiment, config, found = small
-    edits = edit_blocks(experiment, config)
+    experiment, pass_, found = small
+    edits = edit_blocks(experiment, pass_)
     errors, skipped = costs(found), dict(zip(edits.edits, edits.errors.estimate(), strict=True))
     for layer in (1, 2):
         for name in ("convolution", "gate"):
@@ -51,8 +51,8 @@ def test_at_zero_some_are_as_good_as_skipped_and_others_alike(small):
 
 
 def test_what_is_constant_costs_nothing_and_what_is_absent_has_no_cell(random_experiment):
-    experiment, config, _ = random_experiment("M[B=constant,C=constant,delta=constant,gate=off]AM")
-    found = switch_off(experiment, config)
+    experiment, pass_, _ = random_experiment("M[B=constant,C=constant,delta=constant,gate=off]AM")
+    found = switch_off(experiment, pass_)
     errors, whole = costs(found), found.whole.estimate().item()
     assert {layer for _, _, layer in found.cells} == {1, 3, None}
     assert {name for _, name, layer in found.cells if layer == 1} == {"convolution", "lookback", "delta", "B", "C"}
@@ -64,8 +64,8 @@ def test_what_is_constant_costs_nothing_and_what_is_absent_has_no_cell(random_ex
 
 
 def test_rows_say_how_what_and_where(small):
-    experiment, config, found = small
-    rows = found.rows(about(experiment, config))
+    experiment, pass_, found = small
+    rows = found.rows(about(experiment, pass_))
     assert len(rows) == 2 * len(found.cells)
     assert {row["site"] for row in rows} >= {"mean:B", "zero:gate", "mean:lookback"}
     assert {row["layer"] for row in rows} == {1, 2, None}
@@ -73,6 +73,6 @@ def test_rows_say_how_what_and_where(small):
 
 
 def test_a_transformer_has_none(random_experiment):
-    experiment, config, _ = random_experiment("(AF)1")
+    experiment, pass_, _ = random_experiment("(AF)1")
     with pytest.raises(ProbeError, match="Mamba mixers of our own are needed"):
-        switch_off(experiment, config)
+        switch_off(experiment, pass_)

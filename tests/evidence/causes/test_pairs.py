@@ -12,11 +12,11 @@ from probe.randomness import PromptSource
 
 
 def test_a_pair_shares_its_query_and_nothing_else(random_experiment):
-    experiment, config, _ = random_experiment("M1")
-    found = list(pairs(experiment, replace(config, batch=16)))
+    experiment, pass_, _ = random_experiment("M1")
+    found = list(pairs(experiment, replace(pass_, batch=16)))
     assert [pair.numbers for pair in found] == [range(16), range(16, 32)]
     own, donor = (torch.cat([getattr(pair, name) for pair in found]) for name in ("own", "donor"))
-    drawn = experiment.task.draw(PromptSource(config.seed, "score", range(64)), 4)
+    drawn = experiment.task.draw(PromptSource(pass_.seed, "score", range(64)), 4)
     assert torch.equal(own, drawn.inputs[:32])
     assert torch.equal(donor[:, :-1], drawn.inputs[32:, :-1])
     assert torch.equal(donor[:, -1], own[:, -1])
@@ -26,8 +26,8 @@ def test_a_pair_shares_its_query_and_nothing_else(random_experiment):
 def test_answers_and_readings_are_the_models_and_the_heads(random_experiment):
     from probe.capture import capture
 
-    experiment, config, heads = random_experiment("M1")
-    pair = next(pairs(experiment, config))
+    experiment, pass_, heads = random_experiment("M1")
+    pair = next(pairs(experiment, pass_))
     captured = capture(experiment.model, pair.own, torch.tensor([8]))
     found = readings(experiment, heads, captured.stream)
     torch.testing.assert_close(answer(experiment, pair.own), captured.output[:, 0, 0].double())
@@ -37,7 +37,8 @@ def test_answers_and_readings_are_the_models_and_the_heads(random_experiment):
 
 
 def test_a_task_without_a_number_to_predict_is_refused(random_experiment):
-    experiment, config, _ = random_experiment("M1")
-    other = replace(experiment, task=tasks.make("linear_classification", 3))
+    experiment, pass_, _ = random_experiment("M1")
+    task = "linear_classification"
+    other = replace(experiment, task=tasks.make(task, 3), task_name=task)
     with pytest.raises(ProbeError, match="linear_classification was given"):
-        next(pairs(other, replace(config, task="linear_classification")))
+        next(pairs(other, pass_))

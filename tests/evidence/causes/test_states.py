@@ -11,8 +11,8 @@ from probe.evidence.causes.table import about
 
 @pytest.mark.parametrize("layout", ["M3", "D2", "U2"])
 def test_all_states_together_are_the_donors_answer(random_experiment, layout):
-    experiment, config, heads = random_experiment(layout)
-    found = exchange_states(experiment, heads, config)
+    experiment, pass_, heads = random_experiment(layout)
+    found = exchange_states(experiment, heads, pass_)
     blocks = experiment.layers - 1
     assert found.layers["state"] == list(range(1, blocks + 1))
     assert found.donor["state"].reached().value[-1].item() == pytest.approx(1, abs=1e-6)
@@ -25,10 +25,10 @@ def test_all_states_together_are_the_donors_answer(random_experiment, layout):
 
 def test_one_blocks_state_moves_the_answer_as_by_hand(random_experiment):
     """The last block's scan goes on from the donor's h; its convolution still sees the own last tokens."""
-    experiment, config, heads = random_experiment("M2")
-    found, model = exchange_states(experiment, heads, config), experiment.model.model
+    experiment, pass_, heads = random_experiment("M2")
+    found, model = exchange_states(experiment, heads, pass_), experiment.model.model
     sums = torch.zeros(2, dtype=torch.float64)
-    for pair in pairs(experiment, config):
+    for pair in pairs(experiment, pass_):
         with torch.no_grad():
             own, donor = (model.blocks[0](model.embed(inputs)) for inputs in (pair.own, pair.donor))
             block = model.blocks[1]
@@ -45,16 +45,16 @@ def test_one_blocks_state_moves_the_answer_as_by_hand(random_experiment):
 
 
 def test_a_hybrids_attention_keeps_the_own_examples(random_experiment):
-    experiment, config, heads = random_experiment("MAM")
-    found = exchange_states(experiment, heads, config)
+    experiment, pass_, heads = random_experiment("MAM")
+    found = exchange_states(experiment, heads, pass_)
     assert found.layers == {"state": [1, 3], "state:h": [1, 3]}
     assert found.donor["state"].reached().value[-1] < 0.999
-    rows = found.rows(about(experiment, config))
+    rows = found.rows(about(experiment, pass_))
     assert {row["metric"] for row in rows} == {"share", "donor_r2", "own_r2", "r2"}
     assert [row["layer"] for row in rows if row["site"] == "state" and row["metric"] == "share"] == [1, 3, None]
 
 
 def test_a_transformer_has_no_state(random_experiment):
-    experiment, config, heads = random_experiment("(AF)1")
+    experiment, pass_, heads = random_experiment("(AF)1")
     with pytest.raises(ProbeError, match="mixers with a state"):
-        exchange_states(experiment, heads, config)
+        exchange_states(experiment, heads, pass_)

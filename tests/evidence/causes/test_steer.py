@@ -11,8 +11,8 @@ from probe.interventions import steering
 
 def test_the_answer_of_gradient_steps_moves_by_what_is_asked_at_every_layer(planted):
     """What stands in the answer's coordinate is added to and never read by a later block."""
-    experiment, config, heads = planted("gradient")
-    found = steer(experiment, heads, config).shifts
+    experiment, pass_, heads = planted("gradient")
+    found = steer(experiment, heads, pass_).shifts
     ones = torch.ones(7, dtype=torch.float64)
     torch.testing.assert_close(found["head"].slope().value, ones, rtol=1e-4, atol=0)
     torch.testing.assert_close(found["head"].reached().value, ones, rtol=1e-4, atol=0)
@@ -21,8 +21,8 @@ def test_the_answer_of_gradient_steps_moves_by_what_is_asked_at_every_layer(plan
 
 
 def test_directions_raise_the_heads_answer_by_one(planted, random_experiment):
-    for experiment, config, heads in (planted("gradient"), random_experiment("M2")):
-        found, weight = directions(experiment, heads, config), heads.weight[:, 0, :, 0]
+    for experiment, pass_, heads in (planted("gradient"), random_experiment("M2")):
+        found, weight = directions(experiment, heads, pass_), heads.weight[:, 0, :, 0]
         ones = torch.ones(len(weight), dtype=torch.float64)
         torch.testing.assert_close((found.head * weight).sum(-1), ones)
         known = found.pattern.abs().sum(-1) > 0
@@ -31,10 +31,10 @@ def test_directions_raise_the_heads_answer_by_one(planted, random_experiment):
 
 
 def test_the_pattern_is_the_covariance_and_the_unit_the_size_of_y(random_experiment):
-    experiment, config, heads = random_experiment("M2")
-    found = directions(experiment, heads, config)
+    experiment, pass_, heads = random_experiment("M2")
+    found = directions(experiment, heads, pass_)
     streams, targets = [], []
-    for _, prompts, captured in experiment.batches(config, "select", 32):
+    for _, prompts, captured in experiment.batches(pass_, "select", most=32):
         streams.append(captured.stream[:, :, -1:])
         targets.append(prompts.targets[:, -1])
     stream = torch.cat(streams, dim=1)
@@ -46,12 +46,12 @@ def test_the_pattern_is_the_covariance_and_the_unit_the_size_of_y(random_experim
 
 
 def test_slopes_are_those_of_prompts_steered_one_by_one(random_experiment):
-    experiment, config, heads = random_experiment("M2")
-    found, way = steer(experiment, heads, config).shifts["pattern"], directions(experiment, heads, config)
+    experiment, pass_, heads = random_experiment("M2")
+    found, way = steer(experiment, heads, pass_).shifts["pattern"], directions(experiment, heads, pass_)
     from probe.evidence.causes.pairs import pairs
 
     top = bottom = 0.0
-    for pair in pairs(experiment, config):
+    for pair in pairs(experiment, pass_):
         plain = capture(experiment.model, pair.own, torch.tensor([8])).output[:, 0, 0]
         for row, number in enumerate(pair.numbers):
             asked = STRENGTHS[number % 4] * way.unit
@@ -62,8 +62,8 @@ def test_slopes_are_those_of_prompts_steered_one_by_one(random_experiment):
 
 
 def test_rows_name_the_direction(random_experiment):
-    experiment, config, heads = random_experiment("M2")
-    rows = steer(experiment, heads, config).rows(about(experiment, config))
+    experiment, pass_, heads = random_experiment("M2")
+    rows = steer(experiment, heads, pass_).rows(about(experiment, pass_))
     assert len(rows) == 3 * 2 * 3
     assert {row["site"] for row in rows} == {"steer:head", "steer:pattern", "steer:random"}
     assert {row["metric"] for row in rows} == {"slope", "size"}
