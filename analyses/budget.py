@@ -11,18 +11,18 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from matplotlib.figure import Figure
 
-from probe import Checkpoint, ModelConfig, NativeModel, Record, ResidualModel, load_record, make_checkpoint, save_record
+from probe import Checkpoint, ModelConfig, NativeModel, Record, ResidualModel, from_model, load_record, save_record
 from probe.plots import save_figure
 
 Value = TypeVar("Value")
-Verb = Callable[..., Record]
+Command = Callable[..., Record]
 
 ROOT = Path(__file__).parent.parent
 SMALL = os.environ.get("PROBE_BUDGET") == "small"
@@ -51,16 +51,22 @@ def untrained(dim: int, context: int, outputs: int = 1) -> Checkpoint:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = ResidualModel(ModelConfig(layout="F", dim=dim, width=8, outputs=outputs))
-    return make_checkpoint(NativeModel(model), "untrained", context=context)
+    return from_model(NativeModel(model), "untrained", context=context)
 
 
-def measured(name: str, verb: Verb, config: Any, models: Sequence[Checkpoint] = ()) -> Record:
-    """Runs a verb, writes its record, and returns it as it will be read."""
+def measured(name: str, command: Command, config: Any, models: Sequence[Checkpoint] = ()) -> Record:
+    """Runs a command, writes its record, and returns it as it will be read.
+
+    Args:
+        models: stand-ins for the checkpoints of the configuration.
+    """
     if REDRAW and (FIGURES / f"{name}.csv").is_file():
         known = load_record(FIGURES / name)
-        if _settings(known.provenance["config"]) == _settings(asdict(config)):
+        # a setting that is newer than the record has its default
+        asked = _settings(asdict(config))
+        if _settings(asked | known.provenance["config"]) == asked:
             return known
-    save_record(verb(config, models=models), FIGURES / name)
+    save_record(command(replace(config, ckpt=tuple(models)) if models else config), FIGURES / name)
     return load_record(FIGURES / name)
 
 

@@ -242,7 +242,7 @@ def measure(models: ModuleType, case: Case, folder: Path, fixture: bool = False)
     wide = tokens if tokens.dtype == torch.long else tokens.double()
     read.model.double()
     _, _, *double = compare(model.double(), read.stream, wide, last)
-    layout, width = read.stream.anatomy.layout, read.stream.width
+    layout, width = read.stream.description.layout, read.stream.width
     numbers = " | ".join(f"{number:.1e}" for number in (*single, *double))
     dropped = sorted({key.split(".")[-2] for key in read.description["source"]["left_out"]})
     return f"| {case.name} | `{layout}` | {width} | {read.task} | {', '.join(dropped) or '-'} | {numbers} |"

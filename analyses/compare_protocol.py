@@ -40,7 +40,7 @@ from compare_official import STEP, Case, build, save
 from official_stand_ins import official_probing
 from torch import Tensor, nn
 
-from probe import FitConfig, fit_heads
+from probe import FitConfig, fit
 from probe.heads.calibrated import PROTOCOLS, calibrate_prompts
 from probe.probing.prepare import prepare
 from probe.randomness import PromptSource
@@ -216,7 +216,8 @@ def ours(one: Comparison, folder: Path, x: Tensor, y: Tensor) -> Numbers:
     experiment.checkpoint.model.to(x.dtype)
     found = calibrate_prompts(experiment, paired(x, y, {}), RELEASED, EXAMPLES)
     return {
-        name: getattr(found, name)[whole_layers(experiment.checkpoint.stream.anatomy.letters)] for name in QUANTITIES
+        name: getattr(found, name)[whole_layers(experiment.checkpoint.stream.description.letters)]
+        for name in QUANTITIES
     }
 
 
@@ -236,7 +237,7 @@ def differences(own: Numbers, official: Numbers) -> list[float]:
 
 def recorded(one: Comparison, folder: Path) -> Numbers:
     """Runs `probe fit` itself and returns its record's means, [layer, 1]."""
-    record = fit_heads(config_of(one, folder))
+    record = fit(config_of(one, folder))
     rows = record.table[record.table["head"] == "calibrated"].set_index("layer")
     (about,) = record.provenance["models"].values()
     chosen = rows.loc[whole_layers(tuple(about["letters"]))]

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from probe import Checkpoint, FitConfig, fit_heads, load_checkpoint, make_task
+from probe import Checkpoint, FitConfig, fit, load_checkpoint, make_task
 
 FOLDER, PAGE = Path("checkpoints"), Path("docs/checkpoints.md")
 PROMPTS = 4096
@@ -42,21 +42,21 @@ LENGTHS = {"vector_mqar": "8 pairs", "many_outlier": "64 points"}
 def errors(path: Path, task: str, context: int) -> dict[str, float]:
     """Returns errors on a task at a context: the model's own, and that of the task's first learner by its name."""
     config = FitConfig(ckpt=(str(path),), task=task, head=("lens",), context=str(context), score=PROMPTS, seed=1)
-    table = fit_heads(config).table
+    table = fit(config).table
     return {str(row.head): float(row.error) for row in table[table["head"] != "lens"].itertuples()}
 
 
 def entry(path: Path, found: Checkpoint) -> dict[str, Any]:
     """Returns what the index says of a checkpoint."""
-    about, anatomy = found.description, found.stream.anatomy
+    about, described = found.description, found.stream.description
     measured = errors(path, found.task, found.context)
     own = measured.pop("model")
     described: dict[str, Any] = {
-        "summary": f"{anatomy.layout} on {found.task}, error {own:.4f} at {found.context} examples",
+        "summary": f"{described.layout} on {found.task}, error {own:.4f} at {found.context} examples",
         "command": about["command"],
         "arch": about["arch"],
         "task": found.task,
-        "layout": anatomy.layout,
+        "layout": described.layout,
         "dim": found.dim,
         "width": found.stream.width,
         "context": found.context,

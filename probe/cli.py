@@ -1,4 +1,4 @@
-"""The command line: flags become a config, a verb turns it into a result, files and a few lines come out.
+"""The command line: flags become a config, a command turns it into a result, files and a few lines come out.
 
 On stdout what was asked for, on stderr how far it has come, notes and mistakes. Exit 0 done, 2 the user's mistake, 1
 ours, 130 interrupted (143 by SIGTERM, 129 by SIGHUP), 141 where nobody reads on.
@@ -10,7 +10,6 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probe import progress, text
@@ -29,13 +28,11 @@ from probe.config import (
 )
 from probe.errors import ProbeError
 from probe.processes import Processes, StoppedError, ToldError, ending, joined, only_one
-from probe.shell.delivery import deliver, own, wrote
+from probe.shell.delivery import deliver, wrote
 from probe.shell.voice import Call, Shell, UnreadError, tell, write
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from probe.records import Record
+    from probe.probing.result import Result
 
 COMMANDS: dict[str, type] = {
     "train": TrainConfig,
@@ -127,19 +124,14 @@ def _version() -> str:
 
 
 def _train(config: TrainConfig, call: Call) -> int:
-    from probe.commands.train import train_model
+    from probe.commands.train import train
     from probe.records.summary import number
 
     with call.progress() as show:
-        record = train_model(
-            config,
-            call.command,
-            lambda now: show(f"loss {number(now.loss)}, error {number(now.error)}", now.step, now.steps),
-            call.processes,
-        )
+        result = train(config, command=call.command, report=show, processes=call.processes)
     if not call.processes.writes:
         return 0
-    found = record.provenance
+    found = result.provenance
     errors = found["errors"]
     if config.json:
         call.say_json({name: found[name] for name in ("task", "step", "seconds", "digest", "errors")})
@@ -151,156 +143,91 @@ def _train(config: TrainConfig, call: Call) -> int:
 
 
 def _sweep(config: SweepConfig, call: Call) -> int:
-    from probe.commands.sweep import run_sweep
+    from probe.commands.sweep import sweep
     from probe.records.summary import sweep_table
 
     with call.progress() as show:
-        record = run_sweep(config, call.command, show)
-    failed = int((record.table["outcome"] != "done").sum())
+        result = sweep(config, command=call.command, report=show)
+    failed = int((result.table["outcome"] != "done").sum())
     written = [f"{config.out}/sweep.csv", f"{config.out}/sweep.json"]
     if config.json:
-        trainings = record.table[["model", "outcome", "error"]].to_dict("records")
+        trainings = result.table[["model", "outcome", "error"]].to_dict("records")
         call.say_json({"trainings": trainings, "wrote": written})
     else:
-        call.say(sweep_table(record))
+        call.say(sweep_table(result))
         call.say(wrote(written))
     if failed:
         raise ProbeError(
-            f"{failed} of {len(record.table)} trainings did not end well. Correct the table, or run the same command "
+            f"{failed} of {len(result.table)} trainings did not end well. Correct the table, or run the same command "
             "again to go on."
         )
     return 0
 
 
 def _fit(config: FitConfig, call: Call) -> int:
-    from probe.commands.fit import fit_heads
-    from probe.language import is_language
-    from probe.plots import language_curves, layer_curve
-    from probe.records.summary import language_summary, language_table, layer_summary, layer_table
+    from probe.commands.fit import fit
 
-    words = is_language(config.task)
-    return _measure(
-        config,
-        call,
-        lambda show: fit_heads(config, call.command, show, processes=call.processes),
-        language_curves if words else layer_curve,
-        (lambda record: language_table(record, "layer")) if words else layer_table,
-        language_summary if words else layer_summary,
-    )
+    def run(show: progress.Report) -> Result:
+        result = fit(config, command=call.command, report=show, processes=call.processes)
+        return result if config.save_heads else result.without_heads()
+
+    return deliver(config, call, run)
 
 
 def _evaluate(config: EvaluateConfig, call: Call) -> int:
-    from probe.commands.evaluate import evaluate_models
-    from probe.language import is_language
-    from probe.plots import language_accuracy, prompting_curves
-    from probe.records.summary import language_summary, language_table, prompting_summary, prompting_table
+    from probe.commands.evaluate import evaluate
 
-    words = is_language(config.task)
-    return _measure(
-        config,
-        call,
-        lambda show: evaluate_models(config, call.command, show, processes=call.processes),
-        language_accuracy if words else prompting_curves,
-        (lambda record: language_table(record, "context")) if words else prompting_table,
-        language_summary if words else prompting_summary,
-    )
+    def run(show: progress.Report) -> Result:
+        return evaluate(config, command=call.command, report=show, processes=call.processes)
+
+    return deliver(config, call, run)
 
 
 def _compare(config: CompareConfig, call: Call) -> int:
-    from probe.commands.compare import compare_models
-    from probe.language import is_language
-    from probe.plots import comparison, language_comparison
-    from probe.records.summary import comparison_table
+    from probe.commands.compare import compare
 
-    return _measure(
-        config,
-        call,
-        lambda show: compare_models(config, call.command, show),
-        language_comparison if is_language(config.task) else comparison,
-        (lambda record: "\n".join(record.provenance["verdict"])) if is_language(config.task) else comparison_table,
-        lambda record: {"verdict": record.provenance["verdict"]},
-    )
+    return deliver(config, call, lambda show: compare(config, command=call.command, report=show))
 
 
 def _claim(config: ClaimConfig, call: Call) -> int:
-    from probe.commands.claim import examine_claim
-    from probe.plots import report_page
+    from probe.commands.claim import claim
 
-    def tell(record: Record) -> str:
-        found = record.provenance
-        seen = [f"  {one['outcome']:<10}  {one['name']}: {text.line(one['seen'])}" for one in found["criteria"]]
-        warnings = [f"  warning     {text.line(words)}" for words in found["warnings"]]
-        return "\n".join([text.line(found["verdict"]), *seen, *warnings])
-
-    def summary(record: Record) -> dict[str, Any]:
-        return {
-            name: record.provenance[name] for name in ("verdict", "supported", "criteria", "not_tested", "warnings")
-        }
-
-    return deliver(
-        config,
-        call,
-        [config.ckpt],
-        ".html",
-        lambda show: examine_claim(config, call.command, show),
-        lambda record, path: report_page(record),
-        tell,
-        summary,
-    )
-
-
-def _measure(
-    config: FitConfig | EvaluateConfig | CompareConfig,
-    call: Call,
-    run: Callable[[progress.Report], Record],
-    draw: Callable[[Sequence[Record]], Figure],
-    tell: Callable[[Record], str],
-    summary: Callable[[Record], dict[str, Any]],
-) -> int:
-    """Runs a verb whose record is drawn as one picture."""
-    from probe.plots import rendered
-
-    return deliver(
-        config, call, config.ckpt, None, run, lambda record, path: rendered(draw([record]), path), tell, summary
-    )
+    return deliver(config, call, lambda show: claim(config, command=call.command, report=show))
 
 
 def _plot(config: PlotConfig, call: Call) -> int:
-    from probe import records
-    from probe.plots import View, choose_kind, draw, save_figure
+    from probe.commands.plot import plot
 
-    with own(Path(config.out)):
-        loaded = [records.load(path) for path in config.records]
-        view = View(x=None if config.depth == "auto" else config.depth, context=config.context, target=config.target)
-        kind = choose_kind(loaded, config.kind)
-        written = save_figure(draw(loaded, kind, view, ", ".join(config.records)), config.out)
+    result = plot(config)
+    assert result.path is not None, "the command line needs --out"
     if config.json:
-        call.say_json({"kind": kind, "wrote": [written]})
+        call.say_json({"kind": result.kind, "wrote": [result.path]})
     else:
-        call.say(wrote([written]))
+        call.say(wrote([result.path]))
     return 0
 
 
 def _check(config: CheckConfig, call: Call) -> int:
     from probe.commands.check import check
 
-    findings = check(config)
-    held = all(finding.held is not False for finding in findings)
+    result = check(config, command=call.command)
     if config.json:
-        call.say_json({"held": held, "findings": [asdict(finding) for finding in findings]})
-    for finding in () if config.json else findings:
+        call.say_json({"held": result.held, "findings": [asdict(finding) for finding in result.findings]})
+    for finding in () if config.json else result.findings:
         call.say(f"{HELD[finding.held]:<4}  {text.line(finding.claim)} ({text.line(finding.seen)})")
-    return 0 if held else 1
+    return 0 if result.held else 1
 
 
 def _convert(config: ConvertConfig, call: Call) -> int:
-    from probe.commands.convert import convert_checkpoint
+    from probe.commands.convert import convert
 
-    done = convert_checkpoint(config, call.command)
+    done = convert(config, command=call.command)
+    told = {"path": done.path, "layout": done.layout, "task": text.line(done.task)}
     if config.json:
-        call.say_json(asdict(done) | {"task": text.line(done.task)})
+        rest = {"context": done.context, "digest": done.digest, "remarks": done.remarks}
+        call.say_json(told | rest)
         return 0
-    path, layout, task = (text.line(each) for each in (done.path, done.layout, done.task))
+    path, layout, task = map(text.line, told.values())
     call.say(f"{path}: {layout}, task {task}, {done.context} examples, digest {done.digest}")
     for remark in done.remarks:
         call.say(f"  {text.line(remark)}")

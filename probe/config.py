@@ -1,4 +1,4 @@
-"""Every verb's settings as frozen dataclasses: a field is a flag of the command line, its docstring the help.
+"""Every command's settings as frozen dataclasses: a field is a flag and a keyword, its docstring the help.
 
 Nothing here imports torch, so that `probe --help` is instant.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from probe.arguments import Positional
-from probe.fields import Count, NameOf, NotNegative, Numbers, Positive, Range, Settings, Size
+from probe.arguments import Delivery, Group, Needed, Positional
+from probe.fields import Count, NameOf, NotNegative, Numbers, OrObject, Positive, Range, Settings, Size
 from probe.model_config import Dropout, Heads, Init
 from probe.model_config import ModelConfig as ModelConfig
 
@@ -20,6 +20,9 @@ Task = Annotated[str, NameOf("task")]
 Context = Annotated[int, Range(0, 2**20)]
 Seed = Annotated[int, Range(-(2**63), 2**63 - 1)]
 Matching = Literal["published", "exact", "prefix", "synonym"]
+Model = Annotated[str, OrObject("probe.checkpoints:at_hand")]
+LANGUAGE = Group("language tasks")
+Tokenizer = Annotated[str, OrObject("probe.language:tokenizer_at_hand")]
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class TrainConfig(Settings):
     keep: tuple[int | str, ...] = ()
     """Steps kept as checkpoints in the folder FILE-steps: N,N,... or geometric (0, 1, 2, 4, ... and the last); none
     unless given."""
-    json: bool = False
+    json: Delivery[bool] = False
     """Print a summary of the training as JSON on stdout."""
     resume: bool = False
     """Continue from FILE.pt.state, with the settings that stand in it."""
@@ -116,7 +119,7 @@ class SweepConfig(Settings):
     setting: tuple[str, ...] = ()
     """Settings of the cluster, NAME=VALUE as Parsl's provider has them, e.g. partition=gpu walltime=08:00:00; by
     default its own."""
-    json: bool = False
+    json: Delivery[bool] = False
     """Print the outcomes as JSON on stdout instead of a table."""
 
 
@@ -124,7 +127,7 @@ class SweepConfig(Settings):
 class FitConfig(Settings):
     """Fits heads on the residual stream at every block and measures their errors on fresh prompts."""
 
-    ckpt: tuple[str, ...]
+    ckpt: tuple[Model, ...]
     """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
     not found here is sought in checkpoints/, in the folders of PROBE_CHECKPOINTS, and where probe's own lie."""
     task: Task
@@ -153,20 +156,21 @@ class FitConfig(Settings):
     """Backend of the selective scan."""
     protocol: Literal["published", "released"] = "published"
     """How the calibrated head is fitted: as Grazzi et al. (2024) describe it, or as their code does it."""
-    tokenizer: str | None = None
-    """For language tasks: a tokenizer's folder or name, where the checkpoint brings none; by default its own."""
-    match: Matching = "published"
-    """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
-    each category."""
-    data: str | None = None
-    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
-    out: str | None = None
+    tokenizer: Annotated[Tokenizer | None, LANGUAGE] = None
+    """A tokenizer's folder or name, where the checkpoint brings none; by default its own."""
+    match: Annotated[Matching, LANGUAGE] = "published"
+    """How answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of each category."""
+    data: Annotated[str | None, LANGUAGE] = None
+    """A folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
+    out: Delivery[str | None] = None
     """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
     is the picture's. By default
     runs/fit-CHECKPOINT-TASK, with the settings that differ from their defaults."""
-    overwrite: bool = False
+    save_heads: Delivery[bool] = False
+    """Write the fitted heads beside the record, each as safetensors and JSON, into the folder PATH.heads."""
+    overwrite: Delivery[bool] = False
     """Replace a record of other settings that --out names."""
-    json: bool = False
+    json: Delivery[bool] = False
     """Print a summary of the record as JSON on stdout instead of a table."""
 
 
@@ -174,7 +178,7 @@ class FitConfig(Settings):
 class EvaluateConfig(Settings):
     """Measures error against the number of examples, for models and for learners on the same prompts."""
 
-    ckpt: tuple[str, ...]
+    ckpt: tuple[Model, ...]
     """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
     not found here is sought in checkpoints/, in the folders of PROBE_CHECKPOINTS, and where probe's own lie."""
     task: Task
@@ -203,22 +207,21 @@ class EvaluateConfig(Settings):
     """cpu, cuda, or auto: a GPU where there is one."""
     kernel: Kernel = "auto"
     """Backend of the models' kernels."""
-    tokenizer: str | None = None
-    """For language tasks: a tokenizer's folder or name, where the checkpoint brings none; by default its own."""
-    tokens: Size = 1
-    """For language tasks: the most tokens that are decoded, up to the end of the line."""
-    match: Matching = "published"
-    """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
-    each category."""
-    data: str | None = None
-    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
-    out: str | None = None
+    tokenizer: Annotated[Tokenizer | None, LANGUAGE] = None
+    """A tokenizer's folder or name, where the checkpoint brings none; by default its own."""
+    tokens: Annotated[Size, LANGUAGE] = 1
+    """The most tokens that are decoded, up to the end of the line."""
+    match: Annotated[Matching, LANGUAGE] = "published"
+    """How answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of each category."""
+    data: Annotated[str | None, LANGUAGE] = None
+    """A folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
+    out: Delivery[str | None] = None
     """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
     is the picture's. By default
     runs/evaluate-CHECKPOINT-TASK, with the settings that differ from their defaults."""
-    overwrite: bool = False
+    overwrite: Delivery[bool] = False
     """Replace a record of other settings that --out names."""
-    json: bool = False
+    json: Delivery[bool] = False
     """Print a summary of the record as JSON on stdout instead of a table."""
 
 
@@ -226,7 +229,7 @@ class EvaluateConfig(Settings):
 class CompareConfig(Settings):
     """Compares checkpoints on the same prompts, layer by layer and context by context, by paired differences."""
 
-    ckpt: tuple[str, ...]
+    ckpt: tuple[Model, ...]
     """Two checkpoints or more, of any kind that fit takes."""
     task: Task
     """The task with its options."""
@@ -251,22 +254,21 @@ class CompareConfig(Settings):
     """cpu, cuda, or auto: a GPU where there is one."""
     kernel: Kernel = "auto"
     """Backend of the models' kernels."""
-    tokenizer: str | None = None
-    """For language tasks: a tokenizer's folder or name, where the checkpoints bring none; by default their own."""
-    tokens: Size = 1
-    """For language tasks: the most tokens that are decoded, up to the end of the line."""
-    match: Matching = "published"
-    """For language tasks, how answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of
-    each category."""
-    data: str | None = None
-    """For language tasks: a folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
-    out: str | None = None
+    tokenizer: Annotated[Tokenizer | None, LANGUAGE] = None
+    """A tokenizer's folder or name, where the checkpoints bring none; by default their own."""
+    tokens: Annotated[Size, LANGUAGE] = 1
+    """The most tokens that are decoded, up to the end of the line."""
+    match: Annotated[Matching, LANGUAGE] = "published"
+    """How answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of each category."""
+    data: Annotated[str | None, LANGUAGE] = None
+    """A folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
+    out: Delivery[str | None] = None
     """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
     is the picture's. By default
     runs/compare-CHECKPOINT-TASK, with the settings that differ from their defaults."""
-    overwrite: bool = False
+    overwrite: Delivery[bool] = False
     """Replace a record of other settings that --out names."""
-    json: bool = False
+    json: Delivery[bool] = False
     """Print a summary of the record as JSON on stdout instead of sentences."""
 
 
@@ -274,11 +276,11 @@ class CompareConfig(Settings):
 class ClaimConfig(Settings):
     """Examines whether a model improves an internal answer step by step, and writes the evidence as one HTML report."""
 
-    ckpt: str
+    ckpt: Model
     """The checkpoint, of any kind that fit takes."""
     task: Task
     """The task with its options; it may differ from the one the checkpoint was trained on."""
-    control: str | None = None
+    control: Model | None = None
     """A model trained on one fixed function, e.g. with --task linear:functions=1, as a null; left out unless given."""
     context: Context | None = None
     """The number of examples before the query; by default the largest trained one."""
@@ -301,12 +303,12 @@ class ClaimConfig(Settings):
     """cpu, cuda, or auto: a GPU where there is one."""
     kernel: Kernel = "auto"
     """Backend of the selective scan."""
-    out: str | None = None
+    out: Delivery[str | None] = None
     """Where to write: PATH.html, PATH.csv, PATH.json; such an ending of PATH is left out. By default
     runs/claim-CHECKPOINT-TASK, with the settings that differ from their defaults."""
-    overwrite: bool = False
+    overwrite: Delivery[bool] = False
     """Replace a record and report of other settings that --out names."""
-    json: bool = False
+    json: Delivery[bool] = False
     """Print the verdict as JSON on stdout instead of lines."""
 
 
@@ -314,9 +316,9 @@ class ClaimConfig(Settings):
 class PlotConfig(Settings):
     """Draws a figure from saved records, without the models."""
 
-    records: Positional[tuple[str, ...]]
+    records: Positional[tuple[Annotated[str, OrObject("probe.records:at_hand")], ...]]
     """RECORD.csv files; several are laid over one another."""
-    out: str
+    out: Needed[str | None] = None
     """The figure, FILE.png, FILE.pdf or FILE.svg."""
     kind: Annotated[str, NameOf("picture")] = "auto"
     """The record's own unless given. Of fit: error by layer, error by examples, both as a map, scale and shift by
@@ -328,7 +330,7 @@ class PlotConfig(Settings):
     """The number of examples a layer curve is drawn at; the largest by default."""
     target: str | None = None
     """The target whose errors are drawn, y or a drawn parameter; all of the record's by default, a panel each."""
-    json: bool = False
+    json: Delivery[bool] = False
     """Print what was written as JSON on stdout instead of lines."""
 
 
@@ -336,7 +338,7 @@ class PlotConfig(Settings):
 class CheckConfig(Settings):
     """Checks on this very file that what runs is what it stores, and that what is captured is the residual stream."""
 
-    ckpt: str | None = None
+    ckpt: Model | None = None
     """A checkpoint: a file of probe train, an official run folder, a Hugging Face folder or hub name; needed unless
     kernels are checked."""
     kernels: bool = False
@@ -345,7 +347,7 @@ class CheckConfig(Settings):
     """Seed of the prompts."""
     kernel: Kernel = "auto"
     """Backend of the selective scan."""
-    json: bool = False
+    json: Delivery[bool] = False
     """Print what was found as JSON on stdout instead of lines."""
 
 
@@ -353,7 +355,7 @@ class CheckConfig(Settings):
 class ConvertConfig(Settings):
     """Writes any readable checkpoint as one of ours: self-describing, safe to load, with its digest."""
 
-    ckpt: str
+    ckpt: Model
     """A checkpoint of ours, or the run folder of an official code base (config.yaml and state.pt or model_STEP.pt) or
     one of its weights files."""
     out: str
@@ -362,7 +364,7 @@ class ConvertConfig(Settings):
     """Write a folder of safetensors files of at most so many MB each; by default one file."""
     overwrite: bool = False
     """Replace a checkpoint that is there already."""
-    json: bool = False
+    json: Delivery[bool] = False
     """Print what was written as JSON on stdout instead of lines."""
 
 
@@ -372,5 +374,5 @@ class ListConfig(Settings):
 
     what: Positional[Literal["all", "tasks", "architectures", "heads", "learners", "prompting", "checkpoints"]] = "all"
     """One list, or all of them."""
-    json: bool = False
+    json: Delivery[bool] = False
     """Print the lists as JSON on stdout instead of lines."""

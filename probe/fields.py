@@ -11,7 +11,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from probe.errors import ProbeError, suggest
-from probe.registries import entries_of, registered
+from probe.registries import ObjectText as ObjectText
+from probe.registries import imported, is_object_for, object_text, registered
 
 Kind = TypeVar("Kind")
 
@@ -65,6 +66,17 @@ class NameOf:
 
 
 @dataclass(frozen=True)
+class OrObject:
+    """Marks a text, or each text of a list, in whose place an object may be given.
+
+    Args:
+        reader: a function, as MODULE:NAME, that returns the object as commands take it, with its text.
+    """
+
+    reader: str
+
+
+@dataclass(frozen=True)
 class Numbers:
     """Marks a text of whole numbers of 0 or more with commas between, or one of a few words.
 
@@ -108,22 +120,6 @@ Scale = Annotated[float, Range(0, 1e6, open=True)]
 """A factor whose square a float32 holds beside others."""
 Spread = Annotated[float, Range(0, 1e6)]
 """A standard deviation whose square a float32 holds beside others."""
-
-
-class ObjectText(str):
-    """The text of something that was given as an object, which it carries: it is shown, compared and saved as text.
-
-    Attributes:
-        given: the object.
-    """
-
-    given: object
-
-    def __new__(cls, text: str, given: object = None) -> ObjectText:
-        """Returns the text that carries an object."""
-        made = super().__new__(cls, text)
-        made.given = given
-        return made
 
 
 class UnfitError(Exception):
@@ -242,37 +238,14 @@ def from_plain(kind: type[Kind], values: object) -> Kind:
     return made
 
 
-def object_text(value: object, registry: str) -> ObjectText:
-    """Returns the text that names an object, with its options, or a class or function of such, and carries it.
-
-    The dimension is left out: it is a setting of its own.
-    """
-    kind = value if isinstance(value, type) or not (is_dataclass(value) or _is_named(value)) else type(value)
-    entries = entries_of(registry)
-    own = value.name if _is_named(value) else str(getattr(kind, "__name__", kind))  # type: ignore[attr-defined]
-    name = next((name for name, entry in entries.items() if entry is kind or entry is value), own)
-    options = []
-    if is_dataclass(value) and not isinstance(value, type):
-        told = [(field, getattr(value, field.name)) for field in fields(value) if field.name != "dim"]
-        options = [f"{field.name}={_word(found)}" for field, found in told if found != field.default]
-    return ObjectText(f"{name}:{','.join(options)}" if options else name, value)
-
-
-def _is_named(value: object) -> bool:
-    """Returns whether an object says its own name, as heads do."""
-    return not isinstance(value, type) and isinstance(getattr(value, "name", None), str)
-
-
-def _word(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
-
-
 def _marked(value: object, kind: Any, marks: Sequence[object]) -> Any:
     names = [mark for mark in marks if isinstance(mark, NameOf)]
     ranges = [mark for mark in marks if isinstance(mark, Range)]
     for mark in marks:
         if isinstance(mark, Numbers):
             return mark.text(value)
+        if isinstance(mark, OrObject) and not isinstance(value, str | os.PathLike | NoneType):
+            return imported(mark.reader)(value)
     if names:
         value = _named(value, kind, names[0].registry)
     try:
@@ -294,9 +267,7 @@ def _named(value: object, kind: Any, registry: str) -> object:
         return value
     if isinstance(value, str):
         return registered(registry, value)
-    if is_dataclass(value) or callable(value) or _is_named(value):
-        return object_text(value, registry)
-    return value
+    return object_text(value, registry) if is_object_for(registry, value) else value
 
 
 def _listed(value: object) -> Sequence[object]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import is_dataclass
-from inspect import signature
+from inspect import isroutine, signature
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 from probe.errors import ProbeError, suggest
-from probe.fields import Count, ObjectText, UnfitError, conform, hints_of
-from probe.registries import unknown_name
+from probe.fields import Count, UnfitError, conform, hints_of
+from probe.registries import ObjectText, unknown_name
 
 Kind = TypeVar("Kind")
 
@@ -64,16 +63,15 @@ def parse(option: str, text: str, kind: Any) -> object:
 def _given_object(what: str, text: ObjectText, given: Mapping[str, object]) -> object:
     """Returns the object that a text carries; a class or function is called with what is no option."""
     found = text.given
-    if is_dataclass(found) and not isinstance(found, type):
-        for name, value in given.items():
-            if getattr(found, name, value) not in (value, 0):
-                raise ProbeError(
-                    f"The {what} {text} was given with {name} {getattr(found, name)}, but {value} is needed here. "
-                    f"Make it with {value}."
-                )
-        return found
-    assert callable(found), "what is neither a dataclass nor callable was refused before"
-    return found(**{name: value for name, value in given.items() if name in signature(found).parameters})
+    if isinstance(found, type) or isroutine(found):
+        return found(**{name: value for name, value in given.items() if name in signature(found).parameters})
+    for name, value in given.items():
+        if getattr(found, name, value) not in (value, 0):
+            raise ProbeError(
+                f"The {what} {text} was given with {name} {getattr(found, name)}, but {value} is needed here. Make it "
+                f"with {value}."
+            )
+    return found
 
 
 def _read(text: str, hint: Any) -> object:

@@ -1,4 +1,4 @@
-"""Where everything that settings may name is registered, and how a name is looked up.
+"""Where everything that settings may name is registered, how a name is looked up, and objects in place of names.
 
 A registry is a literal dictionary in the room that owns the names: what is added there, a line in the file or an entry
 at run time, is offered everywhere. Rooms are imported when a name is looked up, since most of them import torch.
@@ -7,6 +7,7 @@ at run time, is offered everywhere. Rooms are imported when a name is looked up,
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping, Sequence
+from dataclasses import fields, is_dataclass
 from importlib import import_module
 from typing import Any, Generic, TypeVar, cast
 
@@ -71,8 +72,66 @@ REGISTRIES: dict[str, tuple[str, ...]] = {
     "evidence": ("probe.commands.claim:STAGES",),
 }
 """By what is named: dictionaries as MODULE:NAME, and names that stand for no entry of them."""
+BASES: dict[str, str] = {"task": "probe.tasks:Task", "learner": "probe.learners:Learner", "head": "probe.heads:Head"}
+"""By what is named: the class as MODULE:NAME whose objects may be given in place of a name."""
 FEW = 20
 """So many names are listed in a message; of more, the list is named instead."""
+
+
+class ObjectText(str):
+    """The text of something that was given as an object, which it carries: it is shown, compared and saved as text.
+
+    Attributes:
+        given: the object.
+    """
+
+    given: object
+
+    def __new__(cls, text: str, given: object = None) -> ObjectText:
+        """Returns the text that carries an object."""
+        made = super().__new__(cls, text)
+        made.given = given
+        return made
+
+    def __deepcopy__(self, memo: object) -> str:
+        """Returns the text alone: `dataclasses.asdict` makes of a configuration what a record keeps."""
+        return str(self)
+
+
+def imported(place: str) -> Any:
+    """Returns what lies at MODULE:NAME, or None where the module has no such name."""
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute, None)
+
+
+def is_object_for(registry: str, value: object) -> bool:
+    """Returns whether a value can stand for a name: an object of the registry's class, a class or a function."""
+    if is_dataclass(value) or callable(value):
+        return True
+    base = imported(BASES[registry]) if registry in BASES else None
+    return isinstance(base, type) and isinstance(value, base)
+
+
+def object_text(value: object, registry: str) -> ObjectText:
+    """Returns the text that names an object with options, or a class or function of such, and carries it.
+
+    The dimension is left out: it is a setting of its own.
+    """
+    kind = value if isinstance(value, type) or not is_dataclass(value) else type(value)
+    own = getattr(kind, "__name__", type(value).__name__)
+    if not isinstance(value, type) and isinstance(getattr(value, "name", None), str):
+        own = value.name  # type: ignore[attr-defined]  # heads say their own name
+    known = entries_of(registry).items()
+    name = next((name for name, entry in known if entry is kind or entry is value), str(own))
+    options = []
+    if is_dataclass(value) and not isinstance(value, type):
+        told = [(field, getattr(value, field.name)) for field in fields(value) if field.name != "dim"]
+        options = [f"{field.name}={_word(found)}" for field, found in told if found != field.default]
+    return ObjectText(f"{name}:{','.join(options)}" if options else name, value)
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
 def entries_of(registry: str) -> dict[str, Any]:

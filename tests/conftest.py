@@ -70,7 +70,7 @@ def planted() -> type[Planted]:
 @pytest.fixture(scope="session")
 def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two checkpoints trained for a few steps: m.pt (M2) and t.pt ((AF)1, learned positions)."""
-    from probe.commands.train import train_model
+    import probe
     from probe.config import TrainConfig
 
     folder = tmp_path_factory.mktemp("toys")
@@ -78,5 +78,5 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         config = TrainConfig(
             out=str(folder / f"{name}.pt"), task="linear", layout=layout, dim=2, width=8, context=4, steps=20, lr=1e-3
         )
-        train_model(config, command=f"probe train --layout {layout}")
+        probe.train(config, command=f"probe train --layout {layout}")
     return folder

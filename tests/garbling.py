@@ -8,7 +8,7 @@ import zipfile
 import torch
 import yaml
 
-from probe.checkpoints import store
+from probe.checkpoints.digest import digest_of
 
 ODD = [
     None, True, False, 0, -1, 1, 2, 3, 7, 65, 10**6, 10**9, 10**18, 0.5, -2.5, 1e308, float("inf"), "", "x", "1",
@@ -156,7 +156,7 @@ def spoil_signed(folder, draw):
     if draw.random() < 0.3:
         key = draw.choice(list(weights))
         weights[key] = draw.choice([weights[key].double(), weights[key][:0], weights[key].bool(), -weights[key]])
-    torch.save(content | {"description": text, "digest": store._digest(weights, text)}, folder / "ours.pt")
+    torch.save(content | {"description": text, "digest": digest_of(weights, text)}, folder / "ours.pt")
 
 
 def spoil_header(name):

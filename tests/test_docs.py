@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import DOCS, INLINE, PAGES, ROOT, Block, anchors, blocks, commands, links, prose
+from pages import BUILT, DOCS, INLINE, PAGES, ROOT, Block, anchors, blocks, commands, links, prose
 
 import probe
-from probe import checkpoints, learners, plots, tasks
+from probe import checkpoints, heads, learners, plots, tasks
 from probe.arguments import read
 from probe.arguments.flags import flags_of
 from probe.cli import COMMANDS
@@ -64,7 +64,7 @@ def built(tmp_path_factory) -> Path:
 
 
 def test_the_pages_build_and_the_tutorial_has_been_run(built):
-    for page in PAGES[1:]:
+    for page in BUILT:
         assert (built / page.relative_to(DOCS)).with_suffix(".html").is_file(), page
     tutorial = (built / "tutorial.html").read_text()
     cells = sum(block.language.startswith("{code-cell}") for block in blocks(DOCS / "tutorial.md"))
@@ -108,6 +108,7 @@ def named_here(page: Path, monkeypatch) -> None:
     kinds = {
         "task": (tasks.TASKS, "linear"),
         "learner": (learners.LEARNERS, "ridge"),
+        "head": (heads.HEADS, "linear"),
         "picture": (plots.KINDS, "layers"),
     }
     for name in re.findall(r'^ +"(\w+)": "\w+:\w+",$', page.read_text(), re.MULTILINE):
@@ -240,7 +241,7 @@ def test_every_letter_of_a_layout_and_every_extra_is_explained():
 def test_every_activation_that_models_name_is_listed():
     page = (DOCS / "hook-names.md").read_text()
     for name in ("mamba.pt", "transformer.pt"):
-        for point in checkpoints.load(name).stream.points:  # type: ignore[attr-defined]
+        for point in checkpoints.load(name).stream.hook_points:  # type: ignore[attr-defined]
             assert f"`{re.sub(r'[.][0-9]+[.]', '.{i}.', point)}`" in page, point
 
 

@@ -5,11 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import probe
 from probe import checkpoints
 from probe.capture import check_invariants
-from probe.commands.evaluate import evaluate_models
-from probe.commands.fit import fit_heads
-from probe.commands.train import train_model
 from probe.config import EvaluateConfig, FitConfig, TrainConfig
 from probe.randomness import PromptSource
 from probe.tasks import TASKS, make
@@ -39,7 +37,7 @@ def trained(arch: str, task: str, folder: Path) -> str:
         out=str(out), task=task, arch=arch, blocks=blocks, width=16, attention_heads=2, dim=4,
         context=4, batch=4, steps=2, warmup=0, curriculum=False, threads=1,
     )  # fmt: skip
-    train_model(config, f"probe train --arch {arch} --task {task}")
+    probe.train(config, command=f"probe train --arch {arch} --task {task}")
     return str(out)
 
 
@@ -48,11 +46,11 @@ def test_every_architecture_goes_through_every_task(arch: str, tmp_path: Path) -
     for name in TASKS:
         task = TEXTS.get(name, name)
         path = trained(arch, task, tmp_path)
-        fitted = fit_heads(FitConfig(ckpt=(path,), task=task, head=("linear", "lens"), prompts=64, score=32, batch=32))
+        fitted = probe.fit(FitConfig(ckpt=(path,), task=task, head=("linear", "lens"), prompts=64, score=32, batch=32))
         rows = fitted.table[fitted.table["head"].isin(["linear", "lens", "model"])]
         assert len(rows) > 0
         assert np.isfinite(rows["error"]).all(), f"{arch} on {task}"
-        shown = evaluate_models(EvaluateConfig(ckpt=(path,), task=task, learner=("none",), prompts=32, batch=32))
+        shown = probe.evaluate(EvaluateConfig(ckpt=(path,), task=task, learner=("none",), prompts=32, batch=32))
         assert np.isfinite(shown.table["error"]).all(), f"{arch} on {task}"
         last = fitted.table[(fitted.table["head"] == "lens") & (fitted.table["layer"] == fitted.table["layer"].max())]
         own = fitted.table[fitted.table["head"] == "model"]

@@ -21,12 +21,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
+import probe
 from probe import checkpoints
 from probe.cli import main
-from probe.commands.claim import examine_claim
-from probe.commands.compare import compare_models
-from probe.commands.evaluate import evaluate_models
-from probe.commands.fit import fit_heads
 from probe.config import (
     ClaimConfig,
     CompareConfig,
@@ -162,20 +159,20 @@ class Verb:
 
 SMALL = {"prompts": 64, "score": 32, "batch": 96}
 VERBS = {
-    "fit": Verb(lambda: FitConfig(ckpt=("m.pt",), task="linear", **SMALL), FIT, fit_heads, layer_table),
+    "fit": Verb(lambda: FitConfig(ckpt=("m.pt",), task="linear", **SMALL), FIT, probe.fit, layer_table),
     "evaluate": Verb(
-        lambda: EvaluateConfig(ckpt=("m.pt",), task="linear", prompts=32), EVALUATE, evaluate_models, prompting_table
+        lambda: EvaluateConfig(ckpt=("m.pt",), task="linear", prompts=32), EVALUATE, probe.evaluate, prompting_table
     ),
     "compare": Verb(
         lambda: CompareConfig(ckpt=("m.pt", "t.pt"), task="linear", **SMALL),
         COMPARE,
-        compare_models,
+        probe.compare,
         comparison_table,
     ),
     "claim": Verb(
         lambda: ClaimConfig("g.pt", "linear", asked=32, skip=("known", "states", "influence", "causes"), **SMALL),
         CLAIM,
-        examine_claim,
+        probe.claim,
         claim_table,
     ),
 }

@@ -115,7 +115,7 @@ def peak() -> int:
 
 def ours(ckpt: str, prompts: int) -> Callable[[], Errors]:
     """Returns what runs `probe fit`."""
-    from probe import FitConfig, fit_heads, load_checkpoint
+    from probe import FitConfig, fit, load_checkpoint
 
     found = load_checkpoint(ckpt)
     config = FitConfig(
@@ -123,7 +123,7 @@ def ours(ckpt: str, prompts: int) -> Callable[[], Errors]:
     )
 
     def measure() -> Errors:
-        table = fit_heads(config, models=[found]).table
+        table = fit(config, ckpt=found).table
         grid = table[table["head"] == "linear"].pivot(index="layer", columns="context", values="error")
         result: Errors = grid.to_numpy().tolist()
         return result

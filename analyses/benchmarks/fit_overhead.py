@@ -147,7 +147,7 @@ def compare(experiment: fit.Experiment, config: FitConfig, repeats: int) -> list
     ratio = statistics.median(full) / statistics.median(bare)
     runs = [", ".join(f"{run:.2f}" for run in series) for series in (full, bare)]
     medians = [f"{statistics.median(series):.2f}" for series in (full, bare)]
-    return [f"{ratio:.3f}", f"{TARGET}", experiment.model.anatomy.layout, *medians, *runs]
+    return [f"{ratio:.3f}", f"{TARGET}", experiment.model.description.layout, *medians, *runs]
 
 
 def full_run(experiment: fit.Experiment, config: FitConfig) -> None:
@@ -203,16 +203,16 @@ def break_down(experiment: fit.Experiment, config: FitConfig, repeats: int) -> l
         shares.append([100 * part / total for part in (*spent, total - sum(spent))])
         totals.append(total)
     cells = [f"{statistics.median(column):.1f}" for column in zip(*shares, strict=True)]
-    return [*cells, experiment.model.anatomy.layout, f"{statistics.median(totals):.2f}"]
+    return [*cells, experiment.model.description.layout, f"{statistics.median(totals):.2f}"]
 
 
 @contextmanager
 def clocks(clock: Clock, task: type) -> Iterator[None]:
     """Puts clocks around everything that a run calls while the body runs."""
-    watching, update = hooks.watching, Moments.update
+    observe, update = hooks.observe, Moments.update
 
     def watch(places: Sequence[hooks.Place], see: Callable[[int, Tensor], None]) -> object:
-        return watching(places, clock.around("copies", see))
+        return observe(places, clock.around("copies", see))
 
     def add(moments: Moments, stream: Tensor, target: Tensor, counted: Tensor | None) -> None:
         part = "chance" if moments.grid[0] == 1 else "moments"  # the chance line's stream has one layer
@@ -220,7 +220,7 @@ def clocks(clock: Clock, task: type) -> Iterator[None]:
 
     places: list[tuple[object, str, object]] = [
         (NativeModel, "run", clock.around("forward", NativeModel.run)),
-        (hooks, "watching", watch),
+        (hooks, "observe", watch),
         (task, "draw", clock.around("prompts", task.draw)),
         (fit, "PromptSource", clock.around("prompts", PromptSource)),
         (fit, "capture", clock.around("copies", capture)),

@@ -18,9 +18,11 @@ import torch
 from report import machine, markdown
 
 from probe import TrainConfig
-from probe.commands.train import _start, _step, make_plan
+from probe.commands.train import _step
 from probe.randomness import BatchSource
 from probe.tasks import TASKS, make
+from probe.training.plan import choose_settings, make_plan
+from probe.training.run import start
 
 TARGET = 0.1
 
@@ -46,9 +48,10 @@ def main() -> None:
 
 def measured(name: str, arch: str, repeats: int) -> list[str]:
     """Returns a task's row."""
-    plan = make_plan(TrainConfig(out="unused.pt", arch=arch, task=name, curriculum=False))
+    config = TrainConfig(out="unused.pt", arch=arch, task=name, curriculum=False)
+    plan = make_plan(config)
     task, device = make(plan.task, plan.dim), torch.device("cpu")
-    run = _start(plan, device, "")
+    run = start(plan, device, choose_settings(config, plan, processes=1, before=None), "")
     draws, steps = in_turns(
         repeats,
         lambda repeat: task.draw(BatchSource(plan.seed, repeat, plan.batch, device), plan.context),

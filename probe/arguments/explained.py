@@ -6,7 +6,7 @@ import ast
 import inspect
 import shutil
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING
 
 from probe.arguments.flags import Flag, choices, flags_of, is_choice
@@ -53,13 +53,17 @@ def explained(kind: type, command: str, *beside: type) -> str:
     flags = [flag for flag in flags_of(kind) if flag.default is MISSING or flag.alone]
     called = " ".join(usage(flag) for flag in flags)
     parts = [f"usage: {command} {called} [flags]".replace("  ", " "), wrapped(kind.__doc__ or "", "")]
-    groups: list[tuple[str, type, Callable[[Flag], bool]]] = [
-        ("needed", kind, lambda flag: flag in flags),
-        ("flags", kind, lambda flag: flag not in flags),
-        *(("everywhere", other, lambda flag: True) for other in beside),
+    own = [flag for flag in flags_of(kind) if flag not in flags]
+    groups: list[tuple[str, type, list[Flag]]] = [
+        ("needed", kind, flags),
+        *(
+            (title or "flags", kind, [flag for flag in own if flag.group == title])
+            for title in dict.fromkeys(["", *(flag.group for flag in own)])
+        ),
+        *(("everywhere", other, flags_of(other)) for other in beside),
     ]
-    for title, of, belongs in groups:
-        lines = list(_lines(of, belongs))
+    for title, of, members in groups:
+        lines = list(_lines(of, members))
         parts += ["\n".join([f"{title}:", *lines])] if lines else []
     if any(flag.listed for flag in flags_of(kind)):
         parts.append(wrapped(LISTS, ""))
@@ -77,13 +81,12 @@ def overview(program: str, does: str, commands: Mapping[str, type]) -> str:
     )
 
 
-def _lines(kind: type, belongs: Callable[[Flag], bool]) -> Iterator[str]:
+def _lines(kind: type, flags: Sequence[Flag]) -> Iterator[str]:
     told = described(kind)
-    for flag in flags_of(kind):
-        if belongs(flag):
-            default = f" Default: {shown(flag.default)}." if shown(flag.default) else ""
-            yield f"  {usage(flag)}"
-            yield wrapped(f"{told.get(flag.name, '')}{default}", "      ")
+    for flag in flags:
+        default = f" Default: {shown(flag.default)}." if shown(flag.default) else ""
+        yield f"  {usage(flag)}"
+        yield wrapped(f"{told.get(flag.name, '')}{default}", "      ")
 
 
 def described(kind: type) -> dict[str, str]:

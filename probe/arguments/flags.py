@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-POSITIONAL = "positional"
+POSITIONAL, NEEDED, DELIVERY = "positional", "needed", "delivery"
 Value = TypeVar("Value")
 Positional = Annotated[Value, POSITIONAL]
 """A field that is given without a flag."""
+Needed = Annotated[Value, NEEDED]
+"""A field that the command line needs, and Python may leave out."""
+Delivery = Annotated[Value, DELIVERY]
+"""A field that says how the command line writes and prints a result, which from Python is returned."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Marks a field whose flag stands under a title of its own in the help."""
+
+    title: str
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,8 @@ class Flag:
         joined: whether it is a text of entries with commas between.
         alone: whether it is given without a flag.
         default: what it is unless given, `MISSING` where it must be.
+        group: the title that it stands under in the help, or nothing.
+        delivery: whether it says how the command line delivers a result.
     """
 
     name: str
@@ -30,6 +43,8 @@ class Flag:
     joined: bool
     alone: bool
     default: object
+    group: str = ""
+    delivery: bool = False
 
     @property
     def word(self) -> str:
@@ -54,7 +69,9 @@ def _flag(field: Field[Any], hint: Any) -> Flag:
     several = get_origin(bare) is tuple
     joined = any(hasattr(mark, "words") for mark in marks)
     kind = _bare(get_args(bare)[0], marks) if several else bare
-    return Flag(field.name, kind, several, joined, POSITIONAL in marks, field.default)
+    default = MISSING if NEEDED in marks else field.default
+    group = next((mark.title for mark in marks if isinstance(mark, Group)), "")
+    return Flag(field.name, kind, several, joined, POSITIONAL in marks, default, group, DELIVERY in marks)
 
 
 def _bare(hint: Any, marks: list[object]) -> Any:

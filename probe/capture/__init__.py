@@ -1,8 +1,11 @@
-"""One way to see any model: an ordered list of places where the residual stream passes, and its own decoder."""
+"""Capture of the residual stream: every model as an ordered list of places where it passes, and its own decoder."""
 
-from probe.capture.anatomy import Anatomy, DescribedModel
+import warnings
+from typing import Any
+
 from probe.capture.cache import Cache, run_with_cache
-from probe.capture.hooks import Captured, Place, StreamModel, capture, put_first, put_sum, watching
+from probe.capture.description import DescribedModel, ModelDescription
+from probe.capture.hooks import Captured, Place, StreamModel, capture, observe, put_first, put_sum
 from probe.capture.invariants import Finding, check_invariants
 from probe.capture.module import ModuleModel
 from probe.capture.native import NativeModel
@@ -10,11 +13,11 @@ from probe.capture.nnsight import NnsightModel, capture_by_path
 from probe.capture.transformer_lens import from_transformer_lens, hooked
 
 __all__ = [
-    "Anatomy",
     "Cache",
     "Captured",
     "DescribedModel",
     "Finding",
+    "ModelDescription",
     "ModuleModel",
     "NativeModel",
     "NnsightModel",
@@ -28,5 +31,16 @@ __all__ = [
     "put_first",
     "put_sum",
     "run_with_cache",
-    "watching",
+    "observe",
 ]
+
+OLD: dict[str, Any] = {"Anatomy": ModelDescription, "watching": observe}
+"""Former names, for one version."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in OLD:
+        raise AttributeError(f"module 'probe.capture' has no attribute {name!r}")
+    new = OLD[name].__name__
+    warnings.warn(f"{name} is called {new} now, and goes with the next version.", DeprecationWarning, 2)
+    return OLD[name]

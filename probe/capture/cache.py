@@ -1,4 +1,4 @@
-"""What a model computes on the way, by the names of the TransformerLens ecosystem, in a cache like a dictionary."""
+"""Activations of a model by the names of the TransformerLens ecosystem, in a cache that is a mapping."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from probe.capture.hooks import Place, StreamModel, watching
+from probe.capture.hooks import Place, StreamModel, observe
 from probe.errors import ProbeError, suggest
 
 Names = str | Sequence[str] | Callable[[str], bool] | None
 
 
 class Cache(Mapping[str, Tensor]):
-    """Activations by name, in the order in which they came; ``cache["resid_post", 3]`` is a short way to write one.
+    """Activations by name, in the order in which they were computed.
 
-    What it holds are copies, which keep nothing larger alive.
+    ``cache["resid_post", 3]`` is short for ``cache["blocks.3.hook_resid_post"]``. The tensors are copies, which keep no
+    larger tensor alive.
     """
 
     def __init__(self, activations: Mapping[str, Tensor], blocks: int) -> None:
@@ -42,13 +43,13 @@ class Cache(Mapping[str, Tensor]):
         return f"Cache({', '.join(self)})"
 
 
-def points_of(model: StreamModel) -> dict[str, Place]:
-    """Returns the places of a model that have a name: where its stream passes, and what else it offers.
+def hook_points_of(model: StreamModel) -> dict[str, Place]:
+    """Returns the places of a model's activations by their names.
 
-    Of every model ``blocks.{i}.hook_resid_pre`` is what enters block i and ``blocks.{i}.hook_resid_post`` what leaves
-    it. A model may offer more as ``points``.
+    In every model ``blocks.{i}.hook_resid_pre`` is the stream that enters block i and ``blocks.{i}.hook_resid_post``
+    the stream that leaves it. A model with more names lists all of them in its attribute ``hook_points``.
     """
-    own = getattr(model, "points", None)
+    own = getattr(model, "hook_points", None)
     if own is not None:
         return dict(own)
     found: dict[str, Place] = {}
@@ -58,7 +59,7 @@ def points_of(model: StreamModel) -> dict[str, Place]:
 
 
 def chosen(names: Names, known: Sequence[str]) -> list[str]:
-    """Returns the names that a filter lets through: one, some, those a function says yes to, or all.
+    """Returns the names that a filter selects: one, several, those for which a function is true, or all.
 
     Raises:
         ProbeError: if there is no such name.
@@ -89,7 +90,7 @@ def block_at(stop: int, blocks: int) -> int:
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
-    """Carries the stream out of a pass that was to end there."""
+    """Ends a pass at the layer that ``stop_at_layer`` names, and carries the stream of that layer."""
 
     def __init__(self, stream: Tensor) -> None:
         super().__init__()
@@ -105,19 +106,19 @@ def run_with_cache(
     pos_slice: int | slice | None = None,
     device: torch.device | str | None = None,
 ) -> tuple[Tensor, Cache]:
-    """Runs a model and returns what it predicts, and copies of the activations that are asked for.
+    """Runs a model and returns its predictions, and copies of the activations that the filter selects.
 
     Args:
-        names_filter: a name, several, or a function of a name; by default everything is kept.
-        stop_at_layer: runs so many blocks, and returns the stream there in place of predictions.
-        pos_slice: which tokens are kept; a single one leaves their axis out.
+        names_filter: a name, several, or a function of a name; None keeps every activation.
+        stop_at_layer: the number of blocks that run; the stream there is returned instead of the predictions.
+        pos_slice: the tokens that are kept; an int drops their axis.
         device: where the copies are kept; by default where they are computed.
 
     Raises:
         ProbeError: if there is no such name or layer.
     """
     blocks = len(model.places) - 1
-    points = points_of(model)
+    points = hook_points_of(model)
     names = chosen(names_filter, list(points))
     watched = [points[name] for name in names]
     if stop_at_layer is not None:
@@ -131,7 +132,7 @@ def run_with_cache(
         kept[names[place]] = part.to(device, copy=True)
 
     try:
-        with watching(watched, keep):
+        with observe(watched, keep):
             output = model.run(inputs)
     except Stopped as stopped:
         output = stopped.stream

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from probe.capture.hooks import Place, watching
+from probe.capture.hooks import Place, observe
 
 
 @torch.no_grad()
@@ -23,13 +23,13 @@ def count_flops(run: Callable[[Tensor], object], tokens: Tensor, places: Sequenc
     """
     counts: list[int] = []
     counter = _Counter()
-    with _plain_kernels(), counter, watching(places, lambda layer, stream: counts.append(counter.total)):
+    with _plain_kernels(), counter, observe(places, lambda layer, stream: counts.append(counter.total)):
         run(tokens)
     return counts
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up operations; the mode of torch itself loads its compiler first, which takes seconds."""
+    """Counts operations; torch's own counter imports its compiler first, which takes seconds."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -64,7 +64,7 @@ def _recurrent(arguments: tuple[Any, ...]) -> int:
 
 @contextmanager
 def _plain_kernels() -> Iterator[None]:
-    """Has torch run attention and encoder layers as products, for which there are formulas."""
+    """Makes torch run attention and encoder layers as matrix products, whose operations are counted."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

@@ -1,4 +1,4 @@
-"""The capture engine: forward hooks that copy the stream at chosen tokens while the model runs."""
+"""The capture engine: forward hooks that copy the residual stream at chosen tokens while the model runs."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from torch.utils.hooks import RemovableHandle
 
 
 def put_first(raw: Any, stream: Tensor) -> Any:
-    """Returns what a module took or returned with another stream in it: in its place, or first of several."""
+    """Returns a module's input or output with its tensor, or the first of its tuple, replaced by another stream."""
     return stream if isinstance(raw, Tensor) else (stream, *raw[1:])
 
 
 def put_sum(raw: tuple[Tensor, Tensor], stream: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns a pair whose sum is the stream, bit for bit, for blocks that pass on a hidden part and a residual."""
+    """Returns a pair (hidden, residual) whose sum is the stream, bit for bit, as blocks of mamba_ssm pass it on."""
     return torch.zeros_like(raw[0]), stream.to(raw[1].dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where the stream passes: a module's first input or its output, and how the stream is read from it.
+    """A place where the stream passes: a module's first input or its output, and how the stream is read from it.
 
     Args:
         read: turns what the module takes or returns into the stream ``[batch, time, width]``, e.g. by adding the
             two tensors that blocks of the mamba_ssm family return.
         entrance: the module that the stream enters on its way here, if it is not `module` itself.
-        write: puts another stream into what the module takes or returns, so that ``read`` finds it there.
+        write: returns what the module takes or returns with another stream in it, which ``read`` then returns.
     """
 
     name: str
@@ -44,11 +44,11 @@ class Place:
 
 @runtime_checkable
 class StreamModel(Protocol):
-    """A model as capture sees it."""
+    """The protocol of a model whose stream can be captured."""
 
     @property
     def places(self) -> Sequence[Place]:
-        """Where the stream passes, layer 0 first: [blocks + 1]."""
+        """The places where the stream passes, [blocks + 1]: layer 0, then the output of every block."""
 
     @property
     def width(self) -> int:
@@ -61,7 +61,7 @@ class StreamModel(Protocol):
         """Returns the stream after the model's final norm, ``[..., width]``."""
 
     def decode(self, stream: Tensor) -> Tensor:
-        """Returns what the final norm and the read-out make of a stream, ``[..., width] -> [..., outputs]``."""
+        """Returns the predictions of the final norm and the read-out, ``[..., width] -> [..., outputs]``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,36 +99,42 @@ def capture(
             stream = seen.new_empty(shape)
         torch.index_select(seen, 1, positions, out=stream[layer])
 
-    with watching(model.places, keep):
+    with observe(model.places, keep):
         output = model.run(inputs)
     return Captured(stream, output.index_select(1, positions))
 
 
 @contextmanager
-def watching(places: Sequence[Place], see: Callable[[int, Tensor], None]) -> Iterator[None]:
-    """Calls ``see(layer, stream)`` at every place while the body runs; its hooks never outlive the body."""
+def observe(places: Sequence[Place], callback: Callable[[int, Tensor], None]) -> Iterator[None]:
+    """Calls ``callback(layer, stream)`` at every place while the body runs, and removes its hooks afterwards.
+
+    The hooks are removed also where the body or the callback raises.
+
+    Raises:
+        AssertionError: if a place saw no call, or more than one, while the body ran.
+    """
     calls = [0] * len(places)
     handles: list[RemovableHandle] = []
     try:
         for layer, place in enumerate(places):
-            handles.append(_watch(place, layer, calls, see))
+            handles.append(_hook(place, layer, calls, callback))
         yield
     finally:
         for handle in handles:
             handle.remove()
     for place, count in zip(places, calls, strict=True):
-        # a fused path that goes round a module would otherwise leave a layer empty without a word
+        # a fused path that bypasses a module would otherwise leave its layer empty in silence
         assert count == 1, f"the stream passed {place.name} {count} times in one forward pass, not once"
 
 
-def _watch(place: Place, layer: int, calls: list[int], see: Callable[[int, Tensor], None]) -> RemovableHandle:
+def _hook(place: Place, layer: int, calls: list[int], callback: Callable[[int, Tensor], None]) -> RemovableHandle:
     def on_input(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         calls[layer] += 1
-        see(layer, place.read(next(iter((*arguments, *keywords.values())))))
+        callback(layer, place.read(next(iter((*arguments, *keywords.values())))))
 
     def on_output(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         calls[layer] += 1
-        see(layer, place.read(output))
+        callback(layer, place.read(output))
 
     if place.side == "input":
         return place.module.register_forward_pre_hook(on_input, with_kwargs=True)

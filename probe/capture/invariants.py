@@ -1,4 +1,4 @@
-"""What must hold before a layer curve means anything, checked on the very model that is probed."""
+"""The invariants without which a layer curve means nothing, checked on the model that is probed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from probe.capture.hooks import Place, StreamModel, capture, watching
+from probe.capture.hooks import Place, StreamModel, capture, observe
 from probe.errors import ProbeError
 
 ROUNDING = 1e-5  # of the largest output, in float32
@@ -17,7 +17,7 @@ APART = 1e-4  # likewise, between batches of different sizes
 
 @dataclass(frozen=True)
 class Finding:
-    """One invariant: what was claimed, whether it held (None where that could not be found out), and what was seen."""
+    """One invariant: the claim, whether it held (None if it could not be checked), and what was measured."""
 
     claim: str
     held: bool | None
@@ -73,7 +73,7 @@ def _equals_plain_hooks(model: StreamModel, inputs: Tensor, stream: Tensor) -> F
     gaps = []
     for layer, place in enumerate(model.places):
         seen: list[Tensor] = []
-        with watching([place], lambda _, tensor, seen=seen: seen.append(tensor.clone())), torch.no_grad():  # type: ignore[misc]
+        with observe([place], lambda _, tensor, seen=seen: seen.append(tensor.clone())), torch.no_grad():  # type: ignore[misc]
             model.run(inputs)
         gaps.append((seen[0] - stream[layer]).abs().max())
     gap = torch.stack(gaps).max().item()  # unlike max(), it keeps a NaN
@@ -92,7 +92,7 @@ def _passes_on(model: StreamModel, inputs: Tensor, stream: Tensor) -> Finding:
         )
     entering: list[Tensor] = []
     entrances = [Place(f"{p.name} (input)", p.entrance or p.module, "input", p.read) for p in blocks.values()]
-    with watching(entrances, lambda _, tensor: entering.append(tensor.clone())), torch.no_grad():
+    with observe(entrances, lambda _, tensor: entering.append(tensor.clone())), torch.no_grad():
         model.run(inputs)
     gaps = [(seen - stream[layer - 1]).abs().max() for layer, seen in zip(blocks, entering, strict=True)]
     gap = torch.stack(gaps).max().item()
@@ -114,7 +114,7 @@ def _leaves_no_hook(model: StreamModel, inputs: Tensor) -> Finding:
 
     before = _hooks(model)
     try:
-        with watching(model.places, fail), torch.no_grad():
+        with observe(model.places, fail), torch.no_grad():
             model.run(inputs)
     except _InterruptedError:
         pass
@@ -145,7 +145,7 @@ def _keeps_prompts_apart(model: StreamModel, inputs: Tensor, output: Tensor) -> 
 
 
 def _hooks(model: StreamModel) -> int:
-    """Returns how many forward hooks the model's modules bear, inside its blocks too."""
+    """Returns the number of forward hooks on all of the model's modules."""
     roots = [*(place.module for place in model.places), getattr(model, "model", None)]
     modules = {id(module): module for root in roots if isinstance(root, nn.Module) for module in root.modules()}
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in modules.values())

@@ -1,4 +1,4 @@
-"""Any torch module as a stream: its places are named by path, and the rest is measured on a trial pass."""
+"""Any torch module as a stream: its places are named by path, and the rest is measured in a dry run."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, Literal
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from probe.capture.anatomy import Anatomy
+from probe.capture.description import ModelDescription, OldNames
+from probe.capture.dry_run import dry_run, noise
 from probe.capture.flops import count_flops
 from probe.capture.hooks import Place
-from probe.capture.trial import noise, try_out
 from probe.errors import ProbeError, suggest
 
 Residual = Literal["pre", "post", "none", "parallel"]
 
 
-class ModuleModel:
+class ModuleModel(OldNames):
     """Wraps any torch module whose predictions are what ``decode`` makes of the stream at its last place.
 
     The module is put into evaluation mode. One pass over a few tokens of noise finds the stream's width, how many
@@ -35,7 +35,7 @@ class ModuleModel:
             has some, or the first of several things.
         layout: the blocks as text; by default the module's class.
         letters: what kind of block each one is; by default B.
-        residual: how the blocks meet the stream, as `Anatomy` has it.
+        residual: how the blocks meet the stream, as `ModelDescription` has it.
         longest: the most tokens a prompt may have; 0 where nothing limits them.
         parameters: the parameters used up to each layer. By default those of the places' modules and of every
             submodule that was called before, each with what it holds directly.
@@ -72,18 +72,18 @@ class ModuleModel:
         self.places: Sequence[Place] = _checked([place_at(module, each) for each in places])
         self._decode, self._normalise, self._predictions = decode, normalise or itself, predictions or found_predictions
         self._inputs, self._symbols = inputs, symbols
-        trial = try_out(module, noise(module, (2, 3), inputs, symbols), self.places, self._predictions, decode)
-        self.width = trial.width
+        found = dry_run(module, noise(module, (2, 3), inputs, symbols), self.places, self._predictions, decode)
+        self.width = found.width
         blocks = len(self.places) - 1
-        self.anatomy = Anatomy(
+        self.description = ModelDescription(
             layout=layout or type(module).__name__,
             letters=tuple(letters) or ("B",) * blocks,
             residuals=(residual,) * blocks,
             inputs=inputs,
-            outputs=trial.outputs,
+            outputs=found.outputs,
             symbols=symbols,
             longest=longest,
-            parameters=tuple(parameters) or trial.parameters,
+            parameters=tuple(parameters) or found.parameters,
         )
 
     def run(self, inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"]) -> Tensor:
@@ -95,7 +95,7 @@ class ModuleModel:
         return self._normalise(stream)
 
     def decode(self, stream: Tensor) -> Tensor:
-        """Returns what the final norm and the read-out make of a stream."""
+        """Returns the predictions that ``decode`` makes of a stream."""
         return self._decode(stream)
 
     def flops(self, time: int) -> list[int]:
@@ -103,7 +103,7 @@ class ModuleModel:
         return count_flops(self.model, noise(self.model, (1, time), self._inputs, self._symbols), self.places)
 
     def use_kernel(self, backend: str) -> None:
-        """Leaves the module as it is: it has no kernels of ours to choose from."""
+        """Does nothing: the module has no kernels of probe to choose from."""
 
 
 def place_at(module: nn.Module, place: Place | str) -> Place:
@@ -134,17 +134,17 @@ def itself(value: Tensor) -> Tensor:
 
 
 def first(value: Any) -> Any:
-    """Returns the first of several things, or the one there is."""
+    """Returns the first of a tuple or list, or the value itself."""
     return value[0] if isinstance(value, (tuple, list)) else value
 
 
 def found_predictions(value: Any) -> Any:
-    """Returns the logits of what a module returned where it has some, or the first of several things."""
+    """Returns the ``logits`` of a module's output if it has them, the first of a tuple, or the output itself."""
     return value.logits if hasattr(value, "logits") else first(value)
 
 
 def _near(path: str, known: Sequence[str]) -> str:
-    """Lists what stands where a path leaves the known ones."""
+    """Returns the names of the submodules at the point where a path goes wrong."""
     parent = path
     while parent and parent not in known:
         parent = parent.rpartition(".")[0]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from probe.capture.description import OldNames
 from probe.capture.hooks import Place
 from probe.capture.module import ModuleModel, Residual, itself, place_at
 from probe.errors import ProbeError
@@ -20,9 +21,9 @@ def capture_by_path(
     *,
     remote: bool | str = False,
 ) -> dict[str, Tensor]:
-    """Returns copies of what modules return or are given, by path: ``layers.0``, or ``layers.0:input``.
+    """Returns copies of modules' outputs or inputs, by path: ``layers.0``, or ``layers.0:input``.
 
-    Of several things the first is taken.
+    Of a tuple the first tensor is taken.
 
     Args:
         model: a torch module, or a model of nnsight's.
@@ -37,8 +38,8 @@ def capture_by_path(
     return dict(zip(paths, saved, strict=False))  # the module's own output comes last
 
 
-class NnsightModel:
-    """Sees a model through nnsight's traces; to all else it is as the `ModuleModel` of the same places.
+class NnsightModel(OldNames):
+    """Captures a model by nnsight's traces, and is otherwise as the `ModuleModel` of the same places.
 
     Args:
         model: a torch module, or a model of nnsight's.
@@ -85,7 +86,7 @@ class NnsightModel:
             longest=longest,
             weightless=True,
         )
-        self.anatomy, self.width = self.described.anatomy, self.described.width
+        self.description, self.width = self.described.description, self.described.width
         self._paths, self._predictions = list(places), predictions
         self._passed = nn.ModuleList(_Passed() for _ in places)
         sides: list[Literal["input", "output"]] = [place.side for place in self.described.places]
@@ -95,12 +96,12 @@ class NnsightModel:
 
     @property
     def model(self) -> nn.Module:
-        """The module that runs, or, where it runs elsewhere, what stands for it here."""
+        """The module that runs or, if it runs elsewhere, a stand-in for it."""
         module: nn.Module = self._passed if self.remote is True else self.traced._module
         return module
 
     def run(self, inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"]) -> Tensor:
-        """Returns the predictions, and shows what was traced to whoever watches the places."""
+        """Returns the predictions, and passes the traced streams through the places, where hooks observe them."""
         paths = [self._paths[0]]
         for path, passed in zip(self._paths[1:], self._passed[1:], strict=True):
             paths += [f"{path.removesuffix(':output')}:input"] * bool(passed._forward_pre_hooks) + [path]
@@ -117,7 +118,7 @@ class NnsightModel:
         return self.described.normalise(stream)
 
     def decode(self, stream: Tensor) -> Tensor:
-        """Returns what the final norm and the read-out make of a stream."""
+        """Returns the predictions that ``decode`` makes of a stream."""
         return self.described.decode(stream)
 
     def flops(self, time: int) -> list[int]:
@@ -125,11 +126,11 @@ class NnsightModel:
         return self.described.flops(time)
 
     def use_kernel(self, backend: str) -> None:
-        """Leaves the module as it is: it has no kernels of ours to choose from."""
+        """Does nothing: the module has no kernels of probe to choose from."""
 
 
 class _Passed(nn.Module):
-    """Stands where a traced module ran, so that the hooks on a place see what nnsight saw."""
+    """A stand-in for a traced module: hooks on it observe the input and output that nnsight has saved."""
 
     def forward(self, entering: Tensor, leaving: Tensor | None) -> Tensor | None:
         return leaving
@@ -154,7 +155,7 @@ def _wrapped(model: Any, remote: bool | str) -> Any:
 def _trace(
     traced: Any, inputs: Tensor, paths: Sequence[str], predictions: Callable[[Any], Tensor] | None, remote: bool | str
 ) -> list[Tensor]:
-    """Returns copies of what passes at each path, and the predictions after them."""
+    """Returns copies of the tensors at each path, and the predictions after them."""
     import nnsight
     from nnsight.intervention.interleaver import OutOfOrderError
 

@@ -1,4 +1,4 @@
-"""TransformerLens (version 4), both ways: its models as streams, and our models for its users."""
+"""TransformerLens (version 4), both ways: its models wrapped for probe, and probe's models as its hooked modules."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _decoder(normalise: nn.Module, unembed: nn.Module, settings: object) -> Call
 
 
 def _parameters(parts: Mapping[str, nn.Module], blocks: list[nn.Module]) -> list[int]:
-    """Returns the parameters up to each layer; what a bridge keeps beside what it was split into counts once."""
+    """Returns the parameters up to each layer; a weight that a bridge keeps both whole and split counts once."""
     totals = [sum(_size(part) for name, part in parts.items() if name not in ("blocks", "ln_final", "unembed"))]
     for block in blocks:
         totals.append(totals[-1] + _size(block))
@@ -91,7 +91,7 @@ def _size(module: nn.Module) -> int:
 
 @dataclass(frozen=True)
 class HookedConfig:
-    """What TransformerLens asks of a model's ``cfg``."""
+    """The fields of a model's ``cfg`` that TransformerLens reads."""
 
     n_layers: int
     d_model: int
@@ -130,13 +130,13 @@ def _hooked_class() -> type:
         ) from error
 
     class HookedModel(HookedRootModule):  # type: ignore[misc,unused-ignore]
-        """A model of ours whose activations pass hook points while it runs."""
+        """A model of probe whose activations pass hook points while it runs."""
 
         def __init__(self, stream: NativeModel) -> None:
             super().__init__()
             self.stream = stream
-            self.points = stream.points
-            for name in self.points:
+            self.places = stream.hook_points
+            for name in self.places:
                 _nest(self, name, HookPoint())
             self.setup()  # before the model joins, for it writes a name into every module it finds
             self.model = stream.model
@@ -145,7 +145,7 @@ def _hooked_class() -> type:
         def forward(self, inputs: Tensor, stop_at_layer: int | None = None) -> Tensor:
             """Returns the predictions, or the stream after so many blocks."""
             try:
-                with _passing(self.points, self.hook_dict), _stopping(self.stream, stop_at_layer):
+                with _passing(self.places, self.hook_dict), _stopping(self.stream, stop_at_layer):
                     return self.stream.run(inputs)
             except Stopped as stopped:
                 return stopped.stream
@@ -183,14 +183,14 @@ def _hooked_class() -> type:
 
 
 def _config(stream: NativeModel) -> HookedConfig:
-    anatomy = stream.anatomy
+    described = stream.description
     return HookedConfig(
-        len(anatomy.letters), stream.width, anatomy.symbols, anatomy.outputs, anatomy.longest, anatomy.layout
+        len(described.letters), stream.width, described.symbols, described.outputs, described.longest, described.layout
     )
 
 
 def _nest(root: nn.Module, name: str, point: nn.Module) -> None:
-    """Puts a module where a dotted name says, with a module for every part before the last."""
+    """Adds a module under a dotted name, with an empty module for every part before the last."""
     *parents, last = name.split(".")
     for parent in parents:
         if parent not in root._modules:
@@ -201,7 +201,7 @@ def _nest(root: nn.Module, name: str, point: nn.Module) -> None:
 
 @contextmanager
 def _passing(points: Mapping[str, Place], through: Mapping[str, nn.Module]) -> Iterator[None]:
-    """Has activations pass the hook points of their names while the body runs, and takes on what comes out."""
+    """Passes activations through the hook points of their names while the body runs, and goes on with the outputs."""
     handles = []
     try:
         for name, place in points.items():
@@ -218,7 +218,7 @@ def _passing(points: Mapping[str, Place], through: Mapping[str, nn.Module]) -> I
 
 @contextmanager
 def _stopping(stream: NativeModel, stop_at_layer: int | None) -> Iterator[None]:
-    """Ends the pass after so many blocks, after their hook points."""
+    """Ends the pass after a number of blocks and their hook points."""
     if stop_at_layer is None:
         yield
         return

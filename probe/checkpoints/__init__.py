@@ -1,30 +1,33 @@
-"""Files of weights, ours and others': found, read, checked and written. No hook lives here."""
+"""Checkpoints: files of weights, those of probe and of others, found, read, checked and written."""
 
+from probe.checkpoints.at_hand import at_hand
+from probe.checkpoints.states import load_state, state_writing
 from probe.checkpoints.store import (
     Checkpoint,
     blank,
+    called,
     expanded,
     find,
     folders,
+    from_model,
     load,
-    load_state,
     name_of,
-    of,
     save,
-    state_writing,
     writing,
 )
 
 __all__ = [
     "Checkpoint",
+    "at_hand",
     "blank",
+    "called",
     "expanded",
     "find",
     "folders",
+    "from_model",
     "load",
     "load_state",
     "name_of",
-    "of",
     "save",
     "state_writing",
     "writing",

@@ -1,4 +1,4 @@
-"""What a checkpoint of ours says of itself, checked when it is read, by whoever wrote it."""
+"""The description that a checkpoint of probe holds, checked when it is read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOLD: dict[str, tuple[type, ...]] = {
 
 
 def described(path: Path, text: str) -> dict[str, Any]:
-    """Returns what a file says of itself, as far as every verb relies on it.
+    """Returns the description of a checkpoint, with the fields checked that every command relies on.
 
     Raises:
         ProbeError: if something is missing, or is not of its kind.

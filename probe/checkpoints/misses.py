@@ -1,4 +1,4 @@
-"""Near misses: files that are no model, though they come from one, each with the line that makes one of it."""
+"""Messages for files that are no readable model but belong to one, each with what to do to make it one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STARTS: dict[bytes, str] = {
 
 
 def miss_of_bytes(path: Path, start: bytes) -> str | None:
-    """Returns a sentence on a file that is plainly of another kind, from its first bytes, or None."""
+    """Returns the message for a file of another kind, known by its first bytes, or None if it is of none of them."""
     if not path.stat().st_size:
         return f"{path} is empty, so it is damaged or truncated: its download may not have ended. Copy the file anew."
     for sign, said in STARTS.items():
@@ -48,7 +48,7 @@ def miss_of_bytes(path: Path, start: bytes) -> str | None:
 
 
 def _members(path: Path) -> list[str]:
-    """Returns the names in an archive, none where it is damaged."""
+    """Returns the names in an archive; an empty list if it is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
@@ -57,7 +57,7 @@ def _members(path: Path) -> list[str]:
 
 
 def miss_of_folder(folder: Path) -> str | None:
-    """Returns a sentence on a folder that is recognised and holds no whole model, or None."""
+    """Returns the message for a folder of a known kind that holds no whole model, or None for any other folder."""
     if (folder / "adapter_config.json").is_file():
         return _adapter(folder, _base(folder))
     if (folder / "params.json").is_file() and any(folder.glob("consolidated*.pth")):
@@ -82,7 +82,7 @@ def miss_of_folder(folder: Path) -> str | None:
 
 
 def miss_of_names(place: Path, names: Collection[str]) -> str | None:
-    """Returns a sentence on weights that by their names are an adapter's or quantised, or None."""
+    """Returns the message for weights whose names are an adapter's or of quantised weights, or None."""
     if name := next((name for name in names if ADAPTER.search(name) or name.startswith("base_model.model.")), None):
         return _adapter(place, "", name)
     if name := next((name for name in names if QUANTISED.search(name)), None):
@@ -94,7 +94,7 @@ def miss_of_names(place: Path, names: Collection[str]) -> str | None:
 
 
 def miss_of_content(path: Path, content: Any) -> str | None:
-    """Returns a sentence on what a file holds that is no description with weights, or None where it is no mapping."""
+    """Returns the message for a mapping that is no checkpoint, or None if its keys are of none of the known kinds."""
     if not isinstance(content, Mapping):
         return None
     for fits, said in CONTENTS:
@@ -104,7 +104,7 @@ def miss_of_content(path: Path, content: Any) -> str | None:
 
 
 def lone(path: Path, names: Collection[str]) -> str:
-    """Returns the sentence on weights by name beside which nothing says what model they are of."""
+    """Returns the message for weights without a description of their model, in the file or beside it."""
     return miss_of_names(path, names) or (
         f"{path} was not written by probe train: it holds {len(names)} weights by name ({next(iter(names))}, ...) and "
         "nothing that says what model they are of. Put the config.json (Hugging Face, mamba_ssm) or config.yaml (an "

@@ -1,4 +1,4 @@
-"""Reads what torch.save has written, ours and strangers', without executing anything in it."""
+"""Reads files of torch.save, from any source, without executing anything in them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = frozenset(
 
 
 def read_saved(path: Path, instead: str) -> Any:
-    """Returns what a file holds, tensors and plain values, on the CPU; it takes no more memory than the file is long.
+    """Returns the tensors and plain values of a file, on the CPU, in no more memory than the file's own size.
 
     Args:
         instead: what a user should do where it cannot be read, a sentence.
@@ -53,12 +53,12 @@ def read_saved(path: Path, instead: str) -> Any:
 
 
 def are_plain(weights: object) -> TypeGuard[Mapping[str, Tensor]]:
-    """Returns whether a value holds tensors by name, each of numbers that lie on the CPU and in memory of their own."""
+    """Returns whether a value is a mapping of names to plain tensors (see `is_plain`)."""
     return isinstance(weights, dict) and all(isinstance(key, str) and is_plain(weights[key]) for key in weights)
 
 
 def whole_number(value: object) -> int | None:
-    """Returns the whole number that a value is, however it was stored: plain, as a tensor or a scalar of NumPy."""
+    """Returns a whole number that was stored as an int, a tensor or a scalar of NumPy."""
     if isinstance(value, Tensor | np.generic):
         if isinstance(value, Tensor) and (value.numel() != 1 or value.is_meta or value.layout != torch.strided):
             return None
@@ -69,7 +69,7 @@ def whole_number(value: object) -> int | None:
 
 
 def is_plain(value: object) -> bool:
-    """Returns whether a value is a tensor of numbers that lie on the CPU and in memory of their own."""
+    """Returns whether a value is a dense tensor of numbers on the CPU, whose memory no larger tensor shares."""
     if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
         return False
     if value.is_nested:
@@ -87,7 +87,7 @@ def _scalars() -> list[Any]:
 
 
 def _is_packed(path: Path) -> bool:
-    """Returns whether an archive holds more than it is long: torch.save compresses nothing."""
+    """Returns whether an archive unpacks to more than its size, which no file of torch.save does."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:

@@ -1,7 +1,7 @@
-"""A checkpoint as a folder of small files: safetensors, each of a few MB, and an index that describes them.
+"""A checkpoint as a folder: safetensors files of a few MB each, and an index that describes them.
 
-The index is moved into place last, so that a folder without one is no checkpoint. Parts are named by their contents:
-those of a new checkpoint lie beside those of the old one, until the index that names them takes the old one's place.
+The index is written last, and a folder without one is no checkpoint. Parts are named by the digest of their contents:
+a new checkpoint's parts can lie beside the old one's until its index replaces the old index.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def is_sharded(path: Path) -> bool:
 
 
 def write_shards(folder: Path, content: Mapping[str, Any], weights: Mapping[str, Tensor], megabytes: float) -> None:
-    """Writes weights and what describes them into a folder that is new, empty, or such a checkpoint already.
+    """Writes weights and their description into a folder that is new, empty, or a checkpoint in parts.
 
     Args:
         content: JSON-able; what `read_shards` gives back beside the weights.
@@ -79,7 +79,7 @@ def _parts(weights: Mapping[str, Tensor], most: float) -> list[dict[str, Tensor]
 
 
 def _is_free(folder: Path) -> bool:
-    """Returns whether a folder is new, holds a checkpoint in parts, or no more than what was left of writing one."""
+    """Returns whether a folder is new, or holds only a checkpoint in parts or an incomplete one."""
     if folder.is_file():
         return False
     return not folder.is_dir() or is_sharded(folder) or all(_is_ours(path.name) for path in folder.iterdir())
@@ -107,7 +107,7 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
 
 
 def read_shards(folder: Path) -> dict[str, Any]:
-    """Returns what was written, the weights by the name ``weights``.
+    """Returns the content of a checkpoint in parts, with its weights by the name ``weights``.
 
     Raises:
         ProbeError: if a file is missing, damaged, or names what lies elsewhere.

@@ -1,4 +1,4 @@
-"""Where the weights of a training's intermediate steps lie: MINE-steps/MINE-step-000100.pt beside MINE.pt."""
+"""Paths of the kept steps of a training: MINE-steps/MINE-step-000100.pt beside MINE.pt."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ SUFFIX = "-steps"
 
 
 def folder_of(out: Path) -> Path:
-    """Returns the folder of the steps that are kept of a training that writes a checkpoint."""
+    """Returns the folder of the kept steps of the training that writes a checkpoint."""
     return out.with_name(f"{out.stem}{SUFFIX}")
 
 
 def path_at(out: Path, step: int) -> Path:
-    """Returns the checkpoint of a step; names sort as their steps do up to a million."""
+    """Returns the path of a step's checkpoint; up to a million steps, paths sort by step."""
     return folder_of(out) / f"{out.stem}-step-{step:06}.pt"
 
 
 def kept_in(folder: Path) -> list[Path]:
-    """Returns the checkpoints of a folder of kept steps, by step; none of any other folder."""
+    """Returns the checkpoints of a folder of kept steps, by step; an empty list for any other folder."""
     if not folder.name.endswith(SUFFIX) or not folder.is_dir():
         return []
     named = re.compile(rf"{re.escape(folder.name.removesuffix(SUFFIX))}-step-([0-9]{{6,12}})\.pt")

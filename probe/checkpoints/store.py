@@ -6,7 +6,6 @@ A file is written to a temporary name and moved into place; it is read without e
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -21,8 +20,9 @@ from torch import Tensor, nn
 from probe.capture import DescribedModel, NativeModel
 from probe.checkpoints import huggingface, official
 from probe.checkpoints.description import INSTEAD, described
+from probe.checkpoints.digest import digest_of
 from probe.checkpoints.misses import lone, miss_of_content, miss_of_folder
-from probe.checkpoints.saved import are_plain, read_saved
+from probe.checkpoints.saved import are_plain
 from probe.checkpoints.shards import is_sharded, read_shards, write_shards
 from probe.checkpoints.snapshots import kept_in
 from probe.checkpoints.weights import fitted, holds_weights, read_content, stored_in
@@ -32,10 +32,10 @@ from probe.errors import ProbeError, closest
 from probe.fields import from_plain
 from probe.files import Write, write_atomically
 from probe.models import ResidualModel
+from probe.registries import ObjectText
 from probe.text import name as clean_name
 
 FORMAT = 1
-STATE_FORMAT = 2  # of training states; the first had no digest
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = Path(__file__).parent / "shipped"
 """Where an installed probe has the checkpoints that travel with it; the repository has no such folder."""
@@ -46,7 +46,7 @@ class Checkpoint:
     """A trained model and where it came from.
 
     Attributes:
-        stream: the model as every verb sees it, in evaluation mode, float32 on the CPU.
+        stream: the model as every command sees it, in evaluation mode, float32 on the CPU.
         task: the task it was trained on, as text.
         dim: dimension of that task's inputs x.
         context: the largest number of examples it was trained with.
@@ -97,7 +97,7 @@ def _read_huggingface(path: Path) -> Checkpoint:
     weights = {name: tensor for name, tensor in stream.model.state_dict().items() if isinstance(tensor, Tensor)}
     _check_finite(path, weights)
     description = {"arch": stream.kind, "source": "huggingface"}
-    digest = _digest(weights, json.dumps(description, sort_keys=True))
+    digest = digest_of(weights, json.dumps(description, sort_keys=True))
     return Checkpoint(huggingface.name_of(path), stream, "", 0, 0, description, digest)
 
 
@@ -160,8 +160,20 @@ def _absent(name: str, beside: Sequence[Path]) -> ProbeError:
 
 def expanded(names: Sequence[str]) -> tuple[str, ...]:
     """Returns names of checkpoints, for a folder of kept steps those of its steps, in their order."""
-    found = [(name, kept_in(find(name))) for name in names]
+    found = [(name, [] if _at_hand(name) else kept_in(find(name))) for name in names]
     return tuple(part for name, kept in found for part in (map(str, kept) if kept else [name]))
+
+
+def called(name: str) -> str:
+    """Returns what a checkpoint, given by path, by name or as an object, is called in records and file names."""
+    given = _at_hand(name)
+    return given.name if given else name_of(find(name))
+
+
+def _at_hand(name: str) -> Checkpoint | None:
+    """Returns the checkpoint that a name carries, if it was given as an object."""
+    given = name.given if isinstance(name, ObjectText) else None
+    return given if isinstance(given, Checkpoint) else None
 
 
 def name_of(path: Path) -> str:
@@ -198,15 +210,19 @@ def writing(model: ResidualModel, description: Mapping[str, Any]) -> tuple[str, 
 def _packed(model: ResidualModel, description: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     text = json.dumps({"model": asdict(model.config), **description}, sort_keys=True)
-    return {"probe": FORMAT, "description": text, "digest": _digest(weights, text)}, weights
+    return {"probe": FORMAT, "description": text, "digest": digest_of(weights, text)}, weights
 
 
 def load(name: str) -> Checkpoint:
     """Reads a checkpoint by path or name, ours or one that a reader recognises; nothing in a file is executed.
 
+    One that was given as an object is returned as it is.
+
     Raises:
         ProbeError: if it is missing, damaged, truncated, unknown, altered, or holds weights that are not finite.
     """
+    if given := _at_hand(name):
+        return given
     path = find(name)
     if kept := kept_in(path):
         raise ProbeError(
@@ -233,7 +249,7 @@ def _read_own(path: Path) -> Checkpoint:
             f"{content['probe']!r:.20}, not {FORMAT}). Train a checkpoint with probe train, or give another file."
         )
     weights, text = content.get("weights"), content.get("description")
-    if not are_plain(weights) or not isinstance(text, str) or _digest(weights, text) != content.get("digest"):
+    if not are_plain(weights) or not isinstance(text, str) or digest_of(weights, text) != content.get("digest"):
         raise ProbeError(f"{path} is damaged: its contents do not match its digest. Copy or train the file anew.")
     _check_finite(path, weights)
     description = described(path, text)
@@ -265,7 +281,7 @@ def _read_lone(path: Path, content: Any) -> Checkpoint:
     )
 
 
-def of(
+def from_model(
     stream: DescribedModel,
     name: str,
     task: str = "",
@@ -274,7 +290,7 @@ def of(
     dim: int | None = None,
     description: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
-    """Returns a model at hand as a checkpoint, with a digest over its tensors, so that every verb takes it.
+    """Returns a model at hand as a checkpoint, with a digest over its tensors, so that every command takes it.
 
     Args:
         name: what records and figures call it.
@@ -290,58 +306,15 @@ def of(
         for key, value in stream.model.state_dict().items()
         if isinstance(value, Tensor) and not value.is_meta
     }
-    digest = _digest(tensors, json.dumps(found, sort_keys=True))
+    digest = digest_of(tensors, json.dumps(found, sort_keys=True))
     # where tokens are symbols, tasks have no use for a dimension
-    return Checkpoint(clean_name(name), stream, task, dim or stream.anatomy.inputs or 1, context, found, digest)
-
-
-def state_writing(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Write:
-    """Returns what writes a training state, plain values and tensors on the CPU, that `load_state` reads back."""
-    text = json.dumps(content, sort_keys=True)
-    packed = {"probe_state": STATE_FORMAT, "content": text, "tensors": dict(tensors), "digest": _digest(tensors, text)}
-    return lambda file: torch.save(packed, file)
-
-
-def load_state(path: str | Path) -> dict[str, Any]:
-    """Reads a training state: its plain values, and its tensors by the name ``tensors``, all as they were written.
-
-    A state without a digest, as they were written until there was one, is returned as it stands.
-
-    Raises:
-        ProbeError: if it is missing, unreadable, or altered.
-    """
-    if not Path(path).is_file():
-        raise ProbeError(f"There is no {path} to resume from. Start the training without --resume.")
-    instead = "Start the training anew with --overwrite, or with another --out."
-    state = read_saved(Path(path), instead)
-    if isinstance(state, dict) and state.get("probe_state") == STATE_FORMAT:
-        tensors, text = state.get("tensors"), state.get("content")
-        try:
-            whole = are_plain(tensors) and isinstance(text, str) and _digest(tensors, text) == state.get("digest")
-            content = json.loads(text) if whole and isinstance(text, str) else None
-        except (ValueError, RecursionError, RuntimeError):
-            content = None
-        if not isinstance(content, dict):
-            raise ProbeError(f"{path} is damaged: its contents do not match its digest. {instead}")
-        return {**content, "tensors": tensors}
-    if not isinstance(state, dict) or "step" not in state or "plan" not in state:
-        raise ProbeError(f"{path} is not the state of a training. {instead}")
-    return state
+    return Checkpoint(clean_name(name), stream, task, dim or stream.description.inputs or 1, context, found, digest)
 
 
 def _check_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
     for key, tensor in weights.items():
         if not bool(torch.isfinite(tensor).all()):
             raise ProbeError(f"{path} holds weights that are not finite ({key}). Its training diverged; train anew.")
-
-
-def _digest(weights: Mapping[str, Tensor], text: str) -> str:
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(weights):
-        tensor = weights[name].contiguous()
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
-    return digest.hexdigest()
 
 
 def _is_small(config: ModelConfig) -> bool:

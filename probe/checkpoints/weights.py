@@ -1,8 +1,8 @@
-"""Reads weights by name, for every reader: of one file or of several with an index, ours, torch's or safetensors'.
+"""Reads weights by name, for every reader: one file, or several with an index, of torch or of safetensors.
 
-Nothing in a file is executed, and none takes more memory than it is long. Names come without what wrappers put before
-them: ``module.`` of parallel training, ``_orig_mod.`` of compiled modules, or whatever all of them share that the model
-which they are of has not.
+Nothing in a file is executed, and reading takes no more memory than the file's size. Prefixes that wrappers add to
+names are removed: ``module.`` of parallel training, ``_orig_mod.`` of compiled modules, and any prefix that all names
+share and that the model's own names do not have.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Stored:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """Returns the files that a folder's weights lie in, as its names and its index have it.
+    """Returns the files of a folder's weights, by their usual names or by its index.
 
     Raises:
         ProbeError: if there are none, or one of those that its index names is missing.
@@ -108,7 +108,7 @@ def read_stored(place: Path, instead: str = AGAIN) -> Stored:
 
 
 def read_content(path: Path, instead: str) -> Any:
-    """Returns what a file of torch or of safetensors holds.
+    """Returns the content of a file of torch or of safetensors.
 
     Raises:
         ProbeError: if it is missing, damaged, something else, or would have to be executed.
@@ -130,7 +130,7 @@ def read_content(path: Path, instead: str) -> Any:
 
 
 def stored_in(content: Any, place: Path, instead: str = AGAIN) -> Stored:
-    """Returns the weights in what a file held, by names without wrappers.
+    """Returns the weights in a file's content, by names without the prefixes of wrappers.
 
     Raises:
         ProbeError: if there are none, several that differ, or some that are no plain numbers.
@@ -153,12 +153,12 @@ def stored_in(content: Any, place: Path, instead: str = AGAIN) -> Stored:
 
 
 def holds_weights(content: Any) -> bool:
-    """Returns whether what a file held has weights in it, by whatever names."""
+    """Returns whether a file's content has tensors by name in it."""
     return bool(_weights(content, Path(), check=False)[0])
 
 
 def fitted(tensors: Mapping[str, Tensor], needed: Collection[str]) -> dict[str, Tensor]:
-    """Returns weights by the names that a model needs: without what all of theirs begin with, where it has not that."""
+    """Returns weights without the prefix that all names share, if more of the model's names are then found."""
     shared = _shared(list(tensors))
     cuts = ["", *(".".join(shared[: i + 1]) + "." for i in range(len(shared)))]
     cut = max(cuts, key=lambda start: sum(name.removeprefix(start) in needed for name in tensors))
@@ -173,7 +173,7 @@ _QUANTISED = frozenset(
 def _weights(
     content: Any, place: Path, depth: int = 2, check: bool = True
 ) -> tuple[Mapping[Any, Any], Mapping[str, Any]]:
-    """Returns the weights in what a file held, and what stood beside them.
+    """Returns the weights in a file's content, and its other entries.
 
     Args:
         check: whether to refuse two of them that differ.

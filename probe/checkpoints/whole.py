@@ -1,4 +1,4 @@
-"""Whether weights are the whole of a model and nothing else: what is too many, too few, twice or quantised is named."""
+"""Checks that weights are exactly those of a model, and names any that are missing, unused, doubled or quantised."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BUFFERS: tuple[tuple[re.Pattern[str], Fits], ...] = (
 
 
 def is_buffer(name: str, tensor: Tensor) -> bool:
-    """Returns whether a tensor that nothing uses is harmless: a table or a mask that models compute themselves."""
+    """Returns whether an unused tensor is harmless: a table or a mask that models compute themselves."""
     return any(pattern.search(name) and fits(tensor) for pattern, fits in BUFFERS)
 
 
@@ -37,7 +37,7 @@ def check_whole(
     needed: Mapping[str, Sequence[int]] | None = None,
     ties: Collection[tuple[str, str]] = (),
 ) -> None:
-    """Raises `ProbeError` where weights are not those of a model, which would then be another than the one stored.
+    """Raises `ProbeError` if weights are not exactly those of a model, which would then differ from the stored one.
 
     Args:
         needed: shapes by name; None where another check compares them.
@@ -59,7 +59,7 @@ def check_whole(
 
 
 def two_tensors(place: Path, one: str, other: str) -> ProbeError:
-    """Returns the sentence on two tensors where a model's settings ask for one."""
+    """Returns the error for two different tensors where the model's settings tie them."""
     return ProbeError(
         f"{place} holds {one} and {other}, which differ, but its settings make the two one weight. Copy all of it "
         "anew, or, where the two were trained apart, set tie_word_embeddings (in mamba_ssm tie_embeddings) to false."
@@ -67,7 +67,7 @@ def two_tensors(place: Path, one: str, other: str) -> ProbeError:
 
 
 def unused(place: Path, name: str) -> ProbeError:
-    """Returns the sentence on a weight that a model as it is described has no use for."""
+    """Returns the error for a weight that the model, as it is described, does not use."""
     return ProbeError(
         f"{place} holds {name}, which the model of its settings does not use, so that another would be read than the "
         "one stored. Correct its settings (a bias or a norm may be switched off there), or copy the whole folder."

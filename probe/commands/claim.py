@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from probe.checkpoints import Checkpoint, load
+from probe.commands.keywords import takes
 from probe.config import ClaimConfig
 from probe.errors import ProbeError
 from probe.evidence.algorithms import at_edge
@@ -26,15 +27,16 @@ from probe.evidence.targets import algorithmic_errors, target_rows
 from probe.evidence.transfer import transfer
 from probe.evidence.verdict import judge
 from probe.heads import LinearHeads, make_all
-from probe.language import is_language
+from probe.language import study_of
 from probe.models import ResidualModel
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, describe, load_all, notes_on
 from probe.probing.measure import measure
 from probe.probing.prepare import WIDE, at_contexts, choose_contexts, set_before
+from probe.probing.results import ClaimResult
 from probe.progress import Report, silent
 from probe.randomness import PromptSource, Purpose
-from probe.records import EVIDENCE_COLUMNS, Record, tidy, versions
+from probe.records import EVIDENCE_COLUMNS, tidy, versions
 from probe.statistics import RatioBootstrap
 
 Rows = Iterable[dict[str, Any]]
@@ -69,25 +71,24 @@ class Study:
         return self.experiment.checkpoint.name
 
 
-def examine_claim(
-    config: ClaimConfig, command: str = "", report: Report | None = None, models: Sequence[Checkpoint] = ()
-) -> Record:
-    """Gathers the evidence on one checkpoint and returns it as rows, with the verdict in the provenance.
+@takes(ClaimConfig)
+def claim(config: ClaimConfig, *, command: str = "", report: Report = silent) -> ClaimResult:
+    """Gathers the evidence on one checkpoint as rows, and judges it; the verdict stands in the provenance.
 
     Evidence that does not apply to a model or task is left out, and the provenance says why under ``not_tested``.
 
     Args:
-        models: one checkpoint at hand, taken in place of the file that the config names.
+        command: what was typed, for the record.
+        report: called as the work goes on.
 
     Raises:
         ProbeError: if the checkpoint, the task or a number does not fit, before any work.
     """
-    show = report or silent
-    study = _study(config, models, show)
+    study = _study(config, report)
     rows: list[dict[str, Any]] = []
     missing: dict[str, str] = {}
     for done, (name, stage) in enumerate(STAGES.items(), start=1):
-        show(name, done, len(STAGES) + 1)
+        report(name, done, len(STAGES) + 1)
         if name in config.skip:
             missing[name] = "It was left out by --skip."
             continue
@@ -112,7 +113,7 @@ def examine_claim(
         "warnings": _warnings(study),
         "models": {study.name: describe(study.experiment.checkpoint, study.experiment.task, study.experiment.longest)},
     }
-    return Record(table, provenance)
+    return ClaimResult(table, provenance)
 
 
 def _warnings(study: Study) -> list[str]:
@@ -121,13 +122,13 @@ def _warnings(study: Study) -> list[str]:
     return list(dict.fromkeys(warning for setting in chosen if (warning := at_edge(setting))))
 
 
-def _study(config: ClaimConfig, models: Sequence[Checkpoint], show: Report) -> Study:
-    if is_language(config.task):
+def _study(config: ClaimConfig, show: Report) -> Study:
+    if study_of(config.task) != "numbers":
         raise ProbeError(
             f"--task {config.task} was given, but the claim is examined on tasks of pairs with a number to predict. "
             "Use probe fit for language tasks."
         )
-    found = load_all((), models or [load(config.ckpt)])
+    found = load_all((), [load(config.ckpt)])
     context = found[0].context if config.context is None else config.context
     used = make_all(("linear", "lens"))
     experiment = set_before(found, config, used, [context])[0]

@@ -12,15 +12,17 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from probe.checkpoints import Checkpoint, expanded
+from probe.checkpoints import expanded
+from probe.commands.keywords import takes
 from probe.config import CompareConfig
 from probe.errors import ProbeError
 from probe.heads import Head, make_all
-from probe.language import compare_language, is_language
+from probe.language import Study, compare_language, study_of
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, by_seed, describe, load_all, notes_on, side_name
 from probe.probing.measure import measure
 from probe.probing.prepare import set_before
+from probe.probing.results import CompareResult
 from probe.progress import Report, silent
 from probe.records import Record, versions
 from probe.statistics import LayerErrors, log_ratio, reach, reached, welch_band
@@ -56,10 +58,9 @@ class Measured:
         return self.experiment.checkpoint.name
 
 
-def compare_models(
-    config: CompareConfig, command: str = "", report: Report | None = None, models: Sequence[Checkpoint] = ()
-) -> Record:
-    """Returns, for every pair of checkpoints, the ratios of their errors with paired bands, and a verdict.
+@takes(CompareConfig)
+def compare(config: CompareConfig, *, command: str = "", report: Report = silent) -> CompareResult:
+    """Compares every pair of checkpoints: the ratios of their errors with paired bands, and a verdict.
 
     Rows by ``quantity``: ``own`` is the models' own error by context; ``layer`` the head's error at the largest
     context by depth, where a model's error at a depth is that of its last layer no deeper (errors are never
@@ -68,27 +69,31 @@ def compare_models(
     all cells of a quantity at once, over prompts. Where two sides have three checkpoints or more that differ in their
     seed alone, further rows whose ``band`` is ``seeds`` give the ratios of geometric means over seeds, with Welch's
     band of each cell.
-    Language models are compared by `compare_language`.
+    Language models are compared by `probe.language.compare_language`.
 
     Args:
-        models: checkpoints at hand, taken in place of the files that the config names.
+        command: what was typed, for the record.
+        report: called as the work goes on.
 
     Raises:
         ProbeError: if a checkpoint, the task or a number does not fit, before any work.
     """
-    count = len(models or expanded(config.ckpt))
+    count = len(expanded(config.ckpt))
     if count < 2:
         raise ProbeError(
             f"{count} checkpoint{'' if count == 1 else 's'} given, but a comparison needs two. Add another."
         )
-    if is_language(config.task):
-        return compare_language(config, command, report, models)
-    models = load_all(config.ckpt, models)
+    record = STUDIES[study_of(config.task)](config, command, report)
+    return CompareResult(record.table, record.provenance)
+
+
+def _compare_numbers(config: CompareConfig, command: str, report: Report) -> Record:
+    models = load_all(config.ckpt)
     heads = make_all((config.head,))
     experiments = set_before(models, config, heads)
     context = _context(experiments, config)
     experiments = set_before(models, config, heads, _shared(experiments, context))
-    measured = [_measure(experiment, config, heads, report or silent) for experiment in experiments]
+    measured = [_measure(experiment, config, heads, report) for experiment in experiments]
     table = pd.DataFrame([row for a, b in combinations(measured, 2) for row in _rows(a, b)] + _seed_rows(measured))
     provenance = {
         "kind": "compare",
@@ -105,6 +110,13 @@ def compare_models(
         },
     }
     return Record(table, provenance)
+
+
+STUDIES: dict[Study, Callable[[CompareConfig, str, Report], Record]] = {
+    "numbers": _compare_numbers,
+    "words": compare_language,
+}
+"""How checkpoints are compared, by what the task is about."""
 
 
 def _context(experiments: Sequence[Experiment], config: CompareConfig) -> int:
@@ -130,7 +142,7 @@ def _measure(experiment: Experiment, config: CompareConfig, heads: Sequence[Head
 
 DEPTHS: dict[str, Callable[[Experiment], list[int]]] = {
     "blocks": lambda experiment: list(range(experiment.layers)),
-    "parameters": lambda experiment: list(experiment.model.anatomy.parameters),
+    "parameters": lambda experiment: list(experiment.model.description.parameters),
     "flops": lambda experiment: experiment.model.flops(experiment.task.length(experiment.longest)),
 }
 """What is counted up to each layer, [blocks + 1], by the flag's word."""

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
+
+import pandas as pd
 
 from probe import checkpoints
 from probe.checkpoints.shards import INDEX, is_sharded
+from probe.commands.keywords import takes
 from probe.config import ConvertConfig
 from probe.errors import ProbeError
 from probe.files import check_writable, owned
 from probe.models import ResidualModel
+from probe.probing.results import ConvertResult
 from probe.records import versions
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """What was written, and what a reader should know of it."""
-
-    path: Path
-    layout: str
-    task: str
-    context: int
-    digest: str
-    remarks: tuple[str, ...]
-
-
-def convert_checkpoint(config: ConvertConfig, command: str = "") -> Conversion:
+@takes(ConvertConfig)
+def convert(config: ConvertConfig, *, command: str = "") -> ConvertResult:
     """Reads a checkpoint and writes it as ours, with the digest of what it was read from as its source.
+
+    Args:
+        command: what was typed, for the file.
 
     Raises:
         ProbeError: if it cannot be read, is no model of ours, or the output cannot be written, is there already or is
@@ -44,7 +40,7 @@ def convert_checkpoint(config: ConvertConfig, command: str = "") -> Conversion:
         return _convert(config, command, out)
 
 
-def _convert(config: ConvertConfig, command: str, out: Path) -> Conversion:
+def _convert(config: ConvertConfig, command: str, out: Path) -> ConvertResult:
     found = checkpoints.load(config.ckpt)
     if not isinstance(found.model, ResidualModel):
         raise ProbeError(
@@ -61,5 +57,20 @@ def _convert(config: ConvertConfig, command: str, out: Path) -> Conversion:
     digest = checkpoints.save(out, found.model, described, config.part_megabytes)
     left_out, notes = source.get("left_out", []), source.get("notes", [])
     unused = [f"left out, as the official model never uses it: {', '.join(left_out)}"] if left_out else []
-    remarks = (*unused, *notes)
-    return Conversion(out, found.model.config.layout, found.task, found.context, digest, remarks)
+    row = {
+        "model": checkpoints.called(str(out)),
+        "path": str(out),
+        "layout": found.model.config.layout,
+        "task": found.task,
+        "context": found.context,
+        "digest": digest,
+    }
+    provenance = {
+        "kind": "convert",
+        "command": command,
+        "config": asdict(config),
+        "versions": versions(),
+        "digest": digest,
+        "notes": [*unused, *notes],
+    }
+    return ConvertResult(pd.DataFrame([row]), provenance)

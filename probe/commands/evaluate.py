@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,9 +14,10 @@ from torch import Tensor
 
 from probe import learners
 from probe.checkpoints import Checkpoint
+from probe.commands.keywords import takes
 from probe.config import EvaluateConfig
 from probe.errors import ProbeError
-from probe.language import evaluate_language, is_language
+from probe.language import Study, evaluate_language, study_of
 from probe.probing.experiment import (
     by_seed,
     check_length,
@@ -29,6 +30,7 @@ from probe.probing.experiment import (
     task_for,
     trained_context,
 )
+from probe.probing.results import EvaluateResult
 from probe.processes import ALONE, Processes, merge_each, only_one
 from probe.processes.devices import device_named
 from probe.progress import Report, silent
@@ -58,34 +60,39 @@ class Plan:
     device: torch.device
 
 
-def evaluate_models(
-    config: EvaluateConfig,
-    command: str = "",
-    report: Report | None = None,
-    models: Sequence[Checkpoint] = (),
-    processes: Processes = ALONE,
-) -> Record:
-    """Returns one row per prompting style, model or learner, and number of examples.
+@takes(EvaluateConfig)
+def evaluate(
+    config: EvaluateConfig, *, command: str = "", report: Report = silent, processes: Processes = ALONE
+) -> EvaluateResult:
+    """Measures errors; the table has a row a prompting style, model or learner, and number of examples.
 
     Every model and learner sees the same prompts. A model's rows have the head ``model``; a learner's stand under
     every model, with its name as the head and an empty layer. Ten checkpoints or more that differ in their seed alone
     have further rows, their mean with its band over seeds, where ``band`` says so.
 
     Args:
-        models: checkpoints at hand, taken in place of the files that the config names.
-        processes: those that run this together; each returns the whole record.
+        command: what was typed, for the record.
+        report: called as the work goes on.
+        processes: those that run this together; each returns the whole result.
 
     Raises:
         ProbeError: if a checkpoint, the task, a style, a learner or a number does not fit, before any work.
     """
-    if is_language(config.task):
-        only_one(processes, f"--task {config.task}")
-        return evaluate_language(config, command, report, models)
-    plan = prepare(config, models)
+    record = STUDIES[study_of(config.task)](config, command, report, processes)
+    return EvaluateResult(record.table, record.provenance)
+
+
+def _evaluate_words(config: EvaluateConfig, command: str, report: Report, processes: Processes) -> Record:
+    only_one(processes, f"--task {config.task}")
+    return evaluate_language(config, command, report)
+
+
+def _evaluate_numbers(config: EvaluateConfig, command: str, report: Report, processes: Processes) -> Record:
+    plan = prepare(config)
     check_same(plan.models, processes)
     rows: list[dict[str, Any]] = []
     for style in config.prompting:
-        rows += _evaluate(plan, style, config, report or silent, processes)
+        rows += _evaluate(plan, style, config, report, processes)
     table = pd.DataFrame(rows).assign(band="prompts")
     table = pd.concat([table, *_over_seeds(table, plan)], ignore_index=True)
     provenance = {
@@ -102,11 +109,18 @@ def evaluate_models(
     return Record(table[[*first, *(name for name in table.columns if name not in first)]], provenance)
 
 
-def prepare(config: EvaluateConfig, at_hand: Sequence[Checkpoint] = ()) -> Plan:
+STUDIES: dict[Study, Callable[[EvaluateConfig, str, Report, Processes], Record]] = {
+    "numbers": _evaluate_numbers,
+    "words": _evaluate_words,
+}
+"""How models are evaluated, by what the task is about."""
+
+
+def prepare(config: EvaluateConfig) -> Plan:
     """Loads the checkpoints and refuses, before any work, what does not fit together."""
     if config.prompts < FEWEST:
         raise ProbeError(f"--prompts {config.prompts} was given, but bands need at least {FEWEST}. Give more.")
-    models = load_all(config.ckpt, at_hand)
+    models = load_all(config.ckpt)
     task = task_for(models[0], config.task, config.dim)
     for found in models[1:]:
         if found.dim != models[0].dim:
@@ -174,7 +188,7 @@ def _learners(config: EvaluateConfig, task: Task) -> dict[str, learners.Learner]
         return {}
     if tuple(names) == ("usual",):
         names = task.references
-    return {name: learners.make(name) for name in names}
+    return {str(name): learners.make(name) for name in names}
 
 
 class _Scores:
@@ -218,7 +232,7 @@ def _evaluate(
         numbers = range(first, min(first + config.batch, config.prompts))
         drawn = _draw(plan, style, PromptSource(config.seed, "score", numbers))
         for found in plan.models:
-            blocks = len(found.stream.anatomy.letters)
+            blocks = len(found.stream.description.letters)
             answers, asked = _answers(found, drawn, plan, style)
             kept = scores.setdefault((found.name, "model"), _Scores([blocks], blocks, asked.contexts, config.seed))
             kept.add(numbers, answers, plan.task, asked, logits=True)

@@ -2,51 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
-from probe.checkpoints import Checkpoint
+from probe.commands.keywords import takes
 from probe.config import FitConfig
-from probe.heads import make_all
-from probe.language import is_language, language_layers
+from probe.heads import FittedHeads, LinearHeads, make_all
+from probe.language import Study, language_layers, study_of
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, check_same, describe, notes_on
 from probe.probing.judged import judged_rows
-from probe.probing.measure import measure
+from probe.probing.measure import CHANCE, measure
 from probe.probing.prepare import prepare
+from probe.probing.results import FitResult
 from probe.processes import ALONE, Processes, only_one
 from probe.progress import Report, silent
-from probe.records import COLUMNS, Record, versions
+from probe.records import COLUMNS, versions
 from probe.tasks.objectives import ZERO
 
 
-def fit_heads(
-    config: FitConfig,
-    command: str = "",
-    report: Report | None = None,
-    models: Sequence[Checkpoint] = (),
-    processes: Processes = ALONE,
-) -> Record:
-    """Fits the chosen heads on every checkpoint and returns one row per model, layer, context, target and head.
+@takes(FitConfig)
+def fit(config: FitConfig, *, command: str = "", report: Report = silent, processes: Processes = ALONE) -> FitResult:
+    """Fits the chosen heads on every checkpoint; the table has a row a model, layer, context, target and head.
 
     Args:
-        models: checkpoints at hand, taken in place of the files that the config names.
-        processes: those that run this together; each returns the whole record.
+        command: what was typed, for the record.
+        report: called as the work goes on.
+        processes: those that run this together; each returns the whole result.
 
     Raises:
         ProbeError: if a checkpoint, the task, a context or a number of prompts does not fit, before any work.
     """
-    if is_language(config.task):
-        only_one(processes, f"--task {config.task}")
-        return language_layers(config, command, report, models)
-    experiments = prepare(config, models)
+    return STUDIES[study_of(config.task)](config, command, report, processes)
+
+
+def _fit_words(config: FitConfig, command: str, report: Report, processes: Processes) -> FitResult:
+    only_one(processes, f"--task {config.task}")
+    record = language_layers(config, command, report)
+    return FitResult(record.table, record.provenance)
+
+
+def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Processes) -> FitResult:
+    experiments = prepare(config)
     check_same([experiment.checkpoint for experiment in experiments], processes)
     rows: list[dict[str, Any]] = []
+    fitted: dict[str, FittedHeads[LinearHeads]] = {}
     for experiment in experiments:
-        rows += _probe(experiment, config, report or silent, processes)
+        found, own = _probe(experiment, config, report, processes)
+        rows += own
+        fitted |= {experiment.checkpoint.name: found} if found else {}
     table = pd.DataFrame(rows)
     further = [name for name in table.columns if name not in COLUMNS]
     provenance = {
@@ -64,10 +71,16 @@ def fit_heads(
             for experiment in experiments
         },
     }
-    return Record(table[[*COLUMNS, *further]], provenance)
+    heads: FittedHeads[Any] = FittedHeads(fitted, "checkpoint")
+    if len(experiments) == 1 and fitted:
+        (heads,) = fitted.values()
+    return FitResult(table[[*COLUMNS, *further]], provenance, heads if fitted else None)
 
 
-def _probe(experiment: Experiment, config: FitConfig, report: Report, processes: Processes) -> list[dict[str, Any]]:
+def _probe(
+    experiment: Experiment, config: FitConfig, report: Report, processes: Processes
+) -> tuple[FittedHeads[LinearHeads], list[dict[str, Any]]]:
+    """Returns the fitted heads of one checkpoint, and the rows of all heads."""
     heads = make_all(config.head, config.protocol)
     fitted, scores = measure(experiment, heads, Pass.of(config), config.target, report, processes)
     rows = [row for head, errors in scores.items() for row in errors.rows(experiment.checkpoint.name, head)]
@@ -75,5 +88,15 @@ def _probe(experiment: Experiment, config: FitConfig, report: Report, processes:
         chosen = [row for row in rows if row["head"] == name]
         for row, penalty in zip(chosen, found.penalty.flatten().tolist(), strict=True):
             row["penalty"] = penalty
-    judged = [head for head in heads if head.overrides("judge")]
-    return rows + [row for head in judged for row in judged_rows(experiment, head, config.seed, report, processes)]
+    for head in heads:
+        if head.overrides("judge"):
+            rows += judged_rows(experiment, head, config.seed, report, processes)
+    # those on random numbers show what chance is, and read nothing of the model
+    return FittedHeads({name: found.to("cpu") for name, found in fitted.items() if name != CHANCE}), rows
+
+
+STUDIES: dict[Study, Callable[[FitConfig, str, Report, Processes], FitResult]] = {
+    "numbers": _fit_numbers,
+    "words": _fit_words,
+}
+"""How heads are fitted, by what the task is about."""

@@ -18,16 +18,18 @@ import pandas as pd
 
 from probe import records
 from probe.arguments import read
+from probe.commands.keywords import takes
 from probe.config import SweepConfig, TrainConfig
 from probe.errors import ProbeError, suggest
 from probe.files import check_writable, owned
+from probe.probing.results import SweepResult
 from probe.processes import StoppedError
 from probe.processes.cluster import run_on
 from probe.processes.jobs import Job, run_here
 from probe.processes.signals import told
-from probe.progress import Report
+from probe.progress import Report, silent
 from probe.randomness import key
-from probe.records import Record, versions
+from probe.records import versions
 from probe.training.plan import make_plan
 
 LONGEST = 150  # letters of a name; a file system allows 255, with what is appended
@@ -40,11 +42,16 @@ HOW = ("device", "kernel", "precision", "compile", "threads", "save_seconds")  #
 Row = dict[str, str]
 
 
-def run_sweep(config: SweepConfig, command: str = "", report: Report | None = None) -> Record:
-    """Trains what a table asks for and returns a row per training: its flags, outcome, steps, seconds and error.
+@takes(SweepConfig)
+def sweep(config: SweepConfig, *, command: str = "", report: Report = silent) -> SweepResult:
+    """Trains what a table asks for; the result has a row a training: its flags, outcome, steps, seconds and error.
 
     A training that fails leaves the others alone; its outcome is what it said last. What ends the sweep ends its
-    trainings first, each of which saves.
+    trainings first, each of which saves. The result is saved as FOLDER/sweep, after every training anew.
+
+    Args:
+        command: what was typed, for the record.
+        report: called as trainings end.
 
     Raises:
         ProbeError: if the table, a row, the folder or the engine does not fit, before any work, or another sweep writes
@@ -71,15 +78,14 @@ def run_sweep(config: SweepConfig, command: str = "", report: Report | None = No
     return record
 
 
-def _run_all(config: SweepConfig, command: str, rows: dict[str, Row], folder: Path, report: Report | None) -> None:
+def _run_all(config: SweepConfig, command: str, rows: dict[str, Row], folder: Path, report: Report) -> None:
     ended = sum(_finished(folder, name) is not None for name in rows)
     waiting = [_job(folder, name, row) for name, row in rows.items() if _finished(folder, name) is None]
 
     def done(job: Job, code: int) -> None:
         nonlocal ended
         ended += 1
-        if report is not None:
-            report(job.name, ended, len(rows))
+        report(job.name, ended, len(rows))
         records.save(_record(config, command, rows), folder / "sweep")
 
     if waiting and config.engine == "local":
@@ -196,7 +202,7 @@ def _finished(folder: Path, name: str) -> dict[str, Any] | None:
     return None
 
 
-def _record(config: SweepConfig, command: str, rows: dict[str, Row]) -> Record:
+def _record(config: SweepConfig, command: str, rows: dict[str, Row]) -> SweepResult:
     folder = Path(config.out)
     columns = list(dict.fromkeys(flag for row in rows.values() for flag in row))
     table = []
@@ -210,7 +216,7 @@ def _record(config: SweepConfig, command: str, rows: dict[str, Row]) -> Record:
         }
         table.append({"model": name} | {flag: row.get(flag) for flag in columns} | told)
     provenance = {"kind": "sweep", "command": command, "config": asdict(config), "versions": versions()}
-    return Record(pd.DataFrame(table), provenance)
+    return SweepResult(pd.DataFrame(table), provenance)
 
 
 def _said(log: Path) -> str:

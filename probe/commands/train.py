@@ -8,20 +8,24 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from probe.commands.keywords import takes
 from probe.config import TrainConfig
 from probe.errors import ProbeError
+from probe.probing.results import TrainResult
 from probe.processes import ALONE, EndedError, Processes, StoppedError, noted
 from probe.processes.devices import device_named
 from probe.processes.gradients import add_gradients, completed
 from probe.processes.signals import Noted, told
+from probe.progress import Report, silent
 from probe.randomness import BatchSource, key
 from probe.records import Record
+from probe.records.summary import number
 from probe.tasks import Prompts, Task, make
 from probe.training import state
 from probe.training.outputs import keep, refuse_past, save, save_stopped, take
@@ -34,29 +38,19 @@ LOG_EVERY = 50
 FINAL_PROMPTS = 4096
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a training stands: steps done of all, the loss and the last context's error since the last report."""
-
-    step: int
-    steps: int
-    loss: float
-    error: float
-
-
-def train_model(
-    config: TrainConfig,
-    command: str = "",
-    progress: Callable[[Progress], None] | None = None,
-    processes: Processes = ALONE,
-) -> Record:
-    """Trains, writes FILE.pt, FILE.pt.state and the loss log FILE-training.csv/.json, and returns the log.
+@takes(TrainConfig)
+def train(
+    config: TrainConfig, *, command: str = "", report: Report = silent, processes: Processes = ALONE
+) -> TrainResult:
+    """Trains and writes FILE.pt, FILE.pt.state and the loss log FILE-training.csv/.json; the result holds the log.
 
     The four are exchanged as one. Signals that ask the process to end are looked at between steps, where the training
     is saved. Several processes descend as one would, but for rounding and for what is dropped out. Where one of them is
     lost the last whole step is saved, unless it was the one that writes.
 
     Args:
+        command: what was typed, for the files.
+        report: called now and then with the loss and the last query's error since the last call.
         processes: those that run this together; a training may go on with another number of them.
 
     Raises:
@@ -86,7 +80,8 @@ def train_model(
             run.forward = compiled(run.model, device)
         # of several processes one waits for the other: SIGTERM is looked at by all together
         signals = held.enter_context(noted() if processes.count == 1 else noted(("SIGINT", "SIGHUP")))
-        return _train(run, plan, out, processes, signals, progress)
+        record = _train(run, plan, out, processes, signals, report)
+        return TrainResult(record.table, record.provenance, out)
 
 
 def _train(
@@ -95,7 +90,7 @@ def _train(
     out: Path,
     processes: Processes,
     signals: Noted,
-    progress: Callable[[Progress], None] | None,
+    report: Report,
 ) -> Record:
     task = make(plan.task, plan.dim)
     device = torch.device(run.settings.device)
@@ -108,7 +103,7 @@ def _train(
             keep(run, plan, task, out, processes)
             _step(run, plan, task, device, processes)
             if run.step % LOG_EVERY == 0 or run.step == plan.steps:
-                _log(run, plan, progress)
+                _log(run, plan, report)
             if processes.writes and time.monotonic() - saved > run.settings.save_seconds:
                 save(run, plan, out)
                 saved = time.monotonic()
@@ -124,9 +119,9 @@ def _train(
         kept = save_stopped(run, plan, out)
         if isinstance(stop, EndedError) and signals.number is None:
             raise
-        number = signals.number or (stop.number if isinstance(stop, StoppedError) else signal.SIGINT)
+        signalled = signals.number or (stop.number if isinstance(stop, StoppedError) else signal.SIGINT)
         go_on = shlex.join(["probe", "train", "--resume", "--out", str(out)])
-        raise StoppedError(f"{told(number)}; {kept}; go on with: {go_on}", number) from stop
+        raise StoppedError(f"{told(signalled)}; {kept}; go on with: {go_on}", signalled) from stop
 
 
 def _device(config: TrainConfig, settings: RunSettings) -> torch.device:
@@ -173,7 +168,7 @@ def _step(run: Run, plan: TrainPlan, task: Task, device: torch.device, processes
     run.whole = True
 
 
-def _log(run: Run, plan: TrainPlan, progress: Callable[[Progress], None] | None) -> None:
+def _log(run: Run, plan: TrainPlan, report: Report) -> None:
     refuse_divergence(run)
     total, steps, squared, zero = run.sums.tolist()
     active, context = plan.stage(run.step - 1)
@@ -189,8 +184,7 @@ def _log(run: Run, plan: TrainPlan, progress: Callable[[Progress], None] | None)
     }
     run.rows.append(row)
     run.sums.zero_()
-    if progress is not None:
-        progress(Progress(run.step, plan.steps, row["loss"], row["error"]))
+    report(f"loss {number(row['loss'])}, error {number(row['error'])}", run.step, plan.steps)
 
 
 def _forward(

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from probe.capture import watching
+from probe.capture import observe
 from probe.evidence.rows import row
 from probe.evidence.sites import entering
 from probe.models import Block, ResidualModel
@@ -174,7 +174,7 @@ def inside_mamba(experiment: Experiment, prompts: Prompts) -> dict[int, MambaIns
         if isinstance(block, Block) and isinstance(block.mixer, Mamba):
             read[layer + 1] = entering(block, stream).clone()
 
-    with watching(experiment.model.places, keep):
+    with observe(experiment.model.places, keep):
         experiment.model.run(prompts.inputs.to(experiment.device))
     return {layer: blocks[layer].mixer.inside(hidden) for layer, hidden in read.items()}  # type: ignore[union-attr,operator]
 

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from probe.capture import watching
+from probe.capture import observe
 from probe.models import Block, ResidualModel
 from probe.models.fast_weights import FastWeights
 from probe.models.mamba import Mamba
@@ -156,6 +156,6 @@ def read_sites(
             for name, values in inside(block.mixer, entering(block, stream)).items():
                 keep(layer + 1, name, values)
 
-    with watching(experiment.model.places, see):
+    with observe(experiment.model.places, see):
         experiment.model.run(inputs.to(experiment.device))
     return found, numbers

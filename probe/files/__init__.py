@@ -1,4 +1,4 @@
-"""Files that are written: whole or not at all, those that belong together at once, each by one writer at a time."""
+"""Writing of files: whole or not at all, those of a set together, and by one process at a time."""
 
 from probe.files.exchange import Write, check_writable, settle, write_atomically, write_together
 from probe.files.owner import owned

@@ -1,9 +1,9 @@
-"""Files are written to temporary names and moved into place; those that belong together, as one set.
+"""Atomic writing of files, one or several that belong together.
 
-Moves are single steps of a file system, and a process may be killed between two of them. So before the first, a list of
-all is put beside the files (``.NAME.exchange``), and whoever comes next, to write or to read, finishes what it lists:
-before the list is there the old set stands, afterwards the new one does. Temporary files are locked by their writer, so
-that those of a writer that is gone are known, and removed.
+Every file is written to a temporary name and moved into place. A process may be killed between two moves of a set.
+Therefore a list of all moves is written beside the files first (``.NAME.exchange``), and the next process that reads or
+writes there finishes the moves that it lists. Until the list is there the old set is valid, afterwards the new one.
+Temporary files are locked by their writer; those without a lock belong to a process that has ended, and are removed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Write(Protocol):
 
 
 class _Noting(io.BufferedWriter):
-    """Keeps the system's error: libraries that write through it raise others of their own."""
+    """Wraps a file and keeps the first `OSError`, since libraries that write through it raise errors of their own."""
 
     failure: OSError | None = None
 
@@ -57,9 +57,9 @@ def write_atomically(path: str | Path, write: Write) -> None:
 
 
 def write_together(writes: Mapping[Path, Write]) -> None:
-    """Writes files that belong together: all of them, or none; if killed, `settle` finishes what was begun.
+    """Writes a set of files: all of them, or none. If the process is killed between moves, `settle` finishes them.
 
-    Those of one folder are exchanged as one.
+    The files of one folder are one set.
 
     Raises:
         ProbeError: if that fails, for whatever reason; the old files are then as they were.
@@ -89,7 +89,7 @@ def write_together(writes: Mapping[Path, Write]) -> None:
 
 
 def settle(folder: Path) -> None:
-    """Finishes the exchanges in a folder whose process was killed; where that is not possible it leaves them."""
+    """Finishes the moves of killed processes in a folder, or leaves them if this process may not write there."""
     for path in _matching(folder, LIST):
         with suppress(OSError, ValueError), path.open("r+b") as file:
             if lock(file) is not False:  # its writer is gone
@@ -98,7 +98,7 @@ def settle(folder: Path) -> None:
 
 
 def clean(folder: Path) -> None:
-    """Finishes what killed processes have left in a folder, and removes what they had not finished writing."""
+    """Finishes the moves of killed processes in a folder, and removes their incomplete temporary files."""
     settle(folder)
     for path in _matching(folder, TEMPORARY):
         with suppress(OSError), path.open("r+b") as file:
@@ -107,9 +107,9 @@ def clean(folder: Path) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """Raises ProbeError where a file could not be written; leaves nothing behind.
+    """Raises `ProbeError` if a file could not be written there; leaves no file behind.
 
-    A file is tried rather than permissions read: root, network and read-only mounts all make the bits lie.
+    It tries to create one, since permission bits say nothing for root and on network and read-only mounts.
     """
     try:
         folder = destination(path).parent
@@ -123,7 +123,7 @@ def check_writable(path: str | Path) -> None:
 
 @contextmanager
 def _staged(folder: Path, token: str, number: int) -> Iterator[tuple[Path, _Noting]]:
-    """Yields a new file and its temporary name; what bears this name afterwards is removed, unless it is listed."""
+    """Yields a new file and its temporary name, and removes a file of that name afterwards unless a list names it."""
     # unlike tempfile's, it gets the user's usual permissions
     name = folder / f".{token}-{number}.tmp"
     while True:
@@ -179,7 +179,7 @@ def _move(ready: Mapping[Path, Path]) -> None:
 
 
 def _listed(path: Path, content: bytes) -> dict[Path, Path]:
-    """Returns what a list says is to be moved; it moves temporary files within its folder, and nothing else."""
+    """Returns the moves of a list: of temporary files within its folder, and of nothing else."""
     moves = json.loads(content)
     if not isinstance(moves, dict):
         raise ValueError("no list")
@@ -217,7 +217,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _told(error: Exception) -> str:
-    """Returns the first line of what a library says."""
+    """Returns the first line of a library's error."""
     if isinstance(error, MemoryError):
         return "memory ran out"
     said = str(error).strip().split("\n")[0].rstrip(".")[:200]

@@ -1,4 +1,4 @@
-"""Locks on open files: they end with the process that holds them, however it ends."""
+"""Locks on open files, which the operating system releases when their process ends in any way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import IO, Any
 
 
 def lock(file: IO[Any], wait: bool = False) -> bool | None:
-    """Returns whether an open file is now locked for this process alone; None where there are no locks.
+    """Returns whether this process has locked an open file; None on a system without such locks.
 
     Some systems have none (Windows), and some network file systems.
     """

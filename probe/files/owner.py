@@ -1,7 +1,7 @@
-"""Outputs have owners: of two processes that would write one file, the second is refused before it works.
+"""Owners of outputs: if two processes would write one file, the second one is refused before it does any work.
 
-The owner holds a lock on a hidden file beside the output, which says who it is. The lock ends with the process, also
-where that is killed; the file that is then left behind says nothing, and is taken over.
+The owner holds a lock on a hidden file beside the output, which names its process. The operating system releases the
+lock when the process ends, even if it is killed; a hidden file without a lock is taken over.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LONGEST = 255  # bytes of a name
 
 @contextmanager
 def owned(*paths: str | Path) -> Iterator[None]:
-    """Keeps every other process that asks likewise away from some outputs, files or folders.
+    """Owns some outputs, files or folders, while the body runs, so that another process that asks for them is refused.
 
     Where the system or the file system has no locks it keeps nobody away.
 

@@ -1,4 +1,4 @@
-"""Reads JSON and YAML of strangers: no larger, deeper or longer, once unfolded, than what tools write."""
+"""Reads JSON and YAML from any source, within bounds on size, on depth and on length once aliases are unfolded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ITEMS = 20_000
 
 
 def read_json(path: Path, most: int = BYTES["json"]) -> Any:
-    """Returns what a JSON file says.
+    """Returns the content of a JSON file.
 
     Args:
         most: bytes that it may be long.
@@ -35,7 +35,7 @@ def read_json(path: Path, most: int = BYTES["json"]) -> Any:
 
 
 def read_yaml(path: Path, instead: str) -> Any:
-    """Returns what a YAML file says; nothing in it is executed, and aliases are unfolded within bounds.
+    """Returns the content of a YAML file; nothing in it is executed, and aliases are unfolded within bounds.
 
     Args:
         instead: what a user should do where it cannot be read, a sentence.

@@ -1,4 +1,4 @@
-"""Where a file would lie, and what is said where none can."""
+"""The place where a file would be written, and the error if none can be."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from probe.errors import ProbeError
 
 
 def destination(path: str | Path) -> Path:
-    """Returns where the bytes would lie, links followed, or raises if no ordinary file can lie there."""
+    """Returns the path of the file itself, with links followed.
+
+    Raises:
+        ProbeError: if no ordinary file can be written there.
+    """
     try:
         found = Path(os.path.realpath(path))
         mode = found.stat().st_mode
@@ -29,7 +33,7 @@ def destination(path: str | Path) -> Path:
 
 
 def unwritable(path: object, reason: str, kept: bool = False) -> ProbeError:
-    """Returns the sentence for what cannot be written.
+    """Returns the error for a file that cannot be written.
 
     Args:
         kept: whether a file was there before, which then still is.
@@ -39,5 +43,5 @@ def unwritable(path: object, reason: str, kept: bool = False) -> ProbeError:
 
 
 def reason_of(error: OSError) -> str:
-    """Returns the system's words for a failure."""
+    """Returns the operating system's words for an error."""
     return (error.strerror or str(error)).lower()

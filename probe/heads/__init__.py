@@ -11,25 +11,23 @@ from probe.fields import ObjectText
 from probe.heads.affine import apply as apply_affine
 from probe.heads.affine import fit_affine
 from probe.heads.by_name import FittedHeads, load
-from probe.heads.calibrated import Calibrated
 from probe.heads.fitted import LinearHeads, Origin
 from probe.heads.head import Head
-from probe.heads.lens import Lens
-from probe.heads.linear import Linear
 from probe.heads.moments import Moments
-from probe.heads.normed import Normed
 from probe.heads.path import PrecisionWarning, RidgePath
 from probe.heads.ridge import PENALTIES, SelectionErrors, best_penalty, fold_errors, solve_path
-from probe.heads.task_vector import TaskVector
-from probe.registries import unknown_name
+from probe.registries import Registry, unknown_name
 
-HEADS: dict[str, Head] = {
-    "linear": Linear(),
-    "normed": Normed(),
-    "lens": Lens(),
-    "calibrated": Calibrated(),
-    "task_vector": TaskVector(),
-}
+HEADS: Registry[type[Head]] = Registry(
+    "probe.heads",
+    {
+        "linear": "linear:Linear",
+        "normed": "normed:Normed",
+        "lens": "lens:Lens",
+        "calibrated": "calibrated:Calibrated",
+        "task_vector": "task_vector:TaskVector",
+    },
+)
 """Every head by its name on the command line; the first line of its docstring says what it is."""
 RESERVED = ("model", "chance")
 """Names that rows of a record bear beside those of heads."""
@@ -51,7 +49,7 @@ def make(given: object, protocol: str = "published") -> Head:
         return found
     if str(found) not in HEADS:
         raise unknown_name("head", str(found), list(HEADS))
-    return HEADS[str(found)].by(protocol)
+    return HEADS[str(found)]().by(protocol)
 
 
 def make_all(given: Iterable[object], protocol: str = "published") -> list[Head]:

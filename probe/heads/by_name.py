@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from probe.errors import UnknownNameError, suggest
 from probe.files import Write
 from probe.heads.fitted import LinearHeads, heads_of
-from probe.heads.saved import Entry, head_paths, head_writes, read_heads, write_heads
+from probe.heads.saved import Entry, digest_of, head_paths, head_writes, read_heads, write_heads
 
 Kind = TypeVar("Kind", covariant=True)
 
@@ -59,6 +59,11 @@ class FittedHeads(Mapping[str, Kind], Generic[Kind]):
                 assert isinstance(heads, LinearHeads), f"{name} are no heads"
                 found.append(heads.entry((*path, name)))
         return found
+
+    @property
+    def digest(self) -> str:
+        """The digest of all heads, which their files carry."""
+        return digest_of(self.entries())
 
     def writes(self, stem: str | Path) -> dict[Path, Write]:
         """Returns what is to be written to which file, to be written together with others."""

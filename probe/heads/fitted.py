@@ -128,10 +128,9 @@ class LinearHeads:
 
     def entry(self, path: tuple[str, ...]) -> Entry:
         """Returns the heads as files hold them, under the names that lead to them."""
-        tensors = {
-            name: getattr(self, name).cpu().clone(memory_format=torch.contiguous_format)
-            for name in ("weight", "intercept", "penalty")
-        }
+        named = {"weight": self.weight, "intercept": self.intercept, "penalty": self.penalty}
+        # heads under two names may share their tensors, which a file must not
+        tensors = {name: one.cpu().clone(memory_format=torch.contiguous_format) for name, one in named.items()}
         return Entry(path, tensors, asdict(self.origin))
 
 

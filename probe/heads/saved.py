@@ -49,12 +49,22 @@ def head_writes(entries: Sequence[Entry], stem: str | Path) -> dict[Path, Write]
     """Returns what is to be written to which file, for `probe.files.write_together`."""
     from safetensors.torch import save
 
-    tensors = {f"{i}.{name}": tensor for i, one in enumerate(entries) for name, tensor in one.tensors.items()}
-    heads = json.loads(json.dumps([_described(one) for one in entries]))
+    tensors, heads = _told(entries)
     about = {"kind": KIND, "digest": _digest(tensors, heads), "heads": heads}
     first, second = head_paths(stem)
     contents = {first: save(tensors), second: (json.dumps(about, indent=2) + "\n").encode()}
     return {path: _writing(content) for path, content in contents.items()}
+
+
+def digest_of(entries: Sequence[Entry]) -> str:
+    """Returns the digest of heads as their files carry it, hexadecimal."""
+    return _digest(*_told(entries))
+
+
+def _told(entries: Sequence[Entry]) -> tuple[dict[str, Tensor], Any]:
+    """Returns the tensors of heads by name, and what is told of the heads."""
+    tensors = {f"{i}.{name}": tensor for i, one in enumerate(entries) for name, tensor in one.tensors.items()}
+    return tensors, json.loads(json.dumps([_described(one) for one in entries]))
 
 
 def write_heads(entries: Sequence[Entry], stem: str | Path) -> tuple[Path, Path]:

@@ -1,4 +1,4 @@
-"""Every backend that runs here, set beside the plain reference in double precision: outputs and gradients."""
+"""Compares every installed backend with the plain reference in double precision: outputs and gradients."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Normal = Callable[..., Tensor]
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation as the check needs it.
+    """An operation, with the operands that the check draws for it.
 
     Args:
         backends: every backend's name.
@@ -58,7 +58,7 @@ class Agreement:
 
 
 def agreements() -> list[Agreement]:
-    """Returns an agreement for every backend of every operation beside its reference."""
+    """Returns the agreement of every backend of every operation with its reference."""
     return [
         _agreement(name, operation, backend)
         for name, operation in OPERATIONS.items()

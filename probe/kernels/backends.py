@@ -1,4 +1,4 @@
-"""How an operation's backends are found: one file each, in the operation's folder."""
+"""Loads an operation's backends: each is a file in the operation's folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from probe.errors import ProbeError, suggest
 def load(
     operation: str, backends: Mapping[str, str], backend: str, what: str = "kernel", *, takes_half: bool = False
 ) -> Callable[..., Tensor]:
-    """Returns a backend's function; importing it only now keeps what only it needs out of the way.
+    """Returns a backend's function, imported only now, since it may need a library that others do not.
 
     Where matrix products are taken in half precision (torch.autocast), states that are handed on through time stay
     float32.

@@ -1,4 +1,4 @@
-"""What the Triton kernels have in common: what they are given, rows of it, and elementary functions.
+"""Parts that the Triton kernels share: checks of their operands, loads of rows, and elementary functions.
 
 Under ``TRITON_INTERPRET=1``, set before the import, all of it runs on CPU tensors.
 """

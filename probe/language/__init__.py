@@ -6,7 +6,16 @@ The tasks are those of Grazzi et al. (2024), arXiv:2402.03170, section 4; the wo
 from probe.language.compare import compare_language
 from probe.language.evaluate import evaluate_language
 from probe.language.layers import language_layers
-from probe.language.prompts import Tokenizer
-from probe.language.tasks import LANGUAGE_TASKS, is_language
+from probe.language.prompts import Tokenizer, tokenizer_at_hand
+from probe.language.tasks import LANGUAGE_TASKS, Study, study_of
 
-__all__ = ["LANGUAGE_TASKS", "Tokenizer", "compare_language", "evaluate_language", "is_language", "language_layers"]
+__all__ = [
+    "LANGUAGE_TASKS",
+    "Study",
+    "Tokenizer",
+    "compare_language",
+    "evaluate_language",
+    "language_layers",
+    "study_of",
+    "tokenizer_at_hand",
+]

@@ -41,7 +41,7 @@ class Reader:
         for place, prompt in enumerate(prompts):
             lengths.setdefault(len(prompt), []).append(place)
         for length, places in sorted(lengths.items()):
-            size = max(1, min(self.batch, NUMBERS // (length * self.stream.anatomy.outputs)))
+            size = max(1, min(self.batch, NUMBERS // (length * self.stream.description.outputs)))
             for first in range(0, len(places), size):
                 chosen = places[first : first + size]
                 yield chosen, torch.tensor([list(prompts[place]) for place in chosen], device=self.device)

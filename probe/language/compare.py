@@ -13,12 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.checkpoints import Checkpoint
-from probe.config import CompareConfig, EvaluateConfig
+from probe.config import CompareConfig
 from probe.errors import ProbeError
-from probe.language.evaluate import METRICS, Counted, count_right
+from probe.language.evaluate import METRICS, Counted, Decoding, count_right
 from probe.language.pairs import Pairs
-from probe.language.prompts import Tokenizer, Wording
+from probe.language.prompts import Wording
 from probe.language.rows import MEAN, mean_over_tasks
 from probe.language.study import DEMONSTRATIONS, FEWEST, Study, choose_counts, provenance, studies
 from probe.progress import Report, silent
@@ -29,38 +28,28 @@ CLOSE = 0.02
 """Accuracies no further apart than this are called alike, whatever their bands."""
 
 
-def compare_language(
-    config: CompareConfig,
-    command: str = "",
-    report: Report | None = None,
-    models: Sequence[Checkpoint] = (),
-    tokenizer: Tokenizer | None = None,
-) -> Record:
+def compare_language(config: CompareConfig, command: str = "", report: Report = silent) -> Record:
     """Returns a row per pair of models, task, number of demonstrations and way of comparing, and a verdict.
 
     Prompt n shows every model the same words, which are those that all of their tokenizers keep; how they are cut into
     tokens, and whether a space stands before each, is the tokenizer's own. ``low`` and ``high`` bound one difference
     of accuracies, ``all_low`` and ``all_high`` those at all numbers of demonstrations at once.
 
-    Args:
-        models: checkpoints at hand, taken in place of those that the config names.
-        tokenizer: taken in place of the models' own.
-
     Raises:
         ProbeError: if a model, its tokenizer, a task or a number does not fit, or the tokenizers share too few words.
     """
     _check(config)
-    asked = _evaluation(config)
-    shown = choose_counts(asked.index, DEMONSTRATIONS if config.context is None else config.context)
-    found = share_words(studies(asked, models, tokenizer))
+    shown = choose_counts("auto", DEMONSTRATIONS if config.context is None else config.context)
+    found = share_words(studies(config))
     for study in found:
         study.check_reach(shown, config.seed)
+    how = Decoding(config.score, config.seed, config.tokens, config.match)
     counted: list[dict[str, Counted]] = []
     for study in found:
         counted.append({})
         for place, wording in enumerate(study.wordings):
-            counted[-1][wording.name] = count_right(study, wording, shown, asked)
-            (report or silent)(f"{study.checkpoint.name} {wording.name}", place + 1, len(study.wordings))
+            counted[-1][wording.name] = count_right(study, wording, shown, how)
+            report(f"{study.checkpoint.name} {wording.name}", place + 1, len(study.wordings))
     pairs = combinations(zip(found, counted, strict=True), 2)
     rows = [
         {"model": a.checkpoint.name, "other": b.checkpoint.name} | row
@@ -128,23 +117,6 @@ def _check(config: CompareConfig) -> None:
             f"--head {config.head} was given, but language models are compared by their own answers. Drop it, or ask "
             "for heads with probe fit."
         )
-
-
-def _evaluation(config: CompareConfig) -> EvaluateConfig:
-    return EvaluateConfig(
-        ckpt=config.ckpt,
-        task=config.task,
-        context=config.context,
-        prompts=config.score,
-        seed=config.seed,
-        batch=config.batch,
-        device=config.device,
-        kernel=config.kernel,
-        tokenizer=config.tokenizer,
-        tokens=config.tokens,
-        match=config.match,
-        data=config.data,
-    )
 
 
 def _rows(a: dict[str, Counted], b: dict[str, Counted], seed: int) -> Iterator[dict[str, Any]]:

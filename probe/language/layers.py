@@ -12,14 +12,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probe.capture import capture
-from probe.checkpoints import Checkpoint
 from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.heads import Head, make_all
 from probe.language.decode import greedy
 from probe.language.identity import identity_rows
 from probe.language.matching import MATCHERS
-from probe.language.prompts import Tokenizer, Wording
+from probe.language.prompts import Wording
 from probe.language.rows import mean_rows, share_rows
 from probe.language.study import DEMONSTRATIONS, FEWEST, Study, provenance, studies
 from probe.language.task_vectors import vector_answers
@@ -30,13 +29,7 @@ from probe.records import COLUMNS, Record
 FURTHER = ["task", "metric", "value", "value_low", "value_high", "standard_error"]
 
 
-def language_layers(
-    config: FitConfig,
-    command: str = "",
-    report: Report | None = None,
-    models: Sequence[Checkpoint] = (),
-    tokenizer: Tokenizer | None = None,
-) -> Record:
+def language_layers(config: FitConfig, command: str = "", report: Report = silent) -> Record:
     """Returns a row per model, task, layer, number of demonstrations, head and metric.
 
     * ``lens``: the model's own decoder applied early, at the query's last token: the probability and rank of the
@@ -49,16 +42,12 @@ def language_layers(
       prompt of the query alone (Hendel et al., 2023, arXiv:2310.15916), beside the accuracies ``demonstrations`` and
       ``zero_shot`` of the same queries, which have no layer.
 
-    Args:
-        models: checkpoints at hand, taken in place of those that the config names.
-        tokenizer: taken in place of the models' own.
-
     Raises:
         ProbeError: if a model, its tokenizer, a task, a head or a number does not fit.
     """
     heads = make_all(config.head)
     contexts = _check(config, heads)
-    found = studies(config, models, tokenizer)
+    found = studies(config)
     _check_pools(found, config, contexts)
     rows: list[dict[str, Any]] = []
     for study in found:
@@ -66,10 +55,10 @@ def language_layers(
             for context in contexts:
                 for head in heads:
                     rows += ROWS[head.name](study, wording, context, config) if head.name in ROWS else []
-            (report or silent)(f"{study.checkpoint.name} {wording.name}", place + 1, len(study.wordings))
+            report(f"{study.checkpoint.name} {wording.name}", place + 1, len(study.wordings))
         for head in heads:
             for context in contexts if head.fitted else ():
-                rows += identity_rows(study, head, context, Pass.of(config), report or silent)
+                rows += identity_rows(study, head, context, Pass.of(config), report)
     table = pd.DataFrame(rows)
     return Record(table.reindex(columns=[*COLUMNS, *FURTHER]), provenance("language-layers", config, command, found))
 

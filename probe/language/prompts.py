@@ -10,6 +10,7 @@ from probe.errors import ProbeError
 from probe.language.pairs import Pair, Pairs, Pool
 from probe.language.tasks import LanguageTask
 from probe.randomness import Purpose, generator
+from probe.registries import ObjectText
 
 KEPT = 0.7
 """Words are written with a space before them where that keeps at least this share of the pairs."""
@@ -24,6 +25,20 @@ class Tokenizer(Protocol):
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Returns the tokens' text."""
+
+
+def tokenizer_at_hand(value: object) -> ObjectText:
+    """Returns a tokenizer that is given as an object, with the name of its class as its text.
+
+    Raises:
+        ProbeError: if it does not encode and decode.
+    """
+    if not isinstance(value, Tokenizer):
+        raise ProbeError(
+            f"A {type(value).__name__} was given as a tokenizer, but one has to encode and decode. Give one, or its "
+            "folder or name."
+        )
+    return ObjectText(type(value).__name__, value)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from probe import checkpoints
 from probe.checkpoints import Checkpoint
@@ -19,6 +19,7 @@ from probe.language.tasks import LANGUAGE_TASKS, Match, named
 from probe.probing.experiment import RESIDUALS, load_all
 from probe.processes.devices import device_named
 from probe.records import versions
+from probe.registries import ObjectText
 
 DEMONSTRATIONS = 5
 """The most demonstrations unless more or fewer are asked for, as in the paper's Table 1."""
@@ -56,7 +57,7 @@ class Study:
             ProbeError: if the model has positions for fewer, or knows other tokens.
         """
         tokens = self.reader.tokenizer.encode(wording.text(demonstrations, query))
-        longest, symbols = self.reader.stream.anatomy.longest, self.reader.stream.anatomy.symbols
+        longest, symbols = self.reader.stream.description.longest, self.reader.stream.description.symbols
         if not tokens or max(tokens) >= symbols:
             raise ProbeError(
                 f"The tokenizer makes {f'the token {max(tokens)}' if tokens else 'no token'} of a prompt of "
@@ -70,43 +71,74 @@ class Study:
         return tokens
 
 
-def studies(
-    config: EvaluateConfig | FitConfig, models: Sequence[Checkpoint], tokenizer: Tokenizer | None
-) -> list[Study]:
-    """Reads the models and chooses each task's words, before any work.
+@runtime_checkable
+class Asked(Protocol):
+    """What every command's settings say of language models and their tasks."""
 
-    Args:
-        tokenizer: taken in place of the models' own.
+    @property
+    def ckpt(self) -> tuple[str, ...]:
+        """The models: files, folders or hub names, or texts that carry one."""
+
+    @property
+    def task(self) -> str:
+        """The tasks, see `named`."""
+
+    @property
+    def tokenizer(self) -> str | None:
+        """A tokenizer's folder or name, or a text that carries one; the models' own unless given."""
+
+    @property
+    def data(self) -> str | None:
+        """A folder of the authors' own word pairs."""
+
+    @property
+    def device(self) -> str:
+        """Where the models run."""
+
+    @property
+    def kernel(self) -> str:
+        """The backend of the models' kernels."""
+
+    @property
+    def batch(self) -> int:
+        """Prompts a forward pass."""
+
+
+def studies(asked: Asked) -> list[Study]:
+    """Reads the models and chooses each task's words, before any work.
 
     Raises:
         ProbeError: if a model, its tokenizer, a task or a number does not fit.
     """
-    names, device = named(config.task), device_named(config.device)
-    found: list[Study] = []
-    files = () if models else checkpoints.expanded(config.ckpt)
-    for place, one in enumerate(load_all(files, models)):
-        symbols = one.stream.anatomy.symbols
+    names, device = named(asked.task), device_named(asked.device)
+    files, found = checkpoints.expanded(asked.ckpt), list[Study]()
+    for file, one in zip(files, load_all(files), strict=True):
+        symbols = one.stream.description.symbols
         if not symbols:
             raise ProbeError(
-                f"{one.name} reads vectors, but --task {config.task} is for models that read text. Give one that does."
+                f"{one.name} reads vectors, but --task {asked.task} is for models that read text. Give one that does."
             )
-        own = tokenizer or _tokenizer(files[place] if files else "", config.tokenizer)
+        own = _tokenizer(file, asked.tokenizer)
         one.model.to(device)
-        one.stream.use_kernel(config.kernel)
-        pools = {
-            name: original_pool(config.data, name) if config.data else LANGUAGE_TASKS[name].pool() for name in names
-        }
+        one.stream.use_kernel(asked.kernel)
+        pools = {name: original_pool(asked.data, name) if asked.data else LANGUAGE_TASKS[name].pool() for name in names}
         wordings = [word(name, LANGUAGE_TASKS[name], pool, own) for name, pool in pools.items()]
-        found.append(Study(one, Reader(one.name, one.stream, own, device, config.batch), wordings))
+        found.append(Study(one, Reader(one.name, one.stream, own, device, asked.batch), wordings))
     return found
 
 
-def _tokenizer(name: str, override: str | None) -> Tokenizer:
+def _tokenizer(model: str, override: str | None) -> Tokenizer:
+    """Returns the tokenizer that was given, or the model's own."""
     from probe.checkpoints.huggingface import tokenizer_of
 
-    if not (name or override):
-        raise ProbeError("A model at hand was given without its tokenizer, but text needs one. Pass tokenizer=.")
-    found: Tokenizer = tokenizer_of(override or str(checkpoints.find(name)))
+    if isinstance(override, ObjectText) and isinstance(override.given, Tokenizer):
+        return override.given
+    if isinstance(model, ObjectText) and not override:
+        raise ProbeError(
+            f"{model} was given as an object without its tokenizer, but text needs one. Add tokenizer=, an object or "
+            "the folder or name of one."
+        )
+    found: Tokenizer = tokenizer_of(override or str(checkpoints.find(model)))
     return found
 
 
@@ -151,15 +183,15 @@ def provenance(
 def _about(study: Study) -> dict[str, Any]:
     stream = study.checkpoint.stream
     return {
-        "arch": study.checkpoint.description.get("arch", stream.anatomy.layout),
-        "layout": stream.anatomy.layout,
-        "letters": "".join(stream.anatomy.letters),
-        "blocks": len(stream.anatomy.letters),
-        "block": " and ".join(dict.fromkeys(RESIDUALS.get(name, name) for name in stream.anatomy.residuals)),
+        "arch": study.checkpoint.description.get("arch", stream.description.layout),
+        "layout": stream.description.layout,
+        "letters": "".join(stream.description.letters),
+        "blocks": len(stream.description.letters),
+        "block": " and ".join(dict.fromkeys(RESIDUALS.get(name, name) for name in stream.description.residuals)),
         "width": stream.width,
-        "symbols": stream.anatomy.symbols,
+        "symbols": stream.description.symbols,
         "digest": study.checkpoint.digest,
-        "cumulative_parameters": list(stream.anatomy.parameters),
+        "cumulative_parameters": list(stream.description.parameters),
         "tasks": {
             wording.name: {
                 "category": wording.task.category,

@@ -90,9 +90,13 @@ EVERYTHING = "language"
 SETS = ("evaluated", "all", *get_args(Category))
 
 
-def is_language(text: str) -> bool:
-    """Says whether a task's text names a word-pair task or a set of them."""
-    return text.partition(":")[0] in (EVERYTHING, *LANGUAGE_TASKS)
+Study = Literal["numbers", "words"]
+"""What a task is about, which decides how a command studies it."""
+
+
+def study_of(task: str) -> Study:
+    """Returns "words" where a task's text names a word-pair task or a set of them, else "numbers"."""
+    return "words" if task.partition(":")[0] in (EVERYTHING, *LANGUAGE_TASKS) else "numbers"
 
 
 def named(text: str) -> list[str]:

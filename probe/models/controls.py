@@ -1,4 +1,4 @@
-"""Whole models of planted blocks, whose answers and whose way to them are known."""
+"""Whole models of planted blocks, whose answers and intermediate results are known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RATE = 0.1
 
 
 def planted_model(algorithm: Algorithm, dim: int, blocks: int, width: int | None = None) -> ResidualModel:
-    """Returns a model of planted blocks, whose read-in and read-out take part in nothing but copying.
+    """Returns a model of planted blocks, whose read-in and read-out only copy.
 
     Args:
         width: of the stream; by default the narrowest that will do. What is left over stays 0.
@@ -39,7 +39,7 @@ def planted_model(algorithm: Algorithm, dim: int, blocks: int, width: int | None
 
 
 def planted_state_model(rule: Rule, dim: int, rate: float = RATE) -> ResidualModel:
-    """Returns a model of two blocks whose second one's state is a known algorithm's weights after every example.
+    """Returns a model of two blocks, of which the second holds a known algorithm's weights as its state.
 
     Its first block brings each example's x beside its y, and its second is our own linear attention or DeltaNet with
     keys x and values y. By linear attention, the first row of its state is ``rate`` times X'y, one step of gradient

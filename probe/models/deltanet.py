@@ -1,4 +1,4 @@
-"""DeltaNet: a matrix in which every token's value replaces part of what stood under its key."""
+"""DeltaNet: a matrix in which every token's value replaces part of the value stored under its key."""
 
 from __future__ import annotations
 

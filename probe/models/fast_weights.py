@@ -1,4 +1,4 @@
-"""What linear attention, DeltaNet and Gated DeltaNet share: projections, heads and a matrix a head as their state."""
+"""The part that linear attention, DeltaNet and Gated DeltaNet share: projections, and a matrix a head as state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gated DeltaNet: the delta rule on a matrix that decays, with a gate on what is read."""
+"""Gated DeltaNet: the delta rule on a matrix that decays, with a gate on its output."""
 
 from __future__ import annotations
 

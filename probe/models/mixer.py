@@ -1,4 +1,4 @@
-"""What a block computes: the base class of every mixer, with all that belongs to one."""
+"""The base class of every mixer, which is what a block computes."""
 
 from __future__ import annotations
 

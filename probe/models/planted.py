@@ -1,4 +1,4 @@
-"""Blocks whose algorithm is written in, not trained: a model of them is a control whose answer is known.
+"""Blocks that compute a known algorithm and are not trained: a model of them is a control with a known answer.
 
 A planted model reads pairs x1 y1 x2 y2 ... as they are: its read-in puts the token into the first `dim` coordinates of
 the stream, its blocks write weights into the next `dim`, what these answer to the token into one more, and whatever

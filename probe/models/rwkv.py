@@ -1,4 +1,4 @@
-"""What the RWKV mixers share: the token before, the block's place in depth, and how matrices start."""
+"""Parts that the RWKV mixers share: token shift, the block's place in depth, and initialisation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Place:
-    """Where a block stands among the layers, for the initialisations that depend on it.
+    """The place of a block among the layers, on which its initialisation depends.
 
     A layer is two blocks, a time mix and a channel mix, as in the releases: the layout repeats the pair.
     """

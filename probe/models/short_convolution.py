@@ -1,4 +1,4 @@
-"""The short causal convolution with SiLU that stands before a recurrence, and what is left where it is switched off."""
+"""The short causal convolution with SiLU before a recurrence, and its replacement where it is switched off."""
 
 from __future__ import annotations
 

@@ -60,6 +60,8 @@ PICTURES: dict[str, dict[str, str]] = {
         "language-comparison": "language_comparison:language_comparison",
     },
     "sweep": {},
+    "check": {},
+    "convert": {},
 }
 """The kinds of picture that suit a kind of record, the usual one first: where each is drawn."""
 

@@ -14,6 +14,7 @@ from matplotlib.ticker import NullLocator
 
 from probe.errors import ProbeError
 from probe.plots import style, words
+from probe.plots.canvas import canvas, whole
 from probe.plots.style import USUAL, Line, Numbers, Series, View
 from probe.records import Record
 
@@ -29,7 +30,7 @@ def context_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
     The view may set target, and layers, at which a head (the linear one by default) is drawn in the model's
     colour, paler the earlier.
     """
-    style.check_view(view, "a context curve", "heads", "layers", "target")
+    style.check_view(view, "a context curve", "ax", "heads", "layers", "target")
     series = style.read_series(records, "fit", "a context curve", view.target)
     head = _head(series, view)
     curves = [_curve(one.rows("model")) for one in series]
@@ -41,7 +42,7 @@ def context_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
     bottom, top = _limits([*curves, *(curve for each in heads.values() for curve in each)], squares)
     columns = view.columns or (1 if len(series) <= 2 else 2)
     with style.page():
-        figure = style.new_figure(columns, 2.6, None)
+        figure = canvas(view.ax, columns, 2.6)
         axes = figure.subplots()
         style.log_errors(axes, bottom, top)
         axes.axhline(1.0, color="black", linewidth=0.7, zorder=1, label="zero")
@@ -61,7 +62,7 @@ def context_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
         style.add_legend(
             figure, [*_key(series, head, layers, len(axes.collections) > 0), style.key_line(unit, "black"), *references]
         )
-    return figure
+    return whole(figure)
 
 
 def _head(series: Sequence[Series], view: View) -> str:

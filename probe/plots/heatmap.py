@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
 from probe.plots import style, words
+from probe.plots.canvas import canvas, whole
 from probe.plots.style import USUAL, Series, View
 from probe.records import Record
 
@@ -26,7 +27,7 @@ def heat_map(records: Sequence[Record], view: View = USUAL) -> Figure:
 
     Cells without an error stay grey. The view may set one head (the linear one by default) and target.
     """
-    style.check_view(view, "a heat map", "heads", "target")
+    style.check_view(view, "a heat map", "ax", "heads", "target")
     if len(view.heads) > 1:
         raise ProbeError(f"{len(view.heads)} heads were given, but a heat map draws one. Draw one a picture.")
     grids: list[tuple[str, pd.DataFrame]] = []
@@ -47,7 +48,7 @@ def heat_map(records: Sequence[Record], view: View = USUAL) -> Figure:
     down = -(-len(grids) // across)
     columns = view.columns or (1 if across == 1 else 2)
     with style.page():
-        figure = style.new_figure(columns, 0.4 + 2.3 * down, None)
+        figure = canvas(view.ax, columns, 0.4 + 2.3 * down)
         panels = figure.subplots(down, across, squeeze=False)
         mesh: QuadMesh | None = None
         for axes, (label, grid) in zip(panels.flat, grids, strict=False):
@@ -62,7 +63,7 @@ def heat_map(records: Sequence[Record], view: View = USUAL) -> Figure:
         units = [words.unit(record, target) for record in records for target in targets]
         bar.set_label(f"{words.error_label(units)}, {' or '.join(map(style.name, heads))}")
         words.head_line(figure, view.title, words.about(records, "no bands"))
-    return figure
+    return whole(figure)
 
 
 def _head(series: Sequence[Series], view: View, alone: bool) -> str | None:

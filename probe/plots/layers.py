@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style, words
+from probe.plots.canvas import canvas, whole
 from probe.plots.style import USUAL, Line, Series, View
 from probe.records import METRICS, Record
 
@@ -51,7 +52,7 @@ def layer_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
     Colour tells models apart and the line its head; bands are pointwise 95 %. A caret at the right edge is
     the model's own prediction error. The view may set x, context, heads and target.
     """
-    style.check_view(view, "a layer curve", "x", "context", "heads", "target")
+    style.check_view(view, "a layer curve", "ax", "x", "context", "heads", "target")
     panels, context = _panels(records, view)
     x = style.choose_x(panels[0].series, view.x)
     limits = [_limits(one.series, one.heads, context, one.references) for one in panels]
@@ -62,7 +63,7 @@ def layer_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
     columns = view.columns or (1 if len(panels[0].series) <= 2 and count == 1 else 2)
     with style.page():
         height = 2.7 if columns == 1 else 3.2 if count < 3 else 2.6
-        figure = style.new_figure(columns, height * -(-count // across), None)
+        figure = canvas(view.ax, columns, height * -(-count // across))
         grid = figure.subplots(-(-count // across), across, squeeze=False, sharex=True)
         lines = _reference_lines(panels)
         for axes, panel in zip(grid.flat, panels, strict=False):
@@ -78,7 +79,7 @@ def layer_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
         banded = any(axes.collections for axes in figure.axes)
         words.head_line(figure, view.title, words.about(records, words.POINTWISE if banded else "no bands"))
         style.add_legend(figure, _key(panels, lines, banded, bottom), beside=count == 1)
-    return figure
+    return whole(figure)
 
 
 def _measured(panels: Sequence[Panel]) -> list[str]:

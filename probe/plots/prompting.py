@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from probe.errors import ProbeError
 from probe.plots import style, words
+from probe.plots.canvas import canvas, whole
 from probe.plots.style import USUAL, Line, View
 from probe.records import METRICS, Record, tidy
 
@@ -49,7 +50,7 @@ def prompting_curves(records: Sequence[Record], view: View = USUAL) -> Figure:
     A panel a prompting style, and one more for every further metric that its rows have; errors share one axis. Bands
     are pointwise 95 %, by prompt. A dotted vertical line marks the longest context in training.
     """
-    style.check_view(view, "a picture of prompting styles")
+    style.check_view(view, "a picture of prompting styles", "ax")
     panels = _panels(records)
     models = list(dict.fromkeys(name for one in panels for name in _own(one.table)["model"]))
     learners = list(dict.fromkeys(name for one in panels for name in one.table["head"] if name != "model"))
@@ -57,7 +58,7 @@ def prompting_curves(records: Sequence[Record], view: View = USUAL) -> Figure:
     down = -(-len(panels) // across)
     bottom, top = _limits(panels)
     with style.page():
-        figure = style.new_figure(1 if len(panels) == 1 else 2, 2.3 * down + 0.2, None)
+        figure = canvas(view.ax, 1 if len(panels) == 1 else 2, 2.3 * down + 0.2)
         grid = figure.subplots(down, across, squeeze=False)
         for place, axes in enumerate(grid.flat):
             if place < len(panels):
@@ -71,7 +72,7 @@ def prompting_curves(records: Sequence[Record], view: View = USUAL) -> Figure:
                 grid.flat[place].set_xlabel("examples in context")
         words.head_line(figure, view.title, words.about(records, words.POINTWISE))
         style.add_legend(figure, _key(panels, models, learners))
-    return figure
+    return whole(figure)
 
 
 def _panels(records: Sequence[Record]) -> list[Panel]:

@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from probe.errors import ProbeError, suggest
-from probe.plots import words
+from probe.plots import canvas, words
+from probe.plots.canvas import PAGE, Canvas, OneAxes, Page
 from probe.records import Record, tidy
 
 Numbers = NDArray[np.float64]
@@ -61,8 +62,6 @@ NEEDED = {
 }
 TITLE = 120
 """Letters of a title, or of what a legend says."""
-PAGE = {1: 3.5, 2: 7.2}
-"""Width in inches of one and of two columns of a paper."""
 
 STYLE = {
     "font.family": "sans-serif",
@@ -117,6 +116,8 @@ class View:
     """A line above the picture."""
     columns: Literal[1, 2] | None = None
     """How many columns of a paper the picture spans."""
+    ax: Axes | SubFigure | Figure | None = None
+    """Where to draw: axes, for a picture of one panel, or a figure or subfigure; by default a page of its own."""
 
 
 USUAL = View()
@@ -276,7 +277,7 @@ def page() -> Iterator[None]:
 
 def new_figure(columns: int, height: float, title: str | None) -> Figure:
     """Returns an empty figure that spans columns of a paper; height in inches, before a legend beneath it."""
-    figure = Figure(figsize=(PAGE[columns], height), layout="constrained")
+    figure = Page(figsize=(PAGE[columns], height), layout="constrained")
     if title:
         figure.suptitle(words.text(title, 200), fontsize=8.5)
     return figure
@@ -313,10 +314,16 @@ def draw_band(axes: Axes, x: Numbers, low: pd.Series[float], high: pd.Series[flo
         axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
 
 
-def add_legend(figure: Figure, handles: Sequence[Artist], beside: bool = True) -> None:
-    """Sets the legend where it covers no data: beside wide axes if slim, else beneath on a taller page."""
+def add_legend(figure: Canvas, handles: Sequence[Artist], beside: bool = True) -> None:
+    """Sets the legend where it covers no data: beside wide axes if slim, else beneath on a taller page.
+
+    In axes or a figure of the reader's own it stands where there is room, and nothing grows.
+    """
     entries = list(handles)
-    if beside and figure.get_figwidth() > PAGE[1]:
+    if isinstance(figure, OneAxes):
+        figure.own.legend(handles=entries)
+        return
+    if beside and canvas.width(figure) > PAGE[1]:
         right = figure.legend(handles=entries, loc="outside right upper")
         size = right.get_window_extent()
         if size.width <= 0.3 * figure.bbox.width and size.height <= figure.bbox.height:
@@ -328,7 +335,8 @@ def add_legend(figure: Figure, handles: Sequence[Artist], beside: bool = True) -
         if size.width <= 0.97 * figure.bbox.width or across == 1:
             break
         beneath.remove()
-    figure.set_figheight(figure.get_figheight() + size.height / figure.dpi)
+    if isinstance(figure, Page):
+        figure.set_figheight(figure.get_figheight() + size.height / figure.dpi)
 
 
 def whole_numbers(axes: Axes) -> None:

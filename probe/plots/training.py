@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
 from probe.plots import style, words
+from probe.plots.canvas import canvas, whole
 from probe.plots.style import USUAL, Series, View
 from probe.records import Record
 
@@ -21,17 +22,19 @@ SMOOTH_FROM = 200
 def training_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
     """Draws loss, and error where it was measured, against the step on log axes.
 
-    Faint vertical lines are the steps at which the curriculum moved on.
+    Faint vertical lines are the steps at which the curriculum moved on. In axes of the reader's own the loss is drawn
+    alone.
     """
-    style.check_view(view, "a training curve")
+    style.check_view(view, "a training curve", "ax")
     series = style.read_series(records, "train", "a training curve")
     quantities = [name for name in ("loss", "error") if any(_points(one, name).size for one in series)]
     if "loss" not in quantities:
         raise ProbeError("The record has no positive loss to draw. Give the .csv of probe train.")
+    quantities = quantities[:1] if isinstance(view.ax, Axes) else quantities
     changes = {one.label: _changes(one.table) for one in series}
     columns = view.columns or 1
     with style.page():
-        figure = style.new_figure(columns, 0.4 + 1.7 * len(quantities), None)
+        figure = canvas(view.ax, columns, 0.4 + 1.7 * len(quantities))
         panels = figure.subplots(len(quantities), sharex=True, squeeze=False)[:, 0]
         for axes, quantity in zip(panels, quantities, strict=True):
             _draw_changes(axes, series, changes)
@@ -48,7 +51,7 @@ def training_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
         figure.align_ylabels(panels)
         words.head_line(figure, view.title, words.about(records, "one training each, no bands"))
         style.add_legend(figure, _key(series, any(changes.values()), "error" in quantities))
-    return figure
+    return whole(figure)
 
 
 def _points(one: Series, quantity: str) -> pd.DataFrame:

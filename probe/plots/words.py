@@ -8,9 +8,10 @@ from functools import cache
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
+from probe.plots import canvas
+from probe.plots.canvas import Canvas, OneAxes, Page
 from probe.records import Record
 from probe.text import label
 
@@ -92,11 +93,20 @@ def about(records: Sequence[Record], band: str, prompts: pd.Series[Any] | None =
     return "; ".join([*parts, band])
 
 
-def head_line(figure: Figure, title: str | None, line: str) -> None:
-    """Sets what is shown above a picture, beneath a title where there is one; the page grows by it."""
+def head_line(figure: Canvas, title: str | None, line: str) -> None:
+    """Sets what is shown above a picture, beneath a title where there is one; a page grows by it.
+
+    Above axes of the reader's own stands a title alone.
+    """
+    if isinstance(figure, OneAxes):
+        if title:
+            figure.own.set_title(text(title, 200))
+        return
+    across = canvas.width(figure)
     # letters of this size that fit; a legend may stand to the right of a wide picture
-    width = int((21 if figure.get_figwidth() < NARROW else 14.5) * figure.get_figwidth())
+    width = int((21 if across < NARROW else 14.5) * across)
     lines = [*textwrap.wrap(text(title, 200) if title else "", width), *textwrap.wrap(line, width)]
     if lines:
         figure.suptitle("\n".join(lines), fontsize=6.5, x=0.01, ha="left", color="#444444")
-        figure.set_figheight(figure.get_figheight() + 0.12 * len(lines))
+        if isinstance(figure, Page):
+            figure.set_figheight(figure.get_figheight() + 0.12 * len(lines))

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from probe import checkpoints, tasks
-from probe.capture import Anatomy, Captured, DescribedModel, capture
+from probe.capture import Captured, DescribedModel, ModelDescription, capture
 from probe.checkpoints import Checkpoint
 from probe.config import ModelConfig
 from probe.errors import ProbeError
@@ -112,7 +112,7 @@ def load_all(names: Sequence[str], models: Sequence[Checkpoint] = ()) -> list[Ch
     if not (names or models):
         raise ProbeError("No checkpoint was given, but one is needed. Add --ckpt FILE.")
     names = () if models else checkpoints.expanded(names)
-    stems = [found.name for found in models] or [checkpoints.name_of(checkpoints.find(name)) for name in names]
+    stems = [found.name for found in models] or [checkpoints.called(name) for name in names]
     if len(set(stems)) < len(stems):
         raise ProbeError(f"The checkpoints {', '.join(stems)} share a name. Rename one, or drop the repeated one.")
     return list(models) or [checkpoints.load(name) for name in names]
@@ -127,12 +127,12 @@ def task_for(found: Checkpoint, text: str, dim: int | None) -> Task:
     Raises:
         ProbeError: if the checkpoint has another dimension, or reads and predicts something else than the task.
     """
-    anatomy = found.stream.anatomy
+    described = found.stream.description
     if dim is not None and dim != found.dim:
         reads = f"{found.dim}-dimensional inputs" if found.dim else "symbols"
         raise ProbeError(f"{found.name} reads {reads}, but --dim {dim} was given. Drop --dim to use the checkpoint's.")
     task = tasks.make(text, found.dim or 1)  # symbols have no dimension
-    shape = Shape(anatomy.inputs, anatomy.outputs, anatomy.symbols)
+    shape = Shape(described.inputs, described.outputs, described.symbols)
     if task.shape != shape:
         fitting = found.task or f"induction:vocabulary={shape.symbols}"
         raise ProbeError(
@@ -178,7 +178,7 @@ def notes_on(models: Sequence[Checkpoint], context: int) -> list[str]:
 
 def check_length(found: Checkpoint, task: Task, context: int) -> None:
     """Raises `ProbeError` where learned positions do not reach to a number of examples."""
-    longest = found.stream.anatomy.longest
+    longest = found.stream.description.longest
     if longest and task.length(context) > longest:
         raise ProbeError(
             f"A context of {context} was given, which takes {task.length(context)} tokens, but {found.name} has "
@@ -224,13 +224,13 @@ def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:
     Args:
         context: the number of examples that FLOPs are counted at.
     """
-    stream, anatomy = found.stream, found.stream.anatomy
+    stream, described = found.stream, found.stream.description
     return {
-        "arch": line(found.description.get("arch", anatomy.layout)),
-        "layout": anatomy.layout,
-        "letters": "".join(anatomy.letters),
-        "blocks": len(anatomy.letters),
-        "block": _block(anatomy),
+        "arch": line(found.description.get("arch", described.layout)),
+        "layout": described.layout,
+        "letters": "".join(described.letters),
+        "blocks": len(described.letters),
+        "block": _block(described),
         "width": stream.width,
         "dim": found.dim,
         "context": found.context,
@@ -239,13 +239,13 @@ def describe(found: Checkpoint, task: Task, context: int) -> dict[str, Any]:
         "step": found.description.get("step"),
         "training_flops": found.description.get("training_flops"),
         "digest": found.digest,
-        "cumulative_parameters": list(anatomy.parameters),
+        "cumulative_parameters": list(described.parameters),
         "cumulative_flops": stream.flops(task.length(context)),
     }
 
 
-def _block(anatomy: Anatomy) -> str:
+def _block(described: ModelDescription) -> str:
     """Returns in words how the blocks meet the stream, and whether one holds several mixers."""
-    residuals = " and ".join(dict.fromkeys(RESIDUALS[name] for name in anatomy.residuals))
-    whole = any(letter.startswith("[") for letter in anatomy.letters)
+    residuals = " and ".join(dict.fromkeys(RESIDUALS[name] for name in described.residuals))
+    whole = any(letter.startswith("[") for letter in described.letters)
     return f"{residuals}; one block is a whole layer" if whole else residuals

@@ -1,13 +1,14 @@
-"""Many processes: who works on what, and how their parts become one result.
+"""Many processes: how work is divided among them, and how their parts are merged into one result.
 
 `torchrun --nproc-per-node N -m probe fit|evaluate|train ...` starts N processes that each run the same command. Whole
 batches of prompts are dealt out by number, batch k to process k mod N, so that every stream comes out of the same pass
 as with one process. What each has gathered goes to process 0 in a tree of pairs whose shape N alone decides, is merged
 there and sent back to all: every process then holds the same result to the bit, the same in every run, and within
-rounding (1e-10) of one process. An all-reduce is not used for this, since means and centred moments do not add, and the
-order in which it sums is its own; a training's gradients do add, and are reduced so. Process 0 alone prints and writes.
+rounding (1e-10) of one process. An all-reduce is not used for this, since means and centred moments do not add and its
+order of summation is not fixed; the gradients of a training do add, and are all-reduced. Process 0 alone prints and
+writes.
 
-torch.distributed is imported where torchrun has started us and nowhere else.
+torch.distributed is imported only in processes that torchrun has started.
 """
 
 from probe.processes.launch import joined

@@ -1,14 +1,14 @@
-"""One step of a training, shared: each process runs its part of the batch, and all take the same step.
+"""Gradients of one training step over several processes: each runs a part of the batch, and all take the same step.
 
-Every process draws the whole batch, the same as one process would, and runs a contiguous part of it. What the model
-says to the other parts is fetched, so that the task judges the whole batch: its loss is that of one process, whatever
-it is divided by (the outliers that do not count may all lie in one part), and so is the test of being finite. Each
-process descends through its own part alone; the sum of their gradients, one all-reduce of one flat buffer, is the
-gradient of the whole. It is added before it is clipped.
+Every process draws the whole batch, as a single process would, and runs the model on a contiguous part of it. It then
+fetches the outputs of the other parts, so that the task computes its loss over the whole batch, as in one process,
+whatever it divides by (the outliers that do not count may all lie in one part); the check for finite values sees the
+whole batch likewise. Each process runs the backward pass of its own part alone. The sum of these gradients, by one
+all-reduce of one flat buffer, is the gradient of the whole batch; it is clipped after it is summed.
 
-DistributedDataParallel would average what each process has divided by itself, wrap the model, and regroup its buckets,
-and with them the order of the sums, after the first step; it hides the exchange behind the backward pass, which pays
-for models much larger than those that are trained here.
+DistributedDataParallel is not used: it averages losses that each process has divided by its own count, wraps the model,
+and regroups its buckets, and with them the order of the sums, after the first step. Its overlap of communication with
+the backward pass pays only for models much larger than those trained here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from probe.processes.single import Processes
 
 
 def completed(outputs: Tensor, own: slice, prompts: int, processes: Processes) -> Tensor:
-    """Returns a batch's outputs from every process's part; only those of this process's part carry a gradient."""
+    """Returns the outputs of the whole batch, of which only those of this process's own part carry a gradient."""
     if processes.count == 1:
         return outputs
     whole = outputs.new_zeros(prompts, *outputs.shape[1:])
@@ -32,7 +32,7 @@ def completed(outputs: Tensor, own: slice, prompts: int, processes: Processes) -
 
 
 def add_gradients(parameters: Iterable[nn.Parameter], processes: Processes) -> None:
-    """Makes every process's gradients their sum."""
+    """Replaces the gradients in every process by their sum over all processes."""
     if processes.count == 1:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]

@@ -26,8 +26,8 @@ Whole = TypeVar("Whole")
 class Group:
     """The processes that torchrun has started, as its environment variables describe them.
 
-    Each takes the GPU of its number on its machine. Where there are fewer GPUs than processes NCCL refuses, and what
-    lies on a GPU goes by the CPU.
+    Each process takes the GPU of its local rank. If a machine has fewer GPUs than processes, NCCL cannot be used, and
+    tensors on a GPU are exchanged by way of the CPU.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Group:
                 "torchrun, or unset WORLD_SIZE to run alone."
             ) from error
         self._rank, self._count = int(rank), int(count)
-        # a connection of its own: the other one may be waiting
+        # a connection of its own, since the main one may be blocked
         self.shutdown = Shutdown(store.clone() if hasattr(store, "clone") else store, self._count)
         backend, self._direct = "gloo", False
         if torch.cuda.is_available():
@@ -83,7 +83,7 @@ class Group:
             yield part
 
     def merged(self, part: Part, merge: Callable[[Part, Part], Part], finish: Callable[[Part], Whole]) -> Whole:
-        """Returns to all what process 0 makes of all parts, merged pairwise: 0 with 1, 2 with 3, then 0 with 2, ..."""
+        """Returns, in every process, the parts merged pairwise (0 with 1, 2 with 3, then 0 with 2) and finished."""
         distance, whole = 1, part
         while distance < self._count and self._rank % (2 * distance) == 0:
             if self._rank + distance < self._count:
@@ -94,7 +94,7 @@ class Group:
         return self.shared(lambda: finish(whole))
 
     def shared(self, make: Callable[[], Whole]) -> Whole:
-        """Returns to all what process 0 makes."""
+        """Returns, in every process, the result of ``make`` in process 0."""
         if self._rank > 0:
             size = torch.empty(1, dtype=torch.int64)
             with self._together():
@@ -143,7 +143,7 @@ class Group:
 
     @contextmanager
     def _together(self) -> Iterator[None]:
-        """Turns what a closed connection raises into the reason why it was closed."""
+        """Turns the error of a closed connection into one that says why the other process ended."""
         try:
             yield
         except RuntimeError as error:
@@ -157,7 +157,7 @@ def _packed(value: object) -> Tensor:
 
 
 def _unpacked(content: Tensor) -> Any:
-    """Returns what another process of this group has packed, on this one's own GPU where it lay on one."""
+    """Returns a value that another process has packed; tensors that were on a GPU come to this process's own."""
     buffer = io.BytesIO(content.numpy().tobytes())
     return torch.load(buffer, map_location=_here, weights_only=False)
 

@@ -1,4 +1,4 @@
-"""Commands that are run side by side on this machine, with no service and nothing to install."""
+"""Trainings that run side by side on this machine, as processes of their own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Done = Callable[["Job", int], None]
 
 @dataclass(frozen=True)
 class Job:
-    """One training: how it is started, and how it goes on where it has left a state.
+    """One training as a command: the flags that start it, and those that resume it once there is a saved state.
 
     Args:
         name: what the user calls it.
@@ -45,15 +45,15 @@ class Job:
         return self.resume if self.state.is_file() else self.start
 
     def line(self, python: str) -> str:
-        """Returns the same as a line of shell, which looks for the state where it is run."""
+        """Returns a line of shell that resumes the training if its state is there, and starts it otherwise."""
         begin, go_on = (shlex.join([python, "-m", "probe", *flags]) for flags in (self.start, self.resume))
         return f"if test -f {shlex.quote(str(self.state))}; then {go_on}; else {begin}; fi"
 
 
 def run_here(jobs: Sequence[Job], at_once: int, done: Done) -> None:
-    """Runs all jobs, so many at a time; what ends this process ends them first, so that each saves where it stands.
+    """Runs all jobs, some at a time; a signal to this process is passed on to them, so that each saves first.
 
-    A job whose log is locked still runs, left behind by a sweep that was killed: it is awaited and then continued.
+    A locked log means that its job still runs, started by a sweep that was killed: that is awaited, then resumed.
 
     Raises:
         StoppedError: if a signal asked this process to end; it says which jobs were running.
@@ -105,7 +105,10 @@ def run_here(jobs: Sequence[Job], at_once: int, done: Done) -> None:
 
 
 def _locked(log: BinaryIO, stopped: Event) -> bool:
-    """Waits for whoever writes this log, unless we are stopped; the lock is inherited, and held until the job ends."""
+    """Waits until no other process holds the log's lock, and takes it; returns False if stopped before.
+
+    The job inherits the lock and holds it until it ends.
+    """
     try:
         import fcntl
     except ImportError:  # where there is no such lock

@@ -1,4 +1,4 @@
-"""Joins the processes that torchrun has started, and ends with them."""
+"""Connects the processes that torchrun has started, and ends them together."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchru
 
 @contextmanager
 def joined() -> Iterator[Processes]:
-    """Yields the processes that run this command together, `ALONE` unless torchrun has started several.
+    """Yields the processes that run this command together; `ALONE` unless torchrun has started several.
 
-    All leave together: an error of one is the error of all, told once.
+    If one fails, all end, and its message is printed once.
 
     Raises:
         EndedError: if another process has failed or was lost.

@@ -1,8 +1,9 @@
-"""How a run ends when one of its processes does: with one sentence, everywhere, and soon.
+"""Ends all processes of a run when one of them fails or is lost: within seconds, and with a single message.
 
-A process that fails says why in the store that all share and ends. The others learn of it by the connection that it
-closes or by the signal with which torchrun ends them, read the reason there, and end likewise. Who was killed leaves
-no reason: then it was lost. The first to speak speaks for all.
+A process that fails writes its reason into the store that all processes share, and exits. The others notice because it
+closes its connections, or because torchrun sends them SIGTERM; they read the reason from the store and exit too. A
+process that was killed has written no reason: the others then report that it was lost. Only the first process that asks
+(`Shutdown.speaks`) prints the message.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ REASON, TOLD = "probe/ended", "probe/told"
 
 
 class EndedError(ProbeError):
-    """Reports that another process has ended, so that this one must."""
+    """Raised in a process that must end because another process of the run has ended."""
 
 
 class ToldError(ProbeError):
-    """Ends a process whose sentence another one has told.
+    """Ends a process without a message, because another process has printed it.
 
     Attributes:
         code: the exit code.
@@ -41,10 +42,10 @@ class ToldError(ProbeError):
 
 
 class Shutdown:
-    """Tells the other processes why this one ends, and finds out why another has.
+    """Tells the other processes why this one ends, and finds out why another one has ended.
 
-    SIGTERM is only noted, since a training may be in the middle of a step. A process that does not come to look,
-    because it waits for a GPU whose peers are gone, is ended by a thread of its own.
+    SIGTERM only sets a flag, since a training may be in the middle of a step. A process that never checks the flag,
+    because it waits for a GPU whose peers are gone, is ended by a thread after `GRACE` seconds.
 
     Args:
         store: what all processes share; it must outlive each of them, as torchrun's does.
@@ -66,7 +67,7 @@ class Shutdown:
             raise self.found()
 
     def found(self) -> EndedError:
-        """Returns why the run ends, as far as a process has said so."""
+        """Returns the error with the reason in the store, or one that says that a process was lost if there is none."""
         with suppress(RuntimeError):
             if self._store.check([REASON]):
                 return EndedError(self._store.get(REASON).decode())
@@ -76,19 +77,19 @@ class Shutdown:
         )
 
     def post(self, sentence: str) -> None:
-        """Says to the others why this process ends."""
+        """Writes into the store why this process ends."""
         with suppress(RuntimeError):
             self._store.set(REASON, sentence)
 
     def speaks(self) -> bool:
-        """Returns whether this process is the first that asks, and so the one that tells the user."""
+        """Returns whether this process is the first of all to ask, and so the one that prints the message."""
         try:
             return bool(self._store.add(TOLD, 1) == 1)
-        except RuntimeError:  # the store is gone, and with it whoever could have told
+        except RuntimeError:  # the store is gone, and with it every process that could print
             return True
 
     def close(self) -> None:
-        """Gives the signals back."""
+        """Restores the signal handlers that were there before."""
         signal.set_wakeup_fd(self._woken_before)
         signal.signal(signal.SIGTERM, self._before)
         os.close(self._writes)

@@ -1,9 +1,9 @@
 """Signals that ask a process to end: SIGINT (Ctrl-C), SIGTERM (Slurm, Kubernetes, kill), SIGHUP (a closed terminal).
 
-Most work has nothing to save and ends at once, with a sentence (`ending`). A training is in the middle of a step most
-of the time, when its weights are of one step and its count of another: there a signal is noted (`noted`), and looked at
-between steps. A signal that was ignored from the start, as by nohup, stays ignored. Signals reach the main thread
-alone; in another one nothing changes.
+Most work has nothing to save and ends at once, with a message (`ending`). A training is usually in the middle of a
+step, when its weights and its count of steps do not agree: there a signal is noted (`noted`), and acted upon between
+steps. A signal that was ignored from the start, as by nohup, stays ignored. Only the main thread receives signals; in
+any other thread these contexts change nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class StoppedError(KeyboardInterrupt):
 
 
 class Noted:
-    """Whether the process was asked to end, by which signal, and whether at once."""
+    """The signal that asked the process to end, if any, and whether it must end at once."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -52,13 +52,13 @@ class Noted:
 
 
 def told(number: int) -> str:
-    """Returns a signal in words."""
+    """Returns the words for a signal: "interrupted", or "ended by SIGTERM"."""
     return "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
 
 
 @contextmanager
 def noted(names: Sequence[str] = ASKING) -> Iterator[Noted]:
-    """Yields what notes the signals that arrive, so that they are looked at where it suits."""
+    """Yields an object that notes the signals that arrive, for code that checks it between its steps."""
     noting = Noted()
     with _handled(names, noting.note):
         yield noting
@@ -66,7 +66,7 @@ def noted(names: Sequence[str] = ASKING) -> Iterator[Noted]:
 
 @contextmanager
 def ending() -> Iterator[None]:
-    """Makes SIGTERM and SIGHUP end what runs as Ctrl-C does, by an exception, so that nothing is left half done."""
+    """Turns SIGTERM and SIGHUP into an exception, as Ctrl-C is, so that files are left complete while the body runs."""
     with _handled(tuple(name for name in ASKING if name != "SIGINT"), _raise):
         yield
 

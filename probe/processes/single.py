@@ -1,4 +1,4 @@
-"""What a verb knows of the processes it runs in, and the usual case: one process alone."""
+"""The protocol by which a command addresses the processes that it runs in, and the usual case: a single process."""
 
 from __future__ import annotations
 
@@ -38,10 +38,13 @@ class Processes(Protocol):
         """Yields this process's parts: those whose place is its number, modulo how many processes there are."""
 
     def merged(self, part: Part, merge: Callable[[Part, Part], Part], finish: Callable[[Part], Whole]) -> Whole:
-        """Returns to all what process 0 makes of all parts, merged in an order that their number alone decides."""
+        """Returns, in every process, the merged parts finished by process 0.
+
+        The order of merging depends on the number of processes alone.
+        """
 
     def shared(self, make: Callable[[], Whole]) -> Whole:
-        """Returns to all what process 0 makes."""
+        """Returns, in every process, the result of ``make`` in process 0."""
 
     def add(self, tensor: Tensor) -> None:
         """Adds the tensors of all processes, in place; the sum is the same in each, to the bit."""
@@ -56,18 +59,18 @@ class Single:
     rank, count, writes = 0, 1, True
 
     def check(self) -> None:
-        """Passes: nobody else can end."""
+        """Does nothing: there is no other process that could end."""
 
     def deal(self, parts: Sequence[T]) -> Iterator[T]:
         """Yields all parts."""
         yield from parts
 
     def merged(self, part: Part, merge: Callable[[Part, Part], Part], finish: Callable[[Part], Whole]) -> Whole:
-        """Returns what is made of the only part."""
+        """Returns the only part, finished."""
         return finish(part)
 
     def shared(self, make: Callable[[], Whole]) -> Whole:
-        """Returns what is made."""
+        """Returns the result of ``make``."""
         return make()
 
     def add(self, tensor: Tensor) -> None:
@@ -82,16 +85,16 @@ ALONE: Processes = Single()
 
 
 def only_one(processes: Processes, what: str) -> None:
-    """Raises `ProbeError` where several processes run what has to be run by one."""
+    """Raises `ProbeError` if several processes run a command that runs in one process alone."""
     if processes.count > 1:
         raise ProbeError(f"{what} runs in one process, but torchrun started {processes.count}. Leave torchrun away.")
 
 
 class Mergeable(Protocol):
-    """Whatever gathers prompts and can be merged with its like."""
+    """An accumulator over prompts that can be merged with another of its kind."""
 
     def merge(self: Kind, other: Kind) -> Kind:
-        """Returns what both have gathered."""
+        """Returns the accumulator over the prompts of both."""
 
 
 Kind = TypeVar("Kind", bound=Mergeable)
@@ -99,7 +102,7 @@ Name = TypeVar("Name")
 
 
 def merge_each(one: dict[Name, Kind], other: dict[Name, Kind]) -> dict[Name, Kind]:
-    """Merges by name; a process that was dealt no batch may have gathered nothing."""
+    """Returns accumulators merged by name; one side is empty if its process was dealt no batch."""
     if not (one and other):
         return one or other
     assert one.keys() == other.keys(), "processes gather the same things"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from probe.capture import StreamModel, capture, watching
+from probe.capture import StreamModel, capture, observe
 from probe.interventions.rewrite import rewriting
 from probe.recompute.part import Described, Part
 from probe.recompute.weights import ImpossibleError, LackingError, Weights
@@ -123,7 +123,7 @@ def _leaving(model: StreamModel, inputs: Tensor, place: int, entering: Tensor) -
     seen: list[Tensor] = []
     with (
         rewriting(model.places[place], lambda _: entering),
-        watching([model.places[place + 1]], lambda _, stream: seen.append(stream.clone())),
+        observe([model.places[place + 1]], lambda _, stream: seen.append(stream.clone())),
     ):
         model.run(inputs)
     return seen[0]

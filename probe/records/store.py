@@ -28,6 +28,7 @@ from probe.files import Write, settle, write_together
 from probe.files.parsed import read_json
 from probe.files.places import destination
 from probe.records.provenance import BYTES, check_provenance
+from probe.registries import ObjectText
 from probe.text import cell, uncelled
 
 DISTRIBUTION = "layerprobe"
@@ -79,7 +80,7 @@ TRIES, PAUSE = 3, 0.05  # seconds; readings of a pair that is just being exchang
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What a verb returns and saves: a tidy table and where it came from.
+    """What a command returns and saves: a tidy table and where it came from.
 
     Args:
         provenance: its kind ("fit", "train", ...), config, versions, command; made plain when saved.
@@ -242,6 +243,19 @@ def _check(table: pd.DataFrame, provenance: Mapping[str, Any], path: Path) -> No
     for name, column in table.select_dtypes("number").items():
         if bool(np.isinf(column.to_numpy(dtype="float64", na_value=np.nan)).any()):
             raise ProbeError(f"{path} has an infinite {name}, where finite or empty is needed. Leave such cells empty.")
+
+
+def at_hand(value: object) -> ObjectText:
+    """Returns a record that is given as an object, with the names of its models as its text.
+
+    Raises:
+        ProbeError: if it is no record.
+    """
+    if not isinstance(value, Record):
+        raise ProbeError(
+            f"A {type(value).__name__} was given as a record, but a .csv or a result is needed. Give one of them."
+        )
+    return ObjectText(", ".join(map(str, value.provenance.get("models") or ("a record",))), value)
 
 
 def plain(value: Any) -> Any:

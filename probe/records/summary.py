@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -241,3 +242,51 @@ def sweep_table(record: Record) -> str:
     best = record.table.sort_values("error")
     rows = [[line(row.model), number(row.error), number(row.seconds), line(row.outcome)] for row in best.itertuples()]
     return "\n".join(aligned([["training", "error", "seconds", "outcome"], *rows]))
+
+
+def claim_table(record: Record) -> str:
+    """Returns the verdict on a claim, a line a criterion, and warnings."""
+    found = record.provenance
+    seen = [f"  {one['outcome']:<10}  {one['name']}: {line(one['seen'])}" for one in found["criteria"]]
+    warnings = [f"  warning     {line(words)}" for words in found["warnings"]]
+    return "\n".join([line(found["verdict"]), *seen, *warnings])
+
+
+def claim_summary(record: Record) -> dict[str, Any]:
+    """Returns the verdict on a claim and what it rests on."""
+    return {name: record.provenance[name] for name in ("verdict", "supported", "criteria", "not_tested", "warnings")}
+
+
+def verdict_table(record: Record) -> str:
+    """Returns the sentences of a verdict, a line each."""
+    return "\n".join(record.provenance["verdict"])
+
+
+def verdict_summary(record: Record) -> dict[str, Any]:
+    """Returns the sentences of a verdict."""
+    return {"verdict": record.provenance["verdict"]}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a kind of record is told.
+
+    Args:
+        table: makes its lines on a terminal.
+        plain: makes a plain object for scripts.
+    """
+
+    table: Callable[[Record], str]
+    plain: Callable[[Record], dict[str, Any]]
+
+
+SUMMARIES: dict[str, Summary] = {
+    "fit": Summary(layer_table, layer_summary),
+    "evaluate": Summary(prompting_table, prompting_summary),
+    "compare": Summary(comparison_table, verdict_summary),
+    "claim": Summary(claim_table, claim_summary),
+    "language-layers": Summary(lambda record: language_table(record, "layer"), language_summary),
+    "language": Summary(lambda record: language_table(record, "context"), language_summary),
+    "language-compare": Summary(verdict_table, verdict_summary),
+}
+"""How each kind of record is told."""

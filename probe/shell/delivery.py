@@ -1,66 +1,61 @@
-"""How a command's record is delivered: refused before any work, run, written with what shows it, and told."""
+"""How a command's result is delivered: refused before any work, measured, written with what shows it, and told."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from probe import progress, text
 from probe.config import ClaimConfig, CompareConfig, EvaluateConfig, FitConfig
 from probe.errors import ProbeError
+from probe.files.stems import Stem
 from probe.processes import ALONE, Processes
-from probe.shell.stems import Stem, stem_of
+from probe.shell.stems import stem_of
 from probe.shell.voice import Call
 
 if TYPE_CHECKING:
+    from probe.probing.result import Result
     from probe.records import Record
 
-FREE = ("out", "overwrite", "json", "device", "batch", "kernel")
+Measuring = FitConfig | EvaluateConfig | CompareConfig | ClaimConfig
+"""Settings of the commands whose results are delivered."""
+FREE = ("out", "overwrite", "json", "save_heads", "device", "batch", "kernel")
 """Settings that a record may differ in from one that it replaces: they do not change what is measured."""
 
 
-def deliver(
-    config: FitConfig | EvaluateConfig | CompareConfig | ClaimConfig,
-    call: Call,
-    ckpt: Sequence[str],
-    ending: str | None,
-    run: Callable[[progress.Report], Record],
-    shown: Callable[[Record, Path], bytes],
-    tell: Callable[[Record], str],
-    summary: Callable[[Record], dict[str, Any]],
-) -> int:
-    """Refuses what cannot be written, runs a verb, writes its record and what shows it, and says what was found.
-
-    Args:
-        ending: of the file that shows the record; the picture's unless given.
-    """
+def deliver(config: Measuring, call: Call, run: Callable[[progress.Report], Result]) -> int:
+    """Refuses what cannot be written, runs a command, writes its result and what shows it, and says what was found."""
     from probe import records
-    from probe.checkpoints import find, name_of
+    from probe.checkpoints import called
+    from probe.records.summary import SUMMARIES
 
-    stem = stem_of(call.verb, config, [name_of(find(name)) for name in ckpt])
-    ending = ending or stem.picture
+    stem = stem_of(call.verb, config, list(map(called, _models(config))))
+    shown = stem.file(".html" if isinstance(config, ClaimConfig) else stem.picture)
     _refuse_others(stem, config)
-    with own(*records.record_paths(stem.path), stem.file(ending), processes=call.processes):
+    with own(*records.record_paths(stem.path), shown, processes=call.processes):
         with call.progress() as show:
-            record = run(show)
+            result = run(show)
         if not call.processes.writes:
             return 0
-        stem = _free(stem, record)
-        page = stem.file(ending)
-        written = _written(record, stem.path, page, lambda: shown(record, page))
-    for words in record.provenance.get("notes", ()):
+        written = result.written(_free(stem, result))
+    for words in result.provenance.get("notes", ()):
         call.note(words)
+    summary = SUMMARIES[result.kind]
     if config.json:
-        call.say_json(summary(record))
+        call.say_json(summary.plain(result))
         return 0
-    call.say(tell(record))
+    call.say(summary.table(result))
     call.say(wrote(written))
     return 0
 
 
-def _refuse_others(stem: Stem, config: FitConfig | EvaluateConfig | CompareConfig | ClaimConfig) -> None:
+def _models(config: Measuring) -> Sequence[str]:
+    return (config.ckpt,) if isinstance(config, ClaimConfig) else config.ckpt
+
+
+def _refuse_others(stem: Stem, config: Measuring) -> None:
     """Raises `ProbeError` where a record lies that was made by other settings, unless it may be replaced."""
     from probe import records
 
@@ -111,18 +106,3 @@ def own(*paths: Path, processes: Processes = ALONE) -> Iterator[None]:
         check_writable(path)
     with owned(*mine):
         yield
-
-
-def _written(record: Record, stem: Path, picture: Path, draw: Callable[[], bytes]) -> list[Path]:
-    """Writes a record and its picture as one; a record whose picture fails is written all the same."""
-    from probe import records
-
-    try:
-        beside = {picture: draw()}
-    except KeyboardInterrupt:
-        written = records.save(record, stem)
-        raise KeyboardInterrupt(f"{wrote(written)}, but not {picture}") from None
-    except Exception:
-        records.save(record, stem)
-        raise
-    return [*records.save(record, stem, beside), picture]

@@ -1,1 +1,1 @@
-"""What a training is made of: its plan, presets, state and the files it writes."""
+"""The parts of a training: its plan, presets, state and output files."""

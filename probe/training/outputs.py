@@ -1,4 +1,4 @@
-"""The files of a training: whose they are, and how they are written. State, checkpoint and log are exchanged as one."""
+"""The output files of a training. State, checkpoint and log are written as one set, by the training that owns them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEPT_PROMPTS = 256  # that the errors of a kept step are measured on
 
 
 def take(config: TrainConfig, out: Path, held: ExitStack) -> None:
-    """Makes the output this training's own, or raises `ProbeError` where it is another's or there already."""
+    """Takes the output for this training."""
     check_writable(out)
     log = records.record_paths(_log_stem(out))
     held.enter_context(owned(out, log[0]))
@@ -51,7 +51,7 @@ def take(config: TrainConfig, out: Path, held: ExitStack) -> None:
 
 
 def refuse_past(config: TrainConfig, run: Run, out: Path) -> None:
-    """Raises `ProbeError` where a step is asked for whose weights are gone."""
+    """Raises `ProbeError` if a step is to be kept that has passed already and whose weights were not kept."""
     past = [step for step in run.settings.keep if step < run.step and not path_at(out, step).exists()]
     if config.keep and past:
         raise ProbeError(
@@ -61,7 +61,7 @@ def refuse_past(config: TrainConfig, run: Run, out: Path) -> None:
 
 
 def save(run: Run, plan: TrainPlan, out: Path, errors: dict[str, Any] | None = None) -> Record:
-    """Exchanges state, checkpoint and loss log as one, and returns the log.
+    """Writes state, checkpoint and loss log as one set, and returns the log.
 
     Args:
         errors: what was measured at the end of the training.
@@ -86,7 +86,7 @@ def save(run: Run, plan: TrainPlan, out: Path, errors: dict[str, Any] | None = N
 
 
 def save_stopped(run: Run, plan: TrainPlan, out: Path) -> str:
-    """Saves where that is possible, and says what was saved."""
+    """Saves the training if it stands between two steps, and returns a sentence on what was saved."""
     if not run.whole:  # an exception of another kind than a signal that is noted
         return "the last saved state is kept"
     save(run, plan, out)
@@ -94,7 +94,7 @@ def save_stopped(run: Run, plan: TrainPlan, out: Path) -> str:
 
 
 def keep(run: Run, plan: TrainPlan, task: Task, out: Path, processes: Processes) -> None:
-    """Writes the weights of a step that is to be kept, unless they lie there already."""
+    """Writes the weights of a step that is kept, unless that file is there."""
     if run.step not in run.settings.keep or not processes.writes:
         return
     refuse_divergence(run)
@@ -127,7 +127,7 @@ def _is_kept(path: Path, model: ResidualModel) -> bool:
 
 
 def _drop_others(run: Run, out: Path) -> None:
-    """Removes the kept steps of a training that this one has replaced."""
+    """Removes the kept steps of an earlier training whose output this one has replaced."""
     for path in kept_in(folder_of(out)):
         with suppress(ProbeError):
             if checkpoints.load(str(path)).description.get("run") != run.identity:

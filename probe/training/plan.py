@@ -35,7 +35,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 @dataclass(frozen=True)
 class Family:
-    """A model's blocks and what goes with them.
+    """A model's blocks, with the norm, positions and recipe that belong to them.
 
     Args:
         arch: the architecture's name, or the layout text of one that has none.
@@ -126,7 +126,7 @@ def make_plan(config: TrainConfig) -> TrainPlan:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a training is run: what may change where it goes on, and moves the last bits of its weights at most.
+    """How a training is run: settings that may change when it is resumed, and that change rounding at most.
 
     Attributes:
         device: as torch names it.
@@ -152,13 +152,13 @@ class RunSettings:
         check(self, lambda name: f"The run's {name}")
 
     def changed(self, before: RunSettings) -> dict[str, Any]:
-        """Returns what moves the bits of the weights and is no longer as it was."""
+        """Returns the settings that changed since the last run and that change the rounding of the weights."""
         moving = ("device", "kernel", "precision", "compile", "threads", "processes")
         return {name: getattr(self, name) for name in moving if getattr(self, name) != getattr(before, name)}
 
 
 def choose_settings(config: TrainConfig, plan: TrainPlan, processes: int, before: RunSettings | None) -> RunSettings:
-    """Decides how a training is run: as the flags say, else as it was run before.
+    """Returns how a training is run: by the flags, or as in the run before for those that are not given.
 
     Args:
         before: of the run that is resumed.
@@ -199,7 +199,7 @@ def kept_steps(asked: Sequence[int | str] | int | str, steps: int) -> tuple[int,
 
 
 def resumed_plan(config: TrainConfig, plan: TrainPlan) -> TrainPlan:
-    """Returns the plan of a training that goes on.
+    """Returns the plan of a training that is resumed.
 
     Args:
         plan: what stands in its state.
@@ -251,7 +251,7 @@ def _family(config: TrainConfig, preset: Preset) -> Family:
 
 
 def _layout_family(layout: str | None) -> Family:
-    """Returns the named architecture that a layout text is of, or what its blocks say of themselves."""
+    """Returns the named architecture that a layout is of, or one derived from the attributes of its mixers."""
     assert layout is not None, "either an architecture or a layout is given"
     letters = parse_layout(layout)
     positions = positions_of(letters, layout)

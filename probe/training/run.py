@@ -1,4 +1,4 @@
-"""What a training carries from step to step: how it starts, goes on from a state, and is described."""
+"""A training in progress: how it is started, restored from a state, and described."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHAPES = 64  # of prompts, over a curriculum, that a compiled model is kept for
 
 @dataclass
 class Run:
-    """What a training carries from step to step; all of it stands in the state."""
+    """A training in progress: the model, the optimiser, the step and the log, all of which the state holds."""
 
     model: ResidualModel
     optimiser: torch.optim.Adam
@@ -72,7 +72,7 @@ def compiled(model: ResidualModel, device: torch.device) -> Callable[[Tensor], T
 
 
 def restore(run: Run, before: TrainingState) -> None:
-    """Puts a training where its state stood, and notes how it is run otherwise from now on."""
+    """Restores a training from its state, and notes the settings of its run that have changed."""
     run.model.load_state_dict(before.weights)
     groups = run.optimiser.state_dict()["param_groups"]
     run.optimiser.load_state_dict({"state": before.moments(), "param_groups": groups})
@@ -125,7 +125,7 @@ def errors_of(
 
 
 def described(run: Run, plan: TrainPlan) -> dict[str, Any]:
-    """Returns what a checkpoint says of the training it is of."""
+    """Returns the description of the training that a checkpoint holds."""
     return {
         "task": plan.task,
         "arch": plan.arch,
@@ -158,7 +158,7 @@ def training_flops(model: ResidualModel, plan: TrainPlan, steps: int) -> int:
 
 
 def state_of(run: Run, plan: TrainPlan) -> TrainingState:
-    """Returns what a training goes on from, at a step's boundary."""
+    """Returns the state of a training between two steps."""
     return TrainingState(
         plan=plan,
         run=run.identity,

@@ -1,8 +1,7 @@
-"""What a training carries from run to run, FILE.pt.state: its plan, step, log, weights and moments.
+"""The state of a training, FILE.pt.state: its plan, step, log, weights and Adam's moments.
 
-A state is made in one place, from a run or from a file, and checks itself there: every field by type and range, every
-tensor by the name, shape and type that the plan's model and Adam give it. So nothing else is ever written, and what is
-read is either what was written or refused.
+A state checks itself when it is made, from a run or from a file: every field by type and range, every tensor by the
+name, shape and type that the plan's model and Adam give it. A state that fails a check is neither written nor read.
 """
 
 from __future__ import annotations
@@ -41,12 +40,12 @@ T = TypeVar("T")
 
 
 class _WrongError(ValueError):
-    """Says what of a state is not as it is written."""
+    """Names the part of a state that failed its check."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """A training at a step's boundary, checked.
+    """A training between two steps, checked.
 
     Attributes:
         run: what tells this training from another of the same name, hexadecimal.
@@ -125,7 +124,7 @@ class TrainingState:
         return {name[len(WEIGHT) :]: each for name, each in self.tensors.items() if name.startswith(WEIGHT)}
 
     def moments(self) -> dict[int, dict[str, Tensor]]:
-        """Returns what Adam knows of each parameter, by its place."""
+        """Returns Adam's moments of each parameter, by its place."""
         found = {}
         for place, name in enumerate(_shapes(self.plan.model)[1]):
             moments = {moment: self.tensors.get(f"{MOMENT}{name}/{moment}") for moment in MOMENTS}
@@ -134,14 +133,14 @@ class TrainingState:
         return found
 
     def writing(self) -> Write:
-        """Returns what writes this state."""
+        """Returns a function that writes this state into an open file."""
         plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "tensors"}
         plain |= {"plan": asdict(self.plan), "settings": asdict(self.settings)}
         return checkpoints.state_writing(plain, self.tensors)
 
 
 def path_of(out: Path) -> Path:
-    """Returns where the state of a training lies that writes a checkpoint."""
+    """Returns the path of the state of the training that writes a checkpoint."""
     return out.with_name(out.name + ".state")
 
 
@@ -185,7 +184,7 @@ def _made_of(content: Mapping[str, Any]) -> TrainingState:
 
 
 def _of_first_format(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what a state without digest says, in the names of today."""
+    """Returns the content of a state of the first format, without digest, under the current names."""
     named = {name: content.get(name) for name in ("plan", "step", "seconds", "rows", "sums", "command")}
     weights, optimiser, plan = content.get("weights"), content.get("optimiser"), content.get("plan")
     _must(isinstance(weights, dict) and isinstance(optimiser, dict) and isinstance(plan, dict), "fields")
@@ -234,7 +233,7 @@ def _check_row(row: object, plan: TrainPlan) -> None:
 
 
 def _is(kind: Any, value: object) -> bool:
-    """Returns whether a plain value is of an annotated type; whole numbers are numbers too, truth values are none."""
+    """Returns whether a plain value is of an annotated type; an int is also a float, a bool is no number."""
     if get_origin(kind) is Literal:
         return isinstance(value, str) and value in get_args(kind)
     if get_origin(kind) in (Union, UnionType):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from probe.capture import Place, capture
-from probe.capture.hooks import watching
+from probe.capture.hooks import observe
 
 DIM, WIDTH, TIME, BLOCKS = 3, 8, 7, 4
 
@@ -114,7 +114,7 @@ def test_blocks_that_add_in_place_are_read_right():
     """Kept without a copy, every layer would be the last, and the last would still decode to the output."""
     model, inputs, kept = Toy(AddsInPlace), draw(), []
     with torch.no_grad():
-        with watching(model.places, lambda _, stream: kept.append(stream)):
+        with observe(model.places, lambda _, stream: kept.append(stream)):
             model.run(inputs)
         assert all(torch.equal(stream, kept[-1]) for stream in kept)
         found = capture(model, inputs, everywhere())

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from probe import FitConfig, compare_models, evaluate_models, fit_heads, make_checkpoint
+import probe
+from probe import from_model
 from probe.capture import DescribedModel, ModuleModel, NativeModel, Place, capture, check_invariants
-from probe.config import CompareConfig, EvaluateConfig, ModelConfig
+from probe.config import ModelConfig
 from probe.errors import ProbeError
 from probe.models import ResidualModel
 
@@ -81,9 +82,9 @@ def test_a_native_model_named_by_paths_is_the_native_model():
     ):
         assert torch.equal(one, other)
     assert torch.equal(native.normalise(torch.ones(8)), model.normalise(torch.ones(8)))
-    assert model.anatomy.parameters == native.anatomy.parameters
-    assert (model.width, model.anatomy.outputs, model.anatomy.inputs) == (8, 1, DIM)
-    assert model.anatomy.letters == ("B",) * 4
+    assert model.description.parameters == native.description.parameters
+    assert (model.width, model.description.outputs, model.description.inputs) == (8, 1, DIM)
+    assert model.description.letters == ("B",) * 4
     counted, known = model.flops(50), native.flops(50)
     assert counted[0] == known[0]
     assert counted[2] - counted[1] == known[2] - known[1]  # feed-forward
@@ -153,8 +154,8 @@ def test_symbols_logits_and_any_output_are_read():
     module.forward = lambda tokens: Answer(inner(tokens))
     symbols = torch.randint(11, (2, TIME), generator=torch.Generator().manual_seed(0))
     plain = wrapped(module, inputs=0, symbols=11)
-    assert (plain.anatomy.symbols, plain.anatomy.inputs) == (11, 0)
-    assert make_checkpoint(plain, "s", context=4).dim == 1  # which tasks of symbols ask for and do not use
+    assert (plain.description.symbols, plain.description.inputs) == (11, 0)
+    assert from_model(plain, "s", context=4).dim == 1  # which tasks of symbols ask for and do not use
     assert not broken(plain, symbols)
     module.forward = lambda tokens: {"answers": inner(tokens)}
     named = wrapped(module, inputs=0, symbols=11, predictions=lambda given: given["answers"])
@@ -165,8 +166,8 @@ def test_symbols_logits_and_any_output_are_read():
 def test_parameters_count_from_where_they_are_first_used():
     model = wrapped()
     sizes = [sum(weight.numel() for weight in part.parameters()) for part in (model.model.read_in, model.model.layers)]
-    assert model.anatomy.parameters == tuple(sizes[0] + sizes[1] * i // 3 for i in range(4))
-    assert wrapped(parameters=(1, 2, 3, 4)).anatomy.parameters == (1, 2, 3, 4)
+    assert model.description.parameters == tuple(sizes[0] + sizes[1] * i // 3 for i in range(4))
+    assert wrapped(parameters=(1, 2, 3, 4)).description.parameters == (1, 2, 3, 4)
 
 
 def test_the_trial_leaves_no_hook_and_no_random_number_behind():
@@ -183,31 +184,31 @@ def test_the_trial_leaves_no_hook_and_no_random_number_behind():
 def test_every_verb_takes_it(toys: Path):
     from probe.checkpoints import load
 
-    task = {"ckpt": (), "task": "linear"}
+    task = {"task": "linear"}
     read_in, read_out = nn.Linear(2, WIDTH), nn.Linear(WIDTH, 1)
     module = Recurrent()
     module.read_in, module.read_out = read_in, read_out
-    own = make_checkpoint(wrapped(module, inputs=2), "own", "linear", context=4, description={"seed": 3})
-    record = fit_heads(FitConfig(**task, prompts=64, score=32), models=[own])
+    own = from_model(wrapped(module, inputs=2), "own", "linear", context=4, description={"seed": 3})
+    record = probe.fit(ckpt=own, **task, prompts=64, score=32)
     assert set(record.table["model"]) == {"own"}
     assert record.table.query("head == 'linear'")["layer"].unique().tolist() == [0, 1, 2, 3]
     about = record.provenance["models"]["own"]
     assert (about["seed"], about["layout"], about["digest"]) == (3, "Recurrent", own.digest)
     theirs = load(str(toys / "m.pt"))
-    assert len(evaluate_models(EvaluateConfig(**task, prompts=32), models=[own, theirs]).table)
-    assert len(compare_models(CompareConfig(**task, prompts=64, score=32), models=[own, theirs]).table)
+    assert len(probe.evaluate(ckpt=[own, theirs], **task, prompts=32).table)
+    assert len(probe.compare(ckpt=[own, theirs], **task, prompts=64, score=32).table)
 
 
 def test_a_digest_is_that_of_every_tensor_and_of_the_description():
     one, other = Recurrent(), Recurrent()
-    digests = [make_checkpoint(wrapped(module), "a", context=4).digest for module in (one, other)]
+    digests = [from_model(wrapped(module), "a", context=4).digest for module in (one, other)]
     assert digests[0] == digests[1]
     with torch.no_grad():
         other.layers[1].weight_ih_l0[0, 0] += 1e-6
-    changed = make_checkpoint(wrapped(other), "a", context=4)
+    changed = from_model(wrapped(other), "a", context=4)
     assert changed.digest != digests[0]
     assert (changed.dim, changed.task) == (DIM, "")
-    assert make_checkpoint(wrapped(one), "a", context=4, dim=2, description={"seed": 1}).digest != digests[0]
+    assert from_model(wrapped(one), "a", context=4, dim=2, description={"seed": 1}).digest != digests[0]
 
 
 @pytest.mark.parametrize(

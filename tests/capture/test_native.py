@@ -60,3 +60,17 @@ def test_capturing_changes_no_prediction_and_leaves_no_hook(model, inputs):
         capture(model, inputs, torch.arange(9))
         assert torch.equal(model.run(inputs), before)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.model.modules())
+
+
+def test_former_names_work_for_one_version_and_say_the_new_ones(model):
+    import probe.capture as room
+
+    with pytest.warns(DeprecationWarning, match="anatomy is called description now"):
+        assert model.anatomy is model.description
+    with pytest.warns(DeprecationWarning, match="points is called hook_points now"):
+        assert list(model.points) == list(model.hook_points)
+    for old, new in (("Anatomy", "ModelDescription"), ("watching", "observe")):
+        with pytest.warns(DeprecationWarning, match=f"{old} is called {new} now"):
+            assert getattr(room, old) is getattr(room, new)
+    with pytest.raises(AttributeError, match="no attribute 'eyes'"):
+        room.eyes  # noqa: B018

@@ -65,13 +65,13 @@ def broken(model, inputs):
 def test_our_models_are_captured_as_by_our_hooks(layout):
     model = native(layout)
     expected = native(layout)
-    names = places(model.anatomy.letters)
+    names = places(model.description.letters)
     traced = NnsightModel(model.model, names, model.model.decode, normalise=model.model.normalise, inputs=3)
     assert isinstance(traced, DescribedModel)
     assert same(traced, expected, draw())
     assert same(traced, model, draw())  # and nnsight leaves the model itself usable
     assert broken(traced, draw()) == []
-    assert traced.anatomy.parameters == expected.anatomy.parameters
+    assert traced.description.parameters == expected.description.parameters
     assert traced.width == 8 and traced.model is model.model
     assert torch.equal(traced.normalise(torch.ones(8)), expected.normalise(torch.ones(8)))
     assert len(traced.flops(TIME)) == len(names)

@@ -72,7 +72,7 @@ def test_every_architecture_computes_the_same_and_shows_the_same(lens, architect
     assert torch.equal(output, expected) and torch.equal(root(inputs), expected)
     assert list(cache) == list(own) == list(root.hook_dict)
     assert all(torch.equal(cache[name], value) for name, value in own.items())
-    last = len(model.anatomy.letters) - 1
+    last = len(model.description.letters) - 1
     captured = capture(model, inputs, torch.arange(TIME))
     assert torch.equal(cache["resid_post", last], captured.stream[-1])
     assert cache["resid_post", -1] is cache[f"blocks.{last}.hook_resid_post"]
@@ -82,7 +82,7 @@ def test_every_architecture_computes_the_same_and_shows_the_same(lens, architect
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_what_a_hook_returns_takes_the_activations_place(lens, architecture):
     model, inputs = native(architecture), draw()
-    root, last = hooked(model.model), len(model.anatomy.letters) - 1
+    root, last = hooked(model.model), len(model.description.letters) - 1
     other = torch.randn(2, TIME, 16, generator=torch.Generator().manual_seed(2))
     before = root(inputs)
 
@@ -187,9 +187,9 @@ def test_a_bridge_is_a_source_of_streams_with_its_weights_folded_and_not(lens, t
             assert [finding for finding in check_invariants(model, inputs) if not finding.held] == []
             assert not (folded and torch.allclose(plain, found.output)), name  # or folding did nothing
             plain = found.output
-            assert (model.width, model.anatomy.symbols, model.anatomy.outputs) == (8, 20, 20)
+            assert (model.width, model.description.symbols, model.description.outputs) == (8, 20, 20)
             assert model.flops(TIME)[1] > 0
-            counted = model.anatomy.parameters
+            counted = model.description.parameters
             if sizes:  # which tie their read-out, or have it beside the base model
                 final = sum(weight.numel() for weight in bridge.ln_final.parameters())
                 assert counted[2] + final == sizes[0], name
@@ -219,8 +219,8 @@ class Small(nn.Module):
 def test_a_cap_on_the_logits_belongs_to_the_decoder():
     model = from_transformer_lens(Small(output_logits_soft_cap=0.5))
     assert not [finding for finding in check_invariants(model, symbols(11)) if not finding.held]
-    assert model.anatomy.longest == 0
-    assert from_transformer_lens(Small(positional_embedding_type="standard")).anatomy.longest == 9
+    assert model.description.longest == 0
+    assert from_transformer_lens(Small(positional_embedding_type="standard")).description.longest == 9
 
 
 def test_a_decoder_that_does_not_give_the_predictions_is_refused_and_can_be_given():

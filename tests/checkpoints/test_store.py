@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from probe import checkpoints
-from probe.checkpoints import store
+from probe.checkpoints.digest import digest_of
 from probe.config import ModelConfig
 from probe.errors import ProbeError
 from probe.models import ResidualModel
@@ -113,7 +113,7 @@ def test_a_signed_file_of_a_model_that_cannot_be_is_refused(saved: Path, change:
     found = checkpoints.load(str(saved))
     content = torch.load(saved, weights_only=True)
     text = json.dumps(found.description | {"model": found.description["model"] | change})
-    digest = store._digest(content["weights"], text)
+    digest = digest_of(content["weights"], text)
     torch.save(content | {"description": text, "digest": digest}, saved)
     with pytest.raises(ProbeError, match=r"what it was trained on|describes what cannot be"):
         checkpoints.load(str(saved))
@@ -222,7 +222,7 @@ def test_weights_of_a_wrapped_model_of_ours_are_read(tmp_path: Path, start: str)
 def test_a_signed_file_that_is_not_the_whole_model_names_the_weight(saved: Path, change, sentence: str) -> None:
     content = torch.load(saved, weights_only=True)
     change(content["weights"])
-    content["digest"] = store._digest(content["weights"], content["description"])
+    content["digest"] = digest_of(content["weights"], content["description"])
     torch.save(content, saved)
     with pytest.raises(ProbeError, match=sentence):
         checkpoints.load(str(saved))

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from probe.cli import main
-from probe.commands.check import check_checkpoint
+from probe.commands.check import check
 from probe.config import CheckConfig
 from probe.models import ResidualModel
 
 
 @pytest.mark.parametrize("name", ["m.pt", "t.pt"])
 def test_every_invariant_holds_on_our_checkpoints(toys: Path, name: str) -> None:
-    findings = check_checkpoint(CheckConfig(ckpt=str(toys / name)))
+    findings = check(CheckConfig(ckpt=str(toys / name))).findings
     assert len(findings) > 6
     assert all(finding.held for finding in findings), findings
 
@@ -38,7 +38,7 @@ def test_a_wrong_decoder_that_is_used_everywhere_is_seen_against_the_file(
     """Every invariant holds: they compare the model with itself."""
     decode = ResidualModel.decode
     monkeypatch.setattr(ResidualModel, "decode", lambda self, stream: decode(self, stream) + 1)
-    assert all(finding.held for finding in check_checkpoint(CheckConfig(ckpt=str(toys / "m.pt")))[:6])
+    assert all(finding.held for finding in check(CheckConfig(ckpt=str(toys / "m.pt"))).findings[:6])
     assert main(["check", "--ckpt", str(toys / "m.pt")]) == 1
     assert "FAIL  the read-out writes what its stored weights make" in capsys.readouterr().out
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+import probe
 from probe import checkpoints, records
 from probe.cli import main
-from probe.commands.claim import STAGES, examine_claim
+from probe.commands.claim import STAGES
 from probe.config import ClaimConfig, ModelConfig
 from probe.models import ResidualModel
 from probe.models.controls import planted_model
@@ -120,20 +121,20 @@ def test_a_model_of_one_function_is_a_null(tmp_path, capsys):
     config = ClaimConfig(
         planted(tmp_path, "gradient"), "linear", control=control, prompts=512, score=256, asked=64, context=8, skip=REST
     )
-    criteria = {one["name"]: one["outcome"] for one in examine_claim(config).provenance["criteria"]}
+    criteria = {one["name"]: one["outcome"] for one in probe.claim(config).provenance["criteria"]}
     assert criteria["beyond one fixed function"] == "fails", "the solver knows fresh w as well"
 
 
 def test_a_task_that_is_not_linear_is_examined_without_algorithms(tmp_path):
     config = ClaimConfig(planted(tmp_path, "gradient"), "relu_network", prompts=512, score=256, asked=64, skip=REST)
-    record = examine_claim(config)
+    record = probe.claim(config)
     assert not record.provenance["supported"]
     assert "relu_network" in record.provenance["not_tested"]["matching"]
 
 
 def test_algorithms_are_compared_on_what_a_polynomial_is_linear_in(tmp_path):
     config = ClaimConfig(planted(tmp_path, "gradient"), "cubic", prompts=512, score=256, asked=64, skip=REST)
-    record = examine_claim(config)
+    record = probe.claim(config)
     assert "matching" not in record.provenance["not_tested"]
     assert (record.table["evidence"] == "matching").any()
 
@@ -157,7 +158,7 @@ def test_what_does_not_fit_is_one_sentence_before_any_work(flags, sentence, tmp_
 
 def test_a_shallow_model_has_no_way_step_by_step(tmp_path):
     path = planted(tmp_path, "gradient", blocks=2)
-    record = examine_claim(ClaimConfig(path, "linear", prompts=512, score=256, asked=64, skip=REST))
+    record = probe.claim(ClaimConfig(path, "linear", prompts=512, score=256, asked=64, skip=REST))
     assert save_report(record, tmp_path / "shallow.html").is_file()
     assert "2 blocks" in record.provenance["not_tested"]["trend"]
     assert not record.provenance["supported"]
@@ -167,7 +168,7 @@ def test_a_shallow_model_has_no_way_step_by_step(tmp_path):
 def test_a_state_is_found_to_be_its_known_iterate(control, own, tmp_path):
     shipped = Path(__file__).parents[2] / "checkpoints" / f"control-{control}.pt"
     skipped = ("trend", "matching", "nulls", "known", "influence", "causes")
-    record = examine_claim(ClaimConfig(str(shipped), "linear", prompts=1024, score=256, skip=skipped))
+    record = probe.claim(ClaimConfig(str(shipped), "linear", prompts=1024, score=256, skip=skipped))
     table = record.table
     rows = table[(table["site"] == "state at y") & (table["head"] == "linear")]
     errors = rows[rows["metric"].str.startswith("error of ")].set_index("metric")["value"]
@@ -183,7 +184,7 @@ def test_a_trained_kind_of_model_is_examined_whole_and_fails_where_it_knows_noth
         model = ResidualModel(ModelConfig(layout="M3", dim=2, width=16)).eval()
     about = {"task": "linear", "arch": "mamba", "dim": 2, "context": 6, "seed": 0, "step": 0, "command": ""}
     checkpoints.save(path, model, about)
-    record = examine_claim(ClaimConfig(str(path), "linear", prompts=512, score=64, asked=32))
+    record = probe.claim(ClaimConfig(str(path), "linear", prompts=512, score=64, asked=32))
     assert set(record.table["evidence"]) == {*STAGES, "transfer"}
     assert not record.provenance["supported"]
     outcomes = {one["name"]: one["outcome"] for one in record.provenance["criteria"]}

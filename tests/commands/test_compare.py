@@ -11,11 +11,9 @@ import pytest
 import torch
 from scipy.stats import ttest_ind
 
+import probe
 from probe.cli import main
-from probe.commands.compare import Measured, _layer_at, _rows, compare_models, verdicts
-from probe.commands.evaluate import evaluate_models
-from probe.commands.fit import fit_heads
-from probe.commands.train import train_model
+from probe.commands.compare import Measured, _layer_at, _rows, verdicts
 from probe.config import CompareConfig, EvaluateConfig, FitConfig, TrainConfig
 from probe.errors import ProbeError
 from probe.records import Record, load, save
@@ -29,12 +27,12 @@ def config(toys: Path) -> CompareConfig:
 
 @pytest.fixture
 def record(config: CompareConfig) -> Record:
-    return compare_models(config)
+    return probe.compare(config)
 
 
 def test_the_errors_compared_are_those_of_probe_fit(record: Record, config: CompareConfig) -> None:
     table = record.table
-    fitted = fit_heads(FitConfig(ckpt=config.ckpt, task="linear", prompts=128, score=64, batch=32)).table
+    fitted = probe.fit(FitConfig(ckpt=config.ckpt, task="linear", prompts=128, score=64, batch=32)).table
     own = table[table["quantity"] == "own"]
     for model, column in (("m", "error"), ("t", "other_error")):
         expected = fitted[(fitted["model"] == model) & (fitted["head"] == "model")]["error"]
@@ -60,7 +58,7 @@ def test_bands_hold_their_estimate_and_the_simultaneous_ones_are_wider(record: R
 def test_a_checkpoint_does_not_differ_from_its_copy(config: CompareConfig, tmp_path: Path, toys: Path) -> None:
     copy = tmp_path / "copy.pt"
     copy.write_bytes((toys / "m.pt").read_bytes())
-    record = compare_models(replace(config, ckpt=(str(toys / "m.pt"), str(copy))))
+    record = probe.compare(replace(config, ckpt=(str(toys / "m.pt"), str(copy))))
     rows = record.table[record.table["quantity"] != "reach"]
     assert (rows["ratio"] == 1).all()
     assert (rows["low"] == 1).all()
@@ -75,7 +73,7 @@ def test_a_depth_is_answered_by_the_last_layer_no_deeper() -> None:
 
 def test_every_axis_of_depth_ends_at_one(config: CompareConfig) -> None:
     for axis in ("blocks", "parameters", "flops"):
-        about = compare_models(replace(config, depth=axis)).provenance["models"]  # type: ignore[arg-type]
+        about = probe.compare(replace(config, depth=axis)).provenance["models"]  # type: ignore[arg-type]
         for model in about.values():
             assert model["depths"][-1] == 1
             assert model["depths"] == sorted(model["depths"])
@@ -97,7 +95,7 @@ def test_two_runs_of_official_code_are_compared_as_ours_are(tmp_path: Path) -> N
     assert set(table["other"]) == {"grazzi-mamba"}
     assert sorted(table[table["quantity"] == "own"]["context"]) == [0, 1, 2, 3]
     # the errors are those of the models as their readers give them
-    alone = evaluate_models(EvaluateConfig(ckpt=tuple(paths), task="linear", prompts=32, learner=("none",))).table
+    alone = probe.evaluate(EvaluateConfig(ckpt=tuple(paths), task="linear", prompts=32, learner=("none",))).table
     for name, column in (("grazzi-gpt2", "error"), ("grazzi-mamba", "other_error")):
         expected = alone[(alone["model"] == name) & (alone["head"] == "model")].set_index("context")["error"]
         own = table[table["quantity"] == "own"].set_index("context")[column]
@@ -183,7 +181,7 @@ def test_a_model_that_errs_on_no_prompt_has_no_ratio_and_is_told_apart_from_none
 def test_what_does_not_fit_is_refused_in_a_sentence(config: CompareConfig, change: dict, sentence: str) -> None:
     change = {"ckpt": config.ckpt[:1]} if "ckpt" in change else change
     with pytest.raises(ProbeError, match=sentence):
-        compare_models(replace(config, **change))
+        probe.compare(replace(config, **change))
 
 
 @pytest.fixture(scope="module")
@@ -194,12 +192,12 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     names = []
     for arch, steps, seed in [*product(("M1", "AF"), (2,), (0, 1, 2)), ("M1", 3, 3)]:
         names.append(str(folder / f"{arch}-{seed}.pt"))
-        train_model(replace(plain, layout=arch, steps=steps, seed=seed, out=names[-1]))
+        probe.train(replace(plain, layout=arch, steps=steps, seed=seed, out=names[-1]))
     return names
 
 
 def test_sides_of_three_seeds_are_compared_over_their_seeds(seeds: list[str]) -> None:
-    record = compare_models(CompareConfig(ckpt=tuple(seeds), task="linear", prompts=128, score=64, batch=64))
+    record = probe.compare(CompareConfig(ckpt=tuple(seeds), task="linear", prompts=128, score=64, batch=64))
     over = record.table[record.table["band"] == "seeds"]
     assert {*zip(over["model"], over["other"], strict=True)} == {("mamba (3 seeds)", "transformer (3 seeds)")}
     errors = {name: about["errors"] for name, about in record.provenance["models"].items()}
@@ -214,6 +212,6 @@ def test_sides_of_three_seeds_are_compared_over_their_seeds(seeds: list[str]) ->
 
 def test_checkpoints_that_differ_in_more_than_their_seed_are_no_group(seeds: list[str]) -> None:
     few = [*seeds[:2], seeds[-1], *seeds[3:6]]
-    record = compare_models(CompareConfig(ckpt=tuple(few), task="linear", prompts=64, score=32, batch=32))
+    record = probe.compare(CompareConfig(ckpt=tuple(few), task="linear", prompts=64, score=32, batch=32))
     assert (record.table["band"] == "prompts").all()
     assert "three training seeds" in record.provenance["verdict"][-1]

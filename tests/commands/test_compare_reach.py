@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import probe
 from probe import checkpoints
-from probe.commands.compare import _welch_rows, compare_models, depths_of, verdicts
-from probe.commands.fit import fit_heads
+from probe.commands.compare import _welch_rows, depths_of, verdicts
 from probe.config import CompareConfig, FitConfig
 from probe.models.controls import planted_model
 from probe.probing.prepare import prepare
@@ -20,8 +20,8 @@ def test_an_error_is_reached_at_the_first_layer_whose_error_is_as_small(tmp_path
         about = {"task": "linear", "arch": algorithm, "dim": 3, "context": 10, "seed": 0, "step": 0, "command": ""}
         checkpoints.save(tmp_path / f"{algorithm}.pt", planted_model(algorithm, 3, 6), about)
     ckpt = tuple(str(tmp_path / f"{algorithm}.pt") for algorithm in ("gradient", "solve"))
-    table = compare_models(CompareConfig(ckpt=ckpt, task="linear", prompts=128, score=64)).table
-    fitted = fit_heads(FitConfig(ckpt=ckpt, task="linear", head=("linear",), context="10", prompts=128, score=64)).table
+    table = probe.compare(CompareConfig(ckpt=ckpt, task="linear", prompts=128, score=64)).table
+    fitted = probe.fit(FitConfig(ckpt=ckpt, task="linear", head=("linear",), context="10", prompts=128, score=64)).table
     heads = fitted[fitted["head"] == "linear"]
     reached = 0
     for row in table[table["quantity"] == "reach"].itertuples():
@@ -37,7 +37,7 @@ def test_errors_at_depths_are_those_of_the_last_layer_no_deeper(toys: Path) -> N
     config = CompareConfig(
         ckpt=(str(toys / "m.pt"), str(toys / "t.pt")), task="linear", prompts=64, score=64, depth="parameters"
     )
-    record = compare_models(config)
+    record = probe.compare(config)
     layers = record.table[record.table["quantity"] == "layer"]
     for model, error, layer in (("m", "error", "layer"), ("t", "other_error", "other_layer")):
         about = record.provenance["models"][model]

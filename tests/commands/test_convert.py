@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
+import probe
 from probe import checkpoints
 from probe.checkpoints import shards
 from probe.cli import main
-from probe.commands.convert import convert_checkpoint
 from probe.config import ConvertConfig
 from probe.errors import ProbeError
 from probe.files import owned
@@ -26,11 +26,11 @@ NAMES = sorted(path.name for path in FIXTURES.iterdir())
 def test_a_converted_run_is_the_run(tmp_path: Path, name: str) -> None:
     out = tmp_path / "ours.pt"
     read = checkpoints.load(str(FIXTURES / name))
-    done = convert_checkpoint(ConvertConfig(str(FIXTURES / name), str(out)), "probe convert")
+    done = probe.convert(ConvertConfig(str(FIXTURES / name), str(out)), command="probe convert")
     ours = checkpoints.load(str(out))
     assert ours.digest == done.digest
     assert (ours.task, ours.dim, ours.context) == (read.task, read.dim, read.context)
-    assert ours.stream.anatomy == read.stream.anatomy
+    assert ours.stream.description == read.stream.description
     assert ours.model.state_dict().keys() == read.model.state_dict().keys()
     for key, tensor in read.model.state_dict().items():
         assert torch.equal(ours.model.state_dict()[key], tensor)
@@ -52,7 +52,7 @@ def test_a_converted_run_says_where_it_came_from(tmp_path: Path, capsys: pytest.
 
 
 def test_our_own_checkpoint_is_written_anew(toys: Path, tmp_path: Path) -> None:
-    convert_checkpoint(ConvertConfig(str(toys / "m.pt"), str(tmp_path / "again.pt")))
+    probe.convert(ConvertConfig(str(toys / "m.pt"), str(tmp_path / "again.pt")))
     before, after = checkpoints.load(str(toys / "m.pt")), checkpoints.load(str(tmp_path / "again.pt"))
     assert after.description["source"] == {"digest": before.digest, "command": before.description["command"]}
     assert (after.task, after.context, after.description["step"]) == (before.task, before.context, 20)
@@ -95,7 +95,7 @@ def test_weights_of_a_run_that_are_not_finite_are_refused(tmp_path: Path) -> Non
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ProbeError, match="cannot be written"):
-        convert_checkpoint(ConvertConfig(str(tmp_path / "nowhere"), str(tmp_path / "file" / "out.pt")))
+        probe.convert(ConvertConfig(str(tmp_path / "nowhere"), str(tmp_path / "file" / "out.pt")))
 
 
 def test_a_checkpoint_in_parts_is_the_same_checkpoint(toys: Path, tmp_path: Path) -> None:
@@ -114,9 +114,9 @@ def test_a_checkpoint_in_parts_is_the_same_checkpoint(toys: Path, tmp_path: Path
     # again, in fewer parts: nothing of the old ones is left
     again = ConvertConfig(str(toys / "m.pt"), str(out), part_megabytes=1.0)
     with pytest.raises(ProbeError, match="is there already"):
-        convert_checkpoint(again)
+        probe.convert(again)
     assert sorted(path.name for path in out.iterdir()) == files
-    convert_checkpoint(replace(again, overwrite=True))
+    probe.convert(replace(again, overwrite=True))
     names = sorted(path.name for path in out.iterdir())
     assert len(names) == 2 and names[0] == "checkpoint.json" and names[1].startswith("weights-1-of-1-")
 
@@ -126,11 +126,11 @@ def test_a_file_that_is_there_is_replaced_only_if_asked(toys: Path, tmp_path: Pa
     out.write_bytes((toys / "t.pt").read_bytes())
     asked = ConvertConfig(str(toys / "m.pt"), str(out))
     with pytest.raises(ProbeError, match="--overwrite"):
-        convert_checkpoint(asked)
+        probe.convert(asked)
     assert out.read_bytes() == (toys / "t.pt").read_bytes()
     with owned(out), pytest.raises(ProbeError, match="is being written by"):
-        convert_checkpoint(replace(asked, overwrite=True))
-    convert_checkpoint(replace(asked, overwrite=True))
+        probe.convert(replace(asked, overwrite=True))
+    probe.convert(replace(asked, overwrite=True))
     assert checkpoints.load(str(out)).model.config.layout == "M2"
 
 
@@ -160,11 +160,11 @@ def test_a_kill_while_a_folder_is_replaced_leaves_the_old_checkpoint_or_the_new_
 ) -> None:
     """Moves and removals are counted, and the process ends at one of them: before all parts are there, or after."""
     trial = tmp_path / "trial"
-    convert_checkpoint(ConvertConfig(str(toys / "m.pt"), str(trial), part_megabytes=0.005))
+    probe.convert(ConvertConfig(str(toys / "m.pt"), str(trial), part_megabytes=0.005))
     written = 1 + 2 * (len(list(trial.iterdir())) - 1)  # a trial; a part is moved, and its temporary name looked for
     steps = parts * written + more
     out = tmp_path / "parts"
-    convert_checkpoint(ConvertConfig(str(toys / "t.pt"), str(out), part_megabytes=0.002))
+    probe.convert(ConvertConfig(str(toys / "t.pt"), str(out), part_megabytes=0.002))
     command = ["convert", "--ckpt", str(toys / "m.pt"), "--out", str(out), "--part-megabytes", "0.005", "--overwrite"]
     killed = subprocess.run([sys.executable, "-c", KILLED, str(steps), *command], cwd=Path(__file__).parents[2])
     assert killed.returncode == 9
@@ -181,7 +181,7 @@ def test_what_was_left_of_a_first_writing_is_no_other_thing(toys: Path, tmp_path
     out.mkdir()
     (out / f"weights-1-of-9-{'0' * 12}.safetensors").write_bytes(b"half")
     (out / f".{'0' * 32}-0.tmp").write_bytes(b"half")
-    convert_checkpoint(ConvertConfig(str(toys / "m.pt"), str(out), part_megabytes=1.0))
+    probe.convert(ConvertConfig(str(toys / "m.pt"), str(out), part_megabytes=1.0))
     assert len(list(out.iterdir())) == 2
 
 
@@ -189,7 +189,7 @@ def test_a_failure_within_the_parts_keeps_the_old_folder(
     toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "parts"
-    convert_checkpoint(ConvertConfig(str(toys / "t.pt"), str(out), part_megabytes=0.002))
+    probe.convert(ConvertConfig(str(toys / "t.pt"), str(out), part_megabytes=0.002))
     before = sorted(path.name for path in out.iterdir())
     plain = shards.write_atomically
     written = []
@@ -202,7 +202,7 @@ def test_a_failure_within_the_parts_keeps_the_old_folder(
 
     monkeypatch.setattr(shards, "write_atomically", full)
     with pytest.raises(ProbeError, match="no space"):
-        convert_checkpoint(ConvertConfig(str(toys / "m.pt"), str(out), part_megabytes=0.005, overwrite=True))
+        probe.convert(ConvertConfig(str(toys / "m.pt"), str(out), part_megabytes=0.005, overwrite=True))
     assert sorted(path.name for path in out.iterdir()) == before
     assert checkpoints.load(str(out)).model.config.layout == "(AF)1"
 
@@ -220,7 +220,7 @@ def test_a_failure_within_the_parts_keeps_the_old_folder(
 )
 def test_parts_that_do_not_fit_are_refused(toys: Path, tmp_path: Path, harm, sentence: str) -> None:
     out = tmp_path / "parts"
-    convert_checkpoint(ConvertConfig(str(toys / "m.pt"), str(out), part_megabytes=0.005))
+    probe.convert(ConvertConfig(str(toys / "m.pt"), str(out), part_megabytes=0.005))
     harm(out)
     with pytest.raises(ProbeError, match=sentence):
         checkpoints.load(str(out))
@@ -236,5 +236,5 @@ def _exchange(folder: Path) -> None:
 def test_a_folder_of_other_things_is_left_alone(toys: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ProbeError, match="something other than a checkpoint in parts"):
-        convert_checkpoint(ConvertConfig(str(toys / "m.pt"), str(tmp_path), part_megabytes=1.0))
+        probe.convert(ConvertConfig(str(toys / "m.pt"), str(tmp_path), part_megabytes=1.0))
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

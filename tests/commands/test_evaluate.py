@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+import probe
 from probe import checkpoints
-from probe.commands.evaluate import choose_indices, evaluate_models
-from probe.commands.train import train_model
+from probe.commands.evaluate import choose_indices
 from probe.config import EvaluateConfig, TrainConfig
 from probe.errors import ProbeError
 from probe.randomness import PromptSource
@@ -24,7 +24,7 @@ def config(toys: Path) -> EvaluateConfig:
 
 
 def test_the_record_has_a_row_for_every_model_learner_and_context(config: EvaluateConfig) -> None:
-    record = evaluate_models(replace(config, learner=("least_squares", "knn:neighbours=2")))
+    record = probe.evaluate(replace(config, learner=("least_squares", "knn:neighbours=2")))
     table = record.table
     assert list(table.columns[: len(COLUMNS)]) == COLUMNS
     for model in ("m", "t"):
@@ -38,7 +38,7 @@ def test_the_record_has_a_row_for_every_model_learner_and_context(config: Evalua
 
 
 def test_the_models_error_is_what_a_plain_loop_computes(config: EvaluateConfig) -> None:
-    table = evaluate_models(config).table
+    table = probe.evaluate(config).table
     found = checkpoints.load(config.ckpt[0])
     prompts = make("linear", 2).draw(PromptSource(0, "score", range(64)), 4)
     with torch.no_grad():
@@ -53,8 +53,8 @@ def test_the_models_error_is_what_a_plain_loop_computes(config: EvaluateConfig) 
 
 def test_no_number_depends_on_the_batch(config: EvaluateConfig) -> None:
     styles = ("standard", *PROMPTINGS, "noisy:renormalise=true", "scale_x:factor=3", "half_subspace:released=true")
-    one = evaluate_models(replace(config, prompting=styles)).table
-    other = evaluate_models(replace(config, prompting=styles, batch=23)).table
+    one = probe.evaluate(replace(config, prompting=styles)).table
+    other = probe.evaluate(replace(config, prompting=styles, batch=23)).table
     assert one["error"].tolist() == pytest.approx(other["error"].tolist(), rel=1e-4, abs=1e-6, nan_ok=True)
     assert list(dict.fromkeys(one["prompting"])) == list(styles)
 
@@ -63,12 +63,12 @@ def test_a_mamba_is_evaluated_far_beyond_its_training_and_learned_positions_are_
     config: EvaluateConfig, toys: Path
 ) -> None:
     alone = replace(config, ckpt=(str(toys / "m.pt"),), context=100, learner=("least_squares",))
-    table = evaluate_models(alone).table
+    table = probe.evaluate(alone).table
     assert table[table["head"] == "model"]["context"].tolist() == list(range(101))
     assert np.isfinite(table["error"]).all()
     assert table[table["head"] == "least_squares"]["context"].tolist() == choose_indices("auto", 100)
     with pytest.raises(ProbeError, match="learned positions"):
-        evaluate_models(replace(config, context=100))
+        probe.evaluate(replace(config, context=100))
 
 
 def test_indices_are_dense_then_geometric() -> None:
@@ -87,9 +87,9 @@ def test_a_chain_of_thought_can_rest_on_the_models_own_steps(tmp_path: Path, mon
     train = TrainConfig(
         out=str(tmp_path / "c.pt"), task=task, layout="M1", dim=2, width=8, context=3, batch=8, steps=5, lr=1e-2
     )
-    train_model(train)
+    probe.train(train)
     config = EvaluateConfig(ckpt=(train.out,), task=task, prompting=("standard", "recursive"), learner=("none",))
-    table = evaluate_models(replace(config, prompts=32, batch=32)).table
+    table = probe.evaluate(replace(config, prompts=32, batch=32)).table
     found, chain = checkpoints.load(train.out), make(task, 2)
     prompts = chain.draw(PromptSource(0, "score", range(32)), 3)
     tokens = prompts.inputs[:, :5].clone()
@@ -119,4 +119,4 @@ def test_a_chain_of_thought_can_rest_on_the_models_own_steps(tmp_path: Path, mon
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(config: EvaluateConfig, change: dict, sentence: str) -> None:
     with pytest.raises(ProbeError, match=sentence):
-        evaluate_models(replace(config, **change))
+        probe.evaluate(replace(config, **change))

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import probe
 from probe import checkpoints
-from probe.commands.fit import fit_heads
 from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.probing.prepare import choose_contexts, parse_contexts, prepare
@@ -23,7 +23,7 @@ def config(toys: Path) -> FitConfig:
 @pytest.fixture(scope="session")
 def record(toys: Path) -> Record:
     names = (str(toys / "m.pt"), str(toys / "t.pt"))
-    return fit_heads(
+    return probe.fit(
         FitConfig(ckpt=names, task="linear", head=("linear", "lens", "calibrated"), prompts=256, score=128, batch=64)
     )
 
@@ -54,7 +54,7 @@ def test_the_lens_at_the_last_layer_is_the_model_itself(record: Record) -> None:
 
 
 def test_the_models_error_is_what_a_plain_loop_computes(config: FitConfig) -> None:
-    table = fit_heads(config).table
+    table = probe.fit(config).table
     found = checkpoints.load(config.ckpt[0])
     from probe.tasks import make
 
@@ -68,8 +68,8 @@ def test_the_models_error_is_what_a_plain_loop_computes(config: FitConfig) -> No
 
 
 def test_no_number_depends_on_the_batch(config: FitConfig) -> None:
-    one = fit_heads(replace(config, batch=32, head=("linear", "lens", "calibrated"))).table
-    other = fit_heads(replace(config, batch=13, head=("linear", "lens", "calibrated"))).table
+    one = probe.fit(replace(config, batch=32, head=("linear", "lens", "calibrated"))).table
+    other = probe.fit(replace(config, batch=13, head=("linear", "lens", "calibrated"))).table
     assert one["error"].tolist() == pytest.approx(other["error"].tolist(), rel=1e-5, abs=1e-9)
 
 
@@ -79,21 +79,21 @@ def test_a_planted_map_is_found_and_the_chance_line_stays_at_one(toys: Path, tmp
     The stream at the query token holds x itself at layer 0, so that w's inner product with a fixed vector cannot be
     read there, while y at context 0 is unpredictable: error 1 for the linear head and for chance.
     """
-    table = fit_heads(FitConfig(ckpt=(str(toys / "m.pt"),), task="linear", prompts=2048, score=512)).table
+    table = probe.fit(FitConfig(ckpt=(str(toys / "m.pt"),), task="linear", prompts=2048, score=512)).table
     start = table[(table["context"] == 0) & table["head"].isin(["linear", "chance"])]
     assert start["error"].between(0.97, 1.1).all()
 
 
 def test_a_linear_head_reads_what_stands_in_the_stream(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked for the query's own x, which the read-in writes linearly into the stream, the error is 0 at layer 0."""
-    from probe.probing import passes, prepare
+    from probe.probing import measure, prepare
 
-    def the_query(config: FitConfig, prompts: object, task: object) -> torch.Tensor:
+    def the_query(target: str, prompts: object, *rest: object) -> torch.Tensor:
         return prompts.x[:, list(prompts.contexts)]  # type: ignore[attr-defined]
 
-    for module in (passes, prepare):
+    for module in (measure, prepare):
         monkeypatch.setattr(module, "target_of", the_query)
-    table = fit_heads(FitConfig(ckpt=(str(toys / "m.pt"),), task="linear", target="x", prompts=512, score=128)).table
+    table = probe.fit(FitConfig(ckpt=(str(toys / "m.pt"),), task="linear", target="x", prompts=512, score=128)).table
     linear = table[(table["head"] == "linear") & (table["layer"] == 0)]
     assert (linear["error"] < 1e-8).all()
     assert (table[table["head"] == "chance"]["error"] > 0.9).all()
@@ -103,34 +103,34 @@ def test_a_head_after_the_norm_is_the_models_own_read_out(
     config: FitConfig, toys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked for the model's own prediction, it errs by rounding at the last layer; a head before the norm cannot."""
-    from probe.probing import passes, prepare
+    from probe.probing import measure, prepare
 
     model = checkpoints.load(str(toys / "t.pt")).model
 
     @torch.no_grad()
-    def own_prediction(config: FitConfig, prompts: object, task: object) -> torch.Tensor:
+    def own_prediction(target: str, prompts: object, *rest: object) -> torch.Tensor:
         return model(prompts.inputs)[:, prompts.queries]  # type: ignore[attr-defined]
 
-    for module in (passes, prepare):
+    for module in (measure, prepare):
         monkeypatch.setattr(module, "target_of", own_prediction)
     asked = replace(config, ckpt=(str(toys / "t.pt"),), head=("linear", "normed"), target="own", prompts=512)
-    last = fit_heads(asked).table.query("layer == 2 and context == 4").set_index("head")["error"]
+    last = probe.fit(asked).table.query("layer == 2 and context == 4").set_index("head")["error"]
     assert last["normed"] < 1e-6
     assert last["linear"] > 1e-4
 
 
 def test_heads_can_be_asked_for_the_drawn_parameters(config: FitConfig) -> None:
-    table = fit_heads(replace(config, target="w", head=("linear",))).table
+    table = probe.fit(replace(config, target="w", head=("linear",))).table
     assert set(table[table["head"] == "linear"]["target"]) == {"w"}
     assert set(table[table["head"] == "model"]["target"]) == {"y"}
 
 
 def test_both_calibration_protocols_put_scale_and_shift_into_the_record(config: FitConfig, toys: Path) -> None:
     with pytest.raises(ProbeError, match="at least 10 examples"):
-        fit_heads(replace(config, head=("calibrated",), protocol="released"))
+        probe.fit(replace(config, head=("calibrated",), protocol="released"))
     long = replace(config, head=("calibrated",), context="12")
     for protocol in ("published", "released"):
-        table = fit_heads(replace(long, protocol=protocol)).table  # type: ignore[arg-type]
+        table = probe.fit(replace(long, protocol=protocol)).table  # type: ignore[arg-type]
         rows = table[table["head"] == "calibrated"]
         assert rows["layer"].tolist() == [0, 1, 2]
         assert rows[["scale", "scale_low", "scale_high", "shift", "shift_low", "shift_high"]].notna().all(axis=None)
@@ -142,7 +142,7 @@ def test_the_calibrated_protocol_is_what_a_plain_loop_computes(config: FitConfig
     import numpy as np
 
     experiment = prepare(replace(config, context="4"))[0]
-    table = fit_heads(replace(config, head=("calibrated",), context="4")).table
+    table = probe.fit(replace(config, head=("calibrated",), context="4")).table
     squared, zero = 0.0, 0.0
     for number in range(128):
         prompts = experiment.task.draw(PromptSource(0, "score", [number]), 4 + 50 - 1)
@@ -190,17 +190,17 @@ def test_contexts_default_to_all_when_narrow_and_to_eight_when_wide() -> None:
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(config: FitConfig, change: dict, sentence: str) -> None:
     with pytest.raises(ProbeError, match=sentence):
-        fit_heads(replace(config, **change))
+        probe.fit(replace(config, **change))
 
 
 def test_a_context_beyond_learned_positions_is_refused_and_beyond_a_mambas_training_is_not(
     config: FitConfig, toys: Path
 ) -> None:
     with pytest.raises(ProbeError, match="learned positions for 9 tokens"):
-        fit_heads(replace(config, ckpt=(str(toys / "t.pt"),), context="5"))
-    assert fit_heads(replace(config, context="9")).table["context"].max() == 9
+        probe.fit(replace(config, ckpt=(str(toys / "t.pt"),), context="5"))
+    assert probe.fit(replace(config, context="9")).table["context"].max() == 9
 
 
 def test_one_checkpoint_given_twice_is_refused(config: FitConfig) -> None:
     with pytest.raises(ProbeError, match="share a name"):
-        fit_heads(replace(config, ckpt=config.ckpt * 2))
+        probe.fit(replace(config, ckpt=config.ckpt * 2))

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
+import probe
 from probe import checkpoints
 from probe.capture import capture
-from probe.commands.fit import fit_heads
 from probe.config import FitConfig
 from probe.heads import Moments, SelectionErrors, solve_path
 from probe.randomness import PromptSource, Purpose
@@ -29,7 +29,7 @@ def test_the_penalty_is_the_best_on_a_quarter_as_many_selection_prompts(toys: Pa
         errors = SelectionErrors(path)
         errors.update(*drawn(purpose, count))
         chosen[purpose] = path.choose(errors.best()).penalty
-    table = fit_heads(
+    table = probe.fit(
         FitConfig(ckpt=(str(toys / "m.pt"),), task="linear", head=("linear",), prompts=64, score=64)
     ).table
     penalties = torch.tensor(table[table["head"] == "linear"]["penalty"].to_list(), dtype=torch.float64).reshape(3, 5)
@@ -41,7 +41,7 @@ def test_the_penalty_is_the_best_on_a_quarter_as_many_selection_prompts(toys: Pa
 def test_the_chance_line_knows_nothing_of_the_model(toys: Path) -> None:
     """Two models as wide as each other have the same one, by the prompts alone."""
     names = (str(toys / "m.pt"), str(toys / "t.pt"))
-    table = fit_heads(FitConfig(ckpt=names, task="linear", head=("linear",), prompts=64, score=64)).table
+    table = probe.fit(FitConfig(ckpt=names, task="linear", head=("linear",), prompts=64, score=64)).table
     one, other = (table[(table["head"] == "chance") & (table["model"] == model)]["error"].tolist() for model in "mt")
     assert len(one) == 5
     assert one == other

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
+import probe
 from probe import checkpoints, records
 from probe.cli import main
-from probe.commands.sweep import read_table, run_sweep
+from probe.commands.sweep import read_table
 from probe.config import SweepConfig
 from probe.errors import ProbeError
 from probe.files import owned
@@ -61,17 +62,17 @@ def test_a_table_that_is_none_is_refused_before_any_work(tmp_path: Path, text: s
     path = tmp_path / "t.csv"
     path.write_text(text)
     with pytest.raises(ProbeError, match=sentence):
-        run_sweep(SweepConfig(table=str(path), out=str(tmp_path / "runs")))
+        probe.sweep(SweepConfig(table=str(path), out=str(tmp_path / "runs")))
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_missing_table_and_settings_without_a_cluster_are_refused(tmp_path: Path, table: Path) -> None:
     with pytest.raises(ProbeError, match="cannot be read"):
-        run_sweep(SweepConfig(table=str(tmp_path / "none.csv"), out=str(tmp_path)))
+        probe.sweep(SweepConfig(table=str(tmp_path / "none.csv"), out=str(tmp_path)))
     with pytest.raises(ProbeError, match="local engine has none"):
-        run_sweep(SweepConfig(table=str(table), out=str(tmp_path), setting=("partition=gpu",)))
+        probe.sweep(SweepConfig(table=str(table), out=str(tmp_path), setting=("partition=gpu",)))
     with pytest.raises(ProbeError, match="--jobs was given 0"):
-        run_sweep(SweepConfig(table=str(table), out=str(tmp_path), jobs=0))
+        probe.sweep(SweepConfig(table=str(table), out=str(tmp_path), jobs=0))
 
 
 def test_done_trainings_are_passed_over_stopped_ones_go_on_and_one_that_fails_harms_no_other(
@@ -149,7 +150,7 @@ def test_a_sweep_that_is_told_to_end_ends_its_trainings_says_which_and_goes_on(t
 
 def test_two_sweeps_do_not_share_a_folder(tmp_path: Path, table: Path) -> None:
     with owned(tmp_path / "runs" / "sweep.csv"), pytest.raises(ProbeError, match="is being written by"):
-        run_sweep(SweepConfig(table=str(table), out=str(tmp_path / "runs")))
+        probe.sweep(SweepConfig(table=str(table), out=str(tmp_path / "runs")))
 
 
 def _stop_at_the_start(out: Path) -> None:
@@ -216,7 +217,7 @@ def test_slurm_runs_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     path = tmp_path / "t.csv"
     path.write_text(GOOD)
     config = SweepConfig(str(path), "runs", jobs=1, engine="slurm", setting=("partition=none", "walltime=00:05:00"))
-    assert run_sweep(config).table["outcome"].tolist() == ["done", "done"]
+    assert probe.sweep(config).table["outcome"].tolist() == ["done", "done"]
 
 
 @pytest.mark.parametrize(
@@ -232,5 +233,5 @@ def test_slurm_runs_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_table_that_says_more_or_less_than_its_head_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(ProbeError) as raised:
-        run_sweep(SweepConfig(table=str(tmp_path / "t.csv"), out=str(tmp_path / "runs")))
+        probe.sweep(SweepConfig(table=str(tmp_path / "t.csv"), out=str(tmp_path / "runs")))
     assert sentence in str(raised.value)

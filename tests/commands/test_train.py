@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
+import probe
 from probe import checkpoints, records
 from probe.commands import train
-from probe.commands.train import Progress, make_plan, train_model, training_flops
+from probe.commands.train import make_plan, training_flops
 from probe.config import TrainConfig
 from probe.errors import ProbeError
 from probe.training.presets import ARCHITECTURES
@@ -34,7 +35,7 @@ def _same(one: Path, other: Path) -> bool:
 def test_a_small_model_learns_in_context(tmp_path: Path) -> None:
     """One dimension, eight examples: far better than predicting zero after a few hundred steps."""
     config = replace(TOY, out=str(tmp_path / "a.pt"), layout="M2", dim=1, width=16, context=8, steps=400, lr=5e-3)
-    record = train_model(config)
+    record = probe.train(config)
     assert record.provenance["errors"][8] < 0.3
     assert record.provenance["errors"][0] > 0.9
 
@@ -42,23 +43,23 @@ def test_a_small_model_learns_in_context(tmp_path: Path) -> None:
 def test_resuming_after_an_interrupt_gives_exactly_the_weights_of_an_unstopped_run(tmp_path: Path) -> None:
     """With a curriculum, a warm-up and a cosine under way."""
     whole = replace(TOY, out=str(tmp_path / "whole.pt"), curriculum=True)
-    train_model(whole)
+    probe.train(whole)
 
-    def stop(now: Progress) -> None:
+    def stop(text: str, step: int, steps: int) -> None:
         raise KeyboardInterrupt
 
     parted = replace(whole, out=str(tmp_path / "parted.pt"))
     with pytest.raises(KeyboardInterrupt):
-        train_model(parted, progress=stop)
+        probe.train(parted, report=stop)
     assert checkpoints.load(parted.out).description["step"] == 50
-    resumed = train_model(TrainConfig(out=parted.out, resume=True))
+    resumed = probe.train(TrainConfig(out=parted.out, resume=True))
     assert _same(Path(whole.out), Path(parted.out))
     unstopped = records.load(tmp_path / "whole-training")
     assert resumed.table["loss"].tolist() == unstopped.table["loss"].tolist()
 
 
 def test_a_report_spans_what_was_before_and_after_an_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    unstopped = train_model(replace(TOY, out=str(tmp_path / "whole.pt")))
+    unstopped = probe.train(replace(TOY, out=str(tmp_path / "whole.pt")))
     step = train._step
 
     def stop_at_30(run: Run, *rest: object) -> None:
@@ -70,8 +71,8 @@ def test_a_report_spans_what_was_before_and_after_an_interrupt(tmp_path: Path, m
     with monkeypatch.context() as patched:
         patched.setattr(train, "_step", stop_at_30)
         with pytest.raises(KeyboardInterrupt):
-            train_model(parted)
-    resumed = train_model(TrainConfig(out=parted.out, resume=True))
+            probe.train(parted)
+    resumed = probe.train(TrainConfig(out=parted.out, resume=True))
     for column in ("loss", "error"):
         assert resumed.table[column].tolist() == unstopped.table[column].tolist()
 
@@ -97,14 +98,14 @@ def test_resuming_after_kill_9_gives_exactly_the_weights_of_an_unstopped_run(tmp
 def test_the_seed_decides_weights_and_batches(tmp_path: Path) -> None:
     first, again, other = (tmp_path / name for name in ("first.pt", "again.pt", "other.pt"))
     for path, seed in ((first, 0), (again, 0), (other, 1)):
-        train_model(replace(TOY, out=str(path), steps=5, seed=seed))
+        probe.train(replace(TOY, out=str(path), steps=5, seed=seed))
     assert _same(first, again)
     assert not _same(first, other)
 
 
 def test_training_leaves_the_global_generators_as_they_were(tmp_path: Path) -> None:
     before = torch.get_rng_state()
-    train_model(replace(TOY, out=str(tmp_path / "a.pt"), steps=3))
+    probe.train(replace(TOY, out=str(tmp_path / "a.pt"), steps=3))
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -159,48 +160,48 @@ def test_training_flops_count_three_forward_passes_over_the_curriculum() -> None
 )
 def test_what_cannot_be_trained_is_refused_in_a_sentence(tmp_path: Path, change: dict, sentence: str) -> None:
     with pytest.raises(ProbeError, match=sentence):
-        train_model(replace(TOY, out=str(tmp_path / "a.pt"), **change))
+        probe.train(replace(TOY, out=str(tmp_path / "a.pt"), **change))
     assert not (tmp_path / "a.pt").exists()
 
 
 def test_resuming_with_a_contradicting_flag_or_without_a_state_is_refused(tmp_path: Path) -> None:
     out = str(tmp_path / "a.pt")
     with pytest.raises(ProbeError, match="to resume from"):
-        train_model(TrainConfig(out=out, resume=True))
-    train_model(replace(TOY, out=out, steps=3))
+        probe.train(TrainConfig(out=out, resume=True))
+    probe.train(replace(TOY, out=out, steps=3))
     with pytest.raises(ProbeError, match="--lr"):
-        train_model(TrainConfig(out=out, resume=True, lr=0.5))
+        probe.train(TrainConfig(out=out, resume=True, lr=0.5))
     (tmp_path / "a.pt.state").write_bytes(b"nothing")
     with pytest.raises(ProbeError, match=r"damaged or truncated|was not loaded"):
-        train_model(TrainConfig(out=out, resume=True))
+        probe.train(TrainConfig(out=out, resume=True))
 
 
 def test_a_run_goes_on_as_it_was_run_and_what_is_changed_is_written_down(tmp_path: Path) -> None:
-    def stop(now: Progress) -> None:
+    def stop(text: str, step: int, steps: int) -> None:
         raise KeyboardInterrupt
 
     config = replace(TOY, out=str(tmp_path / "a.pt"), kernel="reference", threads=2, save_seconds=30.0)
     before = torch.get_num_threads()
     with pytest.raises(KeyboardInterrupt, match=r"saved at step 50; go on with: probe train --resume --out .*a\.pt$"):
-        train_model(config, progress=stop)
+        probe.train(config, report=stop)
     assert torch.get_num_threads() == before
     shutil.copy(tmp_path / "a.pt.state", tmp_path / "b.pt.state")
-    same = train_model(TrainConfig(out=config.out, resume=True)).provenance
+    same = probe.train(TrainConfig(out=config.out, resume=True)).provenance
     told = {name: same["settings"][name] for name in ("kernel", "threads", "device", "compile", "save_seconds")}
     assert told == {"kernel": "reference", "threads": 2, "device": "cpu", "compile": False, "save_seconds": 30.0}
     assert same["changes"] == []
     other = TrainConfig(out=str(tmp_path / "b.pt"), resume=True, kernel="auto", threads=1, precision="bfloat16")
-    changed = train_model(other).provenance
+    changed = probe.train(other).provenance
     assert changed["changes"] == [{"step": 50, "kernel": "auto", "threads": 1, "precision": "bfloat16"}]
     assert changed["plan"]["precision"] == "bfloat16"
-    again = train_model(TrainConfig(out=other.out, resume=True)).provenance
+    again = probe.train(TrainConfig(out=other.out, resume=True)).provenance
     assert again["settings"]["kernel"] == "auto" and again["changes"] == changed["changes"]
 
 
 def test_the_default_of_a_flag_contradicts_what_the_state_says_too(tmp_path: Path) -> None:
-    train_model(replace(TOY, out=str(tmp_path / "a.pt"), steps=3, seed=3))
+    probe.train(replace(TOY, out=str(tmp_path / "a.pt"), steps=3, seed=3))
     with pytest.raises(ProbeError, match="--seed 0 was given"):
-        train_model(TrainConfig(out=str(tmp_path / "a.pt"), resume=True, seed=0))
+        probe.train(TrainConfig(out=str(tmp_path / "a.pt"), resume=True, seed=0))
 
 
 def test_an_interrupt_within_a_step_saves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,14 +212,14 @@ def test_an_interrupt_within_a_step_saves_nothing(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(train, "_last_error", torn)
     with pytest.raises(KeyboardInterrupt, match="the last saved state is kept"):
-        train_model(replace(TOY, out=str(tmp_path / "a.pt")))
+        probe.train(replace(TOY, out=str(tmp_path / "a.pt")))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("change", [{"threads": 0}, {"save_seconds": -1.0}])
 def test_settings_out_of_range_are_refused(tmp_path: Path, change: dict) -> None:
     with pytest.raises(ProbeError, match="was given"):
-        train_model(replace(TOY, out=str(tmp_path / "a.pt"), **change))
+        probe.train(replace(TOY, out=str(tmp_path / "a.pt"), **change))
 
 
 def test_what_is_dropped_depends_on_the_seed_and_the_step_alone(
@@ -226,19 +227,19 @@ def test_what_is_dropped_depends_on_the_seed_and_the_step_alone(
 ) -> None:
     """A run with dropout, stopped and resumed under another state of torch's generator, ends at the same weights."""
     dropping = replace(TOY, dropout=0.3, steps=20)
-    train_model(replace(dropping, out=str(tmp_path / "whole.pt")))
+    probe.train(replace(dropping, out=str(tmp_path / "whole.pt")))
     stopped = replace(dropping, out=str(tmp_path / "stopped.pt"), save_seconds=0.0)
 
-    def interrupt(progress: object) -> None:
+    def interrupt(text: str, step: int, steps: int) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("probe.commands.train.LOG_EVERY", 7)
     with pytest.raises(KeyboardInterrupt):
-        train_model(stopped, progress=interrupt)
+        probe.train(stopped, report=interrupt)
     torch.rand(5)
-    train_model(replace(stopped, resume=True))
+    probe.train(replace(stopped, resume=True))
     assert _same(tmp_path / "whole.pt", tmp_path / "stopped.pt")
-    train_model(replace(dropping, dropout=None, out=str(tmp_path / "kept.pt")))
+    probe.train(replace(dropping, dropout=None, out=str(tmp_path / "kept.pt")))
     assert not _same(tmp_path / "whole.pt", tmp_path / "kept.pt")
 
 
@@ -258,7 +259,7 @@ def test_products_in_half_precision_learn_alike(arch: str, tmp_path: Path) -> No
     losses = {}
     for precision in ("float32", "bfloat16"):
         out = tmp_path / f"{precision}.pt"
-        log = train_model(replace(short, out=str(out), precision=precision))
+        log = probe.train(replace(short, out=str(out), precision=precision))
         losses[precision] = log.table["loss"].iloc[-1]
         weights = checkpoints.load(str(out)).model.state_dict().values()
         assert {tensor.dtype for tensor in weights if tensor.is_floating_point()} == {torch.float32}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import probe
 from probe import checkpoints
-from probe.commands.train import train_model
 from probe.config import TrainConfig
 from probe.models import ResidualModel
 from probe.randomness import BatchSource, PromptSource, key
@@ -48,7 +48,7 @@ def by_hand(config: TrainConfig) -> tuple[dict[str, torch.Tensor], float, float]
 @pytest.mark.parametrize("clip", [0.0, 0.05])
 def test_weights_and_log_are_those_of_a_plain_loop(tmp_path: Path, clip: float) -> None:
     config = replace(TOY, out=str(tmp_path / "a.pt"), clip=clip)
-    record = train_model(config)
+    record = probe.train(config)
     weights, loss, error = by_hand(config)
     for name, trained in checkpoints.load(config.out).model.state_dict().items():
         torch.testing.assert_close(trained, weights[name], rtol=1e-5, atol=1e-7)
@@ -65,7 +65,7 @@ def test_the_clip_is_felt_and_so_is_its_absence(tmp_path: Path) -> None:
 
 def test_final_errors_are_of_the_score_prompts_with_nothing_dropped(tmp_path: Path) -> None:
     config = replace(TOY, out=str(tmp_path / "a.pt"), layout="M1AF", dropout=0.4)
-    record = train_model(config)
+    record = probe.train(config)
     prompts = make("linear", 2).draw(PromptSource(3, "score", range(4096)), 3)
     with torch.no_grad():
         answers = checkpoints.load(config.out).model.eval()(prompts.inputs)[:, ::2]

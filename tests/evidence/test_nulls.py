@@ -36,7 +36,7 @@ def trained(tmp_path_factory):
 def test_the_untrained_model_has_the_same_shape_and_other_weights(trained):
     experiment, _ = trained
     fresh = untrained(experiment.checkpoint, 0)
-    assert fresh.stream.anatomy == experiment.model.anatomy
+    assert fresh.stream.description == experiment.model.description
     weights, before = fresh.model.state_dict(), experiment.checkpoint.model.state_dict()
     assert not torch.equal(weights["read_in.weight"], before["read_in.weight"])
     again, other = untrained(experiment.checkpoint, 0), untrained(experiment.checkpoint, 1)

@@ -38,8 +38,8 @@ class Model:
 
 
 def test_heads_are_known_by_name_and_explain_themselves():
-    assert list(HEADS) == ["linear", "normed", "lens", "calibrated", "task_vector"]
-    for name, head in HEADS.items():
+    assert list(HEADS)[:5] == ["linear", "normed", "lens", "calibrated", "task_vector"]
+    for name, head in ((name, kind()) for name, kind in HEADS.items()):
         assert head.name == name
         assert type(head).__doc__ and type(head).__doc__ != Head.__doc__
         hooks = [hook for hook in ("features", "answer", "judge") if head.overrides(hook)]

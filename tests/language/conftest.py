@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from probe.capture import Anatomy, NativeModel, Place
+from probe.capture import ModelDescription, NativeModel, Place
 from probe.checkpoints import Checkpoint
 from probe.config import ModelConfig
 from probe.language.prompts import word
@@ -55,7 +55,7 @@ class Stub(nn.Module):
         super().__init__()
         size = len(tokenizer)
         self.tokenizer, self.width = tokenizer, 1
-        self.anatomy = Anatomy("M1", ("M",), ("pre",), 0, size, size, 0, (0, 0))
+        self.description = ModelDescription("M1", ("M",), ("pre",), 0, size, size, 0, (0, 0))
         self.places = [Place(name, nn.Identity(), "output", lambda seen: seen) for name in "ab"]
         self.seen = []
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from probe.commands.compare import compare_models
+import probe
 from probe.config import CompareConfig, EvaluateConfig
 from probe.errors import ProbeError
 from probe.language.batches import Reader
@@ -30,13 +30,13 @@ def oracles(language, tokenizer):
 
 @pytest.fixture
 def record(oracles, tokenizer):
-    return compare_language(CONFIG, models=oracles, tokenizer=tokenizer)
+    return compare_language(replace(CONFIG, ckpt=tuple(oracles), tokenizer=tokenizer))
 
 
 def test_differences_are_those_of_the_evaluated_accuracies(record, oracles, tokenizer):
     table = record.table
     evaluated = evaluate_language(
-        EvaluateConfig(ckpt=(), task=TASKS, prompts=40, context=4), models=oracles, tokenizer=tokenizer
+        EvaluateConfig(ckpt=tuple(oracles), task=TASKS, prompts=40, context=4, tokenizer=tokenizer)
     ).table.set_index(["model", "task", "metric", "context"])["value"]
     assert len(table) == 3 * 4 * 4  # tasks and their mean, ways of comparing, numbers of demonstrations
     for row in table.to_dict("records"):
@@ -53,7 +53,7 @@ def test_differences_are_those_of_the_evaluated_accuracies(record, oracles, toke
 def test_the_band_is_paired(models, tokenizer):
     """Two models that are right on the same prompts differ by nothing, however uncertain each of them is."""
     same = [replace(models["mamba"], name=name) for name in "ab"]
-    table = compare_language(CONFIG, models=same, tokenizer=tokenizer).table
+    table = compare_language(replace(CONFIG, ckpt=tuple(same), tokenizer=tokenizer)).table
     assert (table[["difference", "low", "high", "all_low", "all_high", "standard_error"]] == 0).all(axis=None)
 
 
@@ -122,7 +122,7 @@ def test_the_words_follow_the_bands_and_the_stated_difference(table, words):
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(oracles, change, sentence):
     with pytest.raises(ProbeError, match=sentence):
-        compare_models(replace(CONFIG, **change), models=oracles)
+        probe.compare(replace(CONFIG, **{"ckpt": tuple(oracles)} | change))
 
 
 def test_the_picture_draws_what_the_record_holds_and_redraws_to_the_byte(record, tmp_path):

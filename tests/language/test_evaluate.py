@@ -28,7 +28,7 @@ def knowing(language, tokenizer):
 
 
 def test_a_model_that_needs_two_examples_is_right_from_two_on(knowing, tokenizer):
-    table = evaluate_language(CONFIG, models=[knowing], tokenizer=tokenizer).table
+    table = evaluate_language(replace(CONFIG, ckpt=(knowing,), tokenizer=tokenizer)).table
     assert list(table.columns[: len(COLUMNS)]) == COLUMNS
     for name in NAMES:
         rows = of(table, name)
@@ -41,14 +41,14 @@ def test_a_model_that_needs_two_examples_is_right_from_two_on(knowing, tokenizer
 
 
 def test_every_prompt_is_run_without_padding(knowing, tokenizer):
-    evaluate_language(CONFIG, models=[knowing], tokenizer=tokenizer)
+    evaluate_language(replace(CONFIG, ckpt=(knowing,), tokenizer=tokenizer))
     lines = [tokenizer.decode(row) for batch in knowing.stream.seen for row in batch.tolist()]
     assert len(lines) == 40 * 5 * 3
     assert all(line.startswith("example:") and line.endswith("->") for line in lines)
 
 
 def test_means_leave_out_tasks_with_too_few_pairs_at_every_context(knowing, tokenizer):
-    table = evaluate_language(replace(CONFIG, context=16), models=[knowing], tokenizer=tokenizer).table
+    table = evaluate_language(replace(CONFIG, context=16, ckpt=(knowing,), tokenizer=tokenizer)).table
     assert of(table, "int_to_char")["context"].tolist() == [0, 1, 2, 4, 8]
     assert of(table, "mean")["context"].tolist() == [0, 1, 2, 4, 8, 16]
     assert set(of(table, "mean")["tasks"]) == {2}
@@ -60,7 +60,7 @@ def test_shares_standard_errors_and_bands_are_those_of_the_answers(language, tok
     stream.answers |= {pair.input: tokenizer.ids["A"] for pair in LANGUAGE_TASKS["location_continent"].pool().pairs}
     config = replace(CONFIG, task=f"language:tasks={'+'.join(names)}", context=1, prompts=200)
     found = language.checkpoint(stream)
-    table = evaluate_language(config, models=[found], tokenizer=tokenizer).table
+    table = evaluate_language(replace(config, ckpt=(found,), tokenizer=tokenizer)).table
     rows = of(table, "location_continent")
     right = rows["value"].iloc[-1]
     assert 0.4 < right < 0.8  # the share of locations whose continent begins with an A
@@ -78,7 +78,7 @@ def test_the_match_can_be_chosen(language, tokenizer):
     stream = language.oracle(tokenizer, ("to_upper",))
     stream.answers |= {pair.input: tokenizer.ids["A"] for pair in LANGUAGE_TASKS["location_continent"].pool().pairs}
     config = replace(CONFIG, task="location_continent", context=1, match="exact")
-    table = evaluate_language(config, models=[language.checkpoint(stream)], tokenizer=tokenizer).table
+    table = evaluate_language(replace(config, ckpt=(language.checkpoint(stream),), tokenizer=tokenizer)).table
     assert of(table, "location_continent")["value"].tolist() == [0, 0]
     assert of(table, "location_continent", "prefix")["value"].max() > 0
 
@@ -86,8 +86,8 @@ def test_the_match_can_be_chosen(language, tokenizer):
 def test_numbers_do_not_depend_on_the_batch_and_the_record_comes_back(models, tokenizer, tmp_path):
     config = replace(CONFIG, task="language:tasks=to_upper+country_capital", context=2, tokens=2)
     found = list(models.values())
-    one = evaluate_language(config, models=found, tokenizer=tokenizer)
-    other = evaluate_language(replace(config, batch=3), models=found, tokenizer=tokenizer)
+    one = evaluate_language(replace(config, ckpt=tuple(found), tokenizer=tokenizer))
+    other = evaluate_language(replace(config, batch=3, ckpt=tuple(found), tokenizer=tokenizer))
     assert one.table.equals(other.table)
     records.save(one, tmp_path / "record")
     loaded = records.load(tmp_path / "record.csv")
@@ -110,34 +110,34 @@ def test_numbers_do_not_depend_on_the_batch_and_the_record_comes_back(models, to
 )
 def test_what_does_not_fit_is_refused_with_a_sentence(knowing, tokenizer, change, words):
     with pytest.raises(ProbeError, match=words):
-        evaluate_language(replace(CONFIG, **change), models=[knowing], tokenizer=tokenizer)
+        evaluate_language(replace(CONFIG, **change, ckpt=(knowing,), tokenizer=tokenizer))
 
 
 def test_what_no_prompt_can_hold_is_refused_before_any_pass(language, tokenizer, monkeypatch):
     stub = language.stub(tokenizer)
-    stub.anatomy = replace(stub.anatomy, longest=60)
+    stub.description = replace(stub.description, longest=60)
     few = EvaluateConfig(ckpt=(), task="antonyms", prompts=32, context=40)
     with pytest.raises(ProbeError, match=r"demonstrations of antonyms take \d+ tokens, but toy has positions for 60"):
-        evaluate_language(few, models=[language.checkpoint(stub)], tokenizer=tokenizer)
+        evaluate_language(replace(few, ckpt=(language.checkpoint(stub),), tokenizer=tokenizer))
     with pytest.raises(ProbeError, match=r"30 demonstrations of to_upper were asked for, .* keeps 26 pairs"):
         evaluate_language(
-            replace(few, task="to_upper", index="30"), models=[language.checkpoint(stub)], tokenizer=tokenizer
+            replace(few, task="to_upper", index="30", ckpt=(language.checkpoint(stub),), tokenizer=tokenizer)
         )
     assert not stub.seen
 
 
 def test_a_tokenizer_of_another_model_is_named(language, tokenizer):
     stub = language.stub(tokenizer)
-    stub.anatomy = replace(stub.anatomy, symbols=3)
+    stub.description = replace(stub.description, symbols=3)
     with pytest.raises(ProbeError, match=r"makes the token \d+ of a prompt of to_upper, but toy knows 3\."):
         evaluate_language(
-            EvaluateConfig(ckpt=(), task="to_upper", prompts=32, context=1),
-            models=[language.checkpoint(stub)],
-            tokenizer=tokenizer,
+            EvaluateConfig(
+                ckpt=(language.checkpoint(stub),), task="to_upper", prompts=32, context=1, tokenizer=tokenizer
+            )
         )
 
 
 def test_a_model_of_vectors_is_refused(language, tokenizer):
     found = language.checkpoint(NativeModel(ResidualModel(ModelConfig("F1", dim=2, width=8))))
     with pytest.raises(ProbeError, match="reads vectors"):
-        evaluate_language(CONFIG, models=[found], tokenizer=tokenizer)
+        evaluate_language(replace(CONFIG, ckpt=(found,), tokenizer=tokenizer))

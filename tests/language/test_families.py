@@ -85,11 +85,11 @@ def test_a_task_vector_at_the_last_layer_answers_as_its_own_prompt(found, tokeni
 
 def test_the_whole_path_runs_on_the_folder(found, tokenizer):
     config = EvaluateConfig(ckpt=(), task=TASKS, prompts=32, context=2)
-    table = evaluate_language(config, models=[found], tokenizer=tokenizer).table
+    table = evaluate_language(replace(config, ckpt=(found,), tokenizer=tokenizer)).table
     assert set(table["task"]) == {"to_upper", "country_capital", "mean"}
     heads = ("lens", "linear", "task_vector")
     config = FitConfig(ckpt=(), task=TASKS, head=heads, context="2", prompts=34, score=32)
-    table = language_layers(config, models=[found], tokenizer=tokenizer).table
+    table = language_layers(replace(config, ckpt=(found,), tokenizer=tokenizer)).table
     assert {*heads, "chance", "demonstrations", "zero_shot"} == set(table["head"])
     assert set(table["layer"].dropna()) == {0, 1, 2}
 

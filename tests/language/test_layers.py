@@ -69,7 +69,7 @@ def test_ties_rank_in_their_middle(language, tokenizer):
 
 
 def test_the_record_has_every_layer_and_metric(models, tokenizer):
-    table = language_layers(replace(CONFIG, context="0,2"), models=list(models.values()), tokenizer=tokenizer).table
+    table = language_layers(replace(CONFIG, context="0,2", ckpt=tuple(models.values()), tokenizer=tokenizer)).table
     assert list(table.columns[: len(COLUMNS)]) == COLUMNS
     for name in models:
         for metric in ("accuracy", "probability", "rank"):
@@ -85,7 +85,7 @@ def test_the_record_has_every_layer_and_metric(models, tokenizer):
 
 
 def test_linear_heads_tell_tasks_apart_and_chance_does_not(models, tokenizer):
-    table = language_layers(IDENTITY, models=[models["transformer"]], tokenizer=tokenizer).table
+    table = language_layers(replace(IDENTITY, ckpt=(models["transformer"],), tokenizer=tokenizer)).table
     assert set(table["head"]) == {"linear", "normed", "chance"}
     last = table[(table["head"] == "linear") & (table["layer"] == 2)].iloc[0]
     assert last["value"] > 0.65  # a third by guessing
@@ -102,7 +102,7 @@ def test_linear_heads_tell_tasks_apart_and_chance_does_not(models, tokenizer):
 def test_task_vectors_stand_beside_what_they_are_compared_with(models, tokenizer):
     config = replace(CONFIG, head=("task_vector",), task="to_upper")
     found = models["transformer"]
-    table = language_layers(config, models=[found], tokenizer=tokenizer).table
+    table = language_layers(replace(config, ckpt=(found,), tokenizer=tokenizer)).table
     assert sorted(table.loc[table["head"] == "task_vector", "layer"]) == [0, 1, 2]
     one = study(found, tokenizer, "to_upper")
     wording = one.wordings[0]
@@ -118,8 +118,8 @@ def test_task_vectors_stand_beside_what_they_are_compared_with(models, tokenizer
 
 def test_no_number_depends_on_the_batch(models, tokenizer):
     for config in (replace(IDENTITY, head=("linear",)), replace(CONFIG, head=("lens", "task_vector"))):
-        one = language_layers(config, models=[models["transformer"]], tokenizer=tokenizer).table
-        other = language_layers(replace(config, batch=5), models=[models["transformer"]], tokenizer=tokenizer).table
+        one = language_layers(replace(config, ckpt=(models["transformer"],), tokenizer=tokenizer)).table
+        other = language_layers(replace(config, batch=5, ckpt=(models["transformer"],), tokenizer=tokenizer)).table
         assert one["value"].tolist() == pytest.approx(other["value"].tolist(), rel=1e-4)
 
 
@@ -138,4 +138,4 @@ def test_no_number_depends_on_the_batch(models, tokenizer):
 )
 def test_what_does_not_fit_is_refused_with_a_sentence(models, tokenizer, change, words):
     with pytest.raises(ProbeError, match=words):
-        language_layers(replace(CONFIG, **change), models=[models["mamba"]], tokenizer=tokenizer)
+        language_layers(replace(CONFIG, **change, ckpt=(models["mamba"],), tokenizer=tokenizer))

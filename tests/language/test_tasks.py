@@ -10,7 +10,7 @@ import pytest
 from probe.errors import ProbeError
 from probe.language.lists import Lists
 from probe.language.pairs import Pairs, read_table
-from probe.language.tasks import LANGUAGE_TASKS, is_language, named
+from probe.language.tasks import LANGUAGE_TASKS, named, study_of
 
 TABLES = ["antonyms", "capitals", "continents", "languages", "nouns", "religions", "translations", "verbs"]
 WORDS = [name for name, task in LANGUAGE_TASKS.items() if task.category != "algorithmic"]
@@ -115,8 +115,8 @@ def test_a_text_names_one_task_a_set_or_several():
     assert len(named("language:set=all")) == 27
     assert len(named("language:set=translation")) == 6
     assert named("language:tasks=en_fr+antonyms") == ["en_fr", "antonyms"]
-    assert is_language("language:set=all")
-    assert not is_language("linear")
+    assert study_of("language:set=all") == "words"
+    assert study_of("linear") == "numbers"
 
 
 @pytest.mark.parametrize("text", ["language:set=some", "language:tasks=antonym", "antonyms:set=all", "language:x=1"])

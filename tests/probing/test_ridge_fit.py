@@ -6,10 +6,10 @@ from queue import Queue
 
 import pytest
 import torch
-from probe.processes.alone import Alone
 
 from probe.heads import Moments, SelectionErrors, solve_path
 from probe.probing.ridge_fit import Read, fit_ridges
+from probe.processes.single import Single
 
 LAYERS, CONTEXTS, WIDTH = 2, 3, 6
 
@@ -67,7 +67,7 @@ def test_heads_fitted_together_are_those_fitted_apart(width):
     assert found["stream"]["a"].penalty.unique().numel() > 1
 
 
-class Half(Alone):
+class Half(Single):
     """One of two threads that share the prompts as processes do: the second hands over its part and gets the whole."""
 
     count = 2

@@ -4,9 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from probe.commands.evaluate import evaluate_models
-from probe.commands.fit import fit_heads
-from probe.commands.train import train_model
+import probe
 from probe.config import EvaluateConfig, FitConfig
 from probe.errors import ProbeError
 from probe.processes import ALONE, merge_each
@@ -25,14 +23,14 @@ class Nine(Single):
 
 def test_language_tasks_run_in_one_process() -> None:
     with pytest.raises(ProbeError, match="--task language runs in one process"):
-        fit_heads(FitConfig(ckpt=(), task="language", head=("lens",)), processes=Nine())
+        probe.fit(FitConfig(ckpt=(), task="language", head=("lens",)), processes=Nine())
     with pytest.raises(ProbeError, match="torchrun started 9"):
-        evaluate_models(EvaluateConfig(ckpt=(), task="language"), processes=Nine())
+        probe.evaluate(EvaluateConfig(ckpt=(), task="language"), processes=Nine())
 
 
 def test_a_step_with_fewer_prompts_than_processes_is_refused(tmp_path) -> None:
     with pytest.raises(ProbeError, match="--batch 7 was given, but each of 9 processes"):
-        train_model(replace(TRAIN, out=str(tmp_path / "a.pt")), processes=Nine())
+        probe.train(replace(TRAIN, out=str(tmp_path / "a.pt")), processes=Nine())
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
+import probe
 from probe import checkpoints
-from probe.commands.fit import fit_heads
-from probe.commands.train import train_model
 from probe.processes import ALONE
 
 from .conftest import Start, finish
@@ -26,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, toys: Path) -> Path:
     made = tmp_path_factory.mktemp("together")
     for name in ("m.pt", "t.pt"):
         shutil.copy(toys / name, made)
-    train_model(replace(TRAIN, out=str(made / "outlier.pt"), steps=5))
+    probe.train(replace(TRAIN, out=str(made / "outlier.pt"), steps=5))
     return made
 
 
@@ -75,5 +74,5 @@ def test_two_processes_find_what_one_finds(one: Tables, two: list[Tables], folde
 
 def test_batches_of_any_size_give_the_same_record(folder: Path) -> None:
     config = replace(FIT, ckpt=(str(folder / "m.pt"),), head=("linear", "lens"))
-    tables = [fit_heads(replace(config, batch=batch)).table for batch in (16, 37)]
+    tables = [probe.fit(replace(config, batch=batch)).table for batch in (16, 37)]
     assert _furthest(*tables) <= 1e-6

@@ -11,9 +11,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from probe.commands.evaluate import evaluate_models
-from probe.commands.fit import fit_heads
-from probe.commands.train import train_model
+import probe
 from probe.config import EvaluateConfig, FitConfig, TrainConfig
 from probe.heads import Moments, solve_path
 from probe.processes import Processes, joined, merge_each
@@ -54,11 +52,11 @@ def everything(folder: Path, processes: Processes) -> dict[str, object]:
         return replace(config, ckpt=tuple(str(folder / name) for name in config.ckpt))
 
     found = {"fit": FIT, "outliers": OUTLIERS, "one batch": replace(FIT, head=("linear",), batch=512)}
-    tables = {name: fit_heads(here(config), processes=processes).table for name, config in found.items()}
+    tables = {name: probe.fit(here(config), processes=processes).table for name, config in found.items()}
     tables["moments"] = moments(processes)
-    tables["evaluate"] = evaluate_models(here(EVALUATE), processes=processes).table
+    tables["evaluate"] = probe.evaluate(here(EVALUATE), processes=processes).table
     trained = str(folder / f"trained-{processes.count}.pt")
-    tables["train"] = train_model(replace(TRAIN, out=trained), processes=processes).table.drop(
+    tables["train"] = probe.train(replace(TRAIN, out=trained), processes=processes).table.drop(
         columns=["model", "seconds"]
     )
     return tables

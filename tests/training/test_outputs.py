@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import probe
 from probe import checkpoints, records
 from probe.cli import main
-from probe.commands.train import Progress, train_model
 from probe.config import TrainConfig
 from probe.errors import ProbeError
 from probe.files import owned
@@ -31,11 +31,11 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 def _stopped(config: TrainConfig) -> None:
-    def stop(now: Progress) -> None:
+    def stop(text: str, step: int, steps: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_model(config, progress=stop)
+        probe.train(config, report=stop)
 
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:
@@ -47,7 +47,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def test_a_finished_training_is_replaced_only_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train_model(replace(TOY, out=str(tmp_path / "a.pt"), steps=3))
+    probe.train(replace(TOY, out=str(tmp_path / "a.pt"), steps=3))
     before = _contents(tmp_path)
     flags = "--task linear --layout AF --dim 2 --width 8 --context 3 --batch 4 --steps 2".split()
     assert main(["train", *flags, "--out", str(tmp_path / "a.pt")]) == 2
@@ -63,11 +63,11 @@ def test_an_unfinished_training_is_gone_on_with_or_begun_anew_only_if_asked(tmp_
     _stopped(config)
     before = _contents(tmp_path)
     with pytest.raises(ProbeError, match="Go on with --resume, begin anew with --overwrite"):
-        train_model(config)
+        probe.train(config)
     with pytest.raises(ProbeError, match="both were given"):
-        train_model(replace(config, resume=True, overwrite=True))
+        probe.train(replace(config, resume=True, overwrite=True))
     assert _contents(tmp_path) == before
-    first = train_model(replace(config, overwrite=True)).provenance["run"]
+    first = probe.train(replace(config, overwrite=True)).provenance["run"]
     assert first != json.loads(before["a-training.json"])["run"]
 
 
@@ -122,7 +122,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_is_a_sentence_and_the_last_state_goes_on(small: Path, tmp_path: Path) -> None:
     """State and checkpoint take 75 KiB: they fit once, and a second time only as long as nothing else lies there."""
     whole, config = replace(TOY, out=str(tmp_path / "a.pt")), replace(TOY, out=str(small / "a.pt"))
-    train_model(whole)
+    probe.train(whole)
     _stopped(config)
     before = _contents(small)
     for name in ("a.pt", "a.pt.state", "a-training.json"):
@@ -130,20 +130,19 @@ def test_a_full_disk_is_a_sentence_and_the_last_state_goes_on(small: Path, tmp_p
     with pytest.raises(
         ProbeError, match=r"cannot be written \(no space left on device\)\. The old file is kept"
     ) as full:
-        train_model(TrainConfig(out=config.out, resume=True))
+        probe.train(TrainConfig(out=config.out, resume=True))
     assert len(str(full.value)) < 500
     assert _contents(small) == before
     for name, content in before.items():
         (tmp_path / name).write_bytes(content)
-    train_model(TrainConfig(out=str(tmp_path / "a.pt"), resume=True))
-    train_model(replace(TOY, out=str(tmp_path / "whole.pt")))
+    probe.train(TrainConfig(out=str(tmp_path / "a.pt"), resume=True))
+    probe.train(replace(TOY, out=str(tmp_path / "whole.pt")))
     assert _same(tmp_path / "a.pt", tmp_path / "whole.pt")
 
 
 KILLED = """
 import os, sys
 from probe.config import TrainConfig
-from probe.commands.train import train_model
 
 def killed(one, other):
     global left
@@ -153,7 +152,7 @@ def killed(one, other):
     moved(one, other)
 
 moved, left, os.replace = os.replace, int(sys.argv[2]), killed
-train_model(TrainConfig(out=sys.argv[1], resume=True))
+probe.train(TrainConfig(out=sys.argv[1], resume=True))
 """
 
 
@@ -172,14 +171,14 @@ def test_a_kill_between_moves_leaves_state_checkpoint_and_log_of_one_step(tmp_pa
 
 
 def test_steps_are_kept_as_checkpoints_that_a_stopped_training_keeps_too(tmp_path: Path) -> None:
-    train_model(replace(TOY, out=str(tmp_path / "whole.pt"), keep=(0, "10,55", 60)))
+    probe.train(replace(TOY, out=str(tmp_path / "whole.pt"), keep=(0, "10,55", 60)))
     kept = sorted(path.name for path in (tmp_path / "whole-steps").iterdir())
     assert kept == [f"whole-step-{step:06}.pt" for step in (0, 10, 55, 60)]
     parted = replace(TOY, out=str(tmp_path / "parted.pt"), keep=(0, 10, 55, 60))
     _stopped(parted)
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "parted-steps").iterdir()}
     assert len(written) == 2
-    train_model(TrainConfig(out=parted.out, resume=True))
+    probe.train(TrainConfig(out=parted.out, resume=True))
     assert {path: path.stat().st_mtime_ns for path in written} == written
     for step in (0, 10, 55, 60):
         one, other = (tmp_path / f"{name}-steps" / f"{name}-step-{step:06}.pt" for name in ("whole", "parted"))
@@ -188,7 +187,7 @@ def test_steps_are_kept_as_checkpoints_that_a_stopped_training_keeps_too(tmp_pat
         assert found.name == f"whole-step-{step:06}" and found.description["step"] == step
         assert len(found.description["errors"]) == 4
     assert _same(tmp_path / "whole.pt", tmp_path / "whole-steps" / "whole-step-000060.pt")
-    first = train_model(replace(TOY, out=str(tmp_path / "plain.pt")))
+    first = probe.train(replace(TOY, out=str(tmp_path / "plain.pt")))
     assert first.provenance["settings"]["keep"] == [] or first.provenance["settings"]["keep"] == ()
     assert _same(tmp_path / "plain.pt", tmp_path / "whole.pt")
 
@@ -197,10 +196,10 @@ def test_a_damaged_step_is_written_anew_and_those_of_another_training_are_droppe
     config = replace(TOY, out=str(tmp_path / "a.pt"), keep=(10, 55))
     _stopped(config)
     (tmp_path / "a-steps" / "a-step-000055.pt").write_bytes(b"half")
-    train_model(TrainConfig(out=config.out, resume=True))
+    probe.train(TrainConfig(out=config.out, resume=True))
     assert checkpoints.load(str(tmp_path / "a-steps" / "a-step-000055.pt")).description["step"] == 55
     (tmp_path / "a-steps" / "notes.txt").write_text("mine")
-    train_model(replace(config, seed=1, keep=(20,), overwrite=True))
+    probe.train(replace(config, seed=1, keep=(20,), overwrite=True))
     assert sorted(os.listdir(tmp_path / "a-steps")) == ["a-step-000020.pt", "notes.txt"]
 
 
@@ -210,7 +209,7 @@ def test_a_damaged_step_is_written_anew_and_those_of_another_training_are_droppe
 )
 def test_steps_that_are_none_are_refused(tmp_path: Path, keep: tuple[int | str, ...], said: str) -> None:
     with pytest.raises(ProbeError, match=said):
-        train_model(replace(TOY, out=str(tmp_path / "a.pt"), keep=keep))
+        probe.train(replace(TOY, out=str(tmp_path / "a.pt"), keep=keep))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -218,13 +217,13 @@ def test_a_step_that_is_past_is_refused(tmp_path: Path) -> None:
     config = replace(TOY, out=str(tmp_path / "a.pt"))
     _stopped(config)
     with pytest.raises(ProbeError, match="is at step 50 already"):
-        train_model(TrainConfig(out=config.out, resume=True, keep=(20, 55)))
-    train_model(TrainConfig(out=config.out, resume=True, keep=(55,)))
+        probe.train(TrainConfig(out=config.out, resume=True, keep=(20, 55)))
+    probe.train(TrainConfig(out=config.out, resume=True, keep=(55,)))
     assert os.listdir(tmp_path / "a-steps") == ["a-step-000055.pt"]
 
 
 def test_a_folder_of_steps_is_all_its_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    train_model(replace(TOY, out=str(tmp_path / "a.pt"), steps=4, keep=("geometric",)))
+    probe.train(replace(TOY, out=str(tmp_path / "a.pt"), steps=4, keep=("geometric",)))
     folder, names = str(tmp_path / "a-steps"), [f"a-step-{step:06}" for step in (0, 1, 2, 4)]
     few = ["--task", "linear", "--prompts", "64", "--score", "32", "--batch", "32"]
     assert main(["fit", "--ckpt", folder, *few, "--out", str(tmp_path / "fit")]) == 0

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
+import probe
 from probe import checkpoints
-from probe.commands.train import Progress, train_model
 from probe.config import TrainConfig
 from probe.errors import ProbeError
 from probe.files import write_atomically
@@ -30,11 +30,11 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The state of a training that was stopped at step 50 of 60."""
     out = tmp_path_factory.mktemp("state") / "a.pt"
 
-    def stop(now: Progress) -> None:
+    def stop(text: str, step: int, steps: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_model(replace(TOY, out=str(out), kernel="reference", keep=(10,)), "probe train", stop)
+        probe.train(replace(TOY, out=str(out), kernel="reference", keep=(10,)), command="probe train", report=stop)
     return state.path_of(out)
 
 
@@ -167,7 +167,7 @@ def test_a_state_that_is_none_is_never_written(written: Path) -> None:
 
 
 def test_a_state_of_before_there_were_digests_goes_on_to_the_same_weights(written: Path, tmp_path: Path) -> None:
-    whole = train_model(replace(TOY, out=str(tmp_path / "whole.pt"), kernel="reference"))
+    whole = probe.train(replace(TOY, out=str(tmp_path / "whole.pt"), kernel="reference"))
     now = state.load(written)
     parameters = [name for name, _ in checkpoints.blank(now.plan.model).named_parameters()]
     old = {
@@ -177,7 +177,7 @@ def test_a_state_of_before_there_were_digests_goes_on_to_the_same_weights(writte
         **{name: getattr(now, name) for name in ("step", "seconds", "rows", "command", "sums")},
     }
     torch.save(old, tmp_path / "old.pt.state")
-    resumed = train_model(TrainConfig(out=str(tmp_path / "old.pt"), resume=True, kernel="reference"))
+    resumed = probe.train(TrainConfig(out=str(tmp_path / "old.pt"), resume=True, kernel="reference"))
     assert resumed.table["loss"].tolist() == whole.table["loss"].tolist()
     one, other = (checkpoints.load(str(tmp_path / name)).model.state_dict() for name in ("old.pt", "whole.pt"))
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -1,4 +1,4 @@
-"""What a block of transformers is made of: its letters, its parameters and what it costs."""
+"""The letters, parameters and operations of a block of transformers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where each family of transformers' causal language models keeps its blocks, its final norm and its logits."""
+"""The module names of blocks, final norm and logits in each family of transformers' causal language models."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ LOGITS: dict[str, Callable[[Tensor, float], Tensor]] = {
 
 
 def scaled(logits: Tensor, config: Any) -> Tensor:
-    """Returns the logits as the model's settings scale or cap them."""
+    """Returns the logits, scaled or capped by the model's settings."""
     for setting, change in LOGITS.items():
         amount = getattr(config, setting, None)
         if amount is not None:
@@ -95,7 +95,7 @@ def scaled(logits: Tensor, config: Any) -> Tensor:
 
 
 def candidates(model: nn.Module, layers: int) -> list[Family]:
-    """Returns where a model of a family that is not in the table may keep its stream, likeliest first.
+    """Returns candidates for the module names of a family that is not in the table, likeliest first.
 
     The blocks are the list of as many modules as there are layers, the final norm one of its siblings, or none, and
     a linear map beside them may project what was normed.

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from probe.capture.anatomy import Anatomy
+from probe.capture.description import ModelDescription, OldNames
 from probe.capture.hooks import Place, capture, put_first
 from probe.capture.huggingface.blocks import cumulative_parameters, flops, layout, letters_of
 from probe.capture.huggingface.families import (
@@ -31,7 +31,7 @@ from probe.errors import ProbeError
 from probe.text import reason
 
 
-class HuggingFaceModel:
+class HuggingFaceModel(OldNames):
     """Wraps a causal language model of transformers; the model itself is left as it is.
 
     A layer of a transformer is one block here, attention and feed-forward together, written ``[AF]``: its residual
@@ -60,10 +60,10 @@ class HuggingFaceModel:
         # a setting of RWKV's alone, whatever else a config.json says
         self._every = int(self.config.rescale_every or 0) if self.kind == "rwkv" else 0
         # a family that is known uses all that it has, whether it runs or not
-        self._called = set(model.modules()) if self.kind in FAMILIES else self.try_out(name)
+        self._called = set(model.modules()) if self.kind in FAMILIES else self.dry_run(name)
         self._longest = positions(self._called, model, self.config)
         self._find(name)
-        self.anatomy = self._describe()
+        self.description = self._describe()
 
     def run(self, inputs: Tensor) -> Tensor:
         """Returns the logits at every token, ``[batch, time, vocabulary]``.
@@ -110,7 +110,7 @@ class HuggingFaceModel:
         use_scan(self.model, backend)
 
     @torch.no_grad()
-    def try_out(self, name: str) -> set[nn.Module]:
+    def dry_run(self, name: str) -> set[nn.Module]:
         """Runs the model on two symbols, as it is, and returns the modules that were called.
 
         Raises:
@@ -165,7 +165,7 @@ class HuggingFaceModel:
             return False  # a list of something else: never called, called again, or with no stream in it
 
     def _follow(self, family: Family) -> None:
-        """Sets where the stream passes and what decodes it."""
+        """Sets the places where the stream passes, and the modules that decode it."""
         blocks = self.model.get_submodule(family.blocks)
         self._blocks: list[nn.Module] = list(blocks.children())
         self._norm = self.model.get_submodule(family.norm) if family.norm else nn.Identity()
@@ -180,12 +180,12 @@ class HuggingFaceModel:
         ]
         self.places: Sequence[Place] = [first, *exits]
 
-    def _describe(self) -> Anatomy:
+    def _describe(self) -> ModelDescription:
         letters = tuple(letters_of(block) for block in self._blocks)
         parallel = PARALLEL.get(str(self.config.model_type), lambda config: False)(self.config)
         # a model without a final norm norms inside its blocks, after adding
         residual = "parallel" if parallel else "post" if isinstance(self._norm, nn.Identity) else "pre"
-        return Anatomy(
+        return ModelDescription(
             layout=layout(letters),
             letters=letters,
             residuals=(residual,) * len(letters),
@@ -199,13 +199,13 @@ class HuggingFaceModel:
         )
 
     def _reader(self, block: int) -> Callable[[Any], Tensor]:
-        """Returns what reads the stream from what enters or leaves a block."""
+        """Returns a function that reads the stream from a block's input or output."""
         if not self._every:
             return _stream
         return lambda seen: _stream(seen) * self._divisor(block)
 
     def _writer(self, block: int) -> Callable[[Any, Tensor], Any]:
-        """Returns what puts a stream back where `_reader` reads it."""
+        """Returns a function that puts a stream back where `_reader` reads it."""
         if not self._every:
             return put_first
         return lambda seen, stream: put_first(seen, stream / self._divisor(block))

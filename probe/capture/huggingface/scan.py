@@ -42,7 +42,7 @@ def use_scan(model: nn.Module, backend: str) -> None:
 
 
 def _is_known(mixer: Any) -> bool:
-    """Returns whether a module is a mixer that computes what `_forward` does; others stay as they are."""
+    """Returns whether a module is a mixer whose forward pass is the one of `_forward`."""
     kind = type(mixer).__name__
     if kind not in MIXERS or getattr(mixer, "activation", None) not in ("silu", "swish"):
         return False
@@ -50,7 +50,7 @@ def _is_known(mixer: Any) -> bool:
 
 
 def _forward(mixer: Any, own: Callable[..., Any], backend: str, *given: Any, **named: Any) -> Any:
-    """Returns what the mixer writes: by our kernels where it is given a stream alone, else by its own code.
+    """Returns the mixer's output: by probe's kernels if it is given a stream alone, and otherwise by its own code.
 
     What else it may be given (a cache, a mask, positions) is called one thing in one version of transformers and
     another in the next, so that anything beside the stream is taken to matter.

@@ -1,4 +1,4 @@
-"""Reads a causal language model from a folder, a GGUF file or the Hugging Face hub, and runs nothing it finds there."""
+"""Reads a causal language model from a folder, a GGUF file or the Hugging Face hub, and executes nothing in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def recognises(path: Path) -> bool:
-    """Returns whether a path is a folder with such a model, a GGUF file, or what the hub would call one."""
+    """Returns whether a path is a folder with a language model, a GGUF file, or has the form of a name on the hub."""
     if path.is_dir():
         return any(any(path.glob(pattern)) for pattern in ("config.json", "*.safetensors", "*.bin*", "*.gguf"))
     if path.suffix == ".gguf":
@@ -38,7 +38,7 @@ def recognises(path: Path) -> bool:
 
 
 def name_of(path: Path) -> str:
-    """Returns what records call the model at a path: the folder's, the file's or the hub's own name for it."""
+    """Returns the name of a model in records: that of its folder, of its file or on the hub."""
     return path.stem if path.suffix == ".gguf" else path.resolve().name
 
 
@@ -61,7 +61,7 @@ def read(path: Path) -> HuggingFaceModel:
         with quiet():
             found = HuggingFaceModel(model.eval().requires_grad_(False), str(path))
             if found.kind in FAMILIES:
-                found.try_out(str(path))
+                found.dry_run(str(path))
             return found
     except ProbeError:
         raise
@@ -70,7 +70,7 @@ def read(path: Path) -> HuggingFaceModel:
 
 
 def locate(path: Path, weights: bool = True) -> Path:
-    """Returns the file or the folder that a path means; a model of the hub is brought here first.
+    """Returns the file or folder of a model; a model on the hub is downloaded first.
 
     Args:
         weights: whether they are needed, or only the small files that lie beside them.
@@ -108,7 +108,7 @@ def gguf_in(place: Path) -> Path:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Returns what a folder's config.json says.
+    """Returns the content of a folder's config.json.
 
     Raises:
         ProbeError: if it is missing or no JSON object.
@@ -131,7 +131,7 @@ def _is_gguf(place: Path) -> bool:
 
 
 def _load_folder(folder: Path, file: Path | None = None) -> nn.Module:
-    """Returns the model of a folder, with the weights of one file in it where that was named."""
+    """Returns the model of a folder, with the weights of a single file if one was named."""
     config = read_config(folder)
     if mamba_ssm.fits(config):
         files = [file] if file else files_in(folder)
@@ -193,7 +193,7 @@ def _load_gguf(place: Path) -> nn.Module:
 
 
 def _load(place: Path, built: nn.Module) -> nn.Module:
-    """Loads weights into a model of transformers, and refuses what it would fill with random numbers or leave out.
+    """Loads weights into a model of transformers, and refuses missing weights, which it would draw, and unused ones.
 
     Args:
         built: the model that the settings describe, without its weights.

@@ -1,4 +1,4 @@
-"""What the package mamba_ssm puts beside its mixers: attention, feed-forwards and layer norms, in blocks that add.
+"""Hybrids of the package mamba_ssm: attention, feed-forwards and layer norms beside its mixers, in residual blocks.
 
 Written from the package's `modules.mha.MHA`, `modules.mlp.GatedMLP`, `modules.block.Block` and flash_attn's rotary
 embedding (Su et al., 2021, arXiv:2104.09864), whose parameter names these modules bear.
@@ -48,7 +48,7 @@ class AttentionConfig:
 
 @dataclass(frozen=True)
 class HybridConfig:
-    """What a hybrid is called and how large it is, by transformers' names."""
+    """The type and the sizes of a hybrid, by transformers' names."""
 
     hidden_size: int
     num_hidden_layers: int
@@ -103,7 +103,7 @@ class MultiHeadAttention(nn.Module):
 
 
 class GatedMLP(nn.Module):
-    """A feed-forward whose one half gates the other."""
+    """A feed-forward layer, one half of which gates the other."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class GatedMLP(nn.Module):
 
 
 class Block(nn.Module):
-    """A norm and a mixer, and where there is one a norm and a feed-forward, each added to the stream."""
+    """A norm and a mixer and, if it has one, a norm and a feed-forward, each added to the stream."""
 
     def __init__(self, norm: nn.Module, mixer: nn.Module, norm2: nn.Module | None, mlp: nn.Module | None) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class Block(nn.Module):
 
 
 class Hybrid(nn.Module):
-    """A stack of the package's, with the mixers, and by default the norms, of a model of transformers.
+    """A model of mamba_ssm that takes its mixers, and by default its norms, from a model of transformers.
 
     Args:
         plain: the same stack without attention, feed-forwards and layer norms, of which parts are taken.
@@ -179,7 +179,7 @@ class Hybrid(nn.Module):
         return table
 
     def get_output_embeddings(self) -> nn.Module:
-        """Returns what reads symbols out."""
+        """Returns the read-out of symbols."""
         head: nn.Module = self.lm_head
         return head
 

@@ -1,4 +1,4 @@
-"""The library transformers: imported where it is first needed, made quiet, its absence said in one sentence."""
+"""The library transformers: imported when it is first needed, without its own output, or an error if it is missing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def hub() -> Any:
 
 
 def auto_class(config: Any) -> Any:
-    """Returns what builds the language model of some settings, whole where it reads images and text together."""
+    """Returns the class that builds the model of some settings: the whole model if it reads images and text."""
     library = transformers()
     parts = getattr(config, "text_config", None) is not None
     only = type(config) not in library.MODEL_FOR_CAUSAL_LM_MAPPING
@@ -51,13 +51,13 @@ def auto_class(config: Any) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silences the library's own bars and warnings while the body runs: what matters is raised as an error."""
+    """Silences the library's own bars and warnings while the body runs; what they warn of is checked and raised."""
     logging = transformers().utils.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
     try:
-        # one bar, over the weights of a GGUF file, asks nobody
+        # the bar over the weights of a GGUF file ignores these settings
         with redirect_stderr(StringIO()):
             yield
     finally:
@@ -67,7 +67,7 @@ def quiet() -> Iterator[None]:
 
 
 def unreadable(path: Path, error: Exception) -> ProbeError:
-    """Returns the sentence on a file or folder that could not be read as a model."""
+    """Returns the error for a file or folder that could not be read as a model."""
     if isinstance(error, pickle.UnpicklingError):
         return ProbeError(
             f"{path} holds something other than plain weights (it may be damaged, or try to run code) and was not "

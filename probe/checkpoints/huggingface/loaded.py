@@ -1,4 +1,4 @@
-"""What transformers says of weights that it has loaded, and what it does not say: left out, made up, told apart."""
+"""Checks of weights that transformers has loaded: none missing, none unused, none that should be tied and differ."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEADS = re.compile(
 
 
 def check_loaded(place: Path, report: Mapping[str, Any], model: Any, given: Mapping[str, Tensor]) -> None:
-    """Raises `ProbeError` where a loaded model is not the one stored.
+    """Raises `ProbeError` if a loaded model differs from the stored one.
 
     Args:
         report: the library's own, which leaves out what its families are told to ignore.
@@ -60,14 +60,14 @@ def _check_unused(place: Path, name: str, tensor: Tensor | None, layers: int, ig
             f"{place} holds weights of block {block[1]} ({name}), but its config.json has {layers} blocks. Copy "
             "the whole folder."
         )
-    # blocks behind the last that a family is told to ignore foretell further symbols
+    # ignored blocks after the last one predict further symbols
     further = ignored and (block is None or int(block[1]) >= layers)
     if not further and not HEADS.search(name):
         raise unused(place, name)
 
 
 def _made_up(model: Any, given: Mapping[str, Tensor]) -> Iterator[str]:
-    """Yields the parameters that a family's loader is told not to miss, and that no file holds."""
+    """Yields the parameters that no file holds and whose absence transformers ignores for this family."""
     start = f"{getattr(model, 'base_model_prefix', '')}."
     tied = {name for pair in _ties(model) for name in pair}
     for name, _ in model.named_parameters() if given else ():
@@ -81,6 +81,6 @@ def _matches(name: str, model: Any, patterns: str) -> bool:
 
 
 def _ties(model: Any) -> list[tuple[str, str]]:
-    """Returns the pairs of parameters that a model's settings make one, whatever it has made of them."""
+    """Returns the pairs of parameters that a model's settings tie, whether or not they are one tensor here."""
     find = getattr(model, "get_expanded_tied_weights_keys", None)
     return [] if find is None else list(find(all_submodels=True).items())

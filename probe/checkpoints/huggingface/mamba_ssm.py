@@ -1,4 +1,4 @@
-"""Folders that MambaLMHeadModel of the official package mamba_ssm has written, read without that package.
+"""Reads folders that MambaLMHeadModel of the official package mamba_ssm has written, without that package.
 
 Below ``backbone.layers.i`` its weights bear the names that transformers gives them too. Its blocks hand on what they
 wrote and what they were given apart; transformers adds the two, so that a block returns the stream. Attention,
@@ -27,7 +27,7 @@ from probe.text import reason
 
 @dataclass(frozen=True)
 class Kind:
-    """How the package's settings of one mixer are called in transformers.
+    """The names in transformers of the package's settings of one mixer.
 
     Args:
         names: the package's names of the settings that change what is computed, and transformers'.
@@ -119,7 +119,7 @@ def load(folder: Path, config: Mapping[str, Any], place: Path) -> nn.Module:
 
 
 def _build(config: Any, parts: Mapping[str, Any] | None) -> Any:
-    """Returns a model with random weights, which leave no trace on other random numbers.
+    """Returns a model with random weights, without changing the state of torch's random numbers.
 
     Args:
         parts: what makes a hybrid of it, as `Hybrid` has it; None where nothing does.
@@ -130,7 +130,7 @@ def _build(config: Any, parts: Mapping[str, Any] | None) -> Any:
 
 
 def _parts(folder: Path, config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns what a model has beside mixers and RMS norms, as `Hybrid` takes it, or None where there is nothing."""
+    """Returns the parts of a model beside mixers and RMS norms, as `Hybrid` takes them, or None if there are none."""
     for name in SIZES:
         if type(config[name]) is not int or not 0 < config[name] < MOST_HIDDEN:
             raise ProbeError(
@@ -196,7 +196,7 @@ def _suits(value: object, name: str) -> bool:
 
 
 def _settings(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what transformers needs to build the model."""
+    """Returns the settings by which transformers builds the model."""
     given = dict(config.get("ssm_cfg") or {})
     layer = str(given.get("layer", "Mamba1"))
     if layer not in KINDS:

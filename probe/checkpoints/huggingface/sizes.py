@@ -1,4 +1,4 @@
-"""Refuses settings that ask for more time and memory than the weights beside them can be worth, before any is taken."""
+"""Refuses settings that would take far more time and memory than their weights can need, before any is taken."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BUFFERS = 2**27
 
 
 def check_settings(place: Path, settings: Mapping[Any, Any]) -> None:
-    """Raises `ProbeError` where a setting is out of all proportion, at any depth."""
+    """Raises `ProbeError` if a setting, at any depth, is larger than any model's."""
     for name, value in settings.items():
         if name in MOST and isinstance(value, int | float) and value > MOST[name]:
             raise ProbeError(

@@ -1,4 +1,4 @@
-"""The tokenizer that belongs to a model, loaded only where text is given."""
+"""The tokenizer of a model, loaded when text is first given."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""Run folders of the official code bases, read as our own models.
+"""Reads run folders of the official code bases as models of probe.
 
-What their train.py leaves behind, ``config.yaml`` beside ``state.pt`` and ``model_STEP.pt``, of
+They are the folders that train.py writes, ``config.yaml`` beside ``state.pt`` and ``model_STEP.pt``, of
 dtsip/in-context-learning (Garg et al., 2022, arXiv:2208.01066), automl/is_mamba_capable_of_icl (Grazzi et al., 2024,
-arXiv:2402.03170) and krafton-ai/mambaformer-icl (Park et al., 2024, arXiv:2402.04248). Every tensor is taken over under
-our own name, so that whatever is done with our checkpoints can be done with theirs; none of their code is needed, and
-nothing in a file is executed.
+arXiv:2402.03170) and krafton-ai/mambaformer-icl (Park et al., 2024, arXiv:2402.04248). Every tensor gets the name it
+has in probe, so that every command takes these models too. None of their code is needed, and nothing is executed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The two files of a run folder: where they are, and how the weights are read without executing anything in them."""
+"""Finds the two files of a run folder, and reads the weights without executing anything in them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def recognises(path: Path) -> bool:
 
 
 def name_of(path: Path) -> str:
-    """Returns what a run is called in records: its folder's name, with the step where a kept one was named."""
+    """Returns the name of a run in records: that of its folder, with the step if a kept step was named."""
     if path.is_dir():
         return path.resolve().name
     kept = KEPT.fullmatch(path.name)
@@ -54,7 +54,7 @@ def name_of(path: Path) -> str:
 
 
 def locate(path: Path) -> Run:
-    """Returns the files that a recognised path means: of a folder, state.pt, or else the kept weights of most steps.
+    """Returns the files of a run: of a folder, state.pt if it is there, otherwise the kept weights of the last step.
 
     Raises:
         ProbeError: if one of them is missing.
@@ -75,7 +75,7 @@ def locate(path: Path) -> Run:
 
 
 def read_weights(run: Run) -> tuple[dict[str, Tensor], int | None]:
-    """Returns a run's tensors by their official keys, and the training step they were saved at where it is known.
+    """Returns a run's tensors by their official keys, and the training step of the file, or None if it is not known.
 
     Raises:
         ProbeError: if the file cannot be read, would have to be executed, or holds no weights.
@@ -99,7 +99,7 @@ def read_weights(run: Run) -> tuple[dict[str, Tensor], int | None]:
 
 
 def _named(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Returns weights by official keys: without what all begin with, such as ``model.``, where those come behind it."""
+    """Returns weights by official keys, without a prefix such as ``model.`` that all names share."""
     if any(name.startswith(ROOTS) for name in tensors):
         return dict(tensors)
     short = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
@@ -108,7 +108,7 @@ def _named(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def are_weights(content: Any) -> bool:
-    """Returns whether what a file held looks like an official run's weights."""
+    """Returns whether the content of a file looks like the weights of an official run."""
     return isinstance(content, dict) and any(key in content for key in SHELLS)
 
 
@@ -120,7 +120,7 @@ def _weights_of(folder: Path) -> list[Path]:
 
 
 def _lone(folder: Path) -> list[Path]:
-    """Returns the one file of weights that a folder has by another name, or none."""
+    """Returns the file of weights that a folder has under another name, or None unless there is exactly one."""
     try:
         return files_in(folder)[:1]
     except ProbeError:

@@ -1,4 +1,4 @@
-"""A run's config.yaml, as far as a model and its task are concerned."""
+"""The parts of a run's config.yaml that describe the model and its task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an official run was trained on, in our words."""
+"""The task that an official run was trained on, as a task of probe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from probe.tasks import TASKS
 
 @dataclass(frozen=True)
 class Equivalent:
-    """Our task for an official one.
+    """The task of probe that equals an official one.
 
     Args:
         name: our task's name.
@@ -65,7 +65,7 @@ PLAIN = ("gaussian", "gaussian_for_retrieval", "sparse_parity_sampler", "filter"
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run was trained on.
+    """The task, dimension and context that a run was trained on.
 
     Args:
         task: our task's text.
@@ -97,7 +97,7 @@ class Trained:
 
 
 def trained_on(settings: Settings, step: int | None) -> Trained:
-    """Returns what a run was trained on.
+    """Returns the task, dimension and context that a run was trained on.
 
     Args:
         step: the step of the weights, by which the curriculum had come so far; None for its end.
@@ -142,7 +142,7 @@ def _equivalent(settings: Settings) -> Equivalent:
 
 
 def _text(name: str, options: Mapping[str, object]) -> str:
-    """Returns a task's text; what is the task's own default is not said."""
+    """Returns a task's text, without options that have their default value."""
     defaults = inspect.signature(TASKS[name]).parameters
     told = [f"{key}={_word(value)}" for key, value in options.items() if value != defaults[key].default]
     return f"{name}:{','.join(told)}" if told else name

@@ -1,4 +1,4 @@
-"""From official keys to our own: what each of our tensors is taken from, and the checks that everything fits."""
+"""Builds a model of probe from official weights, by a table of the official key of each tensor."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Origin:
-    """Where one of our tensors comes from.
+    """The official key that one of our tensors is taken from.
 
     Args:
         key: the official key.

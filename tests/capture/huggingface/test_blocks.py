@@ -30,9 +30,9 @@ from probe.models import ResidualModel
     ],
 )
 def test_the_layout_says_what_every_block_holds(tiny, kind, text):
-    anatomy = HuggingFaceModel(tiny(kind)).anatomy
-    assert anatomy.layout == text
-    assert len(anatomy.letters) == len(anatomy.residuals) == (4 if kind == "minimax" else 3)
+    described = HuggingFaceModel(tiny(kind)).description
+    assert described.layout == text
+    assert len(described.letters) == len(described.residuals) == (4 if kind == "minimax" else 3)
 
 
 def test_repeated_blocks_are_written_once():
@@ -47,7 +47,7 @@ def test_parameters_up_to_the_last_layer_are_all_but_the_decoders_own(tiny, kind
     tied = head.weight is model.model.get_input_embeddings().weight
     norm = sum(parameter.numel() for parameter in model._norm.parameters())
     own = norm + (0 if tied else sum(parameter.numel() for parameter in head.parameters()))
-    counts = model.anatomy.parameters
+    counts = model.description.parameters
     assert counts[-1] == total - own
     assert list(counts) == sorted(set(counts))
     assert counts[0] >= 50 * 32

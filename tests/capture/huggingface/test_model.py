@@ -181,9 +181,9 @@ def test_rwkv_is_read_before_transformers_halves_its_stream(tiny, tokens):
 )
 def test_how_blocks_meet_the_stream_is_told(tiny, tokens, kind, settings, residual):
     model = HuggingFaceModel(tiny(kind, **settings))
-    assert model.anatomy.residuals == (residual,) * 3
-    assert model.anatomy.letters == ("[AF]",) * 3
-    assert model.anatomy.layout == "[AF]3"
+    assert model.description.residuals == (residual,) * 3
+    assert model.description.letters == ("[AF]",) * 3
+    assert model.description.layout == "[AF]3"
     assert check_invariants(model, tokens)[0].held
 
 
@@ -203,9 +203,9 @@ def test_a_parallel_block_adds_attention_and_feed_forward_of_the_same_stream(tin
 def test_the_vocabulary_and_the_reach_of_positions_are_known(tiny, tokens):
     gpt2, llama = HuggingFaceModel(tiny("gpt2")), HuggingFaceModel(tiny("llama"))
     for model in (gpt2, llama):
-        assert (model.anatomy.symbols, model.anatomy.outputs, model.anatomy.inputs) == (50, 50, 0)
+        assert (model.description.symbols, model.description.outputs, model.description.inputs) == (50, 50, 0)
         assert model.width == 32
-    assert (gpt2.anatomy.longest, llama.anatomy.longest) == (32, 0)
+    assert (gpt2.description.longest, llama.description.longest) == (32, 0)
     longer = tokens.repeat(1, 3)
     assert llama.run(longer).shape == (2, 33, 50)
     with pytest.raises(ProbeError, match="A prompt of 33 tokens was given, but the model has positions for 32"):
@@ -215,8 +215,8 @@ def test_the_vocabulary_and_the_reach_of_positions_are_known(tiny, tokens):
 @pytest.mark.parametrize("kind", ["biogpt", "ctrl", "gptj", "marian", "opt"])
 def test_a_table_of_positions_that_ends_is_found_in_the_model_itself(tiny, tokens, kind):
     model = HuggingFaceModel(tiny(kind))
-    assert model.anatomy.longest == 32
-    assert model.run(tokens.repeat(1, 3)[:, :32]).shape == (2, 32, model.anatomy.outputs)
+    assert model.description.longest == 32
+    assert model.run(tokens.repeat(1, 3)[:, :32]).shape == (2, 32, model.description.outputs)
     with pytest.raises(ProbeError, match="A prompt of 33 tokens was given, but the model has positions for 32"):
         model.run(tokens.repeat(1, 3))
 
@@ -224,7 +224,7 @@ def test_a_table_of_positions_that_ends_is_found_in_the_model_itself(tiny, token
 @pytest.mark.parametrize("kind", ["bloom", "falcon", "rwkv", "xglm"])
 def test_positions_that_are_computed_as_far_as_asked_end_nowhere(tiny, tokens, kind):
     model = HuggingFaceModel(tiny(kind))
-    assert model.anatomy.longest == 0
+    assert model.description.longest == 0
     assert model.run(tokens.repeat(1, 3)).shape[1] == 33
 
 
@@ -249,12 +249,12 @@ def test_embeddings_narrower_than_the_stream_are_projected_in_and_out(tiny, toke
         assert torch.equal(model.decode(stream[3]), model.model.lm_head(decoder.project_out(normed)))
     used = {id(p): p.numel() for p in decoder.parameters()}
     own = [*decoder.project_out.parameters(), *(decoder.final_layer_norm.parameters() if first else ())]
-    assert model.anatomy.parameters[-1] == sum(used.values()) - sum(p.numel() for p in own)
+    assert model.description.parameters[-1] == sum(used.values()) - sum(p.numel() for p in own)
 
 
 def test_a_model_whose_own_forward_fails_says_what_it_raised(tiny, saved):
     good = HuggingFaceModel(tiny("deepseek_v3"))
-    assert good.anatomy.layout == "[AF]3"
+    assert good.description.layout == "[AF]3"
     broken = tiny("deepseek_v3")
     broken.model.layers[1].self_attn.v_head_dim = 8
     with pytest.raises(ProbeError, match=r"\(deepseek_v3\) whose own forward fails on .* \(RuntimeError: .*\)\."):
@@ -311,15 +311,15 @@ def test_of_a_model_of_images_and_text_the_language_part_is_read(tmp_path, token
     assert all(finding.held for finding in findings), findings
     with torch.no_grad():
         assert torch.equal(model.run(tokens), whole(input_ids=tokens, use_cache=False).logits)
-    assert model.anatomy.layout == ("[GF][AF]" if kind == "qwen3_5" else "[AF]2")
-    assert (model.width, model.anatomy.symbols, model.anatomy.longest) == (32, 60, 0)
+    assert model.description.layout == ("[GF][AF]" if kind == "qwen3_5" else "[AF]2")
+    assert (model.width, model.description.symbols, model.description.longest) == (32, 60, 0)
     # what looks at pictures is no part of what symbols pass
     language = next(part for name, part in model.model.named_modules() if name.endswith("language_model"))
     head = model.model.get_output_embeddings().weight
     tied = head is model.model.get_input_embeddings().weight
     total = sum({id(p): p.numel() for p in language.parameters()}.values())
-    assert model.anatomy.parameters[-1] == total - 32
-    assert model.anatomy.parameters[0] == 60 * 32
+    assert model.description.parameters[-1] == total - 32
+    assert model.description.parameters[0] == 60 * 32
     assert tied or head.shape == (60, 32)
     assert model.flops(9)[-1] > 0
 

@@ -34,7 +34,7 @@ def test_every_layer_and_the_output_stay_the_same(tiny, tokens, kind, calls):
     ours.use_kernel("cpu")
     everywhere = torch.arange(tokens.shape[1])
     expected, found = capture(own, tokens, everywhere), capture(ours, tokens, everywhere)
-    assert calls == ["cpu"] * own.anatomy.layout.count("M") * (1 if kind == "jamba" else 3)
+    assert calls == ["cpu"] * own.description.layout.count("M") * (1 if kind == "jamba" else 3)
     torch.testing.assert_close(found.stream, expected.stream, **CLOSE)
     torch.testing.assert_close(found.output, expected.output, **CLOSE)
     assert not torch.equal(expected.stream[1], expected.stream[3])

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from probe import FitConfig, checkpoints, fit_heads
+import probe
+from probe import FitConfig, checkpoints
 from probe.cli import main
-from probe.commands.check import check_checkpoint
+from probe.commands.check import check
 from probe.config import CheckConfig
 from probe.errors import ProbeError
 
@@ -39,7 +40,7 @@ def test_one_changed_weight_changes_the_digest(saved):
 @pytest.mark.parametrize("kernel", ["auto", "cpu"])
 def test_check_looks_at_random_tokens(saved, kernel, capsys):
     folder = saved("mamba")
-    findings = check_checkpoint(CheckConfig(ckpt=str(folder), kernel=kernel))
+    findings = check(CheckConfig(ckpt=str(folder), kernel=kernel)).findings
     assert all(finding.held for finding in findings), findings
     assert main(["check", "--ckpt", str(folder), "--kernel", kernel]) == 0
     assert capsys.readouterr().out.count("ok  ") == len(findings)
@@ -50,7 +51,7 @@ def test_a_lens_follows_a_task_of_symbols_through_the_blocks(saved):
     config = FitConfig(
         ckpt=(str(saved("llama")),), task="induction:vocabulary=50", context="8", head=("lens",), score=32, batch=16
     )
-    record = fit_heads(config)
+    record = probe.fit(config)
     about = record.provenance["models"]["llama"]
     assert about["block"] == "pre-norm; one block is a whole layer"
     assert (about["arch"], about["layout"], about["blocks"]) == ("llama", "[AF]3", 3)
@@ -97,8 +98,8 @@ def test_a_name_that_is_nowhere_exits_2(capsys):
 def test_a_gpt2_that_ends_at_its_positions_is_checked_within_them(saved):
     folder = saved("gpt2", max_position_embeddings=12, n_positions=12)
     found = checkpoints.load(str(folder))
-    assert found.stream.anatomy.longest == 12
-    assert all(finding.held for finding in check_checkpoint(CheckConfig(ckpt=str(folder))))
+    assert found.stream.description.longest == 12
+    assert all(finding.held for finding in check(CheckConfig(ckpt=str(folder))).findings)
     assert found.stream.run(torch.zeros(1, 12, dtype=torch.long)).shape == (1, 12, 50)
 
 

@@ -115,7 +115,7 @@ def test_quantised_weights_are_told_as_such_whatever_the_settings_say(saved, cha
 @pytest.mark.parametrize("version", ["5.0.0", "5.22.1"])
 def test_groups_of_a_mamba_2_are_refused_where_the_library_norms_over_all_of_them(saved, monkeypatch, version):
     folder = saved("mamba2", n_groups=2)
-    assert read(folder).anatomy.layout == "D3"
+    assert read(folder).description.layout == "D3"
     monkeypatch.setattr(library.transformers(), "__version__", version)
     with pytest.raises(ProbeError, match=rf"a Mamba-2 with 2 groups, which transformers {version} computes wrongly"):
         read(folder)
@@ -123,7 +123,7 @@ def test_groups_of_a_mamba_2_are_refused_where_the_library_norms_over_all_of_the
 
 def test_one_group_is_read_by_every_version(saved, monkeypatch):
     monkeypatch.setattr(library.transformers(), "__version__", "5.0.0")
-    assert read(saved("mamba2")).anatomy.layout == "D3"
+    assert read(saved("mamba2")).description.layout == "D3"
 
 
 def test_weights_of_the_base_model_alone_are_read_where_the_head_is_tied(saved, tokens):

@@ -55,7 +55,7 @@ def test_its_stream_is_that_of_our_own_model_with_these_weights(tmp_path, tokens
     folder = write(tmp_path / "official", official(model), ssm_cfg=blocks)
     assert recognises(folder)
     found, everywhere = read(folder), torch.arange(tokens.shape[1])
-    assert (found.anatomy.layout, found.anatomy.symbols) == (layout, 48)
+    assert (found.description.layout, found.description.symbols) == (layout, 48)
     theirs, ours = capture(found, tokens % 48, everywhere), capture(NativeModel(model), tokens % 48, everywhere)
     torch.testing.assert_close(theirs.stream, ours.stream, rtol=1e-4, atol=2e-5)
     torch.testing.assert_close(theirs.output, ours.output, rtol=1e-4, atol=2e-5)
@@ -240,7 +240,7 @@ def test_hybrids_of_the_package_are_read_as_it_computes_them(
     found = read(write(tmp_path / "hybrid", weights, **settings))
     tokens = tokens % 48
     captured = capture(found, tokens, torch.arange(tokens.shape[1]))
-    assert found.anatomy.layout == text
+    assert found.description.layout == text
     findings = check_invariants(found, tokens)
     assert len(findings) == 7
     assert all(finding.held for finding in findings), findings
@@ -264,7 +264,7 @@ def test_hybrids_of_the_package_are_read_as_it_computes_them(
     logits = norm_of(weights, "backbone.norm_f", stream, layer_norm) @ weights["lm_head.weight"].T
     torch.testing.assert_close(captured.output, logits, rtol=1e-3, atol=1e-3)
     assert found.flops(9)[-1] > 0
-    assert found.anatomy.parameters[-1] == sum(v.numel() for n, v in weights.items() if "norm_f" not in n) - 48 * 32
+    assert found.description.parameters[-1] == sum(v.numel() for n, v in weights.items() if "norm_f" not in n) - 48 * 32
 
 
 @pytest.mark.parametrize(

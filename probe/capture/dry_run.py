@@ -1,4 +1,4 @@
-"""A pass over a few tokens of noise, to see what a module of a user's is before anything is measured on it."""
+"""One pass of a user's module over a few tokens of noise, which finds its sizes and refuses what cannot be right."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from probe.capture.hooks import Place, watching
+from probe.capture.hooks import Place, observe
 from probe.errors import ProbeError
 
 SLACK = 1e-2  # in units of the largest prediction: wrong decoders miss by far more, other groupings by far less
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What a trial pass found: the stream's width, the numbers predicted, and parameters used up to each layer."""
+class DryRun:
+    """The sizes that a dry run found: the stream's width, the number of outputs, the parameters up to each layer."""
 
     width: int
     outputs: int
@@ -35,14 +35,14 @@ def noise(module: nn.Module, shape: tuple[int, int], inputs: int, symbols: int) 
 
 
 @torch.no_grad()
-def try_out(
+def dry_run(
     module: nn.Module,
     tokens: Tensor,
     places: Sequence[Place],
     predictions: Callable[[Any], Tensor],
     decode: Callable[[Tensor], Tensor],
-) -> Trial:
-    """Runs the module once and describes it.
+) -> DryRun:
+    """Runs the module once and returns its sizes.
 
     Raises:
         ProbeError: if it cannot run, a place is not passed once, what passes is no stream of one width, or ``decode``
@@ -52,14 +52,14 @@ def try_out(
     entered: list[Tensor] = []
     parameters: list[int] = []
 
-    def see(layer: int, stream: Any) -> None:
+    def keep(layer: int, stream: Any) -> None:
         _check_stream(places[layer].name, stream, tokens)
         seen.append(stream.clone())
         parameters.append(count([*entered, *(weight for each in places[1 : layer + 1] for weight in _of(each))]))
 
     try:
         # in this order, for what enters a block has not used that block's parameters
-        with watching(places, see), _entering(module, entered):
+        with observe(places, keep), _entering(module, entered):
             output = predictions(module(tokens))
     except AssertionError as error:
         raise ProbeError(
@@ -73,7 +73,7 @@ def try_out(
         ) from error
     _check_widths(places, seen)
     _check_decoder(decode, seen[-1], output, tokens)
-    return Trial(seen[0].shape[-1], output.shape[-1], tuple(parameters))
+    return DryRun(seen[0].shape[-1], output.shape[-1], tuple(parameters))
 
 
 def count(parameters: Sequence[Tensor]) -> int:

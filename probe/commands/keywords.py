@@ -1,0 +1,106 @@
+"""Commands as functions: each takes a configuration, or the configuration's fields as keywords."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, replace
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
+
+from probe.arguments import flags_of
+from probe.arguments.reading import SYNONYMS
+from probe.errors import ProbeError, suggest
+
+Config = TypeVar("Config")
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
+
+
+def takes(
+    kind: type[Config],
+) -> Callable[[Callable[Concatenate[Config, Given], Found]], Callable[Concatenate[Config, Given], Found]]:
+    """Returns what lets a function of a configuration be called with the configuration's fields as keywords.
+
+    Keywords beside a configuration replace its fields. What the function takes by keyword alone it still takes.
+    """
+
+    def adapt(run: Callable[Concatenate[Config, Given], Found]) -> Callable[Concatenate[Config, Given], Found]:
+        beside = [one for one in signature(run).parameters.values() if one.kind is Parameter.KEYWORD_ONLY]
+        names = {one.name for one in beside}
+
+        @wraps(run)
+        def called(config: Any = None, /, **given: Any) -> Any:
+            fields = {name: value for name, value in given.items() if name not in names}
+            made = configured(kind, run.__name__, config, fields)
+            run_with: Callable[..., Any] = run
+            return run_with(made, **{name: value for name, value in given.items() if name in names})
+
+        called.__signature__ = Signature([*parameters(kind), *beside])  # type: ignore[attr-defined]
+        as_written: Any = called
+        return as_written  # type: ignore[no-any-return]
+
+    return adapt
+
+
+def parameters(kind: Any) -> list[Parameter]:
+    """Returns what a command takes: a configuration, or its fields; how files are written is the command line's."""
+    hints = get_type_hints(kind)
+    first = Parameter("config", Parameter.POSITIONAL_ONLY, default=None, annotation=f"{kind.__name__} | None")
+    fields = {field.name: field.default for field in kind.__dataclass_fields__.values()}
+    return [
+        first,
+        *(
+            Parameter(
+                flag.name,
+                Parameter.KEYWORD_ONLY,
+                default=Parameter.empty if fields[flag.name] is MISSING else fields[flag.name],
+                annotation=hints[flag.name],
+            )
+            for flag in flags_of(kind)
+            if not flag.delivery
+        ),
+    ]
+
+
+def configured(kind: type[Config], command: str, config: object, given: Mapping[str, Any]) -> Config:
+    """Returns the configuration that a call means.
+
+    Args:
+        config: what was given without a keyword: a configuration, nothing, or the value of the field that the command
+            line takes without a flag.
+
+    Raises:
+        ProbeError: if a keyword is unknown, needed and not given, or its value does not fit.
+    """
+    flags = {flag.name: flag for flag in flags_of(kind)}
+    for name in given:
+        if name not in flags or flags[name].delivery:
+            raise _unknown(command, name, [flag.name for flag in flags.values() if not flag.delivery], name in flags)
+    if isinstance(config, kind):
+        return replace(config, **given) if given else config  # type: ignore[type-var]
+    alone = next((flag.name for flag in flags.values() if flag.alone), None)
+    if config is not None and (alone is None or alone in given):
+        first = next(iter(flags))
+        raise ProbeError(
+            f"probe.{command} was given a {type(config).__name__} without a keyword, but it takes a {kind.__name__} or "
+            f"keywords. Write for instance probe.{command}({first}=...)."
+        )
+    values = dict(given) if config is None or alone is None else {alone: config, **given}
+    fields: dict[str, Any] = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    lacking = [name for name in flags if fields[name].default is MISSING and name not in values]
+    if lacking:
+        added = ", ".join(f"{name}=..." for name in lacking)
+        raise ProbeError(f"probe.{command} was given no {' and no '.join(lacking)}, but needs it. Add {added}.")
+    return kind(**values)
+
+
+def _unknown(command: str, name: str, known: list[str], delivery: bool) -> ProbeError:
+    if delivery:
+        return ProbeError(
+            f"probe.{command} was given {name}, but it returns its result, and writes no files. Save the result with "
+            "its method save."
+        )
+    meant = SYNONYMS.get(name.replace("_", "-"), "")
+    hint = f"Did you mean {meant}? " if meant in known else suggest(name[:100], known)
+    return ProbeError(f"probe.{command} has no keyword {name[:60]!r}. {hint}Keywords: {', '.join(known)}.")

@@ -1,0 +1,106 @@
+"""What a picture is drawn on: a page of its own, or a figure or axes of the reader's."""
+
+from __future__ import annotations
+
+import base64
+import html
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from probe.errors import ProbeError
+
+PAGE = {1: 3.5, 2: 7.2}
+"""Width in inches of one and of two columns of a paper."""
+DPI = 110
+"""Dots an inch of a picture that a notebook shows."""
+
+
+class Page(Figure):
+    """A figure of its own, which a notebook shows."""
+
+    def _repr_png_(self) -> bytes:
+        """Returns the picture as PNG, for notebooks that have not set up matplotlib."""
+        return _png(self)
+
+
+def inline(figure: Figure, alternative: str) -> str:
+    """Returns a picture as an element of HTML that holds it.
+
+    Args:
+        alternative: what is read where no picture is shown.
+    """
+    data = base64.b64encode(_png(figure)).decode()
+    return f'<img alt="{html.escape(alternative)}" src="data:image/png;base64,{data}">'
+
+
+def _png(figure: Figure) -> bytes:
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=DPI)
+    return content.getvalue()
+
+
+class OneAxes:
+    """Axes of the reader's own that a picture of one panel is drawn into, in the place of a figure."""
+
+    def __init__(self, axes: Axes) -> None:
+        self.own = axes
+
+    @property
+    def axes(self) -> list[Axes]:
+        """The axes that were given, as a figure lists its own."""
+        return [self.own]
+
+    def subplots(self, down: int = 1, across: int = 1, *, squeeze: bool = True, sharex: bool = False) -> Any:
+        """Returns the axes that were given, as a grid unless squeezed.
+
+        Raises:
+            ProbeError: if more than one panel is needed.
+        """
+        if down * across > 1:
+            raise ProbeError(
+                f"One axes was given, but this picture has {down * across} panels. Give a figure or subfigure as ax, "
+                "or leave it out."
+            )
+        return self.own if squeeze else np.array([[self.own]])
+
+    def colorbar(self, mappable: Any, *, ax: Any, pad: float, fraction: float) -> Any:
+        """Adds a colour bar beside the axes, which become narrower."""
+        del ax, pad, fraction
+        return whole(self).colorbar(mappable, ax=self.own)
+
+    def align_ylabels(self, panels: object) -> None:
+        """Leaves one label where it is."""
+
+
+Canvas = Figure | SubFigure | OneAxes
+"""Where a picture is drawn."""
+
+
+def canvas(ax: Axes | SubFigure | Figure | None, columns: int, height: float) -> Canvas:
+    """Returns what to draw on: what was given, or an empty page.
+
+    Args:
+        columns: of a paper, that a page spans.
+        height: of a page in inches, before a legend beneath it.
+    """
+    if ax is None:
+        return Page(figsize=(PAGE[columns], height), layout="constrained")
+    return OneAxes(ax) if isinstance(ax, Axes) else ax
+
+
+def whole(drawn: Canvas) -> Figure:
+    """Returns the figure that was drawn on, or that holds what was."""
+    found = drawn.own.figure if isinstance(drawn, OneAxes) else drawn
+    while isinstance(found, SubFigure):
+        found = found.figure
+    assert isinstance(found, Figure), "axes and subfigures stand in a figure"
+    return found
+
+
+def width(drawn: Figure | SubFigure) -> float:
+    """Returns how wide a figure or a part of one is, in inches."""
+    return float(drawn.bbox.width / whole(drawn).dpi)
