@@ -192,6 +192,17 @@ def test_a_result_shows_itself(fitted: probe.FitResult) -> None:
     assert page.count("<table") == 1
     assert 'src="data:image/png;base64,' in page
     assert "<tr>" in page
+    bare = dataclasses.replace(fitted, table=fitted.table[fitted.table["layer"].isna()])
+    assert "No picture: The record has no head at any layer" in bare._repr_html_()
+
+
+def test_the_help_of_a_function_explains_every_keyword() -> None:
+    text = inspect.getdoc(probe.fit) or ""
+    for name, words in (("ckpt", "Checkpoints: files of probe train"), ("protocol", "How the calibrated head is")):
+        assert f"    {name}: {words}" in text
+    assert "report: called as the work goes on" in text
+    assert "save_heads" not in text
+    assert inspect.signature(probe.fit).return_annotation == "FitResult"
 
 
 @pytest.mark.parametrize("kind", ["layers", "contexts", "heatmap"])
