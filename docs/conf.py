@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 project = "probe"
@@ -31,14 +32,33 @@ html_theme = "furo"
 html_title = "probe"
 html_copy_source = False
 
-ANNOTATED = re.compile(r"Annotated\[((?:[^\[\],]|\[[^\]]*\])+), [A-Za-z]+\((?:[^()]|\([^()]*\))*\)\]")
+CLASS = """```{{eval-rst}}
+.. rubric:: {name}
+
+.. autoclass:: {kind.__module__}.{kind.__qualname__}
+   :members:
+```
+"""
+ENTRIES = re.compile(r"<!-- every entry of (\S+):(\S+) -->")
+ANNOTATED = re.compile(r"Annotated\[((?:[^\[\],]|\[[^\]]*\])+), [~\w.]+\((?:[^()]|\([^()]*\))*\)\]")
+OBJECT = re.compile(r"= <(?:function )?([\w.]+)[^>]*>")
 LITERAL = re.compile(r"(``.+?``|`[^`]+`)")
 
 
-def _without_ranges(app, what, name, found, options, signature, returned):
-    """Returns a signature in which a checked number is the number it is; its range stands in the error's sentence."""
-    plain = [None if text is None else ANNOTATED.sub(r"\1", text) for text in (signature, returned)]
-    return tuple(plain)
+def _with_entries(app, page, source):
+    """Puts in place of a comment the class of every entry of a registry, by its name."""
+    source[0] = ENTRIES.sub(lambda found: _classes(getattr(import_module(found[1]), found[2])), source[0])
+
+
+def _classes(registry):
+    """Returns what has every class of a registry described, below its name."""
+    return "\n".join(CLASS.format(name=name, kind=kind) for name, kind in registry.items())
+
+
+def _plain(app, what, name, found, options, signature, returned):
+    """Returns a signature in which a checked number is the number it is, and a default object has its name."""
+    texts = [None if text is None else ANNOTATED.sub(r"\1", text) for text in (signature, returned)]
+    return tuple(None if text is None else OBJECT.sub(r"= \1", text) for text in texts)
 
 
 def _escaped(app, what, name, found, options, lines):
@@ -51,6 +71,7 @@ def _escaped(app, what, name, found, options, lines):
 
 
 def setup(app):
-    """Has signatures and docstrings read as they are meant."""
-    app.connect("autodoc-process-signature", _without_ranges)
+    """Has registries listed, and signatures and docstrings read as they are meant."""
+    app.connect("source-read", _with_entries)
+    app.connect("autodoc-process-signature", _plain)
     app.connect("autodoc-process-docstring", _escaped, priority=400)  # before napoleon writes markup of its own

@@ -20,7 +20,7 @@ import pytest
 from pages import BUILT, DOCS, INLINE, PAGES, ROOT, Block, anchors, blocks, commands, links, prose
 
 import probe
-from probe import checkpoints, heads, learners, plots, tasks
+from probe import checkpoints, heads, learners, models, plots, tasks
 from probe.arguments import read
 from probe.arguments.flags import flags_of
 from probe.cli import COMMANDS
@@ -72,17 +72,31 @@ def test_the_pages_build_and_the_tutorial_has_been_run(built):
     assert tutorial.count("cell_output") >= cells // 2
 
 
-def test_every_public_name_says_what_it_is_and_stands_in_the_reference(built):
+@pytest.fixture(scope="module")
+def described(built) -> set[str]:
+    """The names that the reference describes."""
     from sphinx.util.inventory import InventoryFile
 
     with (built / "objects.inv").open("rb") as file:
         found = InventoryFile.load(file, "", lambda base, page: page)
-    known = {name for kind, each in found.items() if kind.startswith("py:") for name in each}
+    return {name for kind, each in found.items() if kind.startswith("py:") for name in each}
+
+
+def home(thing: Any) -> str:
+    """The module that a class or function is written in, with its name there."""
+    return f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"
+
+
+def test_every_public_name_says_what_it_is_and_stands_in_the_reference(described):
     for name in probe.__all__:
         thing = getattr(probe, name)
-        home = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', '')}"
-        assert f"probe.{name}" in known or (isinstance(thing, type) and home in known), name
+        assert f"probe.{name}" in described or (isinstance(thing, type) and home(thing) in described), name
         assert (thing.__doc__ or "").strip(), name
+
+
+def test_every_task_learner_head_and_mixer_stands_in_the_reference(described):
+    for registry in (tasks.TASKS, learners.LEARNERS, heads.HEADS, models.LETTERS):
+        assert {home(kind) for kind in registry.values()} <= described
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names)
@@ -229,10 +243,8 @@ def test_every_column_of_a_record_is_explained():
 
 
 def test_every_letter_of_a_layout_and_every_extra_is_explained():
-    from probe.models.mixers import LETTERS
-
     letters = re.findall(r"^\| ((?:`[A-Z]`(?:, )?)+) \|", prose(DOCS / "vocabulary.md"), re.MULTILINE)
-    assert set(re.findall("[A-Z]", "".join(letters))) == set(LETTERS)
+    assert set(re.findall("[A-Z]", "".join(letters))) == set(models.LETTERS)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     rows = re.findall(r"^\| ((?:`[a-z-]+`(?:, )?)+) \|", prose(DOCS / "command-line.md"), re.MULTILINE)
     assert set(re.findall("[a-z-]{2,}", " ".join(rows))) == set(extras)
