@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import probe
 from probe.arguments import flags_of
 from probe.cli import COMMANDS
 from probe.errors import ProbeError
+from probe.heads import FittedHeads
 from probe.records import record_paths
 from probe.tasks import Linear
 
@@ -156,8 +158,14 @@ def test_a_saved_result_is_read_again_with_its_heads(tmp_path: Path, fitted: pro
     again.save(tmp_path / "other.pdf")
     assert (tmp_path / "other.pdf").read_bytes().startswith(b"%PDF")
     assert set(probe.load(tmp_path / "other").heads) == {"linear"}
+    twice = fitted.heads["linear"]
+    FittedHeads({"linear": twice, "again": twice}).save(tmp_path / "alien")
     (tmp_path / "mine.heads.safetensors").write_bytes(b"damaged")
-    with pytest.raises(ProbeError, match="does not belong"):
+    with pytest.raises(ProbeError, match="holds no heads that can be read"):
+        probe.load(tmp_path / "mine").heads  # noqa: B018
+    for ending in ("safetensors", "json"):
+        shutil.copy(tmp_path / f"alien.{ending}", tmp_path / f"mine.heads.{ending}")
+    with pytest.raises(ProbeError, match="holds other heads than"):
         probe.load(tmp_path / "mine").heads  # noqa: B018
     (tmp_path / "mine.heads.json").unlink()
     with pytest.raises(ProbeError):
@@ -184,6 +192,17 @@ def test_a_result_shows_itself(fitted: probe.FitResult) -> None:
     assert page.count("<table") == 1
     assert 'src="data:image/png;base64,' in page
     assert "<tr>" in page
+    bare = dataclasses.replace(fitted, table=fitted.table[fitted.table["layer"].isna()])
+    assert "No picture: The record has no head at any layer" in bare._repr_html_()
+
+
+def test_the_help_of_a_function_explains_every_keyword() -> None:
+    text = inspect.getdoc(probe.fit) or ""
+    for name, words in (("ckpt", "Checkpoints: files of probe train"), ("protocol", "How the calibrated head is")):
+        assert f"    {name}: {words}" in text
+    assert "report: called as the work goes on" in text
+    assert "save_heads" not in text
+    assert inspect.signature(probe.fit).return_annotation == "FitResult"
 
 
 @pytest.mark.parametrize("kind", ["layers", "contexts", "heatmap"])

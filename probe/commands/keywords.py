@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, replace
 from functools import wraps
@@ -9,9 +10,12 @@ from inspect import Parameter, Signature, signature
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 from probe.arguments import flags_of
+from probe.arguments.explained import described
 from probe.arguments.reading import SYNONYMS
 from probe.errors import ProbeError, suggest
 
+WIDTH = 110
+"""Letters of a line of a docstring that is put together."""
 Config = TypeVar("Config")
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -26,7 +30,8 @@ def takes(
     """
 
     def adapt(run: Callable[Concatenate[Config, Given], Found]) -> Callable[Concatenate[Config, Given], Found]:
-        beside = [one for one in signature(run).parameters.values() if one.kind is Parameter.KEYWORD_ONLY]
+        own = signature(run)
+        beside = [one for one in own.parameters.values() if one.kind is Parameter.KEYWORD_ONLY]
         names = {one.name for one in beside}
 
         @wraps(run)
@@ -36,7 +41,10 @@ def takes(
             run_with: Callable[..., Any] = run
             return run_with(made, **{name: value for name, value in given.items() if name in names})
 
-        called.__signature__ = Signature([*parameters(kind), *beside])  # type: ignore[attr-defined]
+        called.__doc__ = documented(run.__doc__ or "", kind)
+        called.__signature__ = Signature(  # type: ignore[attr-defined]
+            [*parameters(kind), *beside], return_annotation=own.return_annotation
+        )
         as_written: Any = called
         return as_written  # type: ignore[no-any-return]
 
@@ -61,6 +69,18 @@ def parameters(kind: Any) -> list[Parameter]:
             if not flag.delivery
         ),
     ]
+
+
+def documented(text: str, kind: Any) -> str:
+    """Returns a command's docstring with what is said of the configuration's fields among its arguments."""
+    before, section, after = text.partition("    Args:\n")
+    told = described(kind)
+    fields = [
+        textwrap.fill(f"{flag.name}: {told[flag.name]}", WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 12)
+        for flag in flags_of(kind)
+        if not flag.delivery
+    ]
+    return "".join([before, section, *(f"{field}\n" for field in fields), after])
 
 
 def configured(kind: type[Config], command: str, config: object, given: Mapping[str, Any]) -> Config:

@@ -35,17 +35,20 @@ class Stem:
         return Stem(self.path.with_name(f"{self.path.name}-{tail}"), self.picture, self.given)
 
 
-def named_stem(out: str) -> Stem:
+def named_stem(out: str, called: str = "--out") -> Stem:
     """Returns the stem that a user has named; an ending of a record's file is left out, .pdf or .svg is the picture's.
+
+    Args:
+        called: what the name is called in the sentence of an error.
 
     Raises:
         ProbeError: if it is no name of a file.
     """
     path = Path(out)
     if path.name in ("", ".."):
-        raise ProbeError(f"--out {out!r} was given, but a name for files is needed. Give one, such as results/a.")
+        raise ProbeError(f"{called} {out!r} was given, but a name for files is needed. Give one, such as results/a.")
     if path.exists() and not (path.is_file() or path.is_dir()):
-        raise ProbeError(f"--out {out} was given, but that is a device and no name for files. Give one.")
+        raise ProbeError(f"{called} {out} was given, but that is a device and no name for files. Give one.")
     ending = path.suffix.lower()
     if ending not in LEFT_OUT or path.stem.startswith("."):
         return Stem(path, ".png", given=True)

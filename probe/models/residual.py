@@ -25,15 +25,13 @@ class Block(nn.Module):
     Args:
         residual: ``pre`` adds what the mixer writes after reading the normed stream, ``post`` norms the sum of the
             stream and what the mixer writes after reading it, ``none`` norms what it writes and drops the stream.
-        input: whether the read-in is added to the stream first.
     """
 
-    def __init__(self, norm: nn.Module, mixer: nn.Module, residual: Residual, input: bool = False) -> None:
+    def __init__(self, norm: nn.Module, mixer: nn.Module, residual: Residual) -> None:
         super().__init__()
         self.norm = norm
         self.mixer = mixer
         self.residual = residual
-        self.input = input
 
     def forward(
         self, stream: Float[Tensor, "batch time width"], read_in: Float[Tensor, "batch time width"] | None = None
@@ -41,9 +39,9 @@ class Block(nn.Module):
         """Returns the stream after the block.
 
         Args:
-            read_in: the stream at layer 0, for blocks that add it again.
+            read_in: the stream at layer 0, where it is to be added first.
         """
-        if self.input and read_in is not None:
+        if read_in is not None:
             stream = stream + read_in
         if self.residual == "pre":
             added: Tensor = stream + self.mixer(self.norm(stream))
@@ -79,11 +77,11 @@ class ResidualModel(nn.Module):
                 NORMS[config.norm](config),
                 make_mixer(letter, config, len(letters), place, known),
                 residual,
-                letter.input,
             )
             for place, (letter, residual) in blocks
         )
         self.weights_of = [place - letter.back for place, letter in enumerate(letters)]
+        self.reads_input = [letter.input for letter in letters]
         # a last block that norms what it returns needs no further norm
         self.norm_f = NORMS[config.norm](config) if self.residuals[-1] == "pre" else nn.Identity()
         self.read_out = nn.Linear(config.width, config.outputs)
@@ -150,8 +148,8 @@ class ResidualModel(nn.Module):
     ) -> Float[Tensor, "batch time outputs"]:
         """Returns the predictions at every token."""
         read_in = stream = self.embed(inputs)
-        for block in self.blocks:
-            stream = block(stream, read_in) if block.input else block(stream)
+        for block, again in zip(self.blocks, self.reads_input, strict=True):
+            stream = block(stream, read_in) if again else block(stream)
         return self.decode(stream)
 
     def use_kernel(self, backend: str) -> None:

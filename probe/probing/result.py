@@ -85,7 +85,7 @@ class Result(Record):
         Raises:
             ProbeError: if one of them is there already and may not be replaced, or cannot be written.
         """
-        named = named_stem(str(stem))
+        named = named_stem(str(stem), "The stem")
         there = [path for path in self.files(named) if path.exists()]
         if there and not overwrite:
             raise ProbeError(
@@ -151,4 +151,7 @@ class Result(Record):
         from probe.plots import PICTURES
         from probe.plots.canvas import inline
 
-        return inline(self.plot(), self.kind) if PICTURES.get(self.kind) else ""
+        try:
+            return inline(self.plot(), self.kind) if PICTURES.get(self.kind) else ""
+        except ProbeError as error:
+            return f"<p>No picture: {html.escape(str(error))}</p>"

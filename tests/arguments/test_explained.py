@@ -8,7 +8,7 @@ import pytest
 from probe.arguments import explained, overview
 from probe.arguments.explained import described
 from probe.arguments.flags import flags_of
-from probe.cli import COMMANDS, DESCRIPTION
+from probe.cli import COMMANDS, DESCRIPTION, main
 from probe.shell.voice import Shell
 
 SAID = ("by default", "the default", "unless", "where the", "needed unless", "without")
@@ -41,3 +41,21 @@ def test_the_overview_names_every_command() -> None:
     page = overview("probe", DESCRIPTION, COMMANDS)
     for verb in COMMANDS:
         assert f"\n  {verb} " in page
+
+
+@pytest.mark.parametrize("command", ["fit", "evaluate", "compare"])
+def test_flags_of_language_tasks_stand_in_a_group_of_their_own(command: str) -> None:
+    page = explained(COMMANDS[command], f"probe {command}", Shell)
+    _, flags, words, everywhere = re.split(r"^(?:flags|language tasks|everywhere):$", page, flags=re.MULTILINE)
+    for flag in ("--tokenizer", "--match", "--data"):
+        assert flag in words
+        assert flag not in flags + everywhere
+    assert "--prompts" in flags
+
+
+def test_what_only_the_command_line_needs_is_needed_there_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    page = explained(COMMANDS["plot"], "probe plot", Shell)
+    assert "--out PATH" in page.split("\nflags:")[0]
+    assert main(["plot", "a.csv"]) == 2
+    assert "probe plot was given no --out, but it needs one" in capsys.readouterr().err
+    assert COMMANDS["plot"](records="a.csv").out is None

@@ -82,7 +82,7 @@ def test_a_head_given_as_an_object_is_fitted_measured_and_named_in_the_record(co
 
 
 def test_a_line_in_the_registry_makes_a_head_known_by_name(config, monkeypatch, capsys):
-    monkeypatch.setitem(HEADS, "first_half", FirstHalf())
+    monkeypatch.setitem(HEADS, "first_half", FirstHalf)
     table = fit(replace(config, head="first-half")).table
     assert table.loc[table["head"] == "first_half", "layer"].nunique() == 3
     assert main(["list", "heads"]) == 0
