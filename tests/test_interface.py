@@ -304,3 +304,16 @@ def test_a_claim_is_saved_with_its_report(toys: Path, tmp_path: Path) -> None:
     again = probe.load(tmp_path / "claim")
     assert again.criteria == result.criteria
     assert again.verdict == result.verdict
+
+
+def test_a_saved_result_is_read_and_drawn_without_torch(tmp_path: Path, fitted: probe.FitResult) -> None:
+    fitted.save(tmp_path / "a")
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import probe\n"
+        f"print(len(probe.load({str(tmp_path / 'a')!r})._repr_html_()))\n"
+        f"print(probe.plot({str(tmp_path / 'a.csv')!r}).kind)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert int(shown[0]) > 10_000
+    assert shown[1] == "layers"
