@@ -74,7 +74,7 @@ save_record = records.save
 _Model = str | Path | Checkpoint | DescribedModel | ResidualModel
 _Task = str | Task | type[Task]
 _Learner = str | Learner | type[Learner]
-_Head = str | Any
+_Head = str | heads.Head | type[heads.Head]
 _Tokenizer = str | Path | Tokenizer
 _Record = str | Path | Record
 
@@ -193,7 +193,7 @@ def compare(
     *,
     ckpt: _Model | Sequence[_Model] = ...,
     task: _Task = ...,
-    head: Literal["linear", "normed", "lens"] = "linear",
+    head: _Head = "linear",
     depth: Literal["blocks", "parameters", "flops"] = "blocks",
     context: int | None = None,
     prompts: int = 8192,

@@ -233,8 +233,9 @@ class CompareConfig(Settings):
     """Two checkpoints or more, of any kind that fit takes."""
     task: Task
     """The task with its options."""
-    head: Literal["linear", "normed", "lens"] = "linear"
-    """What reads the stream, as for probe fit; language models are compared by their own answers alone."""
+    head: Annotated[str, NameOf("head")] = "linear"
+    """What reads the stream, as for probe fit: linear, normed, lens, or another that is measured at every context;
+    language models are compared by their own answers alone."""
     depth: Literal["blocks", "parameters", "flops"] = "blocks"
     """What is counted up to a layer: the share of blocks (a transformer layer is two), of parameters or of FLOPs."""
     context: Context | None = None

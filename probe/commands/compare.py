@@ -90,6 +90,11 @@ def compare(config: CompareConfig, *, command: str = "", report: Report = silent
 def _compare_numbers(config: CompareConfig, command: str, report: Report) -> Record:
     models = load_all(config.ckpt)
     heads = make_all((config.head,))
+    if heads[0].overrides("judge"):
+        raise ProbeError(
+            f"--head {config.head} was given, but that head is measured by a protocol of its own and not at every "
+            "context, which a comparison needs. Use --head linear, normed or lens."
+        )
     experiments = set_before(models, config, heads)
     context = _context(experiments, config)
     experiments = set_before(models, config, heads, _shared(experiments, context))

@@ -218,7 +218,9 @@ class _Scores:
     def rows(self, model: str, head: str, style: str) -> list[dict[str, Any]]:
         """Returns a record's rows; the median is that of the prompts' costs, in units of the mean guess."""
         costs, guesses = (torch.cat([of[first] for first in sorted(of)]) for of in (self.costs, self.guesses))
-        median = costs.nanmedian(0).values / guesses.nanmean(0)
+        zero = guesses.nanmean(0)
+        # where knowing nothing costs nothing there is no unit, as for the error
+        median = (costs.nanmedian(0).values / zero).where(zero > 0, torch.nan)
         rows = list(self.errors.rows(model, head))
         return [row | {"prompting": style, "median": value} for row, value in zip(rows, median.tolist(), strict=True)]
 

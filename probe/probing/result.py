@@ -33,6 +33,10 @@ class Result(Record):
         provenance: the kind of the result, config, versions, digests and everything else that is known of it.
     """
 
+    def __post_init__(self) -> None:
+        """Types the table as a loaded one is: whole numbers nullable, other numbers float64."""
+        object.__setattr__(self, "table", records.with_dtypes(self.table))
+
     @property
     def kind(self) -> str:
         """What kind of record this is, which decides its pictures."""

@@ -24,3 +24,15 @@ def test_medians_are_of_what_counts_in_units_of_the_mean_guess() -> None:
     found = [row["median"] for row in scores.rows("m", "model", "standard")]
     assert found == pytest.approx([float(one) for one in expected], rel=1e-5)
     assert max(found) < 1
+
+
+def test_a_median_is_empty_where_knowing_nothing_costs_nothing() -> None:
+    """A query orthogonal to as many examples as there are dimensions is 0, and so is its y."""
+    scores = _Scores(None, 1, [0, 1], seed=0)
+    numbers = range(40)
+    scores.costs[0] = torch.tensor([[1.0, 1.0]]).expand(40, 2)
+    scores.guesses[0] = torch.tensor([[1.0, 0.0]]).expand(40, 2)
+    scores.errors.add(numbers, scores.costs[0][None], scores.guesses[0], torch.ones(40, 2, dtype=torch.bool))
+    found = [row["median"] for row in scores.rows("m", "model", "standard")]
+    assert found[0] == 1
+    assert found[1] != found[1]
