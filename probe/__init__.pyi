@@ -6,7 +6,7 @@ room; or it is a command, whose home is the file of its name in probe/commands.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
