@@ -30,7 +30,6 @@ ZERO, GUESS = UNITS
 GUESSED = ("induction", "linear_classification", "regular_language", "sparse_parity", "token_mqar")
 """Tasks of signs and symbols: what older records, which do not tell their units, must be read by."""
 POINTWISE = "bands: 95 % by prompt, each point's own"
-SIMULTANEOUS = "bands: 95 % by prompt, for all points of a curve at once"
 
 
 def text(foreign: object, most: int = LONGEST) -> str:
