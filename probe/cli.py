@@ -28,6 +28,7 @@ from probe.config import (
 )
 from probe.errors import ProbeError
 from probe.processes import Processes, StoppedError, ToldError, ending, joined, only_one
+from probe.processes.signals import Noted
 from probe.shell.delivery import deliver, wrote
 from probe.shell.voice import Call, Shell, UnreadError, tell, write
 
@@ -62,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with ending(), joined() as processes:
-            return _run(_sorted(given), shlex.join(["probe", *given]), processes)
+        with ending() as asked, joined() as processes:
+            return _run(_sorted(given), shlex.join(["probe", *given]), processes, asked)
     except UnreadError:
         return 141
     except ToldError as told:
@@ -92,7 +93,7 @@ def _sorted(given: Sequence[str]) -> list[str]:
     return [*given[first:], *given[:first]] if first < len(given) else []
 
 
-def _run(given: Sequence[str], command: str, processes: Processes) -> int:
+def _run(given: Sequence[str], command: str, processes: Processes, asked: Noted) -> int:
     """Runs the command that was given, or says what commands there are."""
     name, flags = (given[0], given[1:]) if given else ("", [])
     if name == "help":
@@ -114,7 +115,7 @@ def _run(given: Sequence[str], command: str, processes: Processes) -> int:
     config, shell = read(flags, f"probe {name}", kind, Shell)
     if kind not in TOGETHER:
         only_one(processes, f"probe {name}")
-    return RUN[kind](config, Call(name, command, shell, processes))
+    return RUN[kind](config, Call(name, command, shell, processes, asked))
 
 
 def _version() -> str:

@@ -41,40 +41,49 @@ def owned(*paths: str | Path) -> Iterator[None]:
 def _owned(place: Path, path: str | Path) -> Iterator[None]:
     new = [folder for folder in place.parents if not folder.exists()]
     name = place.with_name(_lock_name(place.name))
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        file = _locked(name, path)
-    except OSError as error:
-        raise unwritable(path, reason_of(error)) from error
-    try:
+    with ExitStack() as held:
+        held.callback(_remove_empty, new)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _lock(name, path, held)
+        except OSError as error:
+            raise unwritable(path, reason_of(error)) from error
         yield
-    finally:
-        with suppress(OSError):
-            name.unlink(missing_ok=True)  # while it is locked: who opens it from now on sees that it is gone
-        file.close()
-        with suppress(OSError):  # where something was written
-            for folder in new:
-                folder.rmdir()
 
 
-def _locked(name: Path, path: str | Path) -> BinaryIO:
+def _remove_empty(new: list[Path]) -> None:
+    """Removes the folders that were made, where nothing was written into them."""
+    with suppress(OSError):
+        for folder in new:
+            folder.rmdir()
+
+
+def _lock(name: Path, path: str | Path, held: ExitStack) -> None:
+    """Locks a hidden file, which is removed when the stack is closed, also where a signal ends the locking."""
     while True:
         file = name.open("a+b", buffering=0)
+        held.callback(_release, name, file)
         taken = lock(file)
         if taken is False:
             file.seek(0)
             holder = file.read(200).decode(errors="replace").strip() or "another process"
-            file.close()
             raise ProbeError(
                 f"{path} is being written by {holder}, but an output has one writer. Wait for it or end it, or give "
                 "another --out."
             )
         if taken is None or _is(name, file):
             break
-        file.close()  # its owner has just removed it
+        # else its owner has just removed it
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-    return file
+
+
+def _release(name: Path, file: BinaryIO) -> None:
+    """Closes a hidden file, and removes it where nobody else owns it."""
+    with suppress(OSError):
+        if lock(file) is not False and _is(name, file):
+            name.unlink(missing_ok=True)  # while it is locked: who opens it from now on sees that it is gone
+    file.close()
 
 
 def _is(name: Path, file: BinaryIO) -> bool:

@@ -65,14 +65,20 @@ def noted(names: Sequence[str] = ASKING) -> Iterator[Noted]:
 
 
 @contextmanager
-def ending() -> Iterator[None]:
-    """Turns SIGTERM and SIGHUP into an exception, as Ctrl-C is, so that files are left complete while the body runs."""
-    with _handled(tuple(name for name in ASKING if name != "SIGINT"), _raise):
-        yield
+def ending() -> Iterator[Noted]:
+    """Turns SIGTERM and SIGHUP into an exception, as Ctrl-C is, so that files are left complete while the body runs.
 
+    Yields an object that notes the signal too, for long work that checks it between its steps: an exception that is
+    raised in a callback from C, such as a finaliser, is lost there.
+    """
+    noting = Noted()
 
-def _raise(number: int, frame: object) -> None:
-    raise StoppedError(told(number), number)
+    def end(number: int, frame: object) -> None:
+        noting.number = number
+        noting.check()
+
+    with _handled(tuple(name for name in ASKING if name != "SIGINT"), end):
+        yield noting
 
 
 @contextmanager

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from typing import TextIO
 
 from probe import progress, text
 from probe.errors import ProbeError
 from probe.processes import Processes
+from probe.processes.signals import Noted
+from probe.progress import Report
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,14 @@ class Call:
         name: of the command.
         command: the whole line that was typed.
         shell: how to answer.
+        asked: whether the process was asked to end.
     """
 
     name: str
     command: str
     shell: Shell
     processes: Processes
+    asked: Noted = field(default_factory=Noted)
 
     def say(self, words: str) -> None:
         """Prints what was asked for."""
@@ -57,8 +62,19 @@ class Call:
         if not self.shell.quiet:
             tell(f"note: {words}")
 
-    def progress(self) -> AbstractContextManager[progress.Report]:
-        """Returns what shows how far the work has come: a bar on a terminal, elsewhere a line every half minute."""
+    @contextmanager
+    def progress(self) -> Iterator[Report]:
+        """Yields what shows how far the work has come, and ends it where the process was asked to end."""
+        with self._progress() as show:
+
+            def report(stage: str, done: int, total: int) -> None:
+                self.asked.check()
+                show(stage, done, total)
+
+            yield report
+
+    def _progress(self) -> AbstractContextManager[Report]:
+        """Returns a bar on a terminal, elsewhere a line every half minute, and nothing where that was asked for."""
         if self.shell.quiet or not self.processes.writes:
             return nullcontext(progress.silent)
         if sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not self.shell.plain:

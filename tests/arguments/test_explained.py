@@ -18,7 +18,7 @@ SAID = ("by default", "the default", "unless", "where the", "needed unless", "wi
 def test_help_says_what_every_flag_takes_and_what_happens_without_it(verb: str) -> None:
     page = explained(COMMANDS[verb], f"probe {verb}", Shell)
     assert page.startswith(f"usage: probe {verb} ")
-    for riddle in ("None", "{", "Default: .", "(default", "tuple", "Literal"):
+    for riddle in ("None", "{None", "Default: .", "(default", "tuple", "Literal"):
         assert riddle not in page, riddle
     told = described(COMMANDS[verb])
     for flag in flags_of(COMMANDS[verb]):

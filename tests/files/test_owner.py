@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from probe.errors import ProbeError
-from probe.files import owned
+from probe.files import owned, owner
 
 HOLD = """
 import sys, time
-from probe.files import owned
+from probe.files import owned, owner
 with owned(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
@@ -69,6 +69,25 @@ def test_a_folder_made_for_the_lock_goes_with_it_unless_something_was_written(tm
     with owned(tmp_path / "new" / "er" / "a"):
         (tmp_path / "new" / "er" / "a").write_text("x")
     assert (tmp_path / "new" / "er" / "a").read_text() == "x"
+
+
+@pytest.mark.parametrize("place", ["lock", "_is"])
+def test_an_interrupt_while_the_lock_is_taken_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    own, calls = getattr(owner, place), []
+
+    def interrupted(*given: object) -> object:
+        found = own(*given)
+        calls.append(given)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(owner, place, interrupted)
+    with pytest.raises(KeyboardInterrupt), owned(tmp_path / "new" / "a"):
+        raise AssertionError("never held")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_where_no_lock_can_be_put_the_place_is_named(tmp_path: Path) -> None:

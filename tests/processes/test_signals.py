@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from probe.processes import StoppedError, ending, noted
+from probe.processes import ALONE, StoppedError, ending, noted
 from probe.processes.signals import ASKING
+from probe.shell.voice import Call, Shell
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,24 @@ def test_a_second_interrupt_ends_at_once_and_a_second_of_another_kind_does_not()
 def test_work_without_anything_to_save_ends_by_an_exception(name: str) -> None:
     with ending(), pytest.raises(StoppedError, match=f"ended by {name}"):
         os.kill(os.getpid(), getattr(signal, name))
+
+
+class _Finalised:
+    """Is ended while it is finalised, where an exception is lost."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_whose_exception_is_lost_ends_the_work_at_its_next_report() -> None:
+    with ending() as asked:
+        call = Call("fit", "probe fit", Shell(quiet=True), ALONE, asked)
+        with call.progress() as report:
+            report("fit", 1, 2)
+            _Finalised()
+            with pytest.raises(StoppedError, match="ended by SIGTERM"):
+                report("fit", 2, 2)
 
 
 def test_handlers_are_given_back_and_ignored_signals_stay_ignored() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from probe import checkpoints, cli, progress
+from probe import checkpoints, cli
 from probe.cli import main
 from probe.errors import ProbeError
 from probe.shell import voice
@@ -73,7 +73,6 @@ def test_quiet_says_nothing_on_the_way_and_plain_writes_ascii(
         call.note("a note")
         with call.progress() as show:
             show("stage", 1, 2)
-            assert (show is progress.silent) == call.shell.quiet
         call.say("é")
         return 0
 

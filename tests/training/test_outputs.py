@@ -142,6 +142,7 @@ def test_a_full_disk_is_a_sentence_and_the_last_state_goes_on(small: Path, tmp_p
 
 KILLED = """
 import os, sys
+import probe
 from probe.config import TrainConfig
 
 def killed(one, other):
