@@ -134,7 +134,7 @@ def check_checkpoint(config: CheckConfig) -> list[Finding]:
 
 
 def convert_checkpoint(config: ConvertConfig, command: str = "") -> Conversion:
-    """Returns what `probe.convert` has written."""
+    """Returns the description of the checkpoint that `probe.convert` has written."""
     from probe.commands.convert import convert
 
     _warn("convert_checkpoint", "probe.convert")
@@ -151,7 +151,7 @@ def make_checkpoint(
     dim: int | None = None,
     description: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
-    """Returns what `probe.from_model` does."""
+    """Returns the checkpoint that `probe.from_model` makes."""
     from probe.checkpoints import from_model
 
     _warn("make_checkpoint", "probe.from_model")

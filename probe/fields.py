@@ -43,7 +43,7 @@ class Range:
         return (self.low < number if self.open else self.low <= number) and number <= self.high
 
     def needed(self, whole: bool) -> str:
-        """Returns what a number has to be, in words."""
+        """Returns the condition on a number, in words."""
         if whole and self.low == 1 and self.high >= UNMET:
             return "a positive whole number"
         if self.open and self.low == 0 and self.high >= UNMET:
@@ -341,7 +341,7 @@ PLAIN: dict[Any, Callable[[object], Any]] = {str: _text, int: _whole, float: _nu
 
 
 def _advice(given: object, hint: Any) -> str:
-    """Returns what to do: a word that is close to what was given, or nothing more than to correct it."""
+    """Returns the advice at the end of a message: the nearest permitted word, or that the value is to be corrected."""
     words = [word for word in _words(hint) if isinstance(word, str)]
     return f"{suggest(str(given)[:SHOWN], words)}Correct the value."
 

@@ -25,7 +25,7 @@ def silent(stage: str, done: int, total: int) -> None:
 
 @contextmanager
 def bar(title: str) -> Iterator[Report]:
-    """Yields what moves a bar on stderr, which appears after two seconds and leaves nothing behind."""
+    """Yields a report function that moves a bar on stderr, which appears after two seconds and goes at the end."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -60,7 +60,7 @@ class _Stage:
 
 @contextmanager
 def lines(title: str, say: Callable[[str], None]) -> Iterator[Report]:
-    """Yields what is called as work goes on; every half minute a line is said of it, however seldom it is called.
+    """Yields a report function; a line is printed every half minute, however seldom the function is called.
 
     Args:
         say: takes a line, from a thread of its own.

@@ -99,7 +99,7 @@ class ObjectText(str):
 
 
 def imported(place: str) -> Any:
-    """Returns what lies at MODULE:NAME, or None where the module has no such name."""
+    """Returns the object at MODULE:NAME, or None where the module has no such name."""
     module, _, attribute = place.partition(":")
     return getattr(import_module(module), attribute, None)
 
@@ -135,7 +135,7 @@ def _word(value: object) -> str:
 
 
 def entries_of(registry: str) -> dict[str, Any]:
-    """Returns what a registry offers by name; None for a name that is a word of the settings alone."""
+    """Returns the entries of a registry by name; None for a name that is a word of the settings alone."""
     found: dict[str, Any] = {}
     for place in REGISTRIES[registry]:
         module, _, attribute = place.partition(":")

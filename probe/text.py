@@ -72,7 +72,7 @@ def uncelled(text: str) -> str:
 
 
 def name(text: object) -> str:
-    """Returns what a model is called in records: printable, bounded, and told apart by a hash where it was cut."""
+    """Returns a model's name for records: printable, bounded, and told apart by a hash where it was cut."""
     return _cut(printable(text), NAME)
 
 

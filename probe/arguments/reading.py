@@ -106,7 +106,7 @@ def _check_count(flag: Flag, taken: Sequence[str], again: bool) -> None:
 def _without_flag(
     bare: Sequence[tuple[str, str]], command: str, flags: Sequence[Flag], found: Mapping[str, object]
 ) -> dict[str, list[str]]:
-    """Returns what stands without a flag, as the field that is given so."""
+    """Returns the words that stand without a flag, as the value of the positional field."""
     taker = next((flag for flag in flags if flag.alone), None)
     if taker is None and bare:
         raise ProbeError(_stray(*bare[0], command, flags, found))

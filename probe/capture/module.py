@@ -129,7 +129,7 @@ def place_at(module: nn.Module, place: Place | str) -> Place:
 
 
 def itself(value: Tensor) -> Tensor:
-    """Returns what it is given."""
+    """Returns its argument unchanged."""
     return value
 
 

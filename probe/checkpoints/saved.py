@@ -79,7 +79,7 @@ def is_plain(value: object) -> bool:
 
 
 def _scalars() -> list[Any]:
-    """Returns what single numbers of NumPy are rebuilt by, such as the loss that many trainings save."""
+    """Returns the functions that rebuild single numbers of NumPy, such as the loss that many trainings save."""
     from numpy._core.multiarray import scalar
 
     kinds = [type(np.dtype(letter)) for letter in "?bBhHiIlLqQefd"]

@@ -19,7 +19,7 @@ STATE_FORMAT = 2  # the first had no digest
 
 
 def state_writing(content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Write:
-    """Returns what writes a training state, plain values and tensors on the CPU, that `load_state` reads back."""
+    """Returns a function that writes a training state, plain values and tensors on the CPU, for `load_state`."""
     text = json.dumps(content, sort_keys=True)
     packed = {
         "probe_state": STATE_FORMAT,

@@ -165,7 +165,7 @@ def expanded(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def called(name: str) -> str:
-    """Returns what a checkpoint, given by path, by name or as an object, is called in records and file names."""
+    """Returns the name in records and files of a checkpoint that is given by path, by name or as an object."""
     given = _at_hand(name)
     return given.name if given else name_of(find(name))
 
@@ -177,7 +177,7 @@ def _at_hand(name: str) -> Checkpoint | None:
 
 
 def name_of(path: Path) -> str:
-    """Returns what the checkpoint at a path is called in records and file names."""
+    """Returns the name in records and files of the checkpoint at a path."""
     if is_sharded(path) or kept_in(path):
         return clean_name(path.name)
     reader = _reader(path)

@@ -117,7 +117,7 @@ def claim(config: ClaimConfig, *, command: str = "", report: Report = silent) ->
 
 
 def _warnings(study: Study) -> list[str]:
-    """Returns what is to be said of the settings that were chosen, each once."""
+    """Returns the warnings on the settings that were chosen, each once."""
     chosen = dict.fromkeys(setting for settings in study.settings.values() for setting in settings.values())
     return list(dict.fromkeys(warning for setting in chosen if (warning := at_edge(setting))))
 

@@ -209,7 +209,7 @@ class _Scores:
         self.guesses[numbers[0]] = guess.where(prompts.counted, torch.nan)
 
     def merge(self, other: _Scores) -> _Scores:
-        """Returns what both have gathered, each prompt's in its place."""
+        """Returns the scores of both, each prompt's in its place."""
         merged = copy(self)
         merged.errors = self.errors.merge(other.errors)
         merged.costs, merged.guesses = self.costs | other.costs, self.guesses | other.guesses

@@ -24,7 +24,7 @@ Found = TypeVar("Found")
 def takes(
     kind: type[Config],
 ) -> Callable[[Callable[Concatenate[Config, Given], Found]], Callable[Concatenate[Config, Given], Found]]:
-    """Returns what lets a function of a configuration be called with the configuration's fields as keywords.
+    """Returns a decorator: a function of a configuration then takes the configuration's fields as keywords, too.
 
     Keywords beside a configuration replace its fields. What the function takes by keyword alone it still takes.
     """
@@ -52,7 +52,7 @@ def takes(
 
 
 def parameters(kind: Any) -> list[Parameter]:
-    """Returns what a command takes: a configuration, or its fields; how files are written is the command line's."""
+    """Returns the signature of a command: a configuration, or its fields but for those of the files written."""
     hints = get_type_hints(kind)
     first = Parameter("config", Parameter.POSITIONAL_ONLY, default=None, annotation=f"{kind.__name__} | None")
     fields = {field.name: field.default for field in kind.__dataclass_fields__.values()}

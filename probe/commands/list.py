@@ -42,7 +42,7 @@ def _styles() -> dict[str, str]:
 
 
 def _checkpoints() -> dict[str, str]:
-    """Returns what its folder says of each checkpoint, and which that is; of two of a name, the one found first."""
+    """Returns the summary and the folder of each checkpoint by name; of two of a name, the one found first."""
     found: dict[str, str] = {}
     for folder in reversed(folders()):
         described = _index(folder / "index.toml")
@@ -54,7 +54,7 @@ def _checkpoints() -> dict[str, str]:
 
 
 def _index(path: Path) -> dict[str, Any]:
-    """Returns what an index says of checkpoints; nothing where it cannot be read, since they are there without it."""
+    """Returns the entries of an index of checkpoints; none where it cannot be read, since they are there without it."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8")) if path.stat().st_size <= BYTES else {}
     except (OSError, ValueError, RecursionError):

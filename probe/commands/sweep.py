@@ -150,7 +150,7 @@ def _cells(path: str) -> tuple[list[tuple[int, list[str]]], list[str]]:
 
 
 def train_config(flags: Sequence[str]) -> TrainConfig:
-    """Returns what flags of `probe train` mean.
+    """Returns the configuration that flags of `probe train` stand for.
 
     Raises:
         ProbeError: if they are none.
@@ -181,7 +181,7 @@ def _named(rows: Sequence[Row], path: str) -> dict[str, Row]:
 
 
 def _name(row: Row) -> str:
-    """Returns what a training is called: all its flags, so that another table never finds the wrong one."""
+    """Returns the name of a training, made of all its flags, so that another table never finds the wrong one."""
     told = [value if name in ("arch", "layout", "task") else f"{name}{value}" for name, value in row.items()]
     name = "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in "-".join(told))
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 17]}-{key(*told) % 2**64:016x}"
@@ -195,7 +195,7 @@ def _job(folder: Path, name: str, row: Row) -> Job:
 
 
 def _finished(folder: Path, name: str) -> dict[str, Any] | None:
-    """Returns what a training's record says, once it has measured its final errors."""
+    """Returns the provenance of a training's record, once its final errors are measured."""
     with suppress(OSError, ValueError):
         found = json.loads((folder / f"{name}-training.json").read_bytes())
         if "errors" in found and (folder / f"{name}.pt").is_file():

@@ -116,7 +116,7 @@ def match_rows(model: str, head: str, found: Match, null: Match | None) -> Itera
 
 
 def condition_rows(model: str, head: str, which: str, found: Match, null: Match) -> Iterator[dict[str, Any]]:
-    """Yields what an algorithm leaves unexplained on the prompts conditioned best or worst."""
+    """Yields the rows of the share that an algorithm leaves unexplained on the prompts conditioned best or worst."""
     about: dict[str, Any] = {"site": found.algorithm, "head": head, "prompts": found.spd.prompts}
     yield row(model, "matching", f"unexplained_{which}", *_numbers(found.unexplained(null)), **about)
 

@@ -91,7 +91,7 @@ class Narrow:
 
 
 def entering(block: Block, stream: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-    """Returns what a block's mixer reads when this stream enters the block."""
+    """Returns the input of a block's mixer when this stream enters the block."""
     read: Tensor = block.norm(stream) if block.residual == "pre" else stream
     return read
 
@@ -100,7 +100,7 @@ def entering(block: Block, stream: Float[Tensor, "batch time width"]) -> Float[T
 def inside(
     mixer: nn.Module, hidden: Float[Tensor, "batch time width"]
 ) -> dict[str, Float[Tensor, "batch time numbers"]]:
-    """Returns what stands inside a mixer after every token, by its name; nothing for mixers that keep no state."""
+    """Returns the states of a mixer after every token by name; none for mixers that keep no state."""
     if isinstance(mixer, Mamba):
         found = mixer.inside(hidden)
         read = {"state": found.states.flatten(2), "convolution": found.convolution}

@@ -28,7 +28,7 @@ from probe.statistics import LayerErrors
 from probe.tasks import Prompts
 
 TargetFn = Callable[[Prompts, Captured], Targets]
-"""Returns what heads are asked for, by name, from prompts and what was captured on them."""
+"""Returns the heads' targets by name, from prompts and the activations captured on them."""
 CountedFn = Callable[[Prompts], Bool[Tensor, "batch context"]]
 """Returns which queries of prompts count."""
 ITERATES = (1, 2, 4, 8)
@@ -128,7 +128,7 @@ def _stream(captured: Captured) -> Float[Tensor, "layer batch context width"]:
 
 
 def _written(captured: Captured) -> Float[Tensor, "layer batch context width"]:
-    """Returns what the read-in and every block added to the stream."""
+    """Returns the additions of the read-in and of every block to the stream."""
     return torch.cat([captured.stream[:1], captured.stream.diff(dim=0)])
 
 
@@ -165,7 +165,7 @@ def algorithmic_targets(contexts: Sequence[int]) -> TargetFn:
 
 
 def quantities(prompts: Prompts, contexts: Sequence[int]) -> dict[str, Float[Tensor, "batch context target"]]:
-    """Returns what algorithms hold after so many examples: w, X'y / n, and the weights that they would answer by.
+    """Returns the algorithms' quantities after so many examples: w, X'y / n, and the weights that they would answer by.
 
     ``gd_k`` are the weights after k steps of size 1 / L of gradient descent, ``online_gd`` those of one pass over the
     examples with a step of half of 1 / dim, ``projection`` those of one pass that fits each example exactly.

@@ -39,7 +39,7 @@ def transfer(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> RatioBo
 def apply_each(
     heads: LinearHeads, stream: Float[Tensor, "layer batch width"]
 ) -> Float64[Tensor, "layer layer batch target"]:
-    """Returns what every layer's head for the last context makes of every layer's stream."""
+    """Returns the answers of every layer's head for the last context from every layer's stream."""
     weight, intercept = heads.weight[:, -1].cpu(), heads.intercept[:, -1].cpu()
     predicted = torch.einsum("mbw,lwk->lmbk", stream.double(), weight)
     shifted: Tensor = predicted + intercept[:, None, None]

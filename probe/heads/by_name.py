@@ -66,7 +66,7 @@ class FittedHeads(Mapping[str, Kind], Generic[Kind]):
         return digest_of(self.entries())
 
     def writes(self, stem: str | Path) -> dict[Path, Write]:
-        """Returns what is to be written to which file, to be written together with others."""
+        """Returns the contents of the two files by path, to be written together with others."""
         return head_writes(self.entries(), stem)
 
     def save(self, stem: str | Path) -> tuple[Path, Path]:

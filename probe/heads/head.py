@@ -31,7 +31,7 @@ class Decoder(Protocol):
         """Returns the stream after the model's final norm, ``[..., width]``."""
 
     def decode(self, stream: Tensor) -> Tensor:
-        """Returns what the final norm and the read-out make of a stream, ``[..., width] -> [..., outputs]``."""
+        """Returns the predictions from a stream, by final norm and read-out, ``[..., width] -> [..., outputs]``."""
 
 
 @runtime_checkable
@@ -59,7 +59,7 @@ class Probed(Protocol):
         """The number of layers, the read-in included."""
 
     def decode(self, stream: Tensor) -> Tensor:
-        """Returns what the model's own decoder answers from a stream, on the CPU, ``[..., width] -> [..., answer]``."""
+        """Returns the answers of the model's own decoder, on the CPU, ``[..., width] -> [..., answer]``."""
 
     def alone(self, prompts: Any, examples: int) -> tuple[Tensor, Tensor]:
         """Returns stream and targets at every later x, each appended alone to the first examples."""
@@ -122,7 +122,7 @@ class Head:
     def features(
         self, model: Decoder, stream: Float[Tensor, "layer batch context width"]
     ) -> Float[Tensor, "layer batch context features"]:
-        """Returns what a ridge regression reads; called without gradients, on the stream's device."""
+        """Returns the features of a ridge regression; called without gradients, on the stream's device."""
         raise NotImplementedError
 
     def answer(

@@ -18,5 +18,5 @@ class Lens(Head):
     def answer(
         self, experiment: Probed, stream: Float[Tensor, "layer batch context width"]
     ) -> Float[Tensor, "layer batch context answer"]:
-        """Returns what the decoder makes of every layer."""
+        """Returns the decoder's answers from every layer."""
         return experiment.decode(stream)

@@ -46,7 +46,7 @@ def head_paths(stem: str | Path) -> tuple[Path, Path]:
 
 
 def head_writes(entries: Sequence[Entry], stem: str | Path) -> dict[Path, Write]:
-    """Returns what is to be written to which file, for `probe.files.write_together`."""
+    """Returns the contents of the two files by path, for `probe.files.write_together`."""
     from safetensors.torch import save
 
     tensors, heads = _told(entries)

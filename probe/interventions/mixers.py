@@ -27,7 +27,7 @@ class Recurrent(Protocol):
         """Returns the state before the first token."""
 
     def step(self, hidden: Float[Tensor, "batch width"], state: State) -> tuple[Float[Tensor, "batch width"], State]:
-        """Returns what is written at one token, and the state after it."""
+        """Returns the mixer's output at one token, and the state after it."""
 
 
 def mambas(model: StreamModel) -> dict[int, Mamba]:

@@ -9,7 +9,7 @@ from probe.language.tasks import Match
 
 
 def first_line(text: str) -> str:
-    """Returns what a decoded text answers: its first line, without spaces around it."""
+    """Returns the answer in a decoded text: its first line, without spaces around it."""
     return text.split("\n")[0].strip()
 
 

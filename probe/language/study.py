@@ -169,7 +169,7 @@ def choose_counts(text: str, most: int) -> list[int]:
 def provenance(
     kind: str, config: EvaluateConfig | FitConfig | CompareConfig, command: str, found: Sequence[Study]
 ) -> dict[str, Any]:
-    """Returns what a record needs to be redrawn and rerun: models, tasks, words left, and the published accuracies."""
+    """Returns a record's provenance: models, tasks, words left, and the published accuracies."""
     return {
         "kind": kind,
         "command": command,

@@ -44,7 +44,7 @@ class Attention(Mixer):
             nn.init.zeros_(self.c_proj.bias)
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes to the stream."""
+        """Returns the mixer's output at every token."""
         batch, time, width = hidden.shape
         split = self.c_attn(hidden).view(batch, time, 3, self.heads, width // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)

@@ -83,7 +83,7 @@ class FastWeights(Mixer):
             self.o_proj.weight.div_(math.sqrt(blocks))
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes to the stream."""
+        """Returns the mixer's output at every token."""
         read = delta_rule(*self._operands(hidden))
         return self._write(read.transpose(1, 2), hidden)
 
@@ -106,7 +106,7 @@ class FastWeights(Mixer):
     def step(
         self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "batch width"], tuple[Tensor, ...]]:
-        """Returns what the block writes to the stream at one token, and the state after it."""
+        """Returns the mixer's output at one token, and the state after it."""
         q_past, k_past, v_past, matrix = state
         query, q_past = self.q_conv1d.step(self.q_proj(hidden), q_past)
         key, k_past = self.k_conv1d.step(self.k_proj(hidden), k_past)
@@ -125,7 +125,7 @@ class FastWeights(Mixer):
         return time * (2 * linear + self.OPERATIONS * numbers) + convolutions
 
     def _operands(self, hidden: Float[Tensor, "batch time width"]) -> Sources:
-        """Returns what the kernel takes, heads before time."""
+        """Returns the kernel's arguments, heads before time."""
         query = self.q_conv1d(self.q_proj(hidden))
         key = self.k_conv1d(self.k_proj(hidden))
         value = self.v_conv1d(self.v_proj(hidden))

@@ -130,7 +130,7 @@ class Mamba(Mixer):
         self.out_proj.weight.div_(math.sqrt(blocks))
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes to the stream."""
+        """Returns the mixer's output at every token."""
         x, z = self._inputs(hidden)
         x = self.conv1d(x, backend=self.backend)
         delta, b, c = self._selected(x)
@@ -140,7 +140,7 @@ class Mamba(Mixer):
 
     @torch.no_grad()
     def inside(self, hidden: Float[Tensor, "batch time width"]) -> MambaInside:
-        """Returns what happens inside the mixer at every token, by the reference scan."""
+        """Returns the mixer's inner quantities at every token, by the reference scan."""
         entering, z = self._inputs(hidden)
         x = self.conv1d(entering, backend="reference")
         delta, b, c = self._selected(x)
@@ -151,7 +151,7 @@ class Mamba(Mixer):
     def held(
         self, hidden: Float[Tensor, "batch time width"], constants: Mapping[str, Float[Tensor, " channels"]]
     ) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes where some of its inner quantities are the same at every token.
+        """Returns the mixer's output where some of its inner quantities are the same at every token.
 
         Args:
             constants: by the names of `MambaInside`, in the same units: convolution, delta, B, C, gate; and
@@ -189,7 +189,7 @@ class Mamba(Mixer):
     def step(
         self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "batch width"], tuple[Tensor, ...]]:
-        """Returns what the block writes to the stream at one token, and the state after it."""
+        """Returns the mixer's output at one token, and the state after it."""
         recent, h = state
         x, z = self._inputs(hidden)
         x, recent = self.conv1d.step(x, recent)

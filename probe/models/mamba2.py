@@ -64,7 +64,7 @@ class Mamba2(Mixer):
             self.out_proj.weight.div_(math.sqrt(blocks))
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes to the stream."""
+        """Returns the mixer's output at every token."""
         z, mixed, step = self._inputs(hidden)
         x, b, c = self._sources(self.conv1d(mixed))
         return self._write(ssd(x, step, -torch.exp(self.A_log), b, c, self.D), z)
@@ -77,7 +77,7 @@ class Mamba2(Mixer):
     def step(
         self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "batch width"], tuple[Tensor, ...]]:
-        """Returns what the block writes to the stream at one token, and the state after it."""
+        """Returns the mixer's output at one token, and the state after it."""
         recent, matrix = state
         z, mixed, step = self._inputs(hidden)
         mixed, recent = self.conv1d.step(mixed, recent)

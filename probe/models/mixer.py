@@ -39,7 +39,7 @@ class Mixer(nn.Module):
     recipe: ClassVar[str] = "mamba"
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes; a token's row depends on it and earlier ones alone."""
+        """Returns the mixer's output; a token's row depends on it and earlier ones alone."""
         raise NotImplementedError
 
     def flops(self, time: int) -> int:

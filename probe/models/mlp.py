@@ -36,7 +36,7 @@ class MLP(Mixer):
             nn.init.zeros_(self.c_proj.bias)
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes to the stream."""
+        """Returns the mixer's output at every token."""
         result: Tensor = self.c_proj(F.gelu(self.c_fc(hidden), approximate="tanh"))
         return F.dropout(result, self.dropout, self.training)
 

@@ -52,7 +52,7 @@ class Planted(Mixer):
         self.blocks, self.index, self.algorithm, self.dim = blocks, index, algorithm, dim
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes to the stream."""
+        """Returns the mixer's output at every token."""
         stream = hidden.double()
         token = stream[..., : self.dim]
         gathered = torch.zeros_like(stream[..., : self.dim**2 + self.dim])
@@ -82,7 +82,7 @@ class Planted(Mixer):
         return _solution(hessian, correlation) * mask
 
     def _gather(self, token: Tensor, stream: Tensor, nothing: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns what the block adds to the weights and to the moments: the last solves, the others gather."""
+        """Returns the block's additions to the weights and to the moments: the last solves, the others gather."""
         dim = self.dim
         start = 2 * dim + 1
         if self.index == self.blocks - 1:

@@ -32,7 +32,7 @@ class Pairing(Mixer):
         self.dim = dim
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes to the stream."""
+        """Returns the mixer's output at every token."""
         written = torch.zeros_like(hidden)
         written[:, 1::2, self.dim : 2 * self.dim] = hidden[:, :-1:2, : self.dim]
         return written

@@ -134,7 +134,7 @@ class ResidualModel(nn.Module):
         return embedded
 
     def decode(self, stream: Float[Tensor, "*place width"]) -> Float[Tensor, "*place outputs"]:
-        """Returns what the model would read out of a stream: final norm, then read-out."""
+        """Returns the predictions from a stream: final norm, then read-out."""
         result: Tensor = self.read_out(self.normalise(stream))
         return result
 

@@ -46,7 +46,7 @@ class RWKV4TimeMix(Mixer):
         self.output = orthogonal(width, width, gain=0.0)
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes to the stream."""
+        """Returns the mixer's output at every token."""
         receptance, key, value = self._read(hidden, previous(hidden))
         mean = wkv4(key, value, self.time_decay, self.time_first, backend=self.backend)
         result: Tensor = self.output(receptance * mean)
@@ -66,7 +66,7 @@ class RWKV4TimeMix(Mixer):
     def step(
         self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "batch width"], tuple[Tensor, ...]]:
-        """Returns what the block writes at one token and the state after it."""
+        """Returns the mixer's output at one token, and the state after it."""
         before, numerator, denominator, top = state
         receptance, key, value = (part[:, 0] for part in self._read(hidden[:, None], before[:, None]))
         mean, sums = advance((numerator, denominator, top), key, value, self.time_decay, self.time_first)
@@ -105,7 +105,7 @@ class RWKV4ChannelMix(Mixer):
         self.value = orthogonal(width, 4 * width, gain=0.0)
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes to the stream."""
+        """Returns the mixer's output at every token."""
         return self._mixed(hidden, previous(hidden))
 
     def _mixed(self, hidden: Tensor, before: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ class RWKV4ChannelMix(Mixer):
     def step(
         self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "batch width"], tuple[Tensor, ...]]:
-        """Returns what the block writes at one token and the state after it."""
+        """Returns the mixer's output at one token, and the state after it."""
         return self._mixed(hidden[:, None], state[0][:, None])[:, 0], (hidden,)
 
     def flops(self, time: int) -> int:

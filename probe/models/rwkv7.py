@@ -74,12 +74,12 @@ class RWKV7TimeMix(Mixer):
         self.r_k = nn.Parameter(torch.full((self.heads, size), -0.04))
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes to the stream."""
+        """Returns the mixer's output at every token."""
         rows, gate = self._read(hidden, previous(hidden))
         return self._write(wkv7(*rows, backend=self.backend), rows, gate)
 
     def _read(self, hidden: Tensor, before: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Returns what `wkv7` takes, [batch, time, heads, size] each, and the gate."""
+        """Returns the arguments of `wkv7`, [batch, time, heads, size] each, and the gate."""
         x = {name: torch.lerp(hidden, before, self.get_parameter(f"x_{name}")) for name in SHIFTS}
         low_rank = torch.tanh(x["w"] @ self.get_parameter("w1")) @ self.get_parameter("w2")
         log_decay = -math.exp(-0.5) * torch.sigmoid(self.w0 + low_rank)
@@ -109,7 +109,7 @@ class RWKV7TimeMix(Mixer):
     def step(
         self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "batch width"], tuple[Tensor, ...]]:
-        """Returns what the block writes at one token and the state after it."""
+        """Returns the mixer's output at one token, and the state after it."""
         before, matrices = state
         rows, gate = self._read(hidden[:, None], before[:, None])
         read, matrices = advance(matrices, *(row[:, 0] for row in rows))
@@ -149,7 +149,7 @@ class RWKV7ChannelMix(Mixer):
         self.value = orthogonal(width, 4 * width, gain=0.0)
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes to the stream."""
+        """Returns the mixer's output at every token."""
         return self._mixed(hidden, previous(hidden))
 
     def _mixed(self, hidden: Tensor, before: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ class RWKV7ChannelMix(Mixer):
     def step(
         self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "batch width"], tuple[Tensor, ...]]:
-        """Returns what the block writes at one token and the state after it."""
+        """Returns the mixer's output at one token, and the state after it."""
         return self._mixed(hidden[:, None], state[0][:, None])[:, 0], (hidden,)
 
     def flops(self, time: int) -> int:

@@ -60,7 +60,7 @@ class S4Mamba(Mixer):
                 self.kernel.D.fill_(1)
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes to the stream."""
+        """Returns the mixer's output at every token."""
         x, z = self.in_proj(hidden).chunk(2, dim=-1)
         y = self.kernel(causal_conv1d(x, self.conv1d.weight.squeeze(1), self._conv_bias()))
         result: Tensor = self.out_proj(self.dropout(y) * self._opened(z))
@@ -81,7 +81,7 @@ class S4Mamba(Mixer):
     def step(
         self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "batch width"], tuple[Tensor, ...]]:
-        """Returns what the block writes at one token, without dropout, and the state after it."""
+        """Returns the mixer's output at one token, without dropout, and the state after it."""
         x, z = self.in_proj(hidden).chunk(2, dim=-1)
         window = torch.cat([state[0], x.unsqueeze(1)], dim=1)
         mixed = F.silu((window * self.conv1d.weight.squeeze(1).T).sum(1) + self._conv_bias())

@@ -36,7 +36,7 @@ class S4D(Mixer):
         self.output_linear = nn.Linear(width, 2 * width)
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-        """Returns what the block writes to the stream."""
+        """Returns the mixer's output at every token."""
         filtered = self.dropout(F.gelu(self.kernel(hidden)))
         result: Tensor = self.dropout(F.glu(self.output_linear(filtered)))
         return result
@@ -48,7 +48,7 @@ class S4D(Mixer):
     def step(
         self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "batch width"], tuple[Tensor, ...]]:
-        """Returns what the block writes at one token, without dropout, and the state after it."""
+        """Returns the mixer's output at one token, without dropout, and the state after it."""
         filtered, state = self.kernel.step(hidden, state)
         return F.glu(self.output_linear(F.gelu(filtered))), state
 

@@ -81,7 +81,7 @@ Canvas = Figure | SubFigure | OneAxes
 
 
 def canvas(ax: Axes | SubFigure | Figure | None, columns: int, height: float) -> Canvas:
-    """Returns what to draw on: what was given, or an empty page.
+    """Returns the axes or figure that were given, or an empty page.
 
     Args:
         columns: of a paper, that a page spans.

@@ -43,7 +43,7 @@ def rows_of(table: pd.DataFrame, evidence: str, metrics: str) -> pd.DataFrame:
 def of_one_claim(
     draw: Callable[[pd.DataFrame, str | None], Figure], evidence: str, picture: str
 ) -> Callable[[Sequence[Record], View], Figure]:
-    """Returns what draws a kind of evidence from one record of `probe claim`.
+    """Returns a function that draws a kind of evidence from one record of `probe claim`.
 
     Args:
         draw: draws from the record's table, with a title.

@@ -54,7 +54,7 @@ def setting(record: Record, name: str) -> Any:
 
 
 def unit(record: Record, target: str = "y") -> str:
-    """Returns what an error of 1 is in a record's rows of a target."""
+    """Returns the meaning of an error of 1 in a record's rows of a target."""
     units = record.provenance.get("units")
     if isinstance(units, Mapping) and target in units:
         return text(units[target])

@@ -47,7 +47,7 @@ def measure(
 def _features(
     experiment: Experiment, heads: Sequence[Head], pass_: Pass, purpose: Purpose, numbers: range, stream: Tensor
 ) -> dict[str, Tensor]:
-    """Returns what every fitted head reads, and an independent random stream for the chance line."""
+    """Returns every fitted head's features by its name, and an independent random stream for the chance line."""
     found = {head.name: read(head, experiment.model, stream) for head in heads if head.fitted}
     return found | {CHANCE: noise(pass_.seed, purpose, numbers, len(experiment.contexts), experiment.model.width)}
 

@@ -123,7 +123,7 @@ class Result(Record):
         return self.files(stem)
 
     def beside(self, stem: Stem) -> dict[Path, Write]:
-        """Returns what is written together with the record and what shows it, by path."""
+        """Returns further files that are written with the record and its picture, by path."""
         return {}
 
     def about(self) -> str:
@@ -135,7 +135,7 @@ class Result(Record):
         return " on ".join(filter(None, (few, text.line(task, 60) if task else "")))
 
     def __repr__(self) -> str:
-        """Returns what it is of, and how much there is of it."""
+        """Returns the models, the task and the number of rows."""
         return f"{type(self).__name__}({', '.join(filter(None, (self.about(), f'{len(self.table):,} rows')))})"
 
     def _repr_html_(self) -> str:

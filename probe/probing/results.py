@@ -74,7 +74,7 @@ class FitResult(Result):
         return [*super().files(stem), *head_paths(f"{stem.path}{BESIDE}")]
 
     def beside(self, stem: Stem) -> dict[Path, Write]:
-        """Returns what is written for the heads, if any were fitted or read."""
+        """Returns the files of the heads by path, none where no heads were fitted or read."""
         if self.fitted is None and HEADS not in self.provenance:
             return {}
         return self.heads.writes(f"{stem.path}{BESIDE}")

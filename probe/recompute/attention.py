@@ -16,7 +16,7 @@ def attend(
     scale: float | None = None,
     window: int | None = None,
 ) -> Float[Tensor, "batch time values"]:
-    """Returns what every token reads, heads side by side.
+    """Returns every token's weighted mean of the values, heads side by side.
 
     Args:
         key: of as many heads as the query, or of fewer, each shared by as many consecutive ones.
@@ -36,7 +36,7 @@ def attend(
 def attention(
     weights: Weights, x: Float[Tensor, "batch time width"], heads: int, scale: float | None = None, turn: bool = False
 ) -> Float[Tensor, "batch time width"]:
-    """Returns what GPT-2's attention writes: queries, keys and values stand one after another, then heads.
+    """Returns the output of GPT-2's attention: queries, keys and values stand one after another, then heads.
 
     Args:
         turn: whether matrices are stored [in, out].

@@ -119,7 +119,7 @@ def _small(stream: Tensor) -> Tensor:
 
 
 def _leaving(model: StreamModel, inputs: Tensor, place: int, entering: Tensor) -> Tensor:
-    """Returns what leaves a block where another stream enters it."""
+    """Returns the stream after a block that another stream enters."""
     seen: list[Tensor] = []
     with (
         rewriting(model.places[place], lambda _: entering),

@@ -24,21 +24,21 @@ KEY_EPSILON = 1e-6
 def linear_attention(
     weights: Weights, x: Float[Tensor, "batch time width"], settings: Mapping[str, str], heads: int
 ) -> Float[Tensor, "batch time width"]:
-    """Returns what linear attention writes: values are added under their keys."""
+    """Returns the output of linear attention: values are added under their keys."""
     return _write(weights, x, settings, heads, None, None)
 
 
 def deltanet(
     weights: Weights, x: Float[Tensor, "batch time width"], settings: Mapping[str, str], heads: int
 ) -> Float[Tensor, "batch time width"]:
-    """Returns what DeltaNet writes: a value replaces a share of what stood under its key."""
+    """Returns the output of DeltaNet: a value replaces a share of what stood under its key."""
     return _write(weights, x, settings, heads, torch.sigmoid(linear(weights, "b_proj", x)), None)
 
 
 def gated_deltanet(
     weights: Weights, x: Float[Tensor, "batch time width"], settings: Mapping[str, str], heads: int
 ) -> Float[Tensor, "batch time width"]:
-    """Returns what Gated DeltaNet writes: as DeltaNet, on a matrix that decays."""
+    """Returns the output of Gated DeltaNet: as DeltaNet, on a matrix that decays."""
     step = torch.nn.functional.softplus(linear(weights, "a_proj", x) + weights.take("dt_bias"))
     decay = -torch.exp(weights.take("A_log")) * step
     gate = silu(linear(weights, "g_proj", x)) if settings.get("gate", "on") == "on" else None

@@ -20,7 +20,7 @@ def feed_forward(
     names: tuple[str, str] = ("c_fc", "c_proj"),
     turn: bool = False,
 ) -> Float[Tensor, "batch time width"]:
-    """Returns what the block writes (Vaswani et al., 2017, section 3.3).
+    """Returns the output of the feed-forward (Vaswani et al., 2017, section 3.3).
 
     Args:
         names: of the map that widens and of the one back.
@@ -33,6 +33,6 @@ def feed_forward(
 def gated_feed_forward(
     weights: Weights, x: Float[Tensor, "batch time width"], act: Activation
 ) -> Float[Tensor, "batch time width"]:
-    """Returns what LLaMA's block writes (Shazeer, 2020, arXiv:2002.05202)."""
+    """Returns the output of LLaMA's feed-forward (Shazeer, 2020, arXiv:2002.05202)."""
     gate = act(linear(weights, "gate_proj", x))
     return linear(weights, "down_proj", gate * linear(weights, "up_proj", x))

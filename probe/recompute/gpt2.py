@@ -18,7 +18,7 @@ Config = Mapping[str, Any]
 
 
 def gpt2_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
-    """Returns what leaves GPT-2's block, whose matrices are stored [in, out]."""
+    """Returns the stream after a block of GPT-2, whose matrices are stored [in, out]."""
     heads, epsilon = int(config.get("n_head", 12)), float(config.get("layer_norm_epsilon", 1e-5))
     scale = (stream.shape[-1] // heads) ** -0.5 if config.get("scale_attn_weights", True) else 1.0
     scale /= place + 1 if config.get("scale_attn_by_inverse_layer_idx", False) else 1
@@ -29,7 +29,7 @@ def gpt2_block(weights: Weights, stream: Tensor, config: Config, place: int) -> 
 
 
 def gptj_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
-    """Returns what leaves GPT-J's block: attention, turned with its neighbours, beside a feed-forward, one norm."""
+    """Returns the stream after a block of GPT-J: rotary attention beside a feed-forward, under one norm."""
     read = layer_norm(weights, "ln_1", stream, float(config.get("layer_norm_epsilon", 1e-5)))
     inner, heads = weights.under("attn."), int(config.get("n_head", 16))
     query, key, value = (split_heads(linear(inner, f"{name}_proj", read), heads) for name in "qkv")

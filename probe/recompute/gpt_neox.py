@@ -18,7 +18,7 @@ Config = Mapping[str, Any]
 
 
 def neox_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
-    """Returns what leaves GPT-NeoX's block: heads stand first, and each has its query, key and value."""
+    """Returns the stream after a block of GPT-NeoX: heads stand first, and each has its query, key and value."""
     epsilon, heads = float(config.get("layer_norm_eps", 1e-5)), int(config["num_attention_heads"])
     rotation = rotation_of(config, "rotary_emb_base", 10_000.0, "rotary_pct", 0.25)
     inner, names = weights.under("attention."), ("dense_h_to_4h", "dense_4h_to_h")
@@ -32,7 +32,7 @@ def neox_block(weights: Weights, stream: Tensor, config: Config, place: int) -> 
 
 
 def phi_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
-    """Returns what leaves Phi's block: attention beside a feed-forward, under one norm."""
+    """Returns the stream after a block of Phi: attention beside a feed-forward, under one norm."""
     if config.get("qk_layernorm", False):
         raise ImpossibleError("Phi with norms of queries and keys")
     heads = int(config["num_attention_heads"])

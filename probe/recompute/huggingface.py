@@ -108,7 +108,7 @@ def describe(path: Path, weights: Mapping[str, Tensor]) -> Described:
 
 
 def _outer(weights: Mapping[str, Tensor], family: Family) -> str:
-    """Returns what stands before a folder's names: all of the family's prefix, its end, or nothing."""
+    """Returns the prefix of a folder's names: all of the family's prefix, its end, or nothing."""
     parts = family.outer.split(".")
     endings = [".".join(parts[first:]) for first in range(len(parts))]
     return next((ending for ending in endings if beginning(weights, f"{ending}{family.blocks}.")), family.outer)
@@ -170,7 +170,7 @@ def _rwkv_block(weights: Weights, stream: Tensor, config: Config, place: int) ->
 
 
 def _rescaling(config: Config, blocks: int) -> int:
-    """Returns what multiplies the epsilon of RWKV's norms after so many blocks; 1 in every other family.
+    """Returns the factor on the epsilon of RWKV's norms after so many blocks; 1 in every other family.
 
     It is run with its stream halved every few blocks, so that a norm sees a variance a quarter as large.
     """

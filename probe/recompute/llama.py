@@ -18,12 +18,12 @@ Config = Mapping[str, Any]
 
 
 def llama_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
-    """Returns what leaves LLaMA's block, with the biases and the norms of queries and keys that are stored."""
+    """Returns the stream after a block of LLaMA, with the biases and the norms of queries and keys that are stored."""
     return _block(weights, stream, config, place, rms_norm)
 
 
 def gemma_block(weights: Weights, stream: Tensor, config: Config, place: int) -> Tensor:
-    """Returns what leaves Gemma's block, whose norms multiply by one more than is stored."""
+    """Returns the stream after a block of Gemma, whose norms multiply by one more than is stored."""
     return _block(weights, stream, config, place, one_more)
 
 

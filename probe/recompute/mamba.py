@@ -18,7 +18,7 @@ from probe.recompute.weights import Weights, linear
 def mamba(
     weights: Weights, x: Float[Tensor, "batch time width"], settings: Mapping[str, str], epsilon: float | None = None
 ) -> Float[Tensor, "batch time width"]:
-    """Returns what the mixer writes.
+    """Returns the mixer's output.
 
     Args:
         settings: delta, B and C may be ``constant``, conv and gate ``off``; what is not given is as in the paper.

@@ -20,7 +20,7 @@ def mamba2(
     epsilon: float = EPSILON,
     limits: tuple[float, float] = (0.0, float("inf")),
 ) -> Float[Tensor, "batch time width"]:
-    """Returns what the mixer writes: the gated output is normed group by group before the last projection.
+    """Returns the mixer's output: the gated output is normed group by group before the last projection.
 
     Args:
         groups: the number of groups of heads, each with a B and a C.

@@ -71,7 +71,7 @@ def _block(config: Config, norm: Norm, weights: Weights, stream: Tensor) -> Tens
 
 
 def _attention(weights: Weights, x: Tensor, given: Config) -> Tensor:
-    """Returns what the package's attention writes, with its short convolution over queries, keys and values."""
+    """Returns the output of the package's attention, with its short convolution over queries, keys and values."""
     if given.get("mlp_dim") or not given.get("causal", False):
         raise ImpossibleError("attention of mamba_ssm that sees all tokens, or with a feed-forward inside")
     heads = int(given["num_heads"])

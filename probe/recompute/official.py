@@ -36,7 +36,7 @@ STACKED: dict[str, tuple[str, Write]] = {
 
 
 def _released_s4d(weights: Weights, x: Tensor) -> Tensor:
-    """Returns what S4D writes, its skip beside the state space and its last map a convolution over one token."""
+    """Returns the output of S4D, its skip beside the state space and its last map a convolution over one token."""
     return s4d(weights, x, "D", "output_linear.0")
 
 

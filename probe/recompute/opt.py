@@ -15,7 +15,7 @@ from probe.recompute.weights import ImpossibleError, Weights, linear, split_head
 
 
 def opt_block(weights: Weights, stream: Tensor, config: Mapping[str, Any], place: int) -> Tensor:
-    """Returns what leaves OPT's block, whose second norm is called the final one."""
+    """Returns the stream after a block of OPT, whose second norm is called the final one."""
     if not config.get("do_layer_norm_before", True):
         raise ImpossibleError("OPT that norms after adding")
     mixer, heads = weights.under("self_attn."), int(config["num_attention_heads"])

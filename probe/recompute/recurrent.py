@@ -32,6 +32,6 @@ def lstm(weights: Weights, x: Float[Tensor, "batch time width"]) -> Float[Tensor
 
 
 def _fed(weights: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns what the tokens feed into the state with both biases, and the matrix by which it feeds itself."""
+    """Returns the tokens' part of the state with both biases, and the recurrent matrix."""
     bias = weights.take("bias_ih_l0") + weights.take("bias_hh_l0")
     return x @ weights.take("weight_ih_l0").T + bias, weights.take("weight_hh_l0").T

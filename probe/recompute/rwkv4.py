@@ -11,7 +11,7 @@ from probe.recompute.weights import Weights, linear
 
 
 def time_mix(weights: Weights, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-    """Returns what the time mix writes, eqs. 11 to 16 and 18."""
+    """Returns the output of the time mix, eqs. 11 to 16 and 18."""
     receptance = torch.sigmoid(linear(weights, "receptance", shifted(weights, "time_mix_receptance", x)))
     key = linear(weights, "key", shifted(weights, "time_mix_key", x))
     value = linear(weights, "value", shifted(weights, "time_mix_value", x))
@@ -20,7 +20,7 @@ def time_mix(weights: Weights, x: Float[Tensor, "batch time width"]) -> Float[Te
 
 
 def channel_mix(weights: Weights, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-    """Returns what the channel mix writes, eqs. 14, 15 and 17."""
+    """Returns the output of the channel mix, eqs. 14, 15 and 17."""
     key = torch.relu(linear(weights, "key", shifted(weights, "time_mix_key", x))).square()
     receptance = torch.sigmoid(linear(weights, "receptance", shifted(weights, "time_mix_receptance", x)))
     return receptance * linear(weights, "value", key)

@@ -18,7 +18,7 @@ EPSILON = 64e-5
 
 
 def time_mix(weights: Weights, x: Float[Tensor, "batch time width"], heads: int) -> Float[Tensor, "batch time width"]:
-    """Returns what the time mix writes."""
+    """Returns the output of the time mix."""
     r, w, k, v, a, g = (_shifted(weights, f"x_{name}", x) for name in "rwkvag")
     decay = -math.exp(-0.5) * torch.sigmoid(
         _vector(weights, "w0") + torch.tanh(w @ weights.take("w1")) @ weights.take("w2")
@@ -36,7 +36,7 @@ def time_mix(weights: Weights, x: Float[Tensor, "batch time width"], heads: int)
 
 
 def channel_mix(weights: Weights, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
-    """Returns what the channel mix writes."""
+    """Returns the output of the channel mix."""
     return linear(weights, "value", torch.relu(linear(weights, "key", _shifted(weights, "x_k", x))).square())
 
 

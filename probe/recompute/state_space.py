@@ -20,7 +20,7 @@ def s4d(
     skip: str = "kernel.D",
     mixing: str = "output_linear",
 ) -> Float[Tensor, "batch time width"]:
-    """Returns what the mixer writes: every channel filtered, a GELU, and a gated linear map over channels.
+    """Returns the mixer's output: every channel filtered, a GELU, and a gated linear map over channels.
 
     Args:
         skip: the name of the skip D.
@@ -37,7 +37,7 @@ def s4_mamba(
     kernel: str = "kernel.",
     skip: str = "kernel.D",
 ) -> Float[Tensor, "batch time width"]:
-    """Returns what the mixer writes: Mamba's with S4D in the place of the selective scan.
+    """Returns the mixer's output: Mamba's with S4D in the place of the selective scan.
 
     Args:
         settings: the gate, ``silu`` unless it is ``linear``.

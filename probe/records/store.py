@@ -124,7 +124,7 @@ def save(record: Record, stem: str | Path, beside: Mapping[Path, bytes] | None =
 
 
 def writes(record: Record, stem: str | Path) -> dict[Path, Write]:
-    """Returns what is written for a record, by path, for those who write it together with other files."""
+    """Returns the files of a record by path, for those who write it together with other files."""
     csv, json_path = record_paths(stem)
     _check(record.table, record.provenance, csv)
     text = _celled(with_dtypes(record.table)).to_csv(index=False, lineterminator="\n").encode("utf-8", "replace")

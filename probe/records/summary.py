@@ -83,7 +83,7 @@ def _reference(head: object) -> str:
 
 
 def layer_summary(record: Record) -> dict[str, Any]:
-    """Returns what a script would ask for first: errors by layer at the largest context, of y and of other targets."""
+    """Returns the errors by layer at the largest context, of y and of other targets, for scripts."""
     table = record.table
     at_last = table[table["context"] == table["context"].max()]
     found: dict[str, Any] = {"context": int(table["context"].max())}
@@ -227,7 +227,7 @@ def _metric_lines(rows: pd.DataFrame) -> list[str]:
 
 
 def comparison_table(record: Record) -> str:
-    """Returns what was compared, how, and the sentences that it amounts to."""
+    """Returns the checkpoints compared, the settings, and the sentences of the verdict."""
     told = record.provenance.get("config")
     config: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
     read = (

@@ -64,7 +64,7 @@ class Call:
 
     @contextmanager
     def progress(self) -> Iterator[Report]:
-        """Yields what shows how far the work has come, and ends it where the process was asked to end."""
+        """Yields a report function, which also ends the work where the process was asked to end."""
         with self._progress() as show:
 
             def report(stage: str, done: int, total: int) -> None:

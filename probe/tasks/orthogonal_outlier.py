@@ -101,6 +101,6 @@ class OrthogonalOutlier(Task):
 
 
 def _without(vector: Float[Tensor, "batch dim"], other: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:
-    """Returns what is left of a vector after its projection on another is taken off."""
+    """Returns a vector without its projection on another."""
     square = other.square().sum(-1, keepdim=True).clamp(min=torch.finfo(other.dtype).tiny)
     return vector - (vector * other).sum(-1, keepdim=True) / square * other

@@ -38,7 +38,7 @@ class Quadratic(Task):
         return paired(x, y, {"w": w})
 
     def regressors(self, x: Float[Tensor, "*place dim"]) -> Float[Tensor, "*place dim"]:
-        """Returns what y is linear in: x to the power of 2, of variance 1."""
+        """Returns the regressors, in which y is linear: x to the power of 2, of variance 1."""
         return x**2 / 3**0.5
 
     @property

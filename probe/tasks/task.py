@@ -80,7 +80,7 @@ class Task(Checked):
         raise NotImplementedError
 
     def loss(self, outputs: Float[Tensor, "batch time output"], prompts: Prompts) -> Float[Tensor, ""]:
-        """Returns what a training step descends: the mean loss of the queries that count."""
+        """Returns the mean loss of the queries that count, which a training step descends."""
         asked = self.answer(outputs.index_select(1, prompts.queries.to(outputs.device)))
         return mean_counted(OBJECTIVES[self.objective].loss(asked, prompts.targets), prompts.counted)
 
@@ -97,7 +97,7 @@ class Task(Checked):
     def metrics(
         self, answers: Float[Tensor, "*lead batch query answer"], prompts: Prompts, logits: bool = True
     ) -> dict[str, Float[Tensor, "*lead batch query"]]:
-        """Returns what else tells how good answers are, by name; signs and symbols have an accuracy.
+        """Returns further measures of answers by name; signs and symbols have an accuracy.
 
         Args:
             logits: whether the answers are logarithms of probabilities but for a constant, as a model's symbols are and
@@ -111,7 +111,7 @@ class Task(Checked):
         return x if self.linear else None
 
     def guess(self, prompts: Prompts) -> Float[Tensor, "batch query"]:
-        """Returns what knowing nothing would cost at each query, 0 where it does not count."""
+        """Returns the cost of knowing nothing at each query, 0 where the query does not count."""
         return OBJECTIVES[self.objective].guess(prompts.targets, self.shape.outputs) * prompts.counted
 
     def encoded(self, prompts: Prompts) -> Float[Tensor, "batch query answer"]:

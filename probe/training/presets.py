@@ -113,7 +113,7 @@ class Preset:
         return self.recipes.get(arch or "", next(iter(self.recipes.values())))
 
     def task(self, name: str) -> TaskRecipe:
-        """Returns what a task, named with or without options, departs in."""
+        """Returns the settings in which a task, named with or without options, departs from the preset."""
         return self.tasks.get(name.partition(":")[0], TaskRecipe())
 
 

@@ -70,7 +70,7 @@ class MultiHeadAttention(nn.Module):
         self.out_proj = nn.Linear(self.head_dim * config.num_heads, width, bias=config.out_proj_bias)
 
     def forward(self, stream: Tensor) -> Tensor:
-        """Returns what attention writes."""
+        """Returns the attention's output."""
         mixed = self.in_proj(stream)
         time = mixed.shape[1]
         if self.config.d_conv:
@@ -112,7 +112,7 @@ class GatedMLP(nn.Module):
         self.fc2 = nn.Linear(hidden, width, bias=False)
 
     def forward(self, stream: Tensor) -> Tensor:
-        """Returns what the feed-forward writes."""
+        """Returns the feed-forward's output."""
         value, gate = self.fc1(stream).chunk(2, dim=-1)
         written: Tensor = self.fc2(value * F.silu(gate))
         return written

@@ -66,7 +66,7 @@ def answer(experiment: Experiment, inputs: Float[Tensor, "prompt time dim"]) -> 
 def linear_answers(
     heads: LinearHeads, stream: Float[Tensor, "layer prompt 1 width"]
 ) -> Float64[Tensor, "layer prompt"]:
-    """Returns what every layer's head for the largest context answers from the stream at the query."""
+    """Returns the answers of every layer's head for the largest context, from the stream at the query."""
     weight, intercept = heads.weight[:, -1, :, 0].cpu(), heads.intercept[:, -1, 0].cpu()
     found: Tensor = torch.einsum("lpw,lw->lp", stream[:, :, 0].cpu().double(), weight) + intercept[:, None]
     return found
@@ -75,7 +75,7 @@ def linear_answers(
 def readings(
     experiment: Experiment, heads: LinearHeads, stream: Float[Tensor, "layer prompt 1 width"]
 ) -> dict[str, Float64[Tensor, "layer prompt"]]:
-    """Returns what every layer's head, and the model's own decoder, answer from the stream at the query.
+    """Returns the answers of every layer's head, and of the model's own decoder, from the stream at the query.
 
     Args:
         heads: for y, fitted at every layer.

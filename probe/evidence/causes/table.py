@@ -66,7 +66,7 @@ class About:
 
 
 def about(experiment: Experiment, pass_: Pass) -> About:
-    """Returns what the rows about an experiment share."""
+    """Returns the columns that all rows about an experiment have in common."""
     return About(experiment.checkpoint.name, experiment.layers, experiment.contexts[-1], pass_.score)
 
 

@@ -101,7 +101,7 @@ def _causal(scores: Tensor, elapsed: Tensor | None, diagonal: int = 0) -> Tensor
 
 
 def _solve(key: Tensor, value: Tensor, beta: Tensor, elapsed: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Returns what a chunk writes if it starts from zero, U_0, and the W with U = U_0 - W S^T for any start S."""
+    """Returns U_0, a chunk's writing where it starts from zero, and the W with U = U_0 - W S^T for any start S."""
     scaled = beta * key
     system = _causal(scaled @ key.mT, elapsed, diagonal=-1)
     from_start = scaled if elapsed is None else scaled * elapsed.exp()

@@ -49,7 +49,7 @@ def _chunks(tensor: Tensor) -> Tensor:
 
 
 def _removed(ask: Tensor, give: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns what each token removes, as a map of the chunk's first state and as a part without it."""
+    """Returns each token's removal, as a map of the chunk's first state and as a part without it."""
     right = torch.cat([ask, torch.tril(ask @ key.mT, -1) @ value], dim=-1)
     solved = torch.linalg.solve_triangular(-torch.tril(ask @ give.mT, -1), right, upper=False, unitriangular=True)
     of_state, of_new = solved.split([ask.shape[-1], value.shape[-1]], dim=-1)
