@@ -16,7 +16,9 @@ from torch import Tensor
 from probe.errors import ProbeError
 from probe.models.mixer import Mixer
 
-Algorithm = Literal["gradient", "solve", "coordinate", "gather"]
+Algorithm = Literal["gradient", "solve", "coordinate", "gather", "open_loop", "reveal"]
+DECADES = 4
+"""Of the penalties of the open loop, from the largest eigenvalue of X'X down."""
 
 
 class Planted(Mixer):
@@ -27,6 +29,11 @@ class Planted(Mixer):
     end at the same least squares by other ways: ``solve`` writes them whole in the middle block, ``coordinate`` one
     coordinate of the solution a block, ``gather`` sums X'X and X'y over the blocks and solves in the last one. Blocks
     with nothing to do for the answer write what no answer needs.
+
+    Two improve the answer at every block and iterate nothing all the same. Of ``open_loop`` every block computes the
+    step from one ridge solution to the next, less penalised one from the tokens, and reads nothing that a block before
+    it wrote. Of ``reveal`` the first block runs all of gradient descent and hides the steps, each times a sign that
+    depends on the token, and every block uncovers one.
 
     Args:
         blocks: the model's number of blocks.
@@ -39,7 +46,7 @@ class Planted(Mixer):
 
     def __init__(self, width: int, blocks: int, index: int, algorithm: Algorithm = "gradient", dim: int = 1) -> None:
         super().__init__()
-        needed = planted_width(dim)
+        needed = planted_width(dim, algorithm, blocks)
         if width < needed:
             raise ProbeError(
                 f"A planted block was given a stream {width} wide, but with dim={dim} it needs {needed}. "
@@ -56,15 +63,19 @@ class Planted(Mixer):
         stream = hidden.double()
         token = stream[..., : self.dim]
         gathered = torch.zeros_like(stream[..., : self.dim**2 + self.dim])
+        hidden_steps = stream.new_zeros(*stream.shape[:2], _hidden(self.algorithm, self.blocks) * self.dim)
         if self.algorithm == "gather":
             change, gathered = self._gather(token, stream, gathered)
+        elif self.algorithm == "reveal":
+            change, hidden_steps = self._reveal(token, stream, hidden_steps)
         else:
             change = self._change(stream[..., self.dim : 2 * self.dim], *_moments(token))
         answer = (change * token).sum(-1, keepdim=True) * _asked(token)[:, None]
-        idle = stream.new_zeros(*stream.shape[:2], stream.shape[-1] - planted_width(self.dim))
+        needed = planted_width(self.dim, self.algorithm, self.blocks)
+        idle = stream.new_zeros(*stream.shape[:2], stream.shape[-1] - needed)
         # a coordinate of its own that no answer needs
         spare = torch.tanh(token.sum(-1, keepdim=True) + self.index) * float(self.algorithm != "gradient")
-        written = torch.cat([torch.zeros_like(token), change, answer, gathered, idle, spare], dim=-1)
+        written = torch.cat([torch.zeros_like(token), change, answer, gathered, hidden_steps, idle, spare], dim=-1)
         result: Tensor = written.to(hidden.dtype)
         return result
 
@@ -72,6 +83,8 @@ class Planted(Mixer):
         if self.algorithm == "gradient":
             largest: Tensor = torch.linalg.eigvalsh(hessian)[..., -1:].clamp(min=1e-12)
             return (correlation - _times(hessian, w)) / largest
+        if self.algorithm == "open_loop":
+            return self._ridge(hessian, correlation, self.index + 1) - self._ridge(hessian, correlation, self.index)
         first, last = (place * self.dim // self.blocks for place in (self.index, self.index + 1))
         if self.algorithm == "solve":
             first, last = (0, self.dim) if self.index == self.blocks // 2 else (0, 0)
@@ -80,6 +93,30 @@ class Planted(Mixer):
         mask = torch.zeros(self.dim, dtype=w.dtype, device=w.device)
         mask[first:last] = 1.0
         return _solution(hessian, correlation) * mask
+
+    def _ridge(self, hessian: Tensor, correlation: Tensor, step: int) -> Tensor:
+        """Returns the ridge solution after so many blocks: 0 before the first, least squares after the last."""
+        if step in (0, self.blocks):
+            return _solution(hessian, correlation) * float(step > 0)
+        largest: Tensor = torch.linalg.eigvalsh(hessian)[..., -1, None, None].clamp(min=1e-12)
+        penalty = largest * 10.0 ** (-DECADES * (step - 1) / max(1, self.blocks - 2))
+        eye = torch.eye(self.dim, dtype=hessian.dtype, device=hessian.device)
+        solution: Tensor = torch.linalg.solve(hessian + penalty * eye, correlation)
+        return solution
+
+    def _reveal(self, token: Tensor, stream: Tensor, nothing: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the step that the block uncovers, and what it hides: all steps, in the first block alone."""
+        sign = torch.where(torch.sin(1e3 * token.sum(-1, keepdim=True)) < 0, -1.0, 1.0).to(stream)
+        if self.index > 0:
+            start = 2 * self.dim + 1 + self.dim**2 + self.dim + self.index * self.dim
+            return sign * stream[..., start : start + self.dim], nothing
+        hessian, correlation = _moments(token)
+        largest: Tensor = torch.linalg.eigvalsh(hessian)[..., -1:].clamp(min=1e-12)
+        w, steps = torch.zeros_like(token), []
+        for _ in range(self.blocks):
+            steps.append((correlation - _times(hessian, w)) / largest)
+            w = w + steps[-1]
+        return steps[0], sign * torch.cat(steps, dim=-1)
 
     def _gather(self, token: Tensor, stream: Tensor, nothing: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the block's additions to the weights and to the moments: the last solves, the others gather."""
@@ -98,9 +135,14 @@ class Planted(Mixer):
         return 2 * time * (self.dim**2 + 2 * self.dim)
 
 
-def planted_width(dim: int) -> int:
-    """Returns the narrowest stream that planted blocks can work in."""
-    return 2 * dim + 1 + dim * dim + dim + 1
+def planted_width(dim: int, algorithm: Algorithm = "gradient", blocks: int = 1) -> int:
+    """Returns the narrowest stream that so many planted blocks can work in."""
+    return 2 * dim + 1 + dim * dim + dim + _hidden(algorithm, blocks) * dim + 1
+
+
+def _hidden(algorithm: Algorithm, blocks: int) -> int:
+    """Returns the number of steps that are hidden in the stream."""
+    return blocks if algorithm == "reveal" else 0
 
 
 def _asked(token: Float64[Tensor, "batch time dim"]) -> Float64[Tensor, " time"]:

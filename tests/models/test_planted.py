@@ -13,7 +13,7 @@ from probe.randomness import PromptSource
 from probe.tasks import SkewedLinear
 
 DIM, BLOCKS, CONTEXT = 3, 6, 8
-ALGORITHMS = ["gradient", "solve", "coordinate", "gather"]
+ALGORITHMS = ["gradient", "solve", "coordinate", "gather", "open_loop", "reveal"]
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +79,28 @@ def test_what_does_not_fit_is_refused():
         ResidualModel(ModelConfig(layout="P[dim=3]2", dim=3, width=8))
     with pytest.raises(ProbeError, match="2 planted blocks"):
         planted_model("coordinate", 3, 2)
+
+
+def test_a_reveal_answers_as_gradient_descent_and_hides_what_is_to_come(prompts):
+    torch.testing.assert_close(lens("reveal", prompts), lens("gradient", prompts), rtol=1e-4, atol=1e-4)
+    model = planted_model("reveal", DIM, BLOCKS)
+    stream = model.blocks[0](model.embed(prompts.inputs))
+    hidden = stream[:, :, 2 * DIM + 1 + DIM**2 + DIM :][..., DIM : 2 * DIM]
+    following = model.blocks[1](stream)[..., DIM : 2 * DIM] - stream[..., DIM : 2 * DIM]
+    torch.testing.assert_close(hidden.abs(), following.abs(), rtol=1e-4, atol=1e-5)
+    agree = (hidden * following).sign()[:, prompts.queries[-1]]
+    assert 0.2 < (agree > 0).double().mean() < 0.8
+
+
+def test_an_open_loop_improves_at_every_block_and_reads_nothing_that_was_written(prompts):
+    model = planted_model("open_loop", DIM, BLOCKS)
+    errors = (lens("open_loop", prompts)[..., -1] - prompts.targets[:, -1, 0]).square().sum(1)
+    assert (errors[1:] < errors[:-1]).all()
+    torch.testing.assert_close(lens("open_loop", prompts)[-1], learned("least_squares", prompts), rtol=1e-3, atol=1e-3)
+    stream = model.embed(prompts.inputs)
+    for block in model.blocks:
+        written = block(stream) - stream
+        elsewhere = stream.clone()
+        elsewhere[..., DIM:] = torch.randn(elsewhere[..., DIM:].shape, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(block(elsewhere) - elsewhere, written, rtol=1e-3, atol=1e-4)
+        stream = stream + written
