@@ -23,7 +23,6 @@ def planted_model(algorithm: Algorithm, dim: int, blocks: int, width: int | None
     Args:
         width: of the stream; by default the narrowest that will do. What is left over stays 0.
     """
-    narrowest = planted_width(dim, algorithm, blocks)
     config = ModelConfig(
         layout=f"P[algorithm={algorithm},dim={dim}]{blocks}",
         dim=dim,
