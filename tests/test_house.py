@@ -122,3 +122,17 @@ def test_every_deliberate_change_still_finds_its_place_and_its_tests() -> None:
             assert (ROOT / mutant["file"]).read_text().count(mutant["old"]) == 1, (path.name, mutant["name"])
             for test in mutant["tests"]:
                 assert (ROOT / test.split("::")[0]).is_file(), (path.name, mutant["name"], test)
+
+
+def test_the_walk_from_the_shell_to_a_number_passes_through_ten_files_that_call_one_another() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text().split("## From the shell to a number")[1].split("\n## ")[0]
+    walk = re.findall(r"^\| `(probe/[\w/]+\.py)` \|", text, re.MULTILINE)
+    assert 5 < len(walk) <= 10
+    for path in walk:
+        assert (ROOT / path).is_file(), path
+    rooms = [path.removesuffix(".py").replace("/", ".") for path in walk]
+    for place, module in enumerate(rooms[1:], start=1):
+        # imported by a file before it, by its own name or by its room's
+        named = (module, module.rpartition(".")[0])
+        before = [(ROOT / path).read_text() for path in walk[:place]]
+        assert any(f"from {name} import" in source for name in named for source in before), module
