@@ -137,7 +137,7 @@ def test_no_number_of_a_configuration_is_without_a_range(kind):
         (lambda: TrainConfig(out="x.pt", arch="mambaforme"), "Did you mean mambaformer?"),
         (lambda: TrainConfig(out="x.pt", lr=-1), "--lr was given -1, but it needs a positive number"),
         (lambda: CompareConfig(ckpt=("a", "b"), task="linear", depth="flop"), "Did you mean flops?"),
-        (lambda: CompareConfig(ckpt=("a", "b"), task="linear", head="ridge"), "--head was given 'ridge'"),
+        (lambda: CompareConfig(ckpt=("a", "b"), task="linear", head="ridge"), "No head is called 'ridge'"),
         (lambda: EvaluateConfig(ckpt="a", task="linear", learner="least_square"), "Did you mean least_squares?"),
         (lambda: EvaluateConfig(ckpt="a", task="linear", prompting="isotropc"), "Did you mean isotropic?"),
         (lambda: EvaluateConfig(ckpt="a", task="linear", index="some"), "--index was given 'some'"),

@@ -245,9 +245,11 @@ def test_a_folder_of_steps_is_all_its_steps(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
 def test_other_verbs_end_with_a_sentence_and_leave_no_half(toys: Path, tmp_path: Path, name: str, code: int) -> None:
     flags = ["--ckpt", str(toys / "m.pt"), "--task", "linear", "--prompts", "10000000", "--out", str(tmp_path / "a")]
+    before = signal.signal(getattr(signal, name), signal.SIG_DFL)  # it may be ignored here, as under nohup
     running = subprocess.Popen(
         [sys.executable, "-m", "probe", "fit", *flags], cwd=ROOT, stderr=subprocess.PIPE, text=True
     )
+    signal.signal(getattr(signal, name), before)
     deadline = time.monotonic() + 200
     while not (tmp_path / ".a.csv.lock").exists() and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
