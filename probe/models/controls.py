@@ -9,12 +9,11 @@ import torch
 from torch import nn
 
 from probe.config import ModelConfig
-from probe.errors import ProbeError
+from probe.errors import ProbeError, suggest
 from probe.models.fast_weights import FastWeights
 from probe.models.layout import parse_layout
 from probe.models.planted import KNOWN, Algorithm, planted_width
 from probe.models.residual import ResidualModel
-from probe.registries import unknown_name
 
 Rule = Literal["linear_attention", "delta_rule"]
 RATE = 0.1
@@ -44,7 +43,10 @@ def known_model(name: str, width: int | None = None) -> ResidualModel:
         ProbeError: if there is none of this name.
     """
     if name not in KNOWN:
-        raise unknown_name("known model", name, list(KNOWN))
+        raise ProbeError(
+            f"No known model is called {name[:60]!r}. {suggest(name[:60], list(KNOWN))}All stand in "
+            "probe.models.planted.KNOWN."
+        )
     return model_of(KNOWN[name].layout, width)
 
 

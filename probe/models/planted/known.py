@@ -35,9 +35,13 @@ KNOWN: Mapping[str, Known] = {
         True,
         "gradient descent whose steps become smaller, noise 0.05",
     ),
-    "chebyshev": Known("P[algorithm=chebyshev,dim=5]10", True, "gradient descent with Chebyshev's steps"),
+    "chebyshev": Known(
+        "P[algorithm=chebyshev,dim=5]10", True, "gradient descent with Chebyshev's steps, three in turns"
+    ),
     "chebyshev-noise-0.02": Known(
-        "P[algorithm=chebyshev,dim=5,noise=0.02,seed=1]10", True, "gradient descent with Chebyshev's steps, noise 0.02"
+        "P[algorithm=chebyshev,dim=5,noise=0.02,seed=1]10",
+        True,
+        "gradient descent with Chebyshev's steps, three in turns, noise 0.02",
     ),
     "momentum": Known("P[algorithm=momentum,dim=5]10", True, "gradient descent with momentum"),
     "momentum-noise-0.05": Known(
