@@ -30,9 +30,14 @@ class Gradient(Way):
 
     def change(self, seen: Seen) -> Float64[Tensor, "batch time dim"]:
         """Returns the step."""
-        return self.step(seen.w, *self.moments(seen))
+        return self.path(seen, seen.w, 1)[0]
 
-    def step(self, w: Tensor, hessian: Tensor, correlation: Tensor) -> Float64[Tensor, "batch time dim"]:
-        """Returns the step from these weights."""
-        descent: Tensor = (correlation - times(hessian, w)) / largest(hessian)
-        return descent if self.rate() == 1.0 else self.rate() * descent
+    def path(self, seen: Seen, w: Float64[Tensor, "batch time dim"], steps: int) -> list[Tensor]:
+        """Returns so many steps, one after the other, from these weights on."""
+        hessian, correlation = self.moments(seen)
+        length, found = largest(hessian), []
+        for _ in range(steps):
+            descent: Tensor = (correlation - times(hessian, w)) / length
+            found.append(descent if self.rate() == 1.0 else self.rate() * descent)
+            w = w + found[-1]
+        return found

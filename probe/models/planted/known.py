@@ -86,6 +86,12 @@ KNOWN: Mapping[str, Known] = {
         True,
         "gradient descent towards weights that are a little wrong, noise 0.05",
     ),
+    "at-pairs": Known("P[algorithm=at_pairs,dim=5]10", True, "steps on residuals that stand at the context tokens"),
+    "at-pairs-noise-0.05": Known(
+        "P[algorithm=at_pairs,dim=5,noise=0.05,seed=1]10",
+        True,
+        "steps on residuals that stand at the context tokens, noise 0.05",
+    ),
     "solve": Known("P[algorithm=solve,dim=5]10", False, "least squares in the middle block"),
     "solve-noise-0.05": Known(
         "P[algorithm=solve,dim=5,noise=0.05,seed=1]10", False, "least squares in the middle block, noise 0.05"
@@ -148,6 +154,11 @@ KNOWN: Mapping[str, Known] = {
         "P[algorithm=features,dim=5,noise=0.05,seed=1]10",
         False,
         "random features, and least squares at the end, noise 0.05",
+    ),
+    "features-noise-0.1": Known(
+        "P[algorithm=features,dim=5,noise=0.1,seed=1]10",
+        False,
+        "random features, and least squares at the end, noise 0.1",
     ),
     "features-seed-2": Known(
         "P[algorithm=features,dim=5,seed=2]10", False, "random features, and least squares at the end, others"

@@ -40,9 +40,4 @@ class Reveal(Way):
         return torch.where(torch.sin(FREQUENCY * seen.token.sum(-1, keepdim=True)) < 0, -1.0, 1.0).to(seen.w)
 
     def _steps(self, seen: Seen) -> list[Tensor]:
-        descent = Gradient(self.dim, self.blocks, self.index)
-        found, w, steps = descent.moments(seen), torch.zeros_like(seen.token), []
-        for _ in range(self.blocks):
-            steps.append(descent.step(w, *found))
-            w = w + steps[-1]
-        return steps
+        return Gradient(self.dim, self.blocks, self.index).path(seen, torch.zeros_like(seen.w), self.blocks)

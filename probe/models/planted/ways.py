@@ -7,6 +7,7 @@ from typing import Literal
 
 from probe.models.planted.alternating import Alternating
 from probe.models.planted.at_end import AtEnd
+from probe.models.planted.at_pairs import AtPairs
 from probe.models.planted.coordinate import Coordinate
 from probe.models.planted.detector import Detector
 from probe.models.planted.features import Features
@@ -25,7 +26,7 @@ from probe.models.planted.way import Way
 
 Algorithm = Literal[
     "gradient", "decreasing", "chebyshev", "momentum", "two_blocks", "alternating", "at_end", "newton", "higher_order",
-    "recency", "shared_error",
+    "recency", "shared_error", "at_pairs",
     "solve", "early", "late", "coordinate", "gather", "open_loop", "reveal", "features", "detector",
 ]  # fmt: skip
 """Those that iterate, and then those that do not."""
@@ -42,6 +43,7 @@ WAYS: Mapping[Algorithm, type[Way]] = {
     "higher_order": HigherOrder,
     "recency": Recency,
     "shared_error": SharedError,
+    "at_pairs": AtPairs,
     "solve": Solve,
     "early": SolveEarly,
     "late": SolveLate,

@@ -140,3 +140,30 @@ def test_what_iterates_takes_back_what_is_pushed_into_its_weights(algorithm, pro
 @pytest.mark.parametrize("algorithm", OTHERS)
 def test_what_does_not_iterate_carries_it_along(algorithm, prompts):
     torch.testing.assert_close(pushed(algorithm, prompts), torch.tensor(1.0), rtol=1e-4, atol=1e-4)
+
+
+def test_residuals_at_the_pairs_take_the_steps_of_causal_linear_attention(lens, prompts):
+    """By the triangle of Gram's matrix, in which no example knows a later one."""
+    x, y, asked = prompts.x[:, :CONTEXT].double(), prompts.y[:, :CONTEXT].double(), prompts.x[:, CONTEXT].double()
+    rate, triangle = 0.25 / DIM, torch.tril(x @ x.mT)
+    residual, w = y.clone(), torch.zeros_like(asked)
+    for steps in range(1, BLOCKS + 1):
+        w = w + rate * torch.einsum("bn,bnd->bd", residual, x)
+        residual = residual - rate * torch.einsum("bnm,bm->bn", triangle, residual)
+        expected = (w * asked).sum(-1).float()
+        torch.testing.assert_close(lens("at_pairs")[steps][:, -1], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_what_is_pushed_at_the_query_stays_and_what_is_pushed_at_the_pairs_is_taken_back(prompts):
+    """Their residuals are what runs: a push into them makes later changes others, one into the weights does not."""
+    assert pushed("at_pairs", prompts) == pytest.approx(1.0, rel=1e-4)
+    model = planted_model("at_pairs", DIM, BLOCKS)
+    stream = moved = model.embed(prompts.inputs)
+    moved = moved.clone()
+    moved[:, 1::2, -2] += 1.0
+    sizes = []
+    for block in model.blocks:
+        stream, moved = block(stream), block(moved)
+        sizes.append(float((moved - stream)[:, 1::2, -2].square().mean()))
+    assert sizes[-1] < 0.5
+    assert (moved - stream)[:, prompts.queries[-1], 2 * DIM].abs().max() > 0.1

@@ -12,7 +12,7 @@ from probe.tasks import Linear
 
 ITERATING = {
     "gradient", "decreasing", "chebyshev", "momentum", "two_blocks", "alternating", "at_end", "newton", "higher_order",
-    "recency", "shared_error",
+    "recency", "shared_error", "at_pairs",
 }  # fmt: skip
 
 
