@@ -3,32 +3,67 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
 
 from probe.config import ModelConfig
+from probe.errors import ProbeError, suggest
 from probe.models.fast_weights import FastWeights
-from probe.models.planted import Algorithm, planted_width
+from probe.models.layout import parse_layout
+from probe.models.planted import KNOWN, Algorithm, planted_width
 from probe.models.residual import ResidualModel
 
 Rule = Literal["linear_attention", "delta_rule"]
 RATE = 0.1
 
 
-def planted_model(algorithm: Algorithm, dim: int, blocks: int, width: int | None = None) -> ResidualModel:
+def planted_model(
+    algorithm: Algorithm, dim: int, blocks: int, width: int | None = None, noise: float = 0.0, seed: int = 0
+) -> ResidualModel:
     """Returns a model of planted blocks, whose read-in and read-out only copy.
 
     Args:
         width: of the stream; by default the narrowest that will do. What is left over stays 0.
+        noise: the standard deviation of what every block adds to the weights that it writes, from 0.
+        seed: of the noise and of whatever else the algorithm draws, from 0.
     """
-    config = ModelConfig(
-        layout=f"P[algorithm={algorithm},dim={dim}]{blocks}",
-        dim=dim,
-        width=width or planted_width(dim, algorithm, blocks),
-        norm="none",
-    )
+    settings = f"algorithm={algorithm},dim={dim}"
+    # what was built without them is written without them
+    settings += f",noise={noise:g}" if noise else ""
+    settings += f",seed={seed}" if seed else ""
+    return model_of(f"P[{settings}]{blocks}", width)
+
+
+def known_model(name: str, width: int | None = None) -> ResidualModel:
+    """Returns a model whose answer is known, by its name in `probe.models.planted.KNOWN`.
+
+    Raises:
+        ProbeError: if there is none of this name.
+    """
+    if name not in KNOWN:
+        raise ProbeError(
+            f"No known model is called {name[:60]!r}. {suggest(name[:60], list(KNOWN))}All stand in "
+            "probe.models.planted.KNOWN."
+        )
+    return model_of(KNOWN[name].layout, width)
+
+
+def model_of(layout: str, width: int | None = None) -> ResidualModel:
+    """Returns a model of the planted blocks that a layout names, all of one dimension.
+
+    Raises:
+        ProbeError: if a block is not planted, or a setting or the width does not fit.
+    """
+    letters = parse_layout(layout)
+    if {one.letter for one in letters} != {"P"}:
+        raise ProbeError(f"The layout {layout!r} was given, but a planted model has P blocks alone. Write P[dim=5]10.")
+    settings = [dict(one.settings) for one in letters]
+    dim = int(settings[0].get("dim", 1))
+    used = [cast("Algorithm", one.get("algorithm", "gradient")) for one in settings]
+    narrowest = max(planted_width(dim, one, len(letters)) for one in used)
+    config = ModelConfig(layout=layout, dim=dim, width=width or narrowest, norm="none")
     with torch.random.fork_rng(devices=[]):
         model = ResidualModel(config)
     assert isinstance(model.read_in, nn.Linear)
@@ -37,7 +72,9 @@ def planted_model(algorithm: Algorithm, dim: int, blocks: int, width: int | None
             nn.init.zeros_(linear.weight)
             nn.init.zeros_(linear.bias)
         model.read_in.weight[:dim] = torch.eye(dim)
-        model.read_out.weight[0, 2 * dim] = 1.0
+        # what every block turns round stands with the other sign after an odd number of them
+        turned = used[-1] == "alternating" and len(letters) % 2
+        model.read_out.weight[0, 2 * dim] = -1.0 if turned else 1.0
     return model.eval().requires_grad_(False)
 
 
