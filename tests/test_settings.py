@@ -123,7 +123,9 @@ CLAIM: dict[str, Entry | str] = {
     "prompts": Entry(96),
     "score": Entry(80, "", "80"),
     "asked": Entry(40, "", "40"),
-    "skip": Entry(("known", "states", "influence", "causes", "trend"), "It was left out by --skip."),
+    "skip": Entry(
+        ("known", "states", "influence", "causes", "loop", "spectral", "trend"), "It was left out by --skip."
+    ),
     "seed": Entry(7),
     "dim": "must be the checkpoint's, and is refused else",
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
@@ -170,7 +172,9 @@ VERBS = {
         comparison_table,
     ),
     "claim": Verb(
-        lambda: ClaimConfig("g.pt", "linear", asked=32, skip=("known", "states", "influence", "causes"), **SMALL),
+        lambda: ClaimConfig(
+            "g.pt", "linear", asked=32, skip=("known", "states", "influence", "causes", "loop", "spectral"), **SMALL
+        ),
         CLAIM,
         probe.claim,
         claim_table,

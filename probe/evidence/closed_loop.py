@@ -42,14 +42,17 @@ class Push:
     """A quantity that is moved, at every layer where heads read it.
 
     Attributes:
-        name: ``y``, along the head for y; or ``w``, along the heads for w and y together, by delta and delta.x.
+        name: ``y``, what the head for y reads; or ``w``, what the heads for w and y read together, by delta and delta.x.
+        way: ``head``, by the shortest vectors; ``pattern``, by those that the stream moves along as the heads' readings
+            vary between prompts (Haufe et al., 2014, doi:10.1016/j.neuroimage.2013.10.067, eq. 7).
         layers: where.
         heads: what is moved, one row a number that the heads read.
-        inverse: the shortest vectors that move each of these numbers by 1 and the others not at all.
+        inverse: vectors that move each of these numbers by 1 and the others not at all.
         unit: the root mean square of y, or of a coordinate of w.
     """
 
     name: str
+    way: str
     layers: tuple[int, ...]
     heads: Float64[Tensor, "layer number width"]
     inverse: Float64[Tensor, "layer width number"]
@@ -65,13 +68,16 @@ class Felt:
         carry: by what was read (``y``, ``w``), for each layer of the push the shift that the heads of every layer
             read, against the imposed one.
         response: likewise, without what the same vector gives when it is carried along unchanged: what later blocks
-            wrote on account of it.
+            wrote on account of it, 0 where nothing reads what was moved, whatever the heads.
+        kept: the shift that the heads of every layer read, against what they read of the same vector carried along
+            unchanged: 1 where no block between responds, the factors of I - eta H where gradient descent does.
         answer: the shift of the model's own answer against the imposed one, one cell a layer of the push.
     """
 
     push: Push
     carry: dict[str, list[Shifts]]
     response: dict[str, list[Shifts]]
+    kept: dict[str, list[Shifts]]
     answer: Shifts
 
 
@@ -80,19 +86,19 @@ class ClosedLoop:
     """What later blocks do with the answer that stands at the query.
 
     Attributes:
-        felt: by the quantity moved.
+        felt: one a quantity and way.
         fixed: the share of the way to the donor's answer that the model's answer goes when the whole stream at the
             query is exchanged, one cell a layer.
         known: 1 minus the error of the head for y, one cell a layer.
     """
 
-    felt: dict[str, Felt]
+    felt: list[Felt]
     fixed: Shifts
     known: Band
 
     def rows(self, about: About) -> list[dict[str, Any]]:
         """Returns a record's rows."""
-        rows = [found for felt in self.felt.values() for found in _felt_rows(felt, about)]
+        rows = [found for felt in self.felt for found in _felt_rows(felt, about)]
         for metric, band, head in (("share", self.fixed.slope(), "model"), ("read", self.known, "linear")):
             rows += [
                 _row(about, "query", metric, band, layer, head, layer)
@@ -114,11 +120,11 @@ def closed_loop(
     Raises:
         ProbeError: if the task has no query whose answer is one number.
     """
-    felt = {push.name: _nothing_yet(push, experiment, pass_) for push in pushes(experiment, heads, errors, pass_)}
+    felt = [_nothing_yet(push, experiment, pass_) for push in pushes(experiment, heads, errors, pass_)]
     fixed = Shifts(experiment.layers, pass_.seed)
     for pair in pairs(experiment, pass_):
         plain = capture(experiment.model, pair.own, last(pair.own))
-        for one in felt.values():
+        for one in felt:
             _feel(experiment, one, pair, plain, pass_.seed)
         _exchange(experiment, fixed, pair, plain)
     error, (low, high) = errors["y"].estimate(), errors["y"].interval()
@@ -158,7 +164,25 @@ def pushes(
     for name, matrix in rows.items():
         layers = tuple(read[name].nonzero()[:, 0].tolist())
         unit = size[name].double().square().mean().sqrt().item()
-        found.append(Push(name, layers, matrix, torch.linalg.pinv(matrix), unit))
+        ways = {"head": torch.linalg.pinv(matrix), "pattern": _patterns(experiment, matrix, pass_)}
+        found += [Push(name, way, layers, matrix, inverse, unit) for way, inverse in ways.items()]
+    return found
+
+
+def _patterns(
+    experiment: Experiment, heads: Float64[Tensor, "layer number width"], pass_: Pass
+) -> Float64[Tensor, "layer width number"]:
+    """Returns S A' (A S A')^-1 of every layer's heads A, S the covariance of the stream on the selection prompts."""
+    streams, joint, count = torch.zeros_like(heads[:, 0]), torch.zeros_like(heads), 0
+    for numbers, _, captured in experiment.batches(pass_, "select"):
+        stream = captured.stream[:, :, -1].cpu().double()
+        streams += stream.sum(1)
+        joint += torch.einsum("lpw,lpv,lnv->lnw", stream, stream, heads)
+        count += len(numbers)
+    mean = streams / count
+    centred = joint / count - torch.einsum("lw,lv,lnv->lnw", mean, mean, heads)
+    within = torch.einsum("lnw,lmw->lnm", centred, heads)
+    found: Tensor = centred.transpose(1, 2) @ torch.linalg.pinv(within, hermitian=True)
     return found
 
 
@@ -181,7 +205,7 @@ def _nothing_yet(push: Push, experiment: Experiment, pass_: Pass) -> Felt:
     def empty() -> dict[str, list[Shifts]]:
         return {name: [Shifts(experiment.layers, pass_.seed) for _ in push.layers] for name in read}
 
-    return Felt(push, empty(), empty(), Shifts(len(push.layers), pass_.seed))
+    return Felt(push, empty(), empty(), empty(), Shifts(len(push.layers), pass_.seed))
 
 
 def _feel(experiment: Experiment, felt: Felt, pair: Pair, plain: Captured, seed: int) -> None:
@@ -198,13 +222,14 @@ def _feel(experiment: Experiment, felt: Felt, pair: Pair, plain: Captured, seed:
         # hooks that look and hooks that change may come in either order where the vector is added
         shift[layer] = vector
         read = torch.einsum("lpw,lnw->nlp", shift, push.heads)
-        written = torch.einsum("lpw,lnw->nlp", shift - vector, push.heads)
-        written[:, :layer] = 0
+        unchanged = torch.einsum("pw,lnw->nlp", vector, push.heads)
         for number in range(read.shape[0]):
             name = "y" if number == read.shape[0] - 1 else "w"
             wanted = asked[:, number].expand(experiment.layers, -1)
+            written = read[number] - unchanged[number]
             felt.carry[name][cell].add(pair.numbers, read[number], wanted, pair.target)
-            felt.response[name][cell].add(pair.numbers, written[number], wanted, pair.target)
+            felt.response[name][cell].add(pair.numbers, written, wanted, pair.target)
+            felt.kept[name][cell].add(pair.numbers, read[number], unchanged[number], pair.target)
     if moved:
         actual = torch.stack(moved)
         felt.answer.add(pair.numbers, actual, asked[:, -1].expand_as(actual), pair.target)
@@ -224,14 +249,16 @@ def _exchange(experiment: Experiment, fixed: Shifts, pair: Pair, plain: Captured
 
 
 def _felt_rows(felt: Felt, about: About) -> list[dict[str, Any]]:
-    site, rows = f"query, {felt.push.name} moved", []
-    for metric, shifts in (("carry", felt.carry), ("response", felt.response)):
+    site, rows = f"query, {felt.push.name} by {felt.push.way}", []
+    for metric, shifts in (("carry", felt.carry), ("response", felt.response), ("kept", felt.kept)):
         for name, each in shifts.items():
             for layer, found in zip(felt.push.layers, each, strict=True):
                 band = found.slope()
                 head = "linear" if name == "y" else "linear, w"
                 rows += [
-                    _row(about, site, metric, band, later, head, layer, later) for later in range(layer, about.layers)
+                    _row(about, site, metric, band, later, head, layer, later)
+                    for later in range(layer, about.layers)
+                    if not band.value[later].isnan()
                 ]
     if felt.push.layers:
         band = felt.answer.slope()
