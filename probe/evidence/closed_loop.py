@@ -42,7 +42,8 @@ class Push:
     """A quantity that is moved, at every layer where heads read it.
 
     Attributes:
-        name: ``y``, what the head for y reads; or ``w``, what the heads for w and y read together, by delta and delta.x.
+        name: ``y``, what the head for y reads; or ``w``, what the heads for w and y read together, moved by delta and
+            delta.x.
         way: ``head``, by the shortest vectors; ``pattern``, by those that the stream moves along as the heads' readings
             vary between prompts (Haufe et al., 2014, doi:10.1016/j.neuroimage.2013.10.067, eq. 7).
         layers: where.

@@ -19,6 +19,7 @@ from probe.evidence.rows import row
 from probe.statistics import RatioBootstrap
 
 BINS = 8
+LARGEST = 1 - 1e-9
 TINY = 1e-12
 
 
@@ -93,10 +94,13 @@ def _bins(
     relative: Float64[Tensor, "prompt dim"],
 ) -> tuple[Int64[Tensor, "prompt dim"], Float64[Tensor, "bin 3"]]:
     """Returns each eigenvalue's bin and every bin's mean and ends; as many fall into each, but for equal ones."""
-    inner = torch.linspace(0, 1, BINS + 1, dtype=torch.float64)[1:-1]
+    below = relative[:, :-1].flatten()
+    shares = torch.linspace(0, 1, BINS + 1, dtype=torch.float64)[1:-1]
+    inner = below.quantile(shares).tolist() if below.numel() else []
     # the largest of every prompt is 1, and has a bin to itself
-    edges = torch.cat([relative[:, :-1].flatten().quantile(inner), relative.new_tensor([1 - 1e-9])]).unique()
+    edges = torch.tensor(sorted({*inner, LARGEST}), dtype=torch.float64)
     places = torch.bucketize(relative, edges)
-    filled, bins = places.unique(return_inverse=True)
+    filled = torch.tensor(sorted(set(places.flatten().tolist())))
+    bins = torch.bucketize(places, filled)
     inside = [relative[bins == place] for place in range(len(filled))]
     return bins, torch.stack([torch.stack([one.mean(), one.min(), one.max()]) for one in inside])

@@ -1,6 +1,4 @@
-"""Claims: later blocks' response to a moved answer is the known one: an iteration contracts it, what does not iterate
-carries it along.
-"""
+"""Claims: an iteration contracts what is added to its answer by the known factors, and other models carry it along."""
 
 import pytest
 import torch
@@ -52,7 +50,7 @@ READABLE = [1.0, *[0.5] * BLOCKS]
 def moved(planted_experiment):
     found = {}
     for algorithm in ("gradient", "open_loop", "reveal", "solve", "gather", "coordinate"):
-        experiment, pass_ = planted_experiment(algorithm)
+        experiment, _ = planted_experiment(algorithm)
         small = Pass(prompts=256, score=96, batch=64)
         errors = {name: erring(READABLE) for name in ("y", "w")}
         found[algorithm] = experiment, small, closed_loop(experiment, decoders(experiment), errors, small)
@@ -160,7 +158,7 @@ def test_each_number_that_heads_read_is_moved_by_itself(planted_experiment):
 
 
 def test_nothing_is_moved_where_heads_read_nothing(planted_experiment):
-    experiment, pass_ = planted_experiment("solve")
+    experiment, _ = planted_experiment("solve")
     small = Pass(prompts=64, score=32)
     errors = {"y": erring([1.0] * 4 + [0.1] * 3), "w": erring([READ + 0.01] * LAYERS)}
     loop = closed_loop(experiment, decoders(experiment), errors, small)

@@ -86,6 +86,12 @@ def test_directions_that_no_example_shows_are_a_bin_without_response(planted_exp
     assert found.responses["lens"].estimate()[-1, -1] == pytest.approx(1, abs=1e-3)
 
 
+def test_one_dimension_has_one_bin(asked):
+    one = asked["gradient"]
+    narrow = replace(one, examples=replace(one.examples, x=one.examples.x[..., :1]), queries=one.queries[..., :1])
+    assert spectrum(narrow, 0).eigenvalues.tolist() == [[1, 1, 1]]
+
+
 def test_rows_have_a_step_a_bin(asked):
     rows = spectrum(asked["open_loop"], 0).rows("m")
     assert {row["evidence"] for row in rows} == {"spectral"}
