@@ -113,6 +113,7 @@ COMPARE: dict[str, Entry | str] = {
     **dict.fromkeys(("tokenizer", "tokens", "match", "data"), LANGUAGE),
     **dict.fromkeys(("out", "overwrite", "json"), FILES),
 }
+REST = ("known", "states", "influence", "causes", "loop", "spectral")
 CLAIM: dict[str, Entry | str] = {
     "ckpt": Entry("h.pt", "of 4 blocks", "h"),
     "task": Entry("linear:x_scale=2", "", "task linear:x_scale=2"),
@@ -123,7 +124,7 @@ CLAIM: dict[str, Entry | str] = {
     "prompts": Entry(96),
     "score": Entry(80, "", "80"),
     "asked": Entry(40, "", "40"),
-    "skip": Entry(("known", "states", "influence", "causes", "trend"), "It was left out by --skip."),
+    "skip": Entry((*REST, "trend"), "It was left out by --skip."),
     "seed": Entry(7),
     "dim": "must be the checkpoint's, and is refused else",
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
@@ -170,7 +171,7 @@ VERBS = {
         comparison_table,
     ),
     "claim": Verb(
-        lambda: ClaimConfig("g.pt", "linear", asked=32, skip=("known", "states", "influence", "causes"), **SMALL),
+        lambda: ClaimConfig("g.pt", "linear", asked=32, skip=REST, **SMALL),
         CLAIM,
         probe.claim,
         claim_table,

@@ -16,12 +16,14 @@ from probe.config import ClaimConfig
 from probe.errors import ProbeError
 from probe.evidence.algorithms import at_edge
 from probe.evidence.answers import Asked, Conditioned, Reading, ask, by_condition
-from probe.evidence.causes import run_all
+from probe.evidence.causes import about, run_all
+from probe.evidence.closed_loop import closed_loop, heads_for_w
 from probe.evidence.influence import implicit_attention, influence, influence_rows
 from probe.evidence.layers import condition_rows, curve_rows, gain_rows, match_rows, transfer_rows, trend_rows
 from probe.evidence.matching import final_answer, match
 from probe.evidence.nonlinear import compare_heads, comparison_rows, untrained_comparison
 from probe.evidence.nulls import control_errors, shuffled_errors, untrained_errors
+from probe.evidence.spectral import spectrum
 from probe.evidence.states import states, states_rows, untrained_states
 from probe.evidence.targets import algorithmic_errors, target_rows
 from probe.evidence.transfer import transfer
@@ -166,23 +168,11 @@ def _trend(study: Study, missing: Missing) -> Rows:
 
 
 def _matching(study: Study, missing: Missing) -> Rows:
-    task = study.experiment.task
-    linear = task.regressors(torch.zeros(1, study.experiment.checkpoint.dim)) is not None
-    if not (linear and task.appendable and task.objective == "squared"):
-        raise ProbeError(
-            f"Algorithms are compared on tasks whose answer is linear in x or in a power of it, and "
-            f"{study.experiment.task_name} is none. Examine such a task."
-        )
-    readings = {"linear": _reading(study.heads), "lens": lambda stream: study.experiment.decode(stream)[..., 0]}
-    queries = 2 * study.experiment.checkpoint.dim + 2  # more than dimensions, so that being linear can fail
-
-    def halve(purpose: Purpose, count: int) -> Asked:
-        return ask(study.experiment, readings, study.experiment.longest, queries, study.pass_.seed, purpose, count)
-
-    selected, scored = halve("select", study.asked // 2), halve("score", study.asked)
+    _check_linear(study)
+    selected, scored = _asked(study, "select", study.asked // 2), _asked(study, "score", study.asked)
     rows: list[dict[str, Any]] = []
     seed = study.pass_.seed
-    for head, matches in match(selected, scored, list(readings), seed).items():
+    for head, matches in match(selected, scored, list(scored.answers), seed).items():
         null = final_answer(selected, scored, head, seed)
         rows += match_rows(study.name, head, null, None)
         study.settings[head] = {found.algorithm: found.setting for found in matches}
@@ -194,6 +184,22 @@ def _matching(study: Study, missing: Missing) -> Rows:
         for found in match(*both, ["linear"], seed)["linear"]:
             rows += condition_rows(study.name, "linear", which, found, null)
     return rows
+
+
+def _check_linear(study: Study) -> None:
+    task = study.experiment.task
+    linear = task.regressors(torch.zeros(1, study.experiment.checkpoint.dim)) is not None
+    if not (linear and task.appendable and task.objective == "squared"):
+        raise ProbeError(
+            f"Algorithms are compared on tasks whose answer is linear in x or in a power of it, and "
+            f"{study.experiment.task_name} is none. Examine such a task."
+        )
+
+
+def _asked(study: Study, purpose: Purpose, count: int) -> Asked:
+    readings = {"linear": _reading(study.heads), "lens": lambda stream: study.experiment.decode(stream)[..., 0]}
+    queries = 2 * study.experiment.checkpoint.dim + 2  # more than dimensions, so that being linear can fail
+    return ask(study.experiment, readings, study.experiment.longest, queries, study.pass_.seed, purpose, count)
 
 
 def _reading(heads: LinearHeads) -> Reading:
@@ -255,6 +261,19 @@ def _causes(study: Study, missing: Missing) -> Rows:
     return found.rows
 
 
+def _loop(study: Study, missing: Missing) -> Rows:
+    heads, errors = {"y": study.heads}, {"y": study.errors["linear"]}
+    of_w = heads_for_w(study.experiment, study.pass_)
+    if of_w is not None:
+        heads["w"], errors["w"] = of_w
+    return closed_loop(study.experiment, heads, errors, study.pass_).rows(about(study.experiment, study.pass_))
+
+
+def _spectral(study: Study, missing: Missing) -> Rows:
+    _check_linear(study)
+    return spectrum(_asked(study, "score", study.asked), study.pass_.seed).rows(study.name)
+
+
 def _ours(study: Study) -> bool:
     return isinstance(study.experiment.checkpoint.model, ResidualModel)
 
@@ -268,5 +287,7 @@ STAGES: dict[str, Callable[[Study, Missing], Rows]] = {
     "states": _states,
     "influence": _influence,
     "causes": _causes,
+    "loop": _loop,
+    "spectral": _spectral,
 }
 """Every kind of evidence by the name that its rows carry."""

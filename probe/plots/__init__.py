@@ -49,6 +49,8 @@ PICTURES: dict[str, dict[str, str]] = {
         "claim-states": "states:states_figure",
         "claim-influence": "influence:influence_figure",
         "claim-causes": "causes:causes_figure",
+        "claim-loop": "loop:loop_figure",
+        "claim-spectral": "spectral:spectral_figure",
     },
     "language": {
         "language": "language:language_accuracy",

@@ -25,6 +25,8 @@ SHIPPED = {
 }
 """A shipped record of each kind; of some pictures another, which holds what they show."""
 HOLDS = {"calibration": "grazzi-layers-skewed_linear-15"}
+UNSHIPPED = {"claim-loop": "loop", "claim-spectral": "spectral"}
+"""Pictures of evidence that no shipped record holds yet."""
 FIGURES = Path(__file__).parents[2] / "figures"
 
 
@@ -41,12 +43,20 @@ def test_the_usual_picture_is_drawn_unless_another_that_fits_is_asked_for(kind, 
         choose_kind([of(kind)], next(name for name in KINDS if name not in fitting))
 
 
-@pytest.mark.parametrize("kind", [kind for of, kinds in PICTURES.items() if of in SHIPPED for kind in kinds])
+@pytest.mark.parametrize(
+    "kind", [kind for of, kinds in PICTURES.items() if of in SHIPPED for kind in kinds if kind not in UNSHIPPED]
+)
 def test_every_picture_of_a_shipped_record_is_drawn(kind):
     of = next(of for of, kinds in PICTURES.items() if kind in kinds)
     figure = KINDS[kind]([load(FIGURES / HOLDS.get(kind, SHIPPED[of]))], View())
     assert all(axes.get_xlabel() or axes.get_ylabel() or not axes.axison for axes in figure.axes)
     assert rendered(figure, FIGURES / "unwritten.png").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("kind", "evidence"), list(UNSHIPPED.items()))
+def test_a_picture_of_evidence_that_a_record_lacks_is_refused(kind, evidence):
+    with pytest.raises(ProbeError, match=f"no rows of {evidence}"):
+        KINDS[kind]([load(FIGURES / SHIPPED["claim"])], View())
 
 
 @pytest.mark.parametrize(

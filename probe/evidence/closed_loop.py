@@ -1,0 +1,287 @@
+"""Whether later blocks respond to the answer that stands in the stream, or carry it along as it is.
+
+What heads read at the query is moved by a small known amount at one layer, and read again at every later layer. Blocks
+that iterate take part of it back, gradient descent by a factor I - eta H a step; blocks that compute their additions
+from the tokens alone (an open loop), or uncover what an earlier block had finished, write what they would have written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from probe.capture import Captured, capture
+from probe.evidence.causes import About
+from probe.evidence.causes.pairs import Pair, answer, last, pairs
+from probe.evidence.causes.shifts import Shifts
+from probe.evidence.rows import row
+from probe.evidence.targets import fit_targets
+from probe.heads import LinearHeads
+from probe.interventions import patching, steering
+from probe.probing.draws import Pass
+from probe.probing.experiment import Experiment
+from probe.probing.ridge_fit import Targets
+from probe.randomness import KeyedGenerator, PromptSource, key
+from probe.statistics import Band, RatioBootstrap
+from probe.tasks import Prompts
+
+SMALL = 0.25
+"""The imposed shift's root mean square, in units of that of y, or of a coordinate of w."""
+READ = 0.9
+"""Where heads err more than this, there is no answer to move, and what would move them is large."""
+
+
+@dataclass(frozen=True, eq=False)
+class Push:
+    """A quantity that is moved, at every layer where heads read it.
+
+    Attributes:
+        name: ``y``, what the head for y reads; or ``w``, what the heads for w and y read together, moved by delta and
+            delta.x.
+        way: ``head``, by the shortest vectors; ``pattern``, by those that the stream moves along as the heads' readings
+            vary between prompts (Haufe et al., 2014, doi:10.1016/j.neuroimage.2013.10.067, eq. 7).
+        layers: where.
+        heads: what is moved, one row a number that the heads read.
+        inverse: vectors that move each of these numbers by 1 and the others not at all.
+        unit: the root mean square of y, or of a coordinate of w.
+    """
+
+    name: str
+    way: str
+    layers: tuple[int, ...]
+    heads: Float64[Tensor, "layer number width"]
+    inverse: Float64[Tensor, "layer width number"]
+    unit: float
+
+
+@dataclass(frozen=True, eq=False)
+class Felt:
+    """What became of one quantity's shift, at every layer where it was imposed.
+
+    Attributes:
+        push: the quantity.
+        carry: by what was read (``y``, ``w``), for each layer of the push the shift that the heads of every layer
+            read, against the imposed one.
+        response: likewise, without what the same vector gives when it is carried along unchanged: what later blocks
+            wrote on account of it, 0 where nothing reads what was moved, whatever the heads.
+        kept: the shift that the heads of every layer read, against what they read of the same vector carried along
+            unchanged: 1 where no block between responds, the factors of I - eta H where gradient descent does.
+        answer: the shift of the model's own answer against the imposed one, one cell a layer of the push.
+    """
+
+    push: Push
+    carry: dict[str, list[Shifts]]
+    response: dict[str, list[Shifts]]
+    kept: dict[str, list[Shifts]]
+    answer: Shifts
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedLoop:
+    """What later blocks do with the answer that stands at the query.
+
+    Attributes:
+        felt: one a quantity and way.
+        fixed: the share of the way to the donor's answer that the model's answer goes when the whole stream at the
+            query is exchanged, one cell a layer.
+        known: 1 minus the error of the head for y, one cell a layer.
+    """
+
+    felt: list[Felt]
+    fixed: Shifts
+    known: Band
+
+    def rows(self, about: About) -> list[dict[str, Any]]:
+        """Returns a record's rows."""
+        rows = [found for felt in self.felt for found in _felt_rows(felt, about)]
+        for metric, band, head in (("share", self.fixed.slope(), "model"), ("read", self.known, "linear")):
+            rows += [
+                _row(about, "query", metric, band, layer, head, layer)
+                for layer in range(about.layers)
+                if not band.value[layer].isnan()
+            ]
+        return rows
+
+
+def closed_loop(
+    experiment: Experiment, heads: Mapping[str, LinearHeads], errors: Mapping[str, RatioBootstrap], pass_: Pass
+) -> ClosedLoop:
+    """Moves what heads read at the query, layer by layer, on the score prompts after the largest context.
+
+    Args:
+        heads: for ``y`` and, where the task has one, ``w``, fitted at every layer of this experiment.
+        errors: of the same heads, one a layer.
+
+    Raises:
+        ProbeError: if the task has no query whose answer is one number.
+    """
+    felt = [_nothing_yet(push, experiment, pass_) for push in pushes(experiment, heads, errors, pass_)]
+    fixed = Shifts(experiment.layers, pass_.seed)
+    for pair in pairs(experiment, pass_):
+        plain = capture(experiment.model, pair.own, last(pair.own))
+        for one in felt:
+            _feel(experiment, one, pair, plain, pass_.seed)
+        _exchange(experiment, fixed, pair, plain)
+    error, (low, high) = errors["y"].estimate(), errors["y"].interval()
+    return ClosedLoop(felt, fixed, Band(1 - error, 1 - high, 1 - low))
+
+
+def heads_for_w(experiment: Experiment, pass_: Pass) -> tuple[LinearHeads, RatioBootstrap] | None:
+    """Returns heads for w at the query, with their errors by layer; None for tasks whose answer is not w times x."""
+    sample = experiment.task.draw(PromptSource(pass_.seed, "fit", [0]), experiment.longest)
+    regressors = experiment.task.regressors(sample.x)
+    if "w" not in sample.parameters or regressors is None:
+        return None
+    if sample.parameters["w"].shape[-1] != regressors.shape[-1]:
+        return None
+
+    def targets(prompts: Prompts, captured: Captured) -> Targets:
+        return {"w": prompts.parameters["w"][:, None].expand(-1, len(experiment.contexts), -1)}
+
+    found, errors = fit_targets(experiment, targets, pass_)
+    return found["w"], errors["w"].ratio.part(lambda cells: cells[..., -1])
+
+
+def pushes(
+    experiment: Experiment, heads: Mapping[str, LinearHeads], errors: Mapping[str, RatioBootstrap], pass_: Pass
+) -> list[Push]:
+    """Returns what is moved where: y, and w where there are heads for it; none where heads read nothing."""
+    prompts = experiment.task.draw(PromptSource(pass_.seed, "select", pass_.batches("select")[0]), experiment.longest)
+    matrices = {name: found.weight[:, -1].cpu().transpose(1, 2) for name, found in heads.items()}
+    read = {name: found.estimate() < READ for name, found in errors.items()}
+    rows = {"y": matrices["y"]}
+    size = {"y": prompts.targets[:, -1]}
+    if "w" in heads:
+        rows["w"] = torch.cat([matrices["w"], matrices["y"]], dim=1)
+        read["w"] = read["w"] & read["y"]
+        size["w"] = prompts.parameters["w"]
+    found = []
+    for name, matrix in rows.items():
+        layers = tuple(read[name].nonzero()[:, 0].tolist())
+        unit = size[name].double().square().mean().sqrt().item()
+        ways = {"head": torch.linalg.pinv(matrix), "pattern": _patterns(experiment, matrix, pass_)}
+        found += [Push(name, way, layers, matrix, inverse, unit) for way, inverse in ways.items()]
+    return found
+
+
+def _patterns(
+    experiment: Experiment, heads: Float64[Tensor, "layer number width"], pass_: Pass
+) -> Float64[Tensor, "layer width number"]:
+    """Returns S A' (A S A')^-1 of every layer's heads A, S the covariance of the stream on the selection prompts."""
+    streams, joint, count = torch.zeros_like(heads[:, 0]), torch.zeros_like(heads), 0
+    for numbers, _, captured in experiment.batches(pass_, "select"):
+        stream = captured.stream[:, :, -1].cpu().double()
+        streams += stream.sum(1)
+        joint += torch.einsum("lpw,lpv,lnv->lnw", stream, stream, heads)
+        count += len(numbers)
+    mean = streams / count
+    centred = joint / count - torch.einsum("lw,lv,lnv->lnw", mean, mean, heads)
+    within = torch.einsum("lnw,lmw->lnm", centred, heads)
+    found: Tensor = centred.transpose(1, 2) @ torch.linalg.pinv(within, hermitian=True)
+    return found
+
+
+def imposed(push: Push, pair: Pair, experiment: Experiment, seed: int) -> Float64[Tensor, "prompt number"]:
+    """Returns by how much each number that the heads read is moved, by the prompts' numbers."""
+    keyed = KeyedGenerator()
+    own = 1 if push.name == "y" else push.heads.shape[1] - 1
+    drawn = [keyed.at(key(seed, "closed loop", push.name, n)).standard_normal(own) for n in pair.numbers]
+    delta = SMALL * push.unit * torch.from_numpy(np.stack(drawn))
+    if push.name == "y":
+        return delta
+    x = experiment.task.regressors(pair.own[:, -1])
+    assert x is not None, "moved the weights of a task that is linear in nothing"
+    return torch.cat([delta, (delta * x.cpu().double()).sum(-1, keepdim=True)], dim=1)
+
+
+def _nothing_yet(push: Push, experiment: Experiment, pass_: Pass) -> Felt:
+    read = ("y",) if push.name == "y" else ("w", "y")
+
+    def empty() -> dict[str, list[Shifts]]:
+        return {name: [Shifts(experiment.layers, pass_.seed) for _ in push.layers] for name in read}
+
+    return Felt(push, empty(), empty(), empty(), Shifts(len(push.layers), pass_.seed))
+
+
+def _feel(experiment: Experiment, felt: Felt, pair: Pair, plain: Captured, seed: int) -> None:
+    """Moves the quantity at each of its layers, and adds what is read from then on."""
+    push, query = felt.push, last(pair.own)
+    asked = imposed(push, pair, experiment, seed)
+    before, moved = experiment.task.answer(plain.output[:, 0])[:, 0].cpu().double(), []
+    for cell, layer in enumerate(push.layers):
+        vector = asked @ push.inverse[layer].T
+        with steering(experiment.model.places[layer], query, vector[:, None].to(experiment.device)):
+            after = capture(experiment.model, pair.own, query)
+        moved.append(experiment.task.answer(after.output[:, 0])[:, 0].cpu().double() - before)
+        shift = (after.stream - plain.stream)[:, :, 0].cpu().double()
+        # hooks that look and hooks that change may come in either order where the vector is added
+        shift[layer] = vector
+        read = torch.einsum("lpw,lnw->nlp", shift, push.heads)
+        unchanged = torch.einsum("pw,lnw->nlp", vector, push.heads)
+        for number in range(read.shape[0]):
+            name = "y" if number == read.shape[0] - 1 else "w"
+            wanted = asked[:, number].expand(experiment.layers, -1)
+            written = read[number] - unchanged[number]
+            felt.carry[name][cell].add(pair.numbers, read[number], wanted, pair.target)
+            felt.response[name][cell].add(pair.numbers, written, wanted, pair.target)
+            felt.kept[name][cell].add(pair.numbers, read[number], unchanged[number], pair.target)
+    if moved:
+        actual = torch.stack(moved)
+        felt.answer.add(pair.numbers, actual, asked[:, -1].expand_as(actual), pair.target)
+
+
+def _exchange(experiment: Experiment, fixed: Shifts, pair: Pair, plain: Captured) -> None:
+    """Exchanges the whole stream at the query for the donor's, layer by layer."""
+    query = last(pair.own)
+    theirs = capture(experiment.model, pair.donor, query)
+    before, whole = (experiment.task.answer(one.output[:, 0])[:, 0].cpu().double() for one in (plain, theirs))
+    moved = []
+    for place, stream in zip(experiment.model.places, theirs.stream, strict=True):
+        with patching(place, query, stream):
+            moved.append(answer(experiment, pair.own) - before)
+    actual = torch.stack(moved)
+    fixed.add(pair.numbers, actual, (whole - before).expand_as(actual), pair.target)
+
+
+def _felt_rows(felt: Felt, about: About) -> list[dict[str, Any]]:
+    site, rows = f"query, {felt.push.name} by {felt.push.way}", []
+    for metric, shifts in (("carry", felt.carry), ("response", felt.response), ("kept", felt.kept)):
+        for name, each in shifts.items():
+            for layer, found in zip(felt.push.layers, each, strict=True):
+                band = found.slope()
+                head = "linear" if name == "y" else "linear, w"
+                rows += [
+                    _row(about, site, metric, band, later, head, layer, later)
+                    for later in range(layer, about.layers)
+                    if not band.value[later].isnan()
+                ]
+    if felt.push.layers:
+        band = felt.answer.slope()
+        rows += [_row(about, site, "carry", band, cell, "model", layer) for cell, layer in enumerate(felt.push.layers)]
+    return rows
+
+
+def _row(
+    about: About, site: str, metric: str, band: Band, cell: int, head: str, layer: int, other: int | None = None
+) -> dict[str, Any]:
+    """Returns the row of one cell of a band."""
+    return row(
+        about.model,
+        "loop",
+        metric,
+        band.value[cell].item(),
+        band.low[cell].item(),
+        band.high[cell].item(),
+        site=site,
+        head=head,
+        layer=layer,
+        other_layer=other,
+        context=about.context,
+        prompts=about.prompts,
+    )

@@ -1,0 +1,97 @@
+"""What later blocks do with an answer that is moved at the query, and how much of the final answer is fixed there."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from probe.plots import style
+from probe.plots.rows import draw_curve, equal, finish, layer_colour, numbers, of_one_claim, panel_key, rows_of
+from probe.plots.style import Line
+
+MOVED: dict[str, tuple[str, str, Line]] = {
+    "query, y by pattern": ("y moved, as it varies", style.SECOND[0], "-"),
+    "query, y by head": ("y moved, shortest vector", style.SECOND[0], ":"),
+    "query, w by pattern": ("w moved, as it varies", style.SECOND[1], "-"),
+    "query, w by head": ("w moved, shortest vector", style.SECOND[1], ":"),
+}
+READ = {"y": "linear", "w": "linear, w"}
+LIMITS = (-0.35, 1.65)
+"""Of what is kept: where heads hardly read the vector any longer, the ratio is anything."""
+
+
+def draw_loop(table: pd.DataFrame, title: str | None = None) -> Figure:
+    """Draws the rows of ``loop`` of one model.
+
+    Panels: what is kept of a moved answer, and of moved weights where heads read them, at every later layer; the
+    model's own answer; and the share of it that is fixed at the query, beside what heads read there.
+
+    Args:
+        table: rows of a record of evidence.
+        title: a line above the picture.
+    """
+    rows = rows_of(table, "loop", "share")
+    kept = {name: _kept(rows, name) for name in READ}
+    drawn = [name for name, found in kept.items() if len(found)]
+    with style.page():
+        figure = style.new_figure(2, 3.1 if not drawn else 6.0, title)
+        panels = figure.subplots(2 if drawn else 1, 2, squeeze=False)
+        for axes, name in zip(panels[0] if drawn else (), drawn, strict=False):
+            panel_key(axes, _kept_panel(axes, kept[name], name))
+        for axes in panels[0][len(drawn) :] if drawn else ():
+            axes.remove()
+        panel_key(panels[-1][0], _answer_panel(panels[-1][0], rows), 2)
+        panel_key(panels[-1][1], _fixed_panel(panels[-1][1], rows), 2)
+    return figure
+
+
+def _kept(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    return equal(rows, metric="kept", site=f"query, {name} by pattern", head=READ[name])
+
+
+def _kept_panel(axes: Axes, rows: pd.DataFrame, name: str) -> list[Artist]:
+    """Draws a line a layer where the quantity was moved, along the layers after; returns its legend."""
+    layers = numbers(rows, "layer")
+    for layer in layers:
+        chosen = equal(rows, layer=layer)
+        draw_curve(axes, chosen, "other_layer", layer_colour(layer, layers), marker="o", label=f"layer {layer}")
+    axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
+    finish(axes, f"{name} moved at the query, and read later", style.X_LABELS["layer"], "over the same, carried along")
+    axes.set_ylim(*LIMITS)
+    entries: list[Artist] = [
+        style.key_line(f"at layer {layer}", layer_colour(layer, layers), marker="o") for layer in layers
+    ]
+    return [*entries, style.key_line("no block responds", "black"), style.key_band()]
+
+
+def _answer_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
+    """Draws what of every shift reaches the model's own answer, by the layer where it was imposed."""
+    found = equal(rows, metric="carry", head="model")
+    there = [site for site in MOVED if (found["site"] == site).any()]
+    for site in there:
+        words, colour, line = MOVED[site]
+        draw_curve(axes, equal(found, site=site), "layer", colour, line, marker="o", label=words)
+    for level in (0.0, 1.0):
+        axes.axhline(level, color="black", linewidth=0.7, zorder=1)
+    label = "share of the imposed shift"
+    finish(axes, "the model's own answer", f"{style.X_LABELS['layer']}, where it is moved", label)
+    return [style.key_line(*MOVED[site], "o") for site in there]
+
+
+def _fixed_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
+    """Draws the share of the answer that goes with the stream at the query, beside what heads read there."""
+    draw_curve(axes, equal(rows, metric="share"), "layer", style.COLOURS[0], marker="o", label="share")
+    draw_curve(axes, equal(rows, metric="read"), "layer", style.COLOURS[1], "--", marker="s", label="read")
+    axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
+    finish(axes, "what is fixed at the query", style.X_LABELS["layer"], "share")
+    axes.set_ylim(-0.12, 1.12)
+    return [
+        style.key_line("of the final answer, that goes with the stream", style.COLOURS[0], marker="o"),
+        style.key_line("of y, that the head reads", style.COLOURS[1], "--", "s"),
+    ]
+
+
+loop_figure = of_one_claim(draw_loop, "loop", "a picture of the loop")
+"""Draws the picture of one record of a claim, as `draw_loop` does of its table."""

@@ -1,0 +1,87 @@
+"""How much of w each layer's answers hold along an eigenvector of X'X, against its eigenvalue."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
+
+from probe.plots import style
+from probe.plots.rows import draw_curve, equal, finish, layer_colour, numbers, of_one_claim, rows_of
+
+HEADS = {"linear": ("linear head", style.COLOURS[0], "s"), "lens": ("lens", style.COLOURS[1], "D")}
+STEPS = (1.0, 2.0, 4.0, 8.0)
+PENALTIES = (0.01, 0.1, 1.0)
+TICKS = (0.001, 0.01, 0.1, 0.2, 0.5, 1.0)
+LEAST = 1e-3
+"""Bins of smaller eigenvalues, which examples hardly show, stand here."""
+
+
+def draw_spectral(table: pd.DataFrame, title: str | None = None) -> Figure:
+    """Draws the rows of ``spectral`` of one model: a panel a reading, and what no weights explain.
+
+    Args:
+        table: rows of a record of evidence.
+        title: a line above the picture.
+    """
+    rows = rows_of(table, "spectral", "response")
+    read = [head for head in HEADS if (equal(rows, metric="response")["head"] == head).any()]
+    layers = numbers(equal(rows, metric="response"), "layer")
+    with style.page():
+        figure = style.new_figure(2, 2.8, title)
+        panels = figure.subplots(1, len(read) + 1, squeeze=False)[0]
+        for axes, head in zip(panels, read, strict=False):
+            _response_panel(axes, rows, head, layers)
+        _nonlinear_panel(panels[-1], rows, read)
+        style.add_legend(figure, _keys(read, layers))
+    return figure
+
+
+def _response_panel(axes: Axes, rows: pd.DataFrame, head: str, layers: list[int]) -> None:
+    """Draws a line a layer along the eigenvalue, over the filters of two algorithms."""
+    mean = equal(rows, metric="eigenvalue").set_index("step")["value"].astype("float64").clip(lower=LEAST)
+    found = equal(rows, metric="response", head=head)
+    found = found.assign(eigenvalue=found["step"].map(mean).astype("float64"))
+    at = np.geomspace(mean.min(), 1.0, 60)
+    for steps in STEPS:
+        axes.plot(at, 1 - (1 - at) ** steps, color=style.GREY, linestyle=":", linewidth=0.9, zorder=1)
+    for penalty in PENALTIES:
+        axes.plot(at, at / (at + penalty), color=style.GREY, linestyle="--", linewidth=0.7, zorder=1)
+    for layer in layers:
+        chosen = equal(found, layer=layer)
+        draw_curve(axes, chosen, "eigenvalue", layer_colour(layer, layers), marker="o", label=f"layer {layer}")
+    finish(axes, f"read by the {HEADS[head][0]}", "eigenvalue of X'X over the largest", "share of w along eigenvectors")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS if tick >= 0.9 * at[0]]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(-0.15, max(1.3, min(float(found["value"].max()) + 0.1, 2.0)))
+
+
+def _nonlinear_panel(axes: Axes, rows: pd.DataFrame, read: list[str]) -> None:
+    """Draws the share of a layer's answers that no weights explain."""
+    for head in read:
+        words, colour, marker = HEADS[head]
+        draw_curve(axes, equal(rows, metric="nonlinear", head=head), "layer", colour, marker=marker, label=words)
+    finish(axes, "not linear in the query", style.X_LABELS["layer"], "share of the answers' squares")
+    axes.set_ylim(bottom=0)
+
+
+def _keys(read: list[str], layers: list[int]) -> list[Artist]:
+    """Returns the legend: layers, the algorithms, and the readings of the last panel."""
+    steps, sizes = (", ".join(f"{each:g}" for each in several) for several in (STEPS, PENALTIES))
+    entries: list[Artist] = [
+        style.key_line(f"layer {layer}", layer_colour(layer, layers), marker="o") for layer in layers
+    ]
+    entries.append(style.key_line(f"{steps} steps of gradient descent", line=":"))
+    entries.append(style.key_line(f"ridge, {sizes} of the largest", line="--"))
+    for words, colour, marker in (HEADS[head] for head in read):
+        entries.append(style.key_line(words, colour, marker=marker))
+    return [*entries, style.key_band()]
+
+
+spectral_figure = of_one_claim(draw_spectral, "spectral", "a picture of the spectrum")
+"""Draws the picture of one record of a claim, as `draw_spectral` does of its table."""
