@@ -17,12 +17,13 @@ from probe.errors import ProbeError
 from probe.evidence.algorithms import at_edge
 from probe.evidence.answers import Asked, Conditioned, Reading, ask, by_condition
 from probe.evidence.causes import about, run_all
-from probe.evidence.closed_loop import closed_loop, heads_for_w
+from probe.evidence.closed_loop import closed_loop
 from probe.evidence.influence import implicit_attention, influence, influence_rows
 from probe.evidence.layers import condition_rows, curve_rows, gain_rows, match_rows, transfer_rows, trend_rows
 from probe.evidence.matching import final_answer, match
 from probe.evidence.nonlinear import compare_heads, comparison_rows, untrained_comparison
 from probe.evidence.nulls import control_errors, shuffled_errors, untrained_errors
+from probe.evidence.pushes import heads_for_w
 from probe.evidence.spectral import spectrum
 from probe.evidence.states import states, states_rows, untrained_states
 from probe.evidence.targets import algorithmic_errors, target_rows

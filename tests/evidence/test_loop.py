@@ -8,7 +8,8 @@ from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.evidence.causes import about
 from probe.evidence.causes.pairs import pairs
-from probe.evidence.closed_loop import READ, closed_loop, heads_for_w, imposed, pushes
+from probe.evidence.closed_loop import closed_loop
+from probe.evidence.pushes import READ, heads_for_w, imposed, pushes
 from probe.heads import LinearHeads, make_all
 from probe.models.controls import planted_model
 from probe.probing.draws import Pass
