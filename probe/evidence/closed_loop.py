@@ -8,7 +8,7 @@ from the tokens alone (an open loop), or uncover what an earlier block had finis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,7 +18,6 @@ from probe.evidence.causes import About
 from probe.evidence.causes.pairs import Pair, answer, last, pairs
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.pushes import Push, imposed, pushes
-from probe.evidence.rows import row
 from probe.heads import LinearHeads
 from probe.interventions import patching, steering
 from probe.probing.draws import Pass
@@ -65,10 +64,11 @@ class ClosedLoop:
 
     def rows(self, about: About) -> list[dict[str, Any]]:
         """Returns a record's rows."""
+        about = replace(about, evidence="loop")
         rows = [found for felt in self.felt for found in _felt_rows(felt, about)]
         for metric, band, head in (("share", self.fixed.slope(), "model"), ("read", self.known, "linear")):
             rows += [
-                _row(about, "query", metric, band, layer, head, layer)
+                about.row("query", metric, band, layer, layer, head=head)
                 for layer in range(about.layers)
                 if not band.value[layer].isnan()
             ]
@@ -155,31 +155,13 @@ def _felt_rows(felt: Felt, about: About) -> list[dict[str, Any]]:
                 band = found.slope()
                 head = "linear" if name == "y" else "linear, w"
                 rows += [
-                    _row(about, site, metric, band, later, head, layer, later)
+                    about.row(site, metric, band, later, layer, head=head, other_layer=later)
                     for later in range(layer, about.layers)
                     if not band.value[later].isnan()
                 ]
     if felt.push.layers:
         band = felt.answer.slope()
-        rows += [_row(about, site, "carry", band, cell, "model", layer) for cell, layer in enumerate(felt.push.layers)]
+        rows += [
+            about.row(site, "carry", band, cell, layer, head="model") for cell, layer in enumerate(felt.push.layers)
+        ]
     return rows
-
-
-def _row(
-    about: About, site: str, metric: str, band: Band, cell: int, head: str, layer: int, other: int | None = None
-) -> dict[str, Any]:
-    """Returns the row of one cell of a band."""
-    return row(
-        about.model,
-        "loop",
-        metric,
-        band.value[cell].item(),
-        band.low[cell].item(),
-        band.high[cell].item(),
-        site=site,
-        head=head,
-        layer=layer,
-        other_layer=other,
-        context=about.context,
-        prompts=about.prompts,
-    )

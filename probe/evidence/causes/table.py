@@ -21,12 +21,14 @@ class About:
         layers: its number of layers, the read-in included.
         context: the number of examples before the query.
         prompts: how many the numbers are over.
+        evidence: the kind of evidence that the rows are of.
     """
 
     model: str
     layers: int
     context: int
     prompts: int
+    evidence: str = "causes"
 
     def rows(
         self, site: str, metric: str, band: Band, layers: Sequence[int | None], *, head: str | None = None
@@ -51,7 +53,7 @@ class About:
         """Returns the row of one cell of a band."""
         return row(
             self.model,
-            "causes",
+            self.evidence,
             metric,
             band.value[cell].item(),
             band.low[cell].item(),
