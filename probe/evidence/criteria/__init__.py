@@ -1,0 +1,10 @@
+"""The criteria of the verdict, in the order of the rungs that they are needed for."""
+
+from __future__ import annotations
+
+from probe.evidence.criteria import family, nulls, trend, used
+from probe.evidence.criteria.rule import Criterion, Rule
+
+__all__ = ["RULES", "Criterion", "Rule"]
+
+RULES: tuple[Rule, ...] = (*trend.RULES, *nulls.RULES, *used.RULES, *family.RULES)

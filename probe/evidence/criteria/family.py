@@ -1,0 +1,49 @@
+"""Whether the layers' answers are successive steps of an algorithm that can be named."""
+
+from __future__ import annotations
+
+from math import isnan
+
+from probe.evidence.criteria.judging import Judged, Row, at_most, band, decided, every, pick
+from probe.evidence.criteria.rule import Rule
+
+FEWEST_STEPS = 3
+"""The fewest different steps of an algorithm."""
+UNEXPLAINED = 0.25
+"""The share of the null's distance that an algorithm may leave unexplained."""
+CONDITIONED = ("well", "ill")
+"""The thirds of the prompts on which the same is told, without deciding."""
+
+
+def _algorithm(rows: list[Row]) -> Judged:
+    linear = pick(rows, head="linear")
+    found = [row for row in pick(linear, metric="unexplained") if not isnan(row["value"])]
+    if not found:
+        return "fails", "no layer holds anything but the final answer, scaled"
+    best = min(found, key=lambda row: float(row["value"]))
+    of_best = {row["metric"]: row for row in linear if row["site"] == best["site"]}
+    weights = of_best["unexplained_weights"]
+    steps = [row["step"] for row in pick(linear, site=best["site"], metric="spd") if row["layer"] > 0]
+    onwards = len(set(steps)) >= FEWEST_STEPS and steps == sorted(steps)
+    near = [at_most(row, UNEXPLAINED) for row in (best, weights)]
+    thirds = [f"{of_best[f'unexplained_{which}']['value']:.2f} on {which} conditioned inputs" for which in CONDITIONED]
+    return every([*near, decided(onwards, not onwards)]), (
+        f"{best['site']} comes closest and leaves {band(best)} of the answers, {band(weights)} of the induced "
+        f"weights, {' and '.join(thirds)}; {of_best['steps_a_layer']['value']:.1f} steps a layer: "
+        f"{' '.join(map(str, steps))}"
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "a named family",
+        "matching",
+        "named family",
+        "Are the layers' answers successive steps of one algorithm?",
+        f"It leaves at most {UNEXPLAINED:.0%} of what the final answer, scaled, leaves unexplained, of the answers and "
+        f"of the weights they induce (whole bands), by at least {FEWEST_STEPS} different steps, none of "
+        "them backwards.",
+        "a way to the answer that is no known algorithm's",
+        _algorithm,
+    ),
+)

@@ -1,0 +1,86 @@
+"""Whether errors fall in steps: of refitted heads, of one frozen head, and of the model's own read-out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import ceil, exp, isnan, log
+
+from probe.evidence.criteria.judging import Judged, Row, at_most, end, enough, every, pick
+from probe.evidence.criteria.rule import Rule
+
+LARGEST_FALL = 0.75
+"""The largest single fall of log error, as a share of all falls, that is still gradual: a first step of gradient
+descent may bring two thirds where the error ends at the noise, and a solver in one block brings all."""
+FEWEST_STEPS = 3
+"""The fewest blocks that must lower an error beyond noise."""
+RISE = 1.1
+"""The factor by which an error may rise at a block; a fall by less is none to speak of."""
+
+
+def _gradual(head: str) -> Callable[[list[Row]], Judged]:
+    def test(rows: list[Row]) -> Judged:
+        steps = pick(rows, head=head, metric="step")
+        largest = pick(rows, head=head, metric="largest_fall")[0]
+        better = sum(end(step, "high") < -log(RISE) for step in steps)
+        # a band that reaches no further down than this leaves no fall to speak of
+        maybe = sum(not end(step, "low") >= -log(RISE) for step in steps)
+        rises, words = _rises(steps)
+        outcome = every([enough(better, maybe, FEWEST_STEPS), at_most(largest, LARGEST_FALL), rises])
+        share = f"{largest['value']:.0%} of all"
+        if at_most(largest, LARGEST_FALL) == "undecided":
+            share += f" ({end(largest, 'low'):.0%} to {end(largest, 'high'):.0%})"
+        might = f" and {maybe - better} may" if better < FEWEST_STEPS <= maybe else ""
+        return outcome, f"{better} of {len(steps)} blocks lower it{might}, the largest fall is {share}, {words}"
+
+    return test
+
+
+def _rises(steps: Sequence[Row]) -> Judged:
+    """Returns whether no block raises an error beyond `RISE`, by bands of log ratios for all blocks at once."""
+    unknown = [step for step in steps if isnan(end(step, "low")) or isnan(end(step, "high"))]
+    if unknown:
+        return "undecided", f"block {unknown[0]['layer']} has no band"
+    worst = max(steps, key=lambda step: end(step, "low"))
+    if end(worst, "low") > log(RISE):
+        return "fails", f"block {worst['layer']} raises it by more than a factor of {RISE}"
+    widest = max(steps, key=lambda step: end(step, "high"))
+    if end(widest, "high") > log(RISE):
+        # rounded up, as an upper end is: never to the threshold itself
+        factor = ceil(100 * exp(end(widest, "high"))) / 100
+        return "undecided", f"cannot exclude x {factor:g} at block {widest['layer']}"
+    return "holds", f"no block raises it by more than a factor of {RISE}"
+
+
+_FALL = (
+    f"At least {FEWEST_STEPS} blocks lower the error by a factor of {RISE} or more, none raises it by as much, and "
+    f"no single one brings more than {LARGEST_FALL:.0%} of the fall of its logarithm (whole bands)."
+)
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "gradual fall",
+        "trend",
+        "decodable",
+        "Does the error of refitted heads fall in steps?",
+        _FALL,
+        "a solver that writes the answer in one block",
+        _gradual("linear"),
+    ),
+    Rule(
+        "one direction",
+        "trend",
+        "shown",
+        "Does the last layer's head, frozen, see the same answer get better in earlier layers?",
+        _FALL,
+        "heads that read another quantity at every layer",
+        _gradual("frozen"),
+    ),
+    Rule(
+        "lens",
+        "trend",
+        "shown",
+        "Does the model's own read-out, applied early, see it?",
+        _FALL,
+        "an answer that the model itself cannot read",
+        _gradual("lens"),
+    ),
+)
