@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, get_args
 
 import pandas as pd
@@ -18,12 +19,25 @@ from probe.evidence.algorithms import at_edge
 from probe.evidence.answers import Asked, Conditioned, Reading, ask, by_condition
 from probe.evidence.causes import about, run_all
 from probe.evidence.closed_loop import closed_loop
+from probe.evidence.exchanged import exchanged
 from probe.evidence.influence import implicit_attention, influence, influence_rows
-from probe.evidence.layers import condition_rows, curve_rows, gain_rows, match_rows, transfer_rows, trend_rows
+from probe.evidence.layers import (
+    SOLVED,
+    condition_rows,
+    curve_rows,
+    gain_rows,
+    match_rows,
+    stretch_rows,
+    transfer_rows,
+    trend_rows,
+)
+from probe.evidence.lens import calibrated_errors
 from probe.evidence.matching import final_answer, match
 from probe.evidence.nonlinear import compare_heads, comparison_rows, untrained_comparison
 from probe.evidence.nulls import control_errors, shuffled_errors, untrained_errors
 from probe.evidence.pushes import heads_for_w
+from probe.evidence.reading import Reading as Read
+from probe.evidence.reading import reading
 from probe.evidence.spectral import spectrum
 from probe.evidence.states import states, states_rows, untrained_states
 from probe.evidence.targets import algorithmic_errors, target_rows
@@ -72,6 +86,11 @@ class Study:
     def name(self) -> str:
         """The checkpoint's name."""
         return self.experiment.checkpoint.name
+
+    @cached_property
+    def read(self) -> Read:
+        """What each layer answers, by y or by w."""
+        return reading(self.experiment, self.heads, self.pass_)
 
 
 @takes(ClaimConfig)
@@ -167,9 +186,12 @@ def _trend(study: Study, missing: Missing) -> Rows:
     matrix = transfer(study.experiment, study.heads, study.pass_)
     frozen = matrix.part(lambda cells: cells[..., -1, :])
     rows = [*curve_rows(study.name, "frozen", frozen), *transfer_rows(study.name, matrix)]
-    for head, errors in (study.errors | {"frozen": frozen}).items():
+    calibrated = calibrated_errors(study.experiment, study.pass_)
+    read = study.read.errors(study.pass_)
+    rows += [*curve_rows(study.name, "calibrated", calibrated), *curve_rows(study.name, "read", read)]
+    for head, errors in (study.errors | {"frozen": frozen, "calibrated": calibrated}).items():
         rows += trend_rows(study.name, head, errors)
-    return rows
+    return [*rows, *trend_rows(study.name, "read", read, added=SOLVED), *stretch_rows(study.name, "read", read)]
 
 
 def _matching(study: Study, missing: Missing) -> Rows:
@@ -271,7 +293,9 @@ def _loop(study: Study, missing: Missing) -> Rows:
     of_w = heads_for_w(study.experiment, study.pass_)
     if of_w is not None:
         heads["w"], errors["w"] = of_w
-    return closed_loop(study.experiment, heads, errors, study.pass_).rows(about(study.experiment, study.pass_))
+    shared = about(study.experiment, study.pass_)
+    rows = [found for one in exchanged(study.experiment, study.read, study.pass_) for found in one.rows(shared)]
+    return rows + closed_loop(study.experiment, heads, errors, study.pass_).rows(shared)
 
 
 def _spectral(study: Study, missing: Missing) -> Rows:

@@ -40,10 +40,20 @@ def curve_rows(model: str, head: str, errors: RatioBootstrap, site: str | None =
         )
 
 
-def trend_rows(model: str, head: str, errors: RatioBootstrap) -> Iterator[dict[str, Any]]:
-    """Yields how a curve falls: the change of log error at every block, and the summaries of `Trend`."""
-    # a planted solver's error is 0 but for rounding, which has no logarithm worth the name
-    found = trend(errors.estimate().clamp(min=1e-9), errors.replicates().clamp(min=1e-9))
+SOLVED = 0.01
+"""What is added to errors, in units of the zero error, before their logarithm is taken: an answer that errs less is
+there, and what lowers its error further is no way to it."""
+FLAT = 1.1
+"""The factor by which an error differs from a curve's first or last one where the curve is flat."""
+
+
+def trend_rows(model: str, head: str, errors: RatioBootstrap, added: float = 1e-9) -> Iterator[dict[str, Any]]:
+    """Yields how a curve falls: the change of log error at every block, and the summaries of `Trend`.
+
+    Args:
+        added: to every error: a planted solver's is 0 but for rounding, which has no logarithm worth the name.
+    """
+    found = trend(errors.estimate() + added, errors.replicates() + added)
     steps = found.steps
     for block in range(len(steps.value)):
         band = steps.value[block].item(), steps.low[block].item(), steps.high[block].item()
@@ -53,6 +63,22 @@ def trend_rows(model: str, head: str, errors: RatioBootstrap) -> Iterator[dict[s
     summaries = {"largest_fall": found.largest, "slope": found.slope, "favours_line": found.favours_line}
     for name, summary in summaries.items():
         yield row(model, "trend", name, *_numbers(summary), head=head, prompts=errors.prompts)
+
+
+def stretch_rows(model: str, head: str, errors: RatioBootstrap) -> Iterator[dict[str, Any]]:
+    """Yields whether a straight line or a single step describes a curve better from where it begins to fall.
+
+    What lies before the fall and after it is left out: a curve that is flat at both ends is nearer to a step than to a
+    line, however gradual its fall. Nothing is yielded where two layers or fewer are left.
+    """
+    value, draws = (each + SOLVED for each in (errors.estimate(), errors.replicates()))
+    high, low = (value >= value[0] / FLAT).nonzero()[:, 0], (value <= value.min() * FLAT).nonzero()[:, 0]
+    first = int(high[-1])
+    last = int(low[low > first][0]) if (low > first).any() else len(value) - 1
+    if last - first >= 2:
+        part = slice(first, last + 1)
+        favours = trend(value[part], draws[:, part]).favours_line
+        yield row(model, "trend", "stretch_favours_line", *_numbers(favours), head=head, prompts=errors.prompts)
 
 
 def gain_rows(model: str, site: str, null: RatioBootstrap, errors: RatioBootstrap) -> Iterator[dict[str, Any]]:

@@ -5,21 +5,24 @@ MambaFormer of Park et al. (2024), arXiv:2402.04248. A letter may take settings:
 
 Braces repeat with the same weights: `{M}8` is one block that is applied eight times, `{AF}6` one layer six times, as in
 the looped transformers of Yang et al. (2024), arXiv:2311.12424. `{AF}[input=add]6` adds the read-in to the stream again
-before every layer but the first.
+before every layer but the first. Blocks of `({M}[input=only])8` read nothing but the read-in: what blocks before them
+wrote is added up and read by the decoder alone.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from probe.errors import ProbeError
 
 MAX_BLOCKS = 1024
 _TOKEN = re.compile(r"\s*(?:([A-Za-z])(?:\[([^\]]*)\])?|([({])|(\)|\}(?:\[[^\]]*\])?))([0-9]*)")
 CLOSING = {"(": ")", "{": "}"}
-INPUT = {"add": True, "none": False}
-"""Whether the read-in is added again, by the word of a group's setting."""
+Input = Literal["none", "add", "only"]
+INPUT: tuple[Input, ...] = get_args(Input)
+"""What a block is given of the read-in beside the stream."""
 NAMES = {"(": "parenthesis", ")": "parenthesis", "{": "brace", "}": "brace"}
 
 
@@ -29,13 +32,13 @@ class Letter:
 
     Attributes:
         back: how many blocks before it stands the one whose weights it has; 0 where it has its own.
-        input: whether the read-in is added to the stream before it.
+        input: ``add`` adds the read-in to the stream before it, ``only`` makes it read the read-in and not the stream.
     """
 
     letter: str
     settings: tuple[tuple[str, str], ...] = ()
     back: int = 0
-    input: bool = False
+    input: Input = "none"
 
 
 def parse_layout(text: str) -> tuple[Letter, ...]:
@@ -80,13 +83,14 @@ def _extend(text: str, blocks: list[Letter], group: list[Letter], count: str) ->
 def _loop(text: str, blocks: list[Letter], group: list[Letter], count: str, settings: str) -> None:
     """Adds a group so often with the weights of its first time."""
     given = dict(_parse_settings(text, settings[1:-1] if settings else None))
-    if set(given) - {"input"} or given.get("input", "none") not in INPUT:
-        raise _malformed(text, f"has settings {settings} of a group, which may say input=add or input=none")
-    again = INPUT[given.get("input", "none")]
+    word = next((known for known in INPUT if known == given.get("input", "none")), None)
+    if set(given) - {"input"} or word is None:
+        raise _malformed(text, f"has settings {settings} of a group, which may say input=add, input=only or input=none")
     for time in range(_repeats(text, blocks, group, count)):
         for place, one in enumerate(group):
-            add = one.input or (again and place == 0)
-            blocks.append(replace(one, back=one.back + time * len(group), input=add) if time else one)
+            here = word == "only" or (word == "add" and time > 0 and place == 0)
+            back = one.back + time * len(group) if time else one.back
+            blocks.append(replace(one, back=back, input=word if here else one.input))
 
 
 def _repeats(text: str, blocks: list[Letter], group: list[Letter], count: str) -> int:

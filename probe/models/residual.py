@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from probe.config import ModelConfig
 from probe.errors import ProbeError
-from probe.models.layout import parse_layout
+from probe.models.layout import Input, parse_layout
 from probe.models.mamba import Mamba
 from probe.models.mixer import Mixer, Residual
 from probe.models.mixers import LETTERS, make_mixer, residual_of
@@ -25,10 +25,13 @@ class Block(nn.Module):
     Args:
         residual: ``pre`` adds what the mixer writes after reading the normed stream, ``post`` norms the sum of the
             stream and what the mixer writes after reading it, ``none`` norms what it writes and drops the stream.
+        input: what it does with the read-in where it is given: ``add`` adds it to the stream, ``only`` reads it instead
+            of the stream.
     """
 
-    def __init__(self, norm: nn.Module, mixer: nn.Module, residual: Residual) -> None:
+    def __init__(self, norm: nn.Module, mixer: nn.Module, residual: Residual, input: Input = "none") -> None:
         super().__init__()
+        self.input = input
         self.norm = norm
         self.mixer = mixer
         self.residual = residual
@@ -39,14 +42,15 @@ class Block(nn.Module):
         """Returns the stream after the block.
 
         Args:
-            read_in: the stream at layer 0, where it is to be added first.
+            read_in: the stream at layer 0, for blocks that are given it.
         """
-        if read_in is not None:
+        if read_in is not None and self.input == "add":
             stream = stream + read_in
+        read = stream if read_in is None or self.input != "only" else read_in
         if self.residual == "pre":
-            added: Tensor = stream + self.mixer(self.norm(stream))
+            added: Tensor = stream + self.mixer(self.norm(read))
             return added
-        written = self.mixer(stream)
+        written = self.mixer(read)
         normed: Tensor = self.norm(stream + written if self.residual == "post" else written)
         return normed
 
@@ -77,11 +81,11 @@ class ResidualModel(nn.Module):
                 NORMS[config.norm](config),
                 make_mixer(letter, config, len(letters), place, known),
                 residual,
+                letter.input,
             )
             for place, (letter, residual) in blocks
         )
         self.weights_of = [place - letter.back for place, letter in enumerate(letters)]
-        self.reads_input = [letter.input for letter in letters]
         # a last block that norms what it returns needs no further norm
         self.norm_f = NORMS[config.norm](config) if self.residuals[-1] == "pre" else nn.Identity()
         self.read_out = nn.Linear(config.width, config.outputs)
@@ -148,8 +152,8 @@ class ResidualModel(nn.Module):
     ) -> Float[Tensor, "batch time outputs"]:
         """Returns the predictions at every token."""
         read_in = stream = self.embed(inputs)
-        for block, again in zip(self.blocks, self.reads_input, strict=True):
-            stream = block(stream, read_in) if again else block(stream)
+        for block in self.blocks:
+            stream = block(stream) if block.input == "none" else block(stream, read_in)
         return self.decode(stream)
 
     def use_kernel(self, backend: str) -> None:

@@ -101,8 +101,8 @@ def _residual(letter: Letter) -> str:
 
 
 def _block(letter: Letter, norm: Norm, model: Mapping[str, Any]) -> Compute:
-    if letter.input:
-        return impossible(f"{LETTERS[letter.letter].title} after the read-in was added again")
+    if letter.input != "none":
+        return impossible(f"{LETTERS[letter.letter].title} that is given the read-in again")
     if letter.letter not in MIXERS:
         return impossible(LETTERS[letter.letter].title)
     write, settings = MIXERS[letter.letter].write, dict(letter.settings)

@@ -1,6 +1,15 @@
 """Statistics: bands by prompt, paired differences, and the errors of heads by layer."""
 
-from probe.statistics.bootstrap import Band, MeanBootstrap, RatioBootstrap, difference, log_ratio, quotient, weights
+from probe.statistics.bootstrap import (
+    Band,
+    MeanBootstrap,
+    RatioBootstrap,
+    band_of,
+    difference,
+    log_ratio,
+    quotient,
+    weights,
+)
 from probe.statistics.layer_errors import LayerErrors
 from probe.statistics.reach import Reach, reach, reached
 from probe.statistics.seeds import FEWEST, seed_band, welch_band
@@ -14,6 +23,7 @@ __all__ = [
     "RatioBootstrap",
     "Reach",
     "Trend",
+    "band_of",
     "difference",
     "log_ratio",
     "quotient",

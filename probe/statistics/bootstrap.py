@@ -124,6 +124,10 @@ class _Bootstrap:
         """Returns the ratio of every resample."""
         return self._ratios()[1:]
 
+    def draws(self) -> Float64[Tensor, "draw ..."]:
+        """Returns the estimate and, after it, the ratio of every resample."""
+        return self._ratios()
+
     def interval(self, level: float = 0.95) -> tuple[Float64[Tensor, "*cell"], Float64[Tensor, "*cell"]]:
         """Returns the lower and upper end of the pointwise percentile band."""
         return _percentiles(self.replicates(), level)
@@ -207,6 +211,18 @@ def quotient(a: _Bootstrap, b: _Bootstrap, level: float = 0.95) -> Band:
     above, below = (one._ratios().flatten(1).sum(1) for one in (a, b))
     ratios = (above / below).where(below != 0, torch.nan)
     return Band(ratios[0], *_percentiles(ratios[1:], level))
+
+
+def band_of(draws: Float64[Tensor, "draw cell"], level: float = 0.95, simultaneous: bool = False) -> Band:
+    """Returns the band of something that was computed anew in every resample.
+
+    Args:
+        draws: the estimate, and after it the resamples.
+        level: probability that the band covers.
+        simultaneous: whether the band is to cover all cells at once.
+    """
+    ends = _max_t(draws[0], draws[1:], level) if simultaneous else _percentiles(draws[1:], level)
+    return Band(draws[0], *ends)
 
 
 def log_ratio(

@@ -52,6 +52,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     # one block or layer again and again, with the same weights (Yang et al., 2024, arXiv:2311.12424)
     "looped_mamba": Architecture("{{M}}{n}", 1, "rms", "none"),
     "looped_transformer": Architecture("{{AF}}{n}", 2, "layer", "none"),
+    # blocks that read the tokens alone cannot improve an answer that stands before them
+    "open_loop_mamba": Architecture("({{M}}[input=only]){n}", 1, "rms", "none"),
 }
 
 
@@ -169,6 +171,7 @@ PRESETS: dict[str, Preset] = {
             "hybrid": Recipe(blocks=10, width=64, steps=8_000, lr=2e-3, curriculum=False),
             "looped_mamba": Recipe(blocks=8, width=64, steps=8_000, lr=4e-3, curriculum=False),
             "looped_transformer": Recipe(blocks=12, width=64, steps=16_000, lr=1e-3, curriculum=True),
+            "open_loop_mamba": Recipe(blocks=8, width=64, steps=8_000, lr=4e-3, curriculum=False),
         },
         tasks={
             "sparse_parity": TaskRecipe(dim=5, context=20),

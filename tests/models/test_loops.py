@@ -86,7 +86,19 @@ def test_the_read_in_is_added_before_every_time_but_the_first() -> None:
     torch.testing.assert_close(looped(given), looped.decode(looped.blocks[1](looped.blocks[0](stream))))
 
 
-@pytest.mark.parametrize("layout", ["{M}4", "{AF}[input=add]3", "({M}2F)2"])
+@torch.no_grad()
+def test_blocks_that_read_the_read_in_alone_answer_to_nothing_that_was_written() -> None:
+    """And are added up: each of them has weights of its own."""
+    open_loop, given = model("({M}[input=only])3"), inputs()
+    read_in = open_loop.embed(given)
+    written = [block(read_in) - read_in for block in open_loop.blocks]
+    torch.testing.assert_close(open_loop(given), open_loop.decode(read_in + sum(written)), atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(written[0], written[1])
+    moved = open_loop.blocks[1](read_in + 1.0, read_in) - open_loop.blocks[1](read_in, read_in)
+    torch.testing.assert_close(moved, torch.ones_like(moved))
+
+
+@pytest.mark.parametrize("layout", ["{M}4", "{AF}[input=add]3", "({M}2F)2", "({M}[input=only])3"])
 def test_every_time_is_a_layer_of_its_own_for_capture(layout: str) -> None:
     looped = NativeModel(model(layout))
     assert all(finding.held for finding in check_invariants(looped, inputs()))
@@ -108,8 +120,8 @@ def test_a_loop_within_a_repetition_is_its_own_each_time() -> None:
         ("M}2", "closes a brace that was not opened"),
         ("{M)2", "closes a parenthesis that was not opened"),
         ("{8M}", "has the count 8 after an opening brace"),
-        ("{M}[input=twice]2", "which may say input=add or input=none"),
-        ("{M}[depth=2]2", "which may say input=add or input=none"),
+        ("{M}[input=twice]2", "which may say input=add, input=only or input=none"),
+        ("{M}[depth=2]2", "which may say input=add, input=only or input=none"),
         ("{M}2000", "asks for more than 1024 blocks"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import ceil, exp, isnan, log
 
-from probe.evidence.criteria.judging import Judged, Row, at_most, end, enough, every, pick
+from probe.evidence.criteria.judging import Judged, Row, at_least, at_most, end, enough, every, pick
 from probe.evidence.criteria.rule import Rule
 
 LARGEST_FALL = 0.75
@@ -15,6 +15,22 @@ FEWEST_STEPS = 3
 """The fewest blocks that must lower an error beyond noise."""
 RISE = 1.1
 """The factor by which an error may rise at a block; a fall by less is none to speak of."""
+
+
+def _stepwise(rows: list[Row]) -> Judged:
+    """Judges the reading of y or w, or heads for y in records that have no other."""
+    head = "read" if any(row["head"] == "read" for row in rows) else "linear"
+    outcome, seen = _gradual(head)(rows)
+    lines = [row for row in rows if row["head"] == head and row["metric"] == "stretch_favours_line"]
+    line = [at_least(row, 0.0) for row in lines]
+    words = {"holds": "a line describes the fall better than a single step", "fails": "a single step describes it"}
+    said = f", {words.get(line[0], 'a line and a single step describe it alike')}" if line else ""
+    return every([outcome, *line]), seen + said
+
+
+def _lens(rows: list[Row]) -> Judged:
+    """Judges the calibrated lens, or the plain one in records that have no other."""
+    return _gradual("calibrated" if any(row["head"] == "calibrated" for row in rows) else "lens")(rows)
 
 
 def _gradual(head: str) -> Callable[[list[Row]], Judged]:
@@ -60,10 +76,10 @@ RULES: tuple[Rule, ...] = (
         "gradual fall",
         "trend",
         "decodable",
-        "Does the error of refitted heads fall in steps?",
-        _FALL,
+        "Does the error of what heads read of y, or of w, fall in steps?",
+        f"{_FALL} A line describes the falling part better than a single step.",
         "a solver that writes the answer in one block",
-        _gradual("linear"),
+        _stepwise,
     ),
     Rule(
         "one direction",
@@ -78,9 +94,9 @@ RULES: tuple[Rule, ...] = (
         "lens",
         "trend",
         "shown",
-        "Does the model's own read-out, applied early, see it?",
+        "Does the model's own read-out, applied early and scaled and shifted for each layer, see it?",
         _FALL,
         "an answer that the model itself cannot read",
-        _gradual("lens"),
+        _lens,
     ),
 )

@@ -1,0 +1,94 @@
+"""Whether what a layer answers acts on later blocks, and whether they correct it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from probe.evidence.criteria.judging import Judged, Outcome, Row, decided, either, end, enough, every
+from probe.evidence.criteria.rule import Rule
+
+SITES = ("exchanged at all tokens", "exchanged at query")
+SHARE = 0.5
+"""The share of layers at which an effect must be there."""
+ACTS = 0.05
+"""The share of an exchanged answer that must be found in the model's own answer, or in what later blocks write."""
+KEPT = 0.9
+"""The share of an exchanged answer that may be left where later blocks take it back."""
+FEWEST_STEPS = 3
+"""The fewest layers at which a loop must be closed."""
+
+
+def _used(rows: list[Row]) -> Judged:
+    found = [row for site in SITES for row in rows if row["site"] == site]
+    felt = [row for row in found if row["metric"] in ("share", "response")]
+    layers = sorted({int(row["layer"]) for row in felt})
+    if not layers:
+        raise LookupError("No layer between the first and the last holds an answer.")
+    of_layer = {layer: [row for row in felt if row["layer"] == layer] for layer in layers}
+    acts = {layer: either(map(_beyond, some)) for layer, some in of_layer.items()}
+    surely = [layer for layer in layers if acts[layer] == "holds"]
+    possibly = [layer for layer in layers if acts[layer] != "fails"]
+    words = f"at {len(surely)} of the {len(layers)} layers between the first and the last that hold an answer"
+    return enough(len(surely), len(possibly), SHARE * len(layers)), words
+
+
+def _beyond(row: Row) -> Outcome:
+    """Returns whether an effect of either sign is there."""
+    low, high = end(row, "low"), end(row, "high")
+    return decided(low > ACTS or high < -ACTS, low >= -ACTS and high <= ACTS)
+
+
+def _closed(rows: list[Row]) -> Judged:
+    judged = {site: _at(site, rows) for site in SITES if any(row["site"] == site for row in rows)}
+    if not judged:
+        raise LookupError("No answer was exchanged.")
+    outcome = either(found for found, _ in judged.values())
+    return outcome, "; ".join(f"{site}: {words}" for site, (_, words) in judged.items())
+
+
+def _at(site: str, rows: Sequence[Row]) -> Judged:
+    here = [row for row in rows if row["site"] == site]
+    kept = [row for row in here if row["metric"] == "kept"]
+    if not kept:
+        return "fails", "no layer holds an answer that a later one could correct"
+    corrected = [row for row in kept if end(row, "high") <= KEPT]
+    maybe = [row for row in kept if not end(row, "low") > KEPT]
+    needed = max(FEWEST_STEPS, SHARE * len(kept))
+    following = [row for row in here if row["metric"] == "carry" and row["other_layer"] == row["layer"] + 1]
+    read = [_beyond(row) for row in following]
+    outcome = every(
+        [
+            enough(len(corrected), len(maybe), needed),
+            enough(read.count("holds"), len(read) - read.count("fails"), FEWEST_STEPS),
+        ]
+    )
+    left = ", ".join(f"{row['value']:.2f}" for row in kept)
+    first, last = kept[0]["layer"], kept[-1]["layer"]
+    return outcome, (
+        f"later blocks take it back at {len(corrected)} of {len(kept)} layers, of those from {first} to {last} is left "
+        f"{left}; the next layer depends on it at {read.count('holds')}"
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "used by later blocks",
+        "loop",
+        "used",
+        "Does what a layer answers act on the model's answer, or on what later blocks write?",
+        f"By more than {ACTS:.0%} of it (whole band), at {SHARE:.0%} of the layers that hold an answer.",
+        "a detector: an answer that heads decode and nothing reads",
+        _used,
+    ),
+    Rule(
+        "closed loop",
+        "loop",
+        "closed loop",
+        "Do later blocks read what a layer answers, and correct it where it is another prompt's?",
+        f"At most {KEPT:.0%} of an exchanged answer is left (whole band) at {SHARE:.0%} of the layers that hold one, "
+        f"{FEWEST_STEPS} at least, and the next layer's answer depends on it at {FEWEST_STEPS}; exchanged at the "
+        "query, or at all tokens with each pair the prompt's own.",
+        "blocks that compute their additions from the tokens alone, or uncover what an earlier block had finished",
+        _closed,
+    ),
+)

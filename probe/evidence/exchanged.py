@@ -1,0 +1,168 @@
+"""Whether later blocks correct an answer that was put in place of theirs, or go on from it as if nothing had happened.
+
+At one layer a quarter of the stream is exchanged for what the model writes at the same tokens after other examples:
+at the query alone, or at every token, each pair being the prompt's own (`probe.evidence.donors`). What the layer
+answers then moves towards the donor's answer. Blocks that iterate read it and, from the prompt's own examples, take it
+back: gradient descent by a factor I - eta H a step. Blocks that compute their additions from the tokens alone carry
+the shift along; where everything was fixed before, the answer follows the donor all the way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Float64
+from torch import Tensor
+
+from probe.capture import capture
+from probe.evidence.causes.pairs import Pair, pairs
+from probe.evidence.causes.table import About
+from probe.evidence.donors import donor_at_query, donor_everywhere
+from probe.evidence.reading import READABLE, Reading, asked
+from probe.interventions import patching
+from probe.probing.draws import Pass
+from probe.probing.experiment import Experiment
+from probe.randomness import PromptSource
+from probe.statistics import RatioBootstrap, band_of
+
+PLACES = ("query", "all tokens")
+MIXED = 0.25
+"""The share of the donor in the exchanged stream: small enough for later blocks to answer in proportion."""
+SEEN = 0.25
+"""The least share of the shift that a later layer reads, or takes back, for its answer to be compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exchanged:
+    """What became of the exchanged answers, each as a slope on the shift that the layer's own reading saw.
+
+    Attributes:
+        place: one of `PLACES`.
+        carry: the shift that the readings of later layers saw, [layer of the exchange, later layer].
+        unchanged: what they would have seen had no later block answered to the exchange; likewise.
+        share: the shift of the model's own answer on its whole way to the donor's, by layer of the exchange.
+        known: the shift of the layer's reading on the same whole way.
+        readable: the layers whose reading errs little enough.
+    """
+
+    place: str
+    carry: RatioBootstrap
+    unchanged: RatioBootstrap
+    share: RatioBootstrap
+    known: RatioBootstrap
+    readable: Bool[Tensor, " layer"]
+
+    def rows(self, about: About) -> list[dict[str, Any]]:
+        """Returns a record's rows of the readable layers that a block follows; ``other_layer`` is the later layer."""
+        about, site = replace(about, evidence="loop"), f"exchanged at {self.place}"
+        carry, response = self.carry.draws(), self.carry.draws() - self.unchanged.draws()
+        whole = {"share": band_of(self.share.draws()), "known": band_of(self.known.draws())}
+        rows = []
+        for layer in self._layers():
+            for metric, draws in (("carry", carry), ("response", response)):
+                band = band_of(draws[:, layer])
+                rows += [
+                    about.row(site, metric, band, later, layer, head="read", other_layer=later)
+                    for later in range(layer + 1, about.layers)
+                ]
+            rows += [about.row(site, metric, band, layer, layer, head="model") for metric, band in whole.items()]
+        return rows + self._kept_rows(about, site)
+
+    def _kept_rows(self, about: About, site: str) -> list[dict[str, Any]]:
+        """Returns what is left of each layer's answer at the last later layer that can tell, bands for all at once."""
+        judged = {layer: self.judged(layer) for layer in self._layers()}
+        told = [(layer, later) for layer, later in judged.items() if later is not None]
+        if not told:
+            return []
+        carry, unchanged = (
+            torch.stack([one.draws()[:, layer, later] for layer, later in told], dim=1)
+            for one in (self.carry, self.unchanged)
+        )
+        # a layer whose reading does not see the shift as it was carried along is judged by what it sees of an answer
+        unit = unchanged.abs().where(unchanged[0].abs() >= SEEN, 1.0)
+        band = band_of(carry / unit, simultaneous=True)
+        return [
+            about.row(site, "kept", band, cell, layer, head="read", other_layer=later)
+            for cell, (layer, later) in enumerate(told)
+        ]
+
+    def _layers(self) -> list[int]:
+        last = len(self.readable) - 1
+        return [layer for layer in self.readable.nonzero()[:, 0].tolist() if 0 < layer < last]
+
+    def judged(self, layer: int) -> int | None:
+        """Returns the last later layer whose reading sees the shift, or an answer to it; None where there is none."""
+        unchanged = self.unchanged.estimate()[layer]
+        response = self.carry.estimate()[layer] - unchanged
+        seen = (unchanged.abs() >= SEEN) | (response.abs() >= SEEN)
+        found = [later for later in range(layer + 1, len(seen)) if seen[later]]
+        return found[-1] if found else None
+
+
+def exchanged(experiment: Experiment, read: Reading, pass_: Pass) -> list[Exchanged]:
+    """Exchanges the stream at the query, and at all tokens, layer by layer, on the score prompts.
+
+    Raises:
+        ProbeError: if the task has no query whose answer is one number.
+    """
+    layers = experiment.layers
+    readable = read.errors(pass_).estimate() < READABLE
+
+    def empty(*shape: int) -> RatioBootstrap:
+        return RatioBootstrap(shape, seed=pass_.seed)
+
+    found = [
+        Exchanged(place, empty(layers, layers), empty(layers, layers), empty(layers), empty(layers), readable)
+        for place in PLACES
+    ]
+    drawn = experiment.task.draw(PromptSource(pass_.seed, "score", [0]), experiment.longest)
+    for pair in pairs(experiment, pass_):
+        tokens = torch.arange(pair.own.shape[1], device=experiment.device)
+        own = capture(experiment.model, pair.own, tokens)
+        at_query, donor = donor_at_query(experiment, pair, own.stream)
+        before, whole = (experiment.task.answer(one.output[:, -1])[:, 0].cpu().double() for one in (own, donor))
+        streams = at_query, donor_everywhere(experiment, pair, at_query, drawn.queries)
+        for one, theirs in zip(found, streams, strict=True):
+            _exchange(experiment, read, one, pair, own.stream, theirs, before, whole)
+    return found
+
+
+def _exchange(
+    experiment: Experiment,
+    read: Reading,
+    found: Exchanged,
+    pair: Pair,
+    own: Float[Tensor, "layer prompt time width"],
+    theirs: Float[Tensor, "layer prompt time width"],
+    before: Float64[Tensor, " prompt"],
+    whole: Float64[Tensor, " prompt"],
+) -> None:
+    layers, time = experiment.layers, own.shape[2]
+    places = torch.arange(time if found.place == "all tokens" else 1, device=experiment.device)
+    places = places + time - len(places)
+    x = asked(experiment, pair.own[:, -1].cpu())
+    query = places[-1:]
+    vectors = (theirs - own)[:, :, -1].cpu().double()
+    shifts = read.of(vectors, x, shift=True)
+    carry, unchanged = (torch.zeros(len(x), layers, layers, dtype=torch.float64) for _ in range(2))
+    share = torch.zeros(len(x), layers, dtype=torch.float64)
+    for layer in range(1, layers):
+        mixed = own[layer] + MIXED * (theirs - own)[layer]
+        with patching(experiment.model.places[layer], places, mixed[:, places]):
+            after = capture(experiment.model, pair.own, query)
+        moved = (after.stream[:, :, 0] - own[:, :, -1]).cpu().double() / MIXED
+        # hooks that look and hooks that change may come in either order where the stream is exchanged
+        moved[layer] = vectors[layer]
+        along = vectors[layer].expand(layers, -1, -1)
+        carry[:, layer] = (read.of(moved, x, shift=True) * shifts[layer]).T
+        unchanged[:, layer] = (read.of(along, x, shift=True) * shifts[layer]).T
+        answer = experiment.task.answer(after.output[:, 0])[:, 0].cpu().double()
+        share[:, layer] = (answer - before) / MIXED * (whole - before)
+    own_square = shifts.square().T[:, :, None].expand_as(carry)
+    found.carry.update(pair.numbers, carry, own_square)
+    found.unchanged.update(pair.numbers, unchanged, own_square)
+    way = (whole - before).square()[:, None].expand_as(share)
+    found.share.update(pair.numbers, share, way)
+    found.known.update(pair.numbers, (shifts * (whole - before)).T, way)
