@@ -254,7 +254,18 @@ def claim_table(record: Record) -> str:
 
 def claim_summary(record: Record) -> dict[str, Any]:
     """Returns the verdict on a claim and what it rests on."""
-    return {name: record.provenance[name] for name in ("verdict", "supported", "criteria", "not_tested", "warnings")}
+    told = (
+        "verdict",
+        "supported",
+        "outcome",
+        "rung",
+        "against",
+        "along_the_sequence",
+        "criteria",
+        "not_tested",
+        "warnings",
+    )
+    return {name: record.provenance[name] for name in told if name in record.provenance}
 
 
 def verdict_table(record: Record) -> str:
