@@ -57,13 +57,9 @@ def exchanged(kept=0.3):
     metrics = (("kept", kept, "read"), ("share", 1.0, "model"), ("known", 0.8, "model"))
     return pd.DataFrame(
         [
-            row(metric, value * (layer / 4 if metric == "share" else 1), site=site, head=head, layer=layer)
+            row(metric, value * times * (layer / 4 if metric == "share" else 1), site=site, head=head, layer=layer)
             for site, times in sites.items()
-            for metric, value, head in (
-                ("kept", kept * times, "read"),
-                ("share", times, "model"),
-                ("known", 0.8, "model"),
-            )
+            for metric, value, head in metrics
             for layer in (1, 2, 3)
         ]
     )
