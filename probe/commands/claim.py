@@ -43,7 +43,7 @@ from probe.evidence.spectral import spectrum
 from probe.evidence.states import states, states_rows, untrained_states
 from probe.evidence.targets import algorithmic_errors, target_rows
 from probe.evidence.transfer import transfer
-from probe.evidence.verdict import judge
+from probe.evidence.verdict import RUNGS, judge
 from probe.heads import LinearHeads, make_all
 from probe.language import study_of
 from probe.models import ResidualModel
@@ -131,6 +131,7 @@ def claim(config: ClaimConfig, *, command: str = "", report: Report = silent) ->
         "supported": verdict.supported,
         "outcome": verdict.outcome,
         "rung": verdict.rung,
+        "rungs": [{"name": rung, "says": says, "outcome": verdict.of(rung)} for rung, says in RUNGS.items()],
         "against": verdict.against,
         "along_the_sequence": verdict.along_the_sequence,
         "criteria": [asdict(one) for one in verdict.criteria],

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from probe.plots import style
-from probe.plots.rows import draw_curve, equal, finish
+from probe.plots.rows import draw_curve, equal, finish, panel_key, rows_of
 from probe.plots.style import Line
 
 SITES: dict[str, tuple[str, str, Line, str]] = {
@@ -16,6 +17,21 @@ SITES: dict[str, tuple[str, str, Line, str]] = {
 }
 UNCORRECTED, THRESHOLD = 1.0, 0.9
 """What is left where no later block answers, and the most that may be left where one does."""
+
+
+def draw_exchanged(table: pd.DataFrame) -> Figure:
+    """Draws what was exchanged in one model, the panels beneath one another.
+
+    Raises:
+        ProbeError: if the record holds no such rows, or those of several models.
+    """
+    rows = rows_of(table[table["site"].isin(list(SITES))], "loop", "share")
+    with style.page():
+        figure = style.new_figure(1, 6.4, None)
+        upper, lower = figure.subplots(2, 1)
+        panel_key(upper, kept_panel(upper, rows), 2)
+        panel_key(lower, share_panel(lower, rows), 2)
+    return figure
 
 
 def kept_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:

@@ -52,6 +52,15 @@ def draw_loop(table: pd.DataFrame, title: str | None = None) -> Figure:
     return figure
 
 
+def draw_moved(table: pd.DataFrame, title: str | None = None) -> Figure:
+    """Draws the same without the exchanged answers.
+
+    Raises:
+        ProbeError: if the record holds nothing else.
+    """
+    return draw_loop(table[~table["site"].isin(list(SITES))], title)
+
+
 def _exchanged(panels: Panels, rows: pd.DataFrame) -> None:
     panel_key(panels[0], kept_panel(panels[0], rows), 2)
     panel_key(panels[1], share_panel(panels[1], rows), 2)

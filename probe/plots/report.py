@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,65 +14,149 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe import text
 from probe.errors import ProbeError
 from probe.files import write_atomically
 from probe.plots import style
+from probe.plots.canvas import PAGE
 from probe.plots.causes import causes_figure
-from probe.plots.evidence import PANELS, claim_figure
+from probe.plots.evidence import (
+    draw_curves,
+    draw_distances,
+    draw_similarities,
+    draw_steps,
+    draw_transfer,
+    draw_unexplained,
+)
+from probe.plots.exchanged import draw_exchanged
+from probe.plots.glossary import GLOSSARY
 from probe.plots.influence import draw_influence
 from probe.plots.known import draw_known
+from probe.plots.loop import draw_moved
+from probe.plots.spectral import draw_spectral
 from probe.plots.states import draw_states
 from probe.records import Record, with_dtypes
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the report, drawn where one of its kinds of evidence is there."""
+    """A picture of the report, drawn where one of its kinds of evidence is there.
 
-    evidence: tuple[str, ...]
+    Attributes:
+        criteria: those that it stands beside, the first of them with the picture and the others with a link; a
+            picture of none stands beneath them.
+    """
+
+    evidence: str
     draw: Callable[[Record], Figure]
     caption: str
+    criteria: tuple[str, ...] = ()
+
+
+def _one_column(*panels: Callable[[Axes, pd.DataFrame], None]) -> Callable[[Record], Figure]:
+    """Returns what draws panels beneath one another, as wide as a telephone."""
+
+    def draw(record: Record) -> Figure:
+        with style.page():
+            figure = style.new_figure(1, 3.1 * len(panels), None)
+            for panel, axes in zip(panels, figure.subplots(len(panels), 1, squeeze=False)[:, 0], strict=True):
+                panel(axes, with_dtypes(record.table))
+        return figure
+
+    return draw
 
 
 PICTURES: tuple[Picture, ...] = (
     Picture(
-        tuple(PANELS),
-        lambda record: claim_figure([record]),
+        "curve",
+        _one_column(draw_curves),
         "Error by layer, of heads refitted at every layer, of the last layer's head applied at all, of the lens, and "
-        "of the nulls in grey (bands: 95 % by prompt, for all layers at once); every layer's head at every other; how "
-        "far the layers' answers are from the closest algorithms' steps, each scaled, beside the final answer scaled; "
-        "which steps these are; how similar they are in direction; and which share of the final answer's distance the "
-        "algorithms leave, on all prompts and on those whose examples are conditioned best and worst.",
+        "of the nulls in grey. Bands: 95 % by prompt, for all layers at once.",
+        (
+            "gradual fall",
+            "beyond an untrained model",
+            "beyond one fixed function",
+            "no leak between prompts",
+            "inputs alone",
+            "lens",
+        ),
+    ),
+    Picture("transfer", _one_column(draw_transfer), "Every layer's head at every other.", ("one direction",)),
+    Picture(
+        "loop",
+        lambda record: draw_exchanged(record.table),
+        "A quarter of the stream at one layer is exchanged for another prompt's: what later blocks leave of the answer "
+        "that it brought, and how far the model's own answer follows.",
+        ("closed loop", "used by later blocks"),
     ),
     Picture(
-        ("known",),
+        "matching",
+        _one_column(draw_distances, draw_unexplained),
+        "How far the layers' answers are from the closest algorithms' steps, each scaled, beside the final answer "
+        "scaled; and which share of the final answer's distance the algorithms leave, on all prompts and on those "
+        "whose examples are conditioned best and worst.",
+        ("a named family",),
+    ),
+    Picture(
+        "matching",
+        _one_column(draw_steps, draw_similarities),
+        "Which steps of the closest algorithms these are, and how similar they are to the layers' answers in "
+        "direction.",
+    ),
+    Picture(
+        "spectral",
+        lambda record: draw_spectral(record.table),
+        "How much of w each layer's answers hold along every eigenvector of X'X, by its eigenvalue, beside what "
+        "gradient descent and ridge regression would hold; and what of the answers is not linear in the query.",
+    ),
+    Picture(
+        "known",
         lambda record: draw_known(record.table),
         "What linear heads read at the query: the answer, w, and what algorithms would hold; what each block wrote of "
         "what was still missing; and a two-layer head beside the linear one, with both on the untrained model.",
     ),
     Picture(
-        ("states",),
+        "states",
         lambda record: draw_states(record.table),
         "What stands inside the blocks after each example: the cosine of w with what heads read of it, beside those "
         "that algorithms reach; and the errors by site and by target.",
     ),
     Picture(
-        ("influence",),
+        "influence",
         lambda record: draw_influence(record.table),
         "By how much each example's y moves the answer, beside least squares; and where a Mamba's implicit attention "
         "falls.",
     ),
     Picture(
-        ("causes",),
+        "causes",
         lambda record: causes_figure([record]),
         "What the answer does when the stream or a state is exchanged for that of other examples, when it is steered "
         "along the heads' directions, when blocks are skipped, repeated or exchanged, and when parts of a block are "
         "switched off.",
     ),
+    Picture(
+        "loop",
+        lambda record: draw_moved(record.table),
+        "What later blocks keep of an answer that was moved along what heads read of it, at the query alone; and how "
+        "much of the final answer is fixed there.",
+    ),
 )
+"""Every picture, those of criteria first; one more is one more line."""
+
+OUTCOMES = ("holds", "fails", "undecided")
+LADDER = ("decodable", "used", "closed loop", "one map", "named family")
+"""The rungs, from the ground up."""
+CLAIMED = "closed loop"
+"""The rung from which on the claim is supported."""
+BESIDE = {
+    "over time": "another way to iterate: from token to token",
+    "shown": "shown, and deciding nothing",
+    "": "criteria",
+}
+"""Criteria that are on no rung, by what they are for; those of records without rungs are last."""
 
 
 def save_report(record: Record, path: str | Path) -> Path:
@@ -101,36 +185,115 @@ def report_page(record: Record) -> bytes:
 
 
 def _page(record: Record) -> str:
-    table, found = with_dtypes(record.table), record.provenance
-    (model, about), config = next(iter(found["models"].items())), found["config"]
+    found = record.provenance
     template = files("probe.plots").joinpath("report.html").read_text(encoding="utf-8")
     # every text of the record, whoever wrote it, passes through `text.terminal`, and is then escaped
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_cleaned)
     return environment.from_string(template).render(
-        model=model,
-        task=config["task"],
-        context=about["context"] if config["context"] is None else config["context"],
+        task=found["config"]["task"],
         verdict=found["verdict"],
-        about=f"{about['arch']}, {style.count(about['blocks'], 'block')} ({about['layout']}), width {about['width']}, "
-        f"{style.count(about['dim'], 'dimension')}; {about['block']}.",
-        criteria=found["criteria"],
-        missing=found["not_tested"],
-        pictures=[_picture(one, record) for one in PICTURES if table["evidence"].isin(one.evidence).any()],
-        tables=[_table(str(name), rows) for name, rows in table.groupby("evidence", sort=False)],
+        models=[_model(record, str(name), place) for place, name in enumerate(found["models"])],
+        errs=found.get("errs") or [],
+        share=_share,
+        glossary=GLOSSARY,
         provenance=json.dumps({name: found[name] for name in ("command", "config", "versions", "models")}, indent=2),
     )
+
+
+def _model(record: Record, name: str, place: int) -> dict[str, Any]:
+    """Returns what the page says of one model."""
+    table, found = with_dtypes(record.table), record.provenance
+    about, config = found["models"][name], found["config"]
+    told = found["verdicts"][name] if "verdicts" in found else found
+    own = replace(record, table=table[table["model"] == name])
+    drawn = {number: one for number, each in enumerate(PICTURES) if (one := _picture(each, own, f"{place}-{number}"))}
+    return {
+        "name": name,
+        "verdict": told["verdict"],
+        "about": f"{about['arch']}, {style.count(about['blocks'], 'block')} ({about['layout']}), width "
+        f"{about['width']}, {style.count(about['dim'], 'dimension')}; {about['block']}.",
+        "context": about["context"] if config["context"] is None else config["context"],
+        "rung": told.get("rung", ""),
+        "outcome": told.get("outcome") or ("supported" if told.get("supported") else "not supported"),
+        "against": told.get("against", ""),
+        "over_time": told.get("along_the_sequence", ""),
+        "ladder": _ladder(told),
+        "counts": {outcome: sum(one["outcome"] == outcome for one in told["criteria"]) for outcome in OUTCOMES},
+        "groups": _groups(told, drawn),
+        "pictures": [one for number, one in drawn.items() if not PICTURES[number].criteria],
+        "missing": told["not_tested"] | {one["name"]: one["seen"] for one in told["criteria"] if _untested(one)},
+        "notes": [*(told.get("notes") or []), *(told.get("warnings") or [])],
+        "tables": [_table(str(kind), rows) for kind, rows in own.table.groupby("evidence", sort=False)],
+    }
+
+
+def _ladder(told: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns the rungs, each with what it says and its outcome; none of a record that knows of none."""
+    reached = LADDER.index(told["rung"]) + 1 if told.get("rung") in LADDER else 0
+    return [
+        one | {"reached": place < reached, "claimed": one["name"] == CLAIMED}
+        for place, one in enumerate(told.get("rungs") or [])
+    ]
+
+
+def _groups(told: Mapping[str, Any], drawn: Mapping[int, dict[str, str]]) -> list[dict[str, Any]]:
+    """Returns the criteria by rung, in the order of the rungs, each with the picture that it belongs to."""
+    says = {one["name"]: one["says"] for one in told.get("rungs") or []}
+    groups = []
+    shown: set[str] = set()
+    for rung in (*LADDER, *BESIDE):
+        criteria = [one for one in told["criteria"] if one.get("rung", "") == rung]
+        if not criteria:
+            continue
+        cards = [_card(one, drawn, shown) for one in criteria]
+        groups.append({"title": BESIDE.get(rung) or rung, "says": says.get(rung, ""), "criteria": cards})
+    return groups
+
+
+def _card(criterion: Mapping[str, Any], drawn: Mapping[int, dict[str, str]], shown: set[str]) -> dict[str, Any]:
+    """Returns what the page says of a criterion; a picture that stands beside another one already is linked to."""
+    picture = next((one for number, one in drawn.items() if criterion["name"] in PICTURES[number].criteria), None)
+    known = picture is not None and picture["id"] in shown
+    if picture is not None:
+        shown.add(picture["id"])
+    untested = _untested(criterion)
+    outcome = criterion["outcome"] if criterion["outcome"] in OUTCOMES else "undecided"
+    return {
+        **criterion,
+        "excludes": criterion.get("excludes", ""),
+        "state": "undecided" if untested else outcome,
+        "said": "not tested" if untested else criterion["outcome"],
+        "picture": None if known else picture,
+        "link": picture["id"] if picture is not None and known else "",
+    }
+
+
+def _untested(criterion: Mapping[str, Any]) -> bool:
+    return not criterion.get("tested", True)
 
 
 def _cleaned(value: Any) -> Any:
     return text.terminal(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _picture(picture: Picture, record: Record) -> dict[str, str]:
+def _share(value: Any) -> str:
+    return f"{value:.0%}" if isinstance(value, (int, float)) and value == value else ""
+
+
+def _picture(picture: Picture, record: Record, number: str) -> dict[str, Any] | None:
+    """Returns a picture, or None where the record does not hold what it shows."""
+    if not (record.table["evidence"] == picture.evidence).any():
+        return None
+    try:
+        figure = picture.draw(record)
+    except ProbeError:  # of this kind of evidence there is another part
+        return None
     file = io.BytesIO()
-    figure = picture.draw(record)
+    wide = figure.get_figwidth() > PAGE[1]
     with style.page():
-        figure.savefig(file, format="png", dpi=160, metadata={"Software": None})
-    return {"caption": picture.caption, "data": base64.b64encode(file.getvalue()).decode()}
+        figure.savefig(file, format="png", dpi=160 if wide else 200, metadata={"Software": None})
+    data = base64.b64encode(file.getvalue()).decode()
+    return {"id": f"picture-{number}", "caption": picture.caption, "data": data, "wide": wide}
 
 
 def _table(name: str, rows: pd.DataFrame) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""Claims: a claim's picture shows the heads, nulls and algorithms that its rows hold, and its report is one file."""
+"""Claims: a claim's picture shows the heads, nulls and algorithms that its rows hold."""
 
 import pandas as pd
 import pytest
 
 from probe.errors import ProbeError
 from probe.evidence.rows import row
-from probe.plots import claim_figure, save_report
+from probe.plots import claim_figure
 from probe.records import Record, with_dtypes
 
 LAYERS = range(5)
@@ -83,23 +83,10 @@ def test_without_algorithms_two_panels_are_left():
     assert [title for title in titles if title] == ["error by layer", "one layer's head at another"]
 
 
-def test_a_report_escapes_what_it_is_told_and_holds_its_pictures(tmp_path):
-    found = record()
-    page = save_report(found, tmp_path / "a.html").read_text()
-    assert "Not supported: &lt;b&gt;because&lt;/b&gt;." in page
-    assert "<b>states</b>: It has none." in page
-    assert page.count("data:image/png;base64,") == page.count("<img") >= 1
-    assert f"matching ({(found.table['evidence'] == 'matching').sum()} rows)" in page
-
-
-def test_what_is_no_claim_is_refused(tmp_path):
+def test_what_is_no_claim_is_refused():
     other = Record(record().table, {"kind": "fit"})
     with pytest.raises(ProbeError, match="one record of probe claim"):
         claim_figure([other])
-    with pytest.raises(ProbeError, match="claim"):
-        save_report(other, tmp_path / "a.html")
-    with pytest.raises(ProbeError, match="Name it so"):
-        save_report(record(), tmp_path / "a.pdf")
 
 
 def test_heads_and_algorithms_have_colours_of_their_own_and_abbreviations_are_explained():

@@ -1,0 +1,41 @@
+"""What the words and abbreviations of a report mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+GLOSSARY: Mapping[str, str] = {
+    "x, y, w": "An example's input and its answer; the weights of the function that the prompt was drawn from.",
+    "query": "The last x of a prompt, whose y the model is asked for.",
+    "stream": "The residual stream: what every block of the model reads from and adds to.",
+    "layer": "Where the stream is read: layer 0 before any block, layer 3 after the third.",
+    "head": "A linear map from the stream to a quantity, fitted by ridge regression at each layer.",
+    "frozen head": "The last layer's head, applied at every layer as it is.",
+    "lens": "The model's own final norm and read-out, applied at an early layer; calibrated: with a scale and a shift "
+    "for each layer.",
+    "error": "The sum of squared errors over that of predicting zero: 1 is knowing nothing.",
+    "zero error": "The error of predicting zero.",
+    "band": "95 % of what other prompts of the same kind would give, by a bootstrap over prompts.",
+    "holds, fails, undecided": "The whole band lies on the right side of the threshold, on the wrong one, or on both.",
+    "rung": "What a criterion is needed for. A rung is reached where all its criteria hold that were tested.",
+    "donor": "Another prompt's examples, whose stream takes the place of the prompt's own.",
+    "share": "How far the model's own answer goes to the donor's when a layer is exchanged.",
+    "kept": "What later blocks leave of an answer that was exchanged or moved: 1 where none of them answers to it.",
+    "X'X": "The sum over the examples of x times its transpose. Gradient descent is fast along its large eigenvalues.",
+    "eta, H": "The step size of gradient descent, and X'X: a step takes an error e to (I - eta H) e.",
+    "SPD": "Squared prediction difference: between an algorithm's answers and a layer's, over the zero error.",
+    "ILWD": "Induced linear weight difference: the same of the linear weights that the answers induce.",
+    "SimE, SimW": "Cosine similarity of errors, and of induced weights.",
+    "R2": "The share of a quantity's variance that a linear map gives; negative where it is worse than the mean.",
+    "unexplained": "What an algorithm leaves of the distance that the final answer, scaled for each layer, leaves.",
+    "LSQ": "Least squares: the weights that fit all examples best.",
+    "ridge": "Least squares with a penalty on the size of the weights; a ridge path lowers the penalty step by step.",
+    "GD": "Gradient descent on the squared error of the examples.",
+    "online GD": "The same, one example at a time (LMS, least mean squares).",
+    "RLS": "Recursive least squares: least squares renewed after every example.",
+    "GD++": "Gradient descent on inputs that are transformed at every step (von Oswald et al., 2023).",
+    "Newton": "Newton's method, which doubles the right digits of the solution at every step.",
+    "CG": "Conjugate gradient: steps whose directions do not undo one another.",
+    "FLOPs": "Floating-point operations.",
+}
+"""Each term with its meaning, in the order in which a report shows them."""
