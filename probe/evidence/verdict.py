@@ -71,8 +71,8 @@ class Verdict:
     def against(self) -> str:
         """What stands against the first rung that is not reached, in words; empty where all are."""
         for rung in RUNGS:
-            if self.of(rung) != "holds":
-                open_ = [one for one in self._of(rung) if one.outcome != "holds" and _counts(one)]
+            open_ = [one for one in self._of(rung) if one.outcome != "holds" and _counts(one)]
+            if open_:
                 return "; ".join(f"{one.name} {_said(one)}: {one.seen}" for one in open_)
         return ""
 

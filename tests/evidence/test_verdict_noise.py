@@ -17,7 +17,7 @@ def gradual(noise: float) -> str:
     return next(one.outcome for one in judge(rows, {}).criteria if one.name == "gradual fall")
 
 
-@pytest.mark.parametrize(("noise", "holds"), [(0.1, True), (0.49, True), (0.51, False), (2.0, False)])
+@pytest.mark.parametrize(("noise", "holds"), [(0.1, True), (0.4, True), (0.41, False), (2.0, False)])
 def test_falls_within_noise_are_no_steps(noise, holds):
     assert (gradual(noise) == "holds") is holds
 
@@ -44,14 +44,26 @@ def test_a_leak_is_an_error_below_that_of_knowing_nothing(value, noise, holds):
     assert (outcome("no leak between prompts", rows) == "holds") is holds
 
 
-@pytest.mark.parametrize(("slopes", "holds"), [([0.0, 0.0, 0.3, 0.3, 1.0], True), ([0.0, 0.0, 0.0, 0.3, 1.0], False)])
-def test_what_is_used_is_asked_of_the_layers_between(slopes, holds):
-    """The last layer's stream is the answer: it moves it whatever the layers before did."""
+@pytest.mark.parametrize(("shares", "holds"), [([0.0, 0.0, 0.3, 0.3], True), ([0.0, 0.0, 0.0, 0.3], False)])
+def test_what_is_used_is_used_at_half_of_the_layers(shares, holds):
     rows = [
-        row("m", "causes", "slope", slope, slope - 0.01, slope + 0.01, site="stream", head="linear", layer=layer)
-        for layer, slope in enumerate(slopes)
+        row("m", "loop", "share", share, share - 0.01, share + 0.01, site="exchanged at query", layer=layer)
+        for layer, share in enumerate(shares, start=1)
     ]
     assert (outcome("used by later blocks", rows) == "holds") is holds
+
+
+@pytest.mark.parametrize(
+    ("kept", "holds"), [([0.5, 0.6, 0.7], True), ([0.5, 0.6, 0.95], False), ([0.5, 0.6, 0.7, 1.0, 1.0], True)]
+)
+def test_a_loop_is_closed_at_three_layers_and_at_half_of_them(kept, holds):
+    names = {"site": "exchanged at query", "head": "read"}
+    rows = [
+        row("m", "loop", metric, value, value - 0.01, value + 0.01, **names, layer=layer, other_layer=layer + 1)
+        for layer, share in enumerate(kept, start=1)
+        for metric, value in (("kept", share), ("carry", 0.5), ("written", -0.5))
+    ]
+    assert (outcome("closed loop", rows) == "holds") is holds
 
 
 @pytest.mark.parametrize(("value", "noise", "holds"), [(0.3, 0.05, False), (0.0, 0.05, True)])

@@ -58,7 +58,7 @@ def either(outcomes: Iterable[Outcome]) -> Outcome:
     return "holds" if "holds" in found else "undecided" if "undecided" in found else "fails"
 
 
-def enough(surely: int, possibly: int, needed: float) -> Outcome:
+def enough(surely: int, possibly: int, needed: float | int) -> Outcome:
     """Returns whether enough of several hold, from how many surely do and how many may."""
     return decided(surely >= needed, possibly < needed)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import ceil, exp, isnan, log
 
-from probe.evidence.criteria.judging import Judged, Row, at_least, at_most, end, enough, every, pick
+from probe.evidence.criteria.judging import Judged, Row, at_least, at_most, band, end, enough, every, pick
 from probe.evidence.criteria.rule import Rule
 
 LARGEST_FALL = 0.75
@@ -13,8 +13,14 @@ LARGEST_FALL = 0.75
 descent may bring two thirds where the error ends at the noise, and a solver in one block brings all."""
 FEWEST_STEPS = 3
 """The fewest blocks that must lower an error beyond noise."""
-RISE = 1.1
-"""The factor by which an error may rise at a block; a fall by less is none to speak of."""
+FALL = 1.1
+"""The factor by which a block must lower an error: a fall by less is none to speak of."""
+RISE = 1.25
+"""The factor by which an error may rise at a block."""
+
+STEP = 6.0
+"""By how much a single step's Bayesian information criterion may be lower than a line's over the falling part of a
+curve: from here on evidence is strong (Kass & Raftery, 1995, doi:10.1080/01621459.1995.10476572, section 3.2)."""
 
 
 def _stepwise(rows: list[Row]) -> Judged:
@@ -22,10 +28,8 @@ def _stepwise(rows: list[Row]) -> Judged:
     head = "read" if any(row["head"] == "read" for row in rows) else "linear"
     outcome, seen = _gradual(head)(rows)
     lines = [row for row in rows if row["head"] == head and row["metric"] == "stretch_favours_line"]
-    line = [at_least(row, 0.0) for row in lines]
-    words = {"holds": "a line describes the fall better than a single step", "fails": "a single step describes it"}
-    said = f", {words.get(line[0], 'a line and a single step describe it alike')}" if line else ""
-    return every([outcome, *line]), seen + said
+    line = "".join(f", a line is better than a single step by {band(row, 1)}" for row in lines)
+    return every([outcome, *(at_least(row, -STEP) for row in lines)]), seen + line
 
 
 def _lens(rows: list[Row]) -> Judged:
@@ -37,9 +41,9 @@ def _gradual(head: str) -> Callable[[list[Row]], Judged]:
     def test(rows: list[Row]) -> Judged:
         steps = pick(rows, head=head, metric="step")
         largest = pick(rows, head=head, metric="largest_fall")[0]
-        better = sum(end(step, "high") < -log(RISE) for step in steps)
+        better = sum(end(step, "high") < -log(FALL) for step in steps)
         # a band that reaches no further down than this leaves no fall to speak of
-        maybe = sum(not end(step, "low") >= -log(RISE) for step in steps)
+        maybe = sum(not end(step, "low") >= -log(FALL) for step in steps)
         rises, words = _rises(steps)
         outcome = every([enough(better, maybe, FEWEST_STEPS), at_most(largest, LARGEST_FALL), rises])
         share = f"{largest['value']:.0%} of all"
@@ -68,8 +72,8 @@ def _rises(steps: Sequence[Row]) -> Judged:
 
 
 _FALL = (
-    f"At least {FEWEST_STEPS} blocks lower the error by a factor of {RISE} or more, none raises it by as much, and "
-    f"no single one brings more than {LARGEST_FALL:.0%} of the fall of its logarithm (whole bands)."
+    f"At least {FEWEST_STEPS} blocks lower the error by a factor of {FALL} or more, none raises it by {RISE}, and no "
+    f"single one brings more than {LARGEST_FALL:.0%} of the fall of its logarithm (whole bands)."
 )
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -77,7 +81,8 @@ RULES: tuple[Rule, ...] = (
         "trend",
         "decodable",
         "Does the error of what heads read of y, or of w, fall in steps?",
-        f"{_FALL} A line describes the falling part better than a single step.",
+        f"{_FALL} A single step does not describe the falling part "
+        f"much better than a line does (by {STEP:g} in the Bayesian information criterion).",
         "a solver that writes the answer in one block",
         _stepwise,
     ),

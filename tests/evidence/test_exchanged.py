@@ -1,0 +1,139 @@
+"""Claims: blocks that iterate take an exchanged answer back by the known factors, and others carry it or follow it."""
+
+import pytest
+import torch
+
+from probe.capture import capture
+from probe.evidence.causes import about
+from probe.evidence.causes.pairs import pairs
+from probe.evidence.donors import donor_at_query, donor_everywhere
+from probe.evidence.exchanged import exchanged
+from probe.evidence.reading import Reading
+from probe.probing.draws import Pass
+from probe.randomness import PromptSource
+
+DIM, BLOCKS = 3, 6
+LAYERS = BLOCKS + 1
+SMALL = Pass(prompts=256, score=96, batch=64)
+
+
+def reader(experiment, place=2 * DIM) -> Reading:
+    """Reads a planted model's answer where it stands."""
+    heads = torch.zeros(LAYERS, experiment.model.width + 1, 1, dtype=torch.float64)
+    heads[:, place] = 1.0
+    return Reading(experiment, "y", heads)
+
+
+@pytest.fixture(scope="module")
+def of(planted_experiment):
+    found = {}
+
+    def make(algorithm):
+        if algorithm not in found:
+            experiment, _ = planted_experiment(algorithm)
+            found[algorithm] = experiment, exchanged(experiment, reader(experiment), SMALL)
+        return found[algorithm]
+
+    return make
+
+
+def kept(experiment, one):
+    """The share that is left of each layer's answer, by layer."""
+    rows = one.rows(about(experiment, SMALL))
+    return {row["layer"]: row["value"] for row in rows if row["metric"] == "kept"}
+
+
+def test_gradient_descent_takes_back_what_its_step_size_says(of):
+    """The shift of w at layer l is (I - H / L)^k times itself k blocks on, H and L the prompt's own."""
+    experiment, (at_query, _) = of("gradient")
+    top, bottom = torch.zeros(LAYERS), 0.0
+    for pair in pairs(experiment, SMALL):
+        x = pair.own[:, :-1:2].double()
+        hessian = x.mT @ x
+        step = torch.eye(DIM) - hessian / torch.linalg.eigvalsh(hessian)[:, -1, None, None]
+        own, donor = (
+            capture(experiment.model, each, torch.tensor([pair.own.shape[1] - 1])).stream
+            for each in (pair.own, pair.donor)
+        )
+        shift = (donor - own)[2, :, 0, DIM : 2 * DIM].double()
+        query, first = pair.own[:, -1].double(), None
+        for later in range(2, LAYERS):
+            moved = (shift * query).sum(-1)
+            first = moved if first is None else first
+            top[later] += (moved * first).sum()
+            shift = torch.einsum("pij,pj->pi", step, shift)
+        bottom += first.square().sum()
+    torch.testing.assert_close(at_query.carry.estimate()[2, 2:].float(), top[2:] / bottom, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("algorithm", ["open_loop", "coordinate", "solve"])
+def test_blocks_that_read_the_tokens_alone_carry_it_along(of, algorithm):
+    experiment, both = of(algorithm)
+    for one in both:
+        left = kept(experiment, one)
+        assert left
+        assert all(abs(share - 1) < 1e-3 for share in left.values())
+
+
+def test_what_was_fixed_before_follows_the_donor(of):
+    """The first block of a model that only reveals its steps has all of them: the whole answer is the donor's."""
+    experiment, both = of("reveal")
+    for one in both:
+        assert torch.allclose(one.share.estimate()[1:], torch.ones(BLOCKS).double(), atol=1e-3)
+        assert all(share > 1 for share in kept(experiment, one).values())
+
+
+def test_residuals_at_the_pairs_are_corrected_where_all_tokens_are_exchanged(of):
+    """Nothing at the query is read by later blocks there."""
+    experiment, (at_query, everywhere) = of("at_pairs")
+    assert all(abs(share - 1) < 1e-3 for share in kept(experiment, at_query).values())
+    assert all(share < 0.95 for share in kept(experiment, everywhere).values())
+
+
+def test_what_one_block_solves_at_the_end_is_written_by_it_alone(of):
+    _, (at_query, _) = of("gather")
+    _, (of_gradient, _) = of("gradient")
+    written = at_query.written.estimate()[1:, 1:].nan_to_num()
+    assert written[:, :-1].abs().max() < 1e-3
+    assert (of_gradient.written.estimate()[1:].triu(2) < -0.02).sum() > BLOCKS
+
+
+def test_an_answer_that_nothing_reads_moves_nothing(planted_experiment):
+    """A detector's running answer stands behind the memory that all have."""
+    experiment, _ = planted_experiment("detector")
+    for one in exchanged(experiment, reader(experiment, 2 * DIM + 1 + DIM**2 + DIM), SMALL):
+        rows = one.rows(about(experiment, SMALL))
+        assert max(abs(row["value"]) for row in rows if row["metric"] in ("share", "response")) < 1e-3
+        assert all(abs(share - 1) < 1e-3 for share in kept(experiment, one).values())
+
+
+def test_every_token_stays_the_prompts_own(of):
+    """The read-in of a token follows from the token; what blocks wrote there follows from the donor's examples."""
+    experiment, _ = of("gradient")
+    queries = experiment.task.draw(PromptSource(0, "score", [0]), experiment.longest).queries
+    for pair in pairs(experiment, Pass(prompts=8, score=8, batch=8)):
+        own = capture(experiment.model, pair.own, torch.arange(pair.own.shape[1])).stream
+        at_query, _ = donor_at_query(experiment, pair, own)
+        everywhere = donor_everywhere(experiment, pair, at_query, queries)
+        assert torch.equal(everywhere[0], own[0])
+        assert torch.equal(at_query[:, :, :-1], own[:, :, :-1])
+        assert torch.equal(everywhere[:, :, -1], at_query[:, :, -1])
+        mixed = pair.donor.clone()
+        mixed[:, 4:6] = pair.own[:, 4:6]
+        there = capture(experiment.model, mixed, torch.tensor([4, 5])).stream
+        assert torch.equal(everywhere[:, :, 4:6], there)
+        assert not torch.equal(everywhere[-1, :, 4:6], own[-1, :, 4:6])
+
+
+def test_rows_say_the_place_the_layers_and_bands(of):
+    experiment, both = of("gradient")
+    rows = [row for one in both for row in one.rows(about(experiment, SMALL))]
+    assert {row["site"] for row in rows} == {"exchanged at query", "exchanged at all tokens"}
+    assert {row["evidence"] for row in rows} == {"loop"}
+    assert {row["metric"] for row in rows} == {"carry", "response", "written", "share", "known", "kept"}
+    assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
+    assert all(row["other_layer"] > row["layer"] for row in rows if row["head"] == "read")
+    carried = {(r["layer"], r["other_layer"]): r["value"] for r in rows if r["metric"] == "carry"}
+    written = {(r["layer"], r["other_layer"]): r["value"] for r in rows if r["metric"] == "response"}
+    for cell in carried:
+        assert carried[cell] - written[cell] == pytest.approx(1.0, abs=1e-3)
