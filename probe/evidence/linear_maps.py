@@ -47,7 +47,8 @@ def linear_maps(experiment: Experiment, read: Reading, pass_: Pass) -> OneMap:
             sums[name].update(numbers, difference.square().T, size)
     described = sums.pop("own").estimate() <= DESCRIBED * sums["step"].estimate()
     reads = read.errors(pass_).estimate()[2:] < READABLE
-    return OneMap(1, tuple(turns), **sums, readable=tuple((reads & described).tolist()), site="linear maps")
+    readable = tuple((reads & described).tolist())
+    return OneMap(1, tuple(turns), sums["left"], sums["null"], sums["step"], readable, "linear maps")
 
 
 def _steps(

@@ -118,8 +118,8 @@ def one_map(experiment: Experiment, read: Reading, pass_: Pass) -> OneMap:
     periods = [period for period in PERIODS if experiment.layers - 1 - period >= FEWEST]
     if not periods:
         raise ProbeError(
-            f"{experiment.checkpoint.name} has {experiment.layers - 1} blocks, but neighbours are exchanged where there "
-            f"are {FEWEST + 1} at least. Examine a deeper model."
+            f"{experiment.checkpoint.name} has {experiment.layers - 1} blocks, but to exchange neighbours there must "
+            f"be {FEWEST + 1} at least. Examine a deeper model."
         )
     selected = [_measure(experiment, read, pass_, "select", period) for period in periods]
     least = min(one.pooled() for one in selected)
@@ -138,13 +138,16 @@ def _measure(experiment: Experiment, read: Reading, pass_: Pass, purpose: Purpos
         apart = {"left": edited - answers[1:][at], "null": steps[of] - steps[at], "step": steps[at]}
         for name, difference in apart.items():
             sums[name].update(numbers, difference.square().T, size[:, None])
-    return OneMap(period, tuple(turns), **sums, readable=tuple(readable[turn.layer] for turn in turns))
+    reads = tuple(readable[turn.layer] for turn in turns)
+    return OneMap(period, tuple(turns), sums["left"], sums["null"], sums["step"], reads)
 
 
 def _read(
     experiment: Experiment, read: Reading, pass_: Pass, purpose: Purpose, turns: list[Turn]
-) -> Iterator[tuple[range, Float64[Tensor, " prompt"], Float64[Tensor, "layer prompt"], Float64[Tensor, "turn prompt"]]]:
-    """Yields prompts' numbers, the squares of y, what is read as it is, and after each turn's other block."""
+) -> Iterator[
+    tuple[range, Float64[Tensor, " prompt"], Float64[Tensor, "layer prompt"], Float64[Tensor, "turn prompt"]]
+]:
+    """Yields prompts' numbers, the squares of y, what each layer answers, and what it does after each turn."""
     for numbers in pass_.batches(purpose, CHOSEN_BY if purpose == "select" else None):
         prompts = experiment.task.draw(PromptSource(pass_.seed, purpose, numbers), experiment.longest)
         inputs, query = prompts.inputs.to(experiment.device), prompts.queries[-1:].to(experiment.device)
