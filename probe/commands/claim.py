@@ -37,6 +37,8 @@ from probe.evidence.matching import final_answer, match
 from probe.evidence.nonlinear import compare_heads, comparison_rows, untrained_comparison
 from probe.evidence.nulls import control_errors, shuffled_errors, untrained_errors
 from probe.evidence.one_map import TELLS, one_map
+from probe.evidence.online import follow
+from probe.evidence.order import order
 from probe.evidence.pushes import heads_for_w
 from probe.evidence.reading import Reading as Read
 from probe.evidence.reading import reading
@@ -321,6 +323,11 @@ def _map(study: Study, missing: Missing) -> Rows:
     return found.rows(about(study.experiment, study.pass_))
 
 
+def _online(study: Study, missing: Missing) -> Rows:
+    followed = follow(study.experiment, study.pass_).rows(study.name)
+    return followed + order(study.experiment, study.read, study.pass_).rows(study.name)
+
+
 def _ours(study: Study) -> bool:
     return isinstance(study.experiment.checkpoint.model, ResidualModel)
 
@@ -336,6 +343,7 @@ STAGES: dict[str, Callable[[Study, Missing], Rows]] = {
     "causes": _causes,
     "loop": _loop,
     "map": _map,
+    "online": _online,
     "spectral": _spectral,
 }
 """Every kind of evidence by the name that its rows carry."""
