@@ -54,6 +54,8 @@ def _at(site: str, rows: Sequence[Row]) -> Judged:
     corrected = [row for row in kept if end(row, "high") <= KEPT]
     maybe = [row for row in kept if not end(row, "low") > KEPT]
     needed = max(FEWEST_STEPS, SHARE * len(kept))
+    # of a model with fewer layers than that, those that there are cannot speak against it
+    absent = max(0, FEWEST_STEPS - len(kept)) if maybe else 0
     following = [row for row in here if row["metric"] == "carry" and row["other_layer"] == row["layer"] + 1]
     read = [_beyond(row) for row in following]
     writes = [row for row in here if row["metric"] == "written"]
@@ -61,9 +63,9 @@ def _at(site: str, rows: Sequence[Row]) -> Judged:
     possibly = {row["other_layer"] for row in writes if not end(row, "low") >= -ACTS} | surely
     outcome = every(
         [
-            enough(len(corrected), len(maybe), needed),
-            enough(read.count("holds"), len(read) - read.count("fails"), FEWEST_STEPS),
-            enough(len(surely), len(possibly), FEWEST_STEPS),
+            enough(len(corrected), len(maybe) + absent, needed),
+            enough(read.count("holds"), len(read) - read.count("fails") + absent, FEWEST_STEPS),
+            enough(len(surely), len(possibly) + absent, FEWEST_STEPS),
         ]
     )
     left = ", ".join(f"{row['value']:.2f}" for row in kept)
