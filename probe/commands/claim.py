@@ -39,6 +39,7 @@ from probe.evidence.nulls import control_errors, shuffled_errors, untrained_erro
 from probe.evidence.one_map import TELLS, one_map
 from probe.evidence.online import follow
 from probe.evidence.order import order
+from probe.evidence.preconditioned import at_pairs_rows
 from probe.evidence.pushes import heads_for_w
 from probe.evidence.reading import Reading as Read
 from probe.evidence.reading import reading
@@ -261,6 +262,7 @@ def _nulls(study: Study, missing: Missing) -> Rows:
 
 def _known(study: Study, missing: Missing) -> Rows:
     rows = target_rows(algorithmic_errors(study.experiment, study.pass_), study.name)
+    rows += at_pairs_rows(study.experiment, study.pass_, study.name)
     rows += comparison_rows(compare_heads(study.experiment, study.pass_), study.name)
     if _ours(study):
         rows += comparison_rows(untrained_comparison(study.experiment, study.pass_), study.name, ", untrained")
