@@ -1,9 +1,9 @@
 """Inputs multiplied by the inverse of their second moments: what one step of gradient descent needs to solve at once.
 
-A model may spend its early layers on preconditioned inputs and then take a single step (the idea is von Oswald et al.'s,
-2023, arXiv:2309.05858). With H the mean of x x' over the
-examples so far, heads are asked for (H + a)^-1 x and (H + a)^-1/2 x, without the part along x: what is left of them is
-no multiple of x, so that a head that reads x alone errs by 1 where inputs are isotropic.
+A model may spend its early layers on preconditioned inputs and then take a single step (an idea of von Oswald et al.,
+2023, arXiv:2309.05858). With H the mean of x x' over the examples so far, heads are asked for (H + a)^-1 x and
+(H + a)^-1/2 x, without the part along x: what is left of them is no multiple of x, so that a head that reads x alone
+errs by 1 where inputs are isotropic.
 """
 
 from __future__ import annotations
