@@ -113,7 +113,7 @@ COMPARE: dict[str, Entry | str] = {
     **dict.fromkeys(("tokenizer", "tokens", "match", "data"), LANGUAGE),
     **dict.fromkeys(("out", "overwrite", "json"), FILES),
 }
-REST = ("known", "states", "influence", "causes", "loop", "spectral")
+REST = ("known", "states", "influence", "causes", "loop", "map", "online", "spectral")
 CLAIM: dict[str, Entry | str] = {
     "ckpt": Entry("h.pt", "of 4 blocks", "h"),
     "task": Entry("linear:x_scale=2", "", "task linear:x_scale=2"),

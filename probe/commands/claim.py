@@ -35,9 +35,13 @@ from probe.evidence.layers import (
     trend_rows,
 )
 from probe.evidence.lens import calibrated_errors
+from probe.evidence.linear_maps import linear_maps
 from probe.evidence.matching import final_answer, match
 from probe.evidence.nonlinear import compare_heads, comparison_rows, untrained_comparison
 from probe.evidence.nulls import control_errors, shuffled_errors, untrained_errors
+from probe.evidence.one_map import TELLS, one_map
+from probe.evidence.online import follow
+from probe.evidence.order import order
 from probe.evidence.pushes import heads_for_w
 from probe.evidence.reading import Reading as Read
 from probe.evidence.reading import reading
@@ -312,6 +316,25 @@ def _spectral(study: Study, missing: Missing) -> Rows:
     return spectrum(_asked(study, "score", study.asked), study.pass_.seed).rows(study.name)
 
 
+def _map(study: Study, missing: Missing) -> Rows:
+    try:
+        found = one_map(study.experiment, study.read, study.pass_)
+    except ProbeError as error:
+        missing["map: blocks exchanged"] = str(error)
+        found = linear_maps(study.experiment, study.read, study.pass_)
+    if found.small:
+        missing["map: small steps"] = (
+            f"At layers {', '.join(map(str, found.small))} no answer is read, or its mean square changes by less than "
+            f"{TELLS:.1%} of that of y, which tells no map from another."
+        )
+    return found.rows(about(study.experiment, study.pass_))
+
+
+def _online(study: Study, missing: Missing) -> Rows:
+    followed = follow(study.experiment, study.pass_).rows(study.name)
+    return followed + order(study.experiment, study.read, study.pass_).rows(study.name)
+
+
 def _ours(study: Study) -> bool:
     return isinstance(study.experiment.checkpoint.model, ResidualModel)
 
@@ -326,6 +349,8 @@ STAGES: dict[str, Callable[[Study, Missing], Rows]] = {
     "influence": _influence,
     "causes": _causes,
     "loop": _loop,
+    "map": _map,
+    "online": _online,
     "spectral": _spectral,
 }
 """Every kind of evidence by the name that its rows carry."""
