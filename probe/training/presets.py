@@ -18,7 +18,7 @@ class Architecture:
     layout: str
     """Layout text with {n} for the number of repeats."""
     blocks_per_repeat: int
-    norm: Literal["rms", "layer"]
+    norm: Literal["rms", "layer", "none"]
     positions: Literal["none", "learned"]
     blocks_before: int = 0
     """Blocks that stand before the repeats."""
@@ -52,6 +52,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     # one block or layer again and again, with the same weights (Yang et al., 2024, arXiv:2311.12424)
     "looped_mamba": Architecture("{{M}}{n}", 1, "rms", "none"),
     "looped_transformer": Architecture("{{AF}}{n}", 2, "layer", "none"),
+    # by theory, steps of gradient descent (von Oswald et al., 2023, arXiv:2212.07677; Ahn et al., 2023, 2306.00297)
+    "linear_self_attention": Architecture("JH{n}", 1, "none", "none", blocks_before=1),
+    "linear_self_attention_unmasked": Architecture("J[slots=15]H[slots=15]{n}", 1, "none", "none", blocks_before=1),
     # blocks that read the tokens alone cannot improve an answer that stands before them
     "open_loop_mamba": Architecture("({{M}}[input=only]){n}", 1, "rms", "none"),
 }
@@ -172,6 +175,9 @@ PRESETS: dict[str, Preset] = {
             "looped_mamba": Recipe(blocks=8, width=64, steps=8_000, lr=4e-3, curriculum=False),
             "looped_transformer": Recipe(blocks=12, width=64, steps=16_000, lr=1e-3, curriculum=True),
             "open_loop_mamba": Recipe(blocks=8, width=64, steps=8_000, lr=4e-3, curriculum=False),
+            # 72 weights a block; the width is that of a token x, y, and without a mask of it and fifteen pairs
+            "linear_self_attention": Recipe(blocks=7, width=6, steps=4_000, lr=5e-3, curriculum=False),
+            "linear_self_attention_unmasked": Recipe(blocks=7, width=96, steps=4_000, lr=5e-3, curriculum=False),
         },
         tasks={
             "sparse_parity": TaskRecipe(dim=5, context=20),
