@@ -38,6 +38,7 @@ from probe.evidence.nulls import control_errors, shuffled_errors, untrained_erro
 from probe.evidence.pushes import heads_for_w
 from probe.evidence.reading import Reading as Read
 from probe.evidence.reading import reading
+from probe.evidence.reliability import reliability
 from probe.evidence.spectral import spectrum
 from probe.evidence.states import states, states_rows, untrained_states
 from probe.evidence.targets import algorithmic_errors, target_rows
@@ -133,6 +134,7 @@ def claim(config: ClaimConfig, *, command: str = "", report: Report = silent) ->
         "against": verdict.against,
         "along_the_sequence": verdict.along_the_sequence,
         "criteria": [asdict(one) for one in verdict.criteria],
+        "errs": [asdict(one) for one in reliability()],
         "not_tested": missing,
         "notes": notes_on([study.experiment.checkpoint], study.experiment.longest),
         "chosen_settings": study.settings,

@@ -42,6 +42,7 @@ class Exchanged:
         place: one of `PLACES`.
         carry: the shift that the readings of later layers saw, [layer of the exchange, later layer].
         unchanged: what they would have seen had no later block answered to the exchange; likewise.
+        written: the part of the shift that the block before the later layer wrote; likewise.
         share: the shift of the model's own answer on its whole way to the donor's, by layer of the exchange.
         known: the shift of the layer's reading on the same whole way.
         readable: the layers whose reading errs little enough.
@@ -50,6 +51,7 @@ class Exchanged:
     place: str
     carry: RatioBootstrap
     unchanged: RatioBootstrap
+    written: RatioBootstrap
     share: RatioBootstrap
     known: RatioBootstrap
     readable: Bool[Tensor, " layer"]
@@ -61,7 +63,7 @@ class Exchanged:
         whole = {"share": band_of(self.share.draws()), "known": band_of(self.known.draws())}
         rows = []
         for layer in self._layers():
-            for metric, draws in (("carry", carry), ("response", response)):
+            for metric, draws in (("carry", carry), ("response", response), ("written", self.written.draws())):
                 band = band_of(draws[:, layer])
                 rows += [
                     about.row(site, metric, band, later, layer, head="read", other_layer=later)
@@ -114,7 +116,15 @@ def exchanged(experiment: Experiment, read: Reading, pass_: Pass) -> list[Exchan
         return RatioBootstrap(shape, seed=pass_.seed)
 
     found = [
-        Exchanged(place, empty(layers, layers), empty(layers, layers), empty(layers), empty(layers), readable)
+        Exchanged(
+            place=place,
+            carry=empty(layers, layers),
+            unchanged=empty(layers, layers),
+            written=empty(layers, layers),
+            share=empty(layers),
+            known=empty(layers),
+            readable=readable,
+        )
         for place in PLACES
     ]
     drawn = experiment.task.draw(PromptSource(pass_.seed, "score", [0]), experiment.longest)
@@ -146,7 +156,7 @@ def _exchange(
     query = places[-1:]
     vectors = (theirs - own)[:, :, -1].cpu().double()
     shifts = read.of(vectors, x, shift=True)
-    carry, unchanged = (torch.zeros(len(x), layers, layers, dtype=torch.float64) for _ in range(2))
+    carry, unchanged, written = (torch.zeros(len(x), layers, layers, dtype=torch.float64) for _ in range(3))
     share = torch.zeros(len(x), layers, dtype=torch.float64)
     for layer in range(1, layers):
         mixed = own[layer] + MIXED * (theirs - own)[layer]
@@ -158,11 +168,14 @@ def _exchange(
         along = vectors[layer].expand(layers, -1, -1)
         carry[:, layer] = (read.of(moved, x, shift=True) * shifts[layer]).T
         unchanged[:, layer] = (read.of(along, x, shift=True) * shifts[layer]).T
+        each = torch.cat([torch.zeros_like(moved[:1]), moved.diff(dim=0)])
+        written[:, layer, layer + 1 :] = (read.of(each, x, shift=True) * shifts[layer]).T[:, layer + 1 :]
         answer = experiment.task.answer(after.output[:, 0])[:, 0].cpu().double()
         share[:, layer] = (answer - before) / MIXED * (whole - before)
     own_square = shifts.square().T[:, :, None].expand_as(carry)
     found.carry.update(pair.numbers, carry, own_square)
     found.unchanged.update(pair.numbers, unchanged, own_square)
+    found.written.update(pair.numbers, written, own_square)
     way = (whole - before).square()[:, None].expand_as(share)
     found.share.update(pair.numbers, share, way)
     found.known.update(pair.numbers, (shifts * (whole - before)).T, way)

@@ -249,12 +249,34 @@ def claim_table(record: Record) -> str:
     found = record.provenance
     seen = [f"  {one['outcome']:<10}  {one['name']}: {line(one['seen'])}" for one in found["criteria"]]
     warnings = [f"  warning     {line(words)}" for words in found["warnings"]]
-    return "\n".join([line(found["verdict"]), *seen, *warnings])
+    return "\n".join([line(found["verdict"]), *seen, *_errs(found), *warnings])
+
+
+def _errs(found: Mapping[str, Any]) -> list[str]:
+    """Returns how often the verdict errs on models of known answer, in records that say so."""
+    return [
+        f"  errs        on models of known answer: it supports {one['sensitivity']:.0%} and rejects "
+        f"{one['wrongly_fails']:.0%} of {one['iterating']} that iterate, and supports {one['wrongly_holds']:.0%} and "
+        f"rejects {one['specificity']:.0%} of {one['impostors']} that do not"
+        for one in found.get("errs") or []
+        if one["criterion"] == "verdict"
+    ]
 
 
 def claim_summary(record: Record) -> dict[str, Any]:
     """Returns the verdict on a claim and what it rests on."""
-    return {name: record.provenance[name] for name in ("verdict", "supported", "criteria", "not_tested", "warnings")}
+    told = (
+        "verdict",
+        "supported",
+        "outcome",
+        "rung",
+        "against",
+        "along_the_sequence",
+        "criteria",
+        "not_tested",
+        "warnings",
+    )
+    return {name: record.provenance[name] for name in told if name in record.provenance}
 
 
 def verdict_table(record: Record) -> str:

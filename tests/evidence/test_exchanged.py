@@ -90,6 +90,14 @@ def test_residuals_at_the_pairs_are_corrected_where_all_tokens_are_exchanged(of)
     assert all(share < 0.95 for share in kept(experiment, everywhere).values())
 
 
+def test_what_one_block_solves_at_the_end_is_written_by_it_alone(of):
+    _, (at_query, _) = of("gather")
+    _, (of_gradient, _) = of("gradient")
+    written = at_query.written.estimate()[1:, 1:].nan_to_num()
+    assert written[:, :-1].abs().max() < 1e-3
+    assert (of_gradient.written.estimate()[1:].triu(2) < -0.02).sum() > BLOCKS
+
+
 def test_an_answer_that_nothing_reads_moves_nothing(planted_experiment):
     """A detector's running answer stands behind the memory that all have."""
     experiment, _ = planted_experiment("detector")
@@ -122,7 +130,7 @@ def test_rows_say_the_place_the_layers_and_bands(of):
     rows = [row for one in both for row in one.rows(about(experiment, SMALL))]
     assert {row["site"] for row in rows} == {"exchanged at query", "exchanged at all tokens"}
     assert {row["evidence"] for row in rows} == {"loop"}
-    assert {row["metric"] for row in rows} == {"carry", "response", "share", "known", "kept"}
+    assert {row["metric"] for row in rows} == {"carry", "response", "written", "share", "known", "kept"}
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
     assert all(row["other_layer"] > row["layer"] for row in rows if row["head"] == "read")
     carried = {(r["layer"], r["other_layer"]): r["value"] for r in rows if r["metric"] == "carry"}

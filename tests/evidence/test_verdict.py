@@ -47,7 +47,9 @@ def nulls(site: str, gain: float, noise: float = 0.1) -> list[dict[str, Any]]:
     ]
 
 
-def loop(kept: float, acts: float = 0.5, following: float = 0.5, noise: float = 0.01) -> list[dict[str, Any]]:
+def loop(
+    kept: float, acts: float = 0.5, following: float = 0.5, noise: float = 0.01, writers: int = 5
+) -> list[dict[str, Any]]:
     """Answers of five layers that later ones take back down to a share, and on which the next layer depends."""
 
     def one(metric: str, value: float, layer: int, other: int | None, head: str) -> dict[str, Any]:
@@ -62,6 +64,7 @@ def loop(kept: float, acts: float = 0.5, following: float = 0.5, noise: float = 
             one("response", min(acts, 0.5 - following), layer, layer + 1, "read"),
             one("carry", following, layer, layer + 1, "read"),
             one("kept", kept, layer, 6, "read"),
+            one("written", -0.3 if writers >= layer else 0.0, layer, layer + 1, "read"),
         )
     ]
 
@@ -128,6 +131,7 @@ WORSE: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "an open loop": ("closed loop", loop(1.0)),
     "answers that are fixed": ("closed loop", loop(1.3)),
     "answers that are written over": ("closed loop", loop(0.0, following=0.0)),
+    "a solver at the end": ("closed loop", loop(0.3, writers=2)),
     "a leak": ("no leak between prompts", leak(0.9)),
     "telling inputs": ("inputs alone", inputs(0.9)),
 }

@@ -15,7 +15,7 @@ ACTS = 0.05
 KEPT = 0.9
 """The share of an exchanged answer that may be left where later blocks take it back."""
 FEWEST_STEPS = 3
-"""The fewest layers at which a loop must be closed."""
+"""The fewest layers at which a loop must be closed, and blocks that must close it: a solver at the end is one."""
 
 
 def _used(rows: list[Row]) -> Judged:
@@ -54,19 +54,25 @@ def _at(site: str, rows: Sequence[Row]) -> Judged:
     corrected = [row for row in kept if end(row, "high") <= KEPT]
     maybe = [row for row in kept if not end(row, "low") > KEPT]
     needed = max(FEWEST_STEPS, SHARE * len(kept))
+    # of a model with fewer layers than that, those that there are cannot speak against it
+    absent = max(0, FEWEST_STEPS - len(kept)) if maybe else 0
     following = [row for row in here if row["metric"] == "carry" and row["other_layer"] == row["layer"] + 1]
     read = [_beyond(row) for row in following]
+    writes = [row for row in here if row["metric"] == "written"]
+    surely = {row["other_layer"] for row in writes if end(row, "high") < -ACTS}
+    possibly = {row["other_layer"] for row in writes if not end(row, "low") >= -ACTS} | surely
     outcome = every(
         [
-            enough(len(corrected), len(maybe), needed),
-            enough(read.count("holds"), len(read) - read.count("fails"), FEWEST_STEPS),
+            enough(len(corrected), len(maybe) + absent, needed),
+            enough(read.count("holds"), len(read) - read.count("fails") + absent, FEWEST_STEPS),
+            enough(len(surely), len(possibly) + absent, FEWEST_STEPS),
         ]
     )
     left = ", ".join(f"{row['value']:.2f}" for row in kept)
     first, last = kept[0]["layer"], kept[-1]["layer"]
     return outcome, (
         f"later blocks take it back at {len(corrected)} of {len(kept)} layers, of those from {first} to {last} is left "
-        f"{left}; the next layer depends on it at {read.count('holds')}"
+        f"{left}; {len(surely)} blocks write against it; the next layer depends on it at {read.count('holds')}"
     )
 
 
@@ -86,8 +92,8 @@ RULES: tuple[Rule, ...] = (
         "closed loop",
         "Do later blocks read what a layer answers, and correct it where it is another prompt's?",
         f"At most {KEPT:.0%} of an exchanged answer is left (whole band) at {SHARE:.0%} of the layers that hold one, "
-        f"{FEWEST_STEPS} at least, and the next layer's answer depends on it at {FEWEST_STEPS}; exchanged at the "
-        "query, or at all tokens with each pair the prompt's own.",
+        f"{FEWEST_STEPS} at least; as many blocks write against it, by {ACTS:.0%} of it, and as many next layers "
+        "depend on it. It is exchanged at the query, or at all tokens with each pair the prompt's own.",
         "blocks that compute their additions from the tokens alone, or uncover what an earlier block had finished",
         _closed,
     ),
