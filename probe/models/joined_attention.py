@@ -14,7 +14,7 @@ from probe.models.mixer import Mixer
 LIMIT = 3.0
 """Of every number that a block adds. Prompts of usual size stay below; for the others, of which there is one in some
 thousands, products of three would grow without bound from block to block."""
-SPREAD = 0.05
+SPREAD = 0.02
 """Of the first weights."""
 
 
@@ -54,9 +54,9 @@ class JoinedAttention(Mixer):
         """Returns what is added at every token."""
         seen = pairs_up_to(hidden)
         if self.slots:
-            tokens = hidden.unflatten(-1, (self.slots + 1, -1))
+            tokens = hidden.reshape(*hidden.shape[:-1], self.slots + 1, -1)
             pairs = tokens[..., 1:, :]
-            own: Tensor = self.q(tokens) @ pairs.mT @ self.p(pairs)
+            own: Tensor = self.q(tokens) @ (pairs.mT @ self.p(pairs))
             return own.flatten(-2).clamp(-LIMIT, LIMIT)
         pairs = hidden[:, 1::2]
         scores = self.q(hidden) @ pairs.mT
@@ -68,6 +68,5 @@ class JoinedAttention(Mixer):
         """Returns the forward floating-point operations for one sequence, of products alone."""
         size, pairs = len(self.q.weight), time // 2
         if self.slots:
-            each = 2 * size**2 * (2 * self.slots + 1) + 4 * size * self.slots * (self.slots + 1)
-            return time * each
+            return time * 4 * size**2 * (2 * self.slots + 1)
         return 2 * size**2 * (time + pairs) + 4 * size * sum((place + 1) // 2 for place in range(time))
