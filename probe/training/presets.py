@@ -142,6 +142,9 @@ PRESETS: dict[str, Preset] = {
     # dimensions mamba (4e-3) and the transformer (1e-3) were both at .889, the best guess without examples.
     # vector_mqar: mamba .980 at 2e-3, .971 at 4e-3 and .986 at 8e-3. many_outlier in batches of 32: mamba .805 at 1e-3,
     # and at 4e-3 still 1.00 after 2,000 steps; transformer 1.00 at 3e-4, and at 1e-3 still 1.00 after 4,000 steps.
+    # linear_self_attention on linear, 2,500 steps: .009 at 5e-3 and .325 at 1e-2; spreads of .02 and .05 of the first
+    # weights gave .016 and .009. Where what a block adds is cut off at 10 or 6 and not at 3, .111 and .345 (5e-3).
+    # linear_self_attention_unmasked, 1,000 steps: .282 at 5e-3.
     # Recipes whose rate is not named here were not tried.
     "laptop": Preset(
         dim=5,

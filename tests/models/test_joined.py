@@ -132,7 +132,7 @@ def test_a_token_sees_no_later_one_and_every_weight_learns(layout, prompts):
 
 
 def test_work_is_counted_by_what_is_multiplied():
-    """Width 4, five tokens: two maps of 4 x 4, then a score and a sum for 0, 1, 1, 2 and 2 pairs; with slots, 4 x 4 sums."""
+    """Width 4, five tokens: two maps of 4 x 4, then a score and a sum for 0, 1, 1, 2 and 2 pairs."""
     assert JoinedAttention(4, 1).flops(5) == 2 * 16 * (5 + 2) + 4 * 4 * 6
     assert JoinedAttention(12, 1, slots=2).flops(5) == 5 * (2 * 2 * 16 * 5)
     assert Joining(4, 1).flops(5) == 2 * 4
