@@ -145,12 +145,20 @@ def claim(config: ClaimConfig, *, command: str = "", report: Report = silent) ->
         "criteria": [asdict(one) for one in verdict.criteria],
         "errs": [asdict(one) for one in reliability()],
         "not_tested": missing,
-        "notes": notes_on([study.experiment.checkpoint], study.experiment.longest),
+        "notes": _notes(study),
         "chosen_settings": study.settings,
         "warnings": _warnings(study),
         "models": {study.name: describe(study.experiment.checkpoint, study.experiment.task, study.experiment.longest)},
     }
     return ClaimResult(table, provenance)
+
+
+def _notes(study: Study) -> list[str]:
+    """Returns what a reader of the evidence should know of the model."""
+    found = study.experiment.checkpoint
+    foreign = f"{found.name} is no layout of probe: its untrained model has every parameter's entries in random order."
+    shuffled = [] if isinstance(found.model, ResidualModel) else [foreign]
+    return notes_on([found], study.experiment.longest) + shuffled
 
 
 def _warnings(study: Study) -> list[str]:
@@ -250,28 +258,35 @@ def _reading(heads: LinearHeads) -> Reading:
 
 
 def _nulls(study: Study, missing: Missing) -> Rows:
-    errors = study.errors["linear"]
-    rows = list(
-        curve_rows(
-            study.name, "linear", _at_last(shuffled_errors(study.experiment, study.pass_).ratio), "shuffled_targets"
-        )
-    )
-    nulls = {"untrained": untrained_errors(study.experiment, study.pass_)} if _ours(study) else {}
+    experiment, pass_, errors = study.experiment, study.pass_, study.errors["linear"]
+    shuffled = _at_last(shuffled_errors(experiment, pass_).ratio)
+    rows = list(curve_rows(study.name, "linear", shuffled, "shuffled_targets"))
+
+    def beyond(site: str, null: RatioBootstrap) -> list[dict[str, Any]]:
+        return [*curve_rows(study.name, "linear", null, site), *gain_rows(study.name, site, null, errors)]
+
+    rows += _untrained(missing, lambda: beyond("untrained", _at_last(untrained_errors(experiment, pass_).ratio)))
     if study.control is not None:
-        nulls["fixed_function"] = control_errors(study.control, study.experiment, study.pass_)
-    for site, null in nulls.items():
-        ratio = _at_last(null.ratio)
-        rows += curve_rows(study.name, "linear", ratio, site)
-        rows += gain_rows(study.name, site, ratio, errors)
+        rows += beyond("fixed_function", _at_last(control_errors(study.control, experiment, pass_).ratio))
     return rows
+
+
+def _untrained(missing: Missing, rows: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Returns rows of the untrained model, none where there is no such model."""
+    try:
+        return rows()
+    except ProbeError as error:
+        missing["untrained"] = str(error)
+        return []
 
 
 def _known(study: Study, missing: Missing) -> Rows:
     rows = target_rows(algorithmic_errors(study.experiment, study.pass_), study.name)
     rows += comparison_rows(compare_heads(study.experiment, study.pass_), study.name)
-    if _ours(study):
-        rows += comparison_rows(untrained_comparison(study.experiment, study.pass_), study.name, ", untrained")
-    return rows
+    return rows + _untrained(
+        missing,
+        lambda: comparison_rows(untrained_comparison(study.experiment, study.pass_), study.name, ", untrained"),
+    )
 
 
 def _states(study: Study, missing: Missing) -> Rows:
@@ -280,9 +295,9 @@ def _states(study: Study, missing: Missing) -> Rows:
     # eight at most, spaced geometrically, as for a wide stream
     several = at_contexts(experiment, choose_contexts(None, sample.contexts, WIDE + 1))
     rows = states_rows(states(several, pass_), study.name)
-    if _ours(study):
-        rows += states_rows(untrained_states(several, pass_), study.name, "linear, untrained")
-    return rows
+    return rows + _untrained(
+        missing, lambda: states_rows(untrained_states(several, pass_), study.name, "linear, untrained")
+    )
 
 
 def _influence(study: Study, missing: Missing) -> Rows:
@@ -333,10 +348,6 @@ def _map(study: Study, missing: Missing) -> Rows:
 def _online(study: Study, missing: Missing) -> Rows:
     followed = follow(study.experiment, study.pass_).rows(study.name)
     return followed + order(study.experiment, study.read, study.pass_).rows(study.name)
-
-
-def _ours(study: Study) -> bool:
-    return isinstance(study.experiment.checkpoint.model, ResidualModel)
 
 
 STAGES: dict[str, Callable[[Study, Missing], Rows]] = {
