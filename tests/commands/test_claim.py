@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import probe
 from probe import checkpoints, records
@@ -202,3 +203,28 @@ def test_a_trained_kind_of_model_is_examined_whole_and_fails_where_it_knows_noth
     assert outcomes["gradual fall"] == outcomes["a named family"] == "fails"
     page = save_report(record, tmp_path / "page.html").read_text()
     assert page.count("<img") == 5
+
+
+def test_where_nothing_is_trained_the_untrained_model_does_not_count(tmp_path):
+    skipped = tuple(name for name in STAGES if name not in ("curve", "nulls"))
+    config = ClaimConfig(planted(tmp_path, "gradient"), "linear", prompts=256, score=64, asked=32, skip=skipped)
+    told = probe.claim(config).provenance
+    found = {one["name"]: one for one in told["criteria"]}
+    assert not found["beyond an untrained model"]["tested"]
+    assert found["no leak between prompts"]["tested"]
+    assert "gradient has blocks without parameters" in told["not_tested"]["untrained"]
+
+
+def test_a_model_of_others_is_measured_against_itself_with_shuffled_weights():
+    """A trained Mamba whose layout is not known knows more than the same weights in random order."""
+    own = checkpoints.load("mamba.pt")
+    places = ["blocks.0:input", *(f"blocks.{i}" for i in range(8))]
+    module = nn.ModuleDict({"whole": own.model})
+    module.forward = own.model.forward
+    stream = probe.ModuleModel(module, [f"whole.{place}" for place in places], own.model.decode, inputs=5)
+    theirs = checkpoints.from_model(stream, "theirs", "linear", context=own.context)
+    skipped = tuple(name for name in STAGES if name != "nulls")
+    told = probe.claim(ckpt=theirs, task="linear", prompts=512, score=128, asked=32, skip=skipped).provenance
+    found = {one["name"]: one for one in told["criteria"]}["beyond an untrained model"]
+    assert found["outcome"] == "holds", found["seen"]
+    assert any("random order" in note for note in told["notes"])
