@@ -12,17 +12,20 @@ from probe.plots.rows import draw_curve, equal, finish, numbers, of_one_claim, p
 from probe.plots.style import Line
 
 LEARNERS: dict[str, tuple[str, str, Line]] = {
-    "lms": ("least mean squares", style.SECOND[0], "-"),
-    "normalised_lms": ("normalised least mean squares", style.SECOND[1], "-"),
+    "lms": ("least mean squares (LMS)", style.SECOND[0], "-"),
+    "normalised_lms": ("normalised LMS", style.SECOND[1], "-"),
     "delta_rule": ("delta rule that forgets", style.SECOND[2], "-"),
-    "recursive_least_squares": ("recursive least squares that forget", style.COLOURS[0], "-."),
+    "recursive_least_squares": ("recursive least squares", style.COLOURS[0], "-."),
     "averaging": ("averaging", style.GREY, "--"),
     "decaying_averaging": ("averaging that decays", style.GREY, ":"),
     "gradient_descent": ("gradient descent on all so far", style.COLOURS[1], "--"),
     "ridge": ("ridge regression", style.COLOURS[2], "--"),
 }
 """Online learners solid, those that take all examples at once dashed."""
-SITES = ("state at y", "state at x", "stream at y", "stream at x")
+ORDERS = {
+    "order over size": ("what another order of the examples changes", "variance over orders / mean square"),
+    "recency": ("what late examples weigh more", "half the difference / mean weight"),
+}
 LIMITS = (-0.15, 1.05)
 
 
@@ -40,14 +43,14 @@ def draw_online(table: pd.DataFrame, title: str | None = None) -> Figure:
     with style.page():
         figure = style.new_figure(2, 6.2, title)
         panels = figure.subplots(2, 2)
-        entries = _steps_panel(panels[0][0], rows)
+        panel_key(panels[0][0], _steps_panel(panels[0][0], rows), 2)
         _cosine_panel(panels[0][1], rows)
-        for axes, metric, words in (
-            (panels[1][0], "order over size", "variance over orders / mean square"),
-            (panels[1][1], "recency", "late against early examples"),
-        ):
-            panel_key(axes, _order_panel(axes, rows, metric, words), 2)
-        style.add_legend(figure, [*entries, style.key_band()])
+        for axes, metric in zip(panels[1], ORDERS, strict=True):
+            panel_key(axes, _order_panel(axes, rows, metric), 2)
+        last = max(numbers(rows, "layer"))
+        for axes in (panels[0][0], *panels[1]):
+            axes.set_xlim(-0.3, last + 0.3)
+            style.whole_numbers(axes)
     return figure
 
 
@@ -58,7 +61,7 @@ def _steps_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
     found = equal(rows, metric="r2 of steps", site=site)
     for learner, (words, colour, line) in LEARNERS.items():
         draw_curve(axes, equal(found, head=learner), "layer", colour, line, marker="o", label=words)
-    finish(axes, f"steps from example to example, {site}", style.X_LABELS["layer"], "share that is explained")
+    finish(axes, f"steps of w over time, {site}", style.X_LABELS["layer"], "share that is explained")
     axes.set_ylim(*LIMITS)
     return [style.key_line(*LEARNERS[learner]) for learner in LEARNERS if (found["head"] == learner).any()]
 
@@ -68,10 +71,10 @@ def _cosine_panel(axes: Axes, rows: pd.DataFrame) -> None:
     for learner, (words, colour, line) in LEARNERS.items():
         draw_curve(axes, equal(found, head=learner), "context", colour, line, label=words)
     site, layers = str(found["site"].iloc[0]), numbers(found, "layer")
-    finish(axes, f"w after every example, {site}, layer {layers[0]}", "examples", "cosine")
+    finish(axes, f"w over time, {site}, layer {layers[0]}", "examples", "cosine")
 
 
-def _order_panel(axes: Axes, rows: pd.DataFrame, metric: str, words: str) -> list[Artist]:
+def _order_panel(axes: Axes, rows: pd.DataFrame, metric: str) -> list[Artist]:
     """Draws what the order does to the answers read by layer, and to those of the model and of learners as lines."""
     found = equal(rows, metric=metric, site="order")
     draw_curve(axes, equal(found, head="read"), "layer", style.COLOURS[0], marker="o", label="read at the layer")
@@ -82,7 +85,8 @@ def _order_panel(axes: Axes, rows: pd.DataFrame, metric: str, words: str) -> lis
         if len(level) and head in ("model", "lms", "normalised_lms", "ridge"):
             axes.axhline(float(level.iloc[0]), color=colour, linestyle=line, linewidth=0.9, label=said)
             entries.append(style.key_line(said, colour, line))
-    finish(axes, f"order of the examples: {metric}", style.X_LABELS["layer"], words)
+    title, unit = ORDERS[metric]
+    finish(axes, title, style.X_LABELS["layer"], unit)
     return entries
 
 

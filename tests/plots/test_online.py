@@ -38,8 +38,8 @@ def line(axes, label):
 def test_learners_are_drawn_where_w_is_read_best():
     panels = draw_online(table(), "a title").axes
     assert "state at y" in panels[0].get_title("left")
-    np.testing.assert_allclose(line(panels[0], "normalised least mean squares").get_ydata(), [0.3, 0.3])
-    np.testing.assert_allclose(line(panels[1], "least mean squares").get_xdata(), [1, 2, 3])
+    np.testing.assert_allclose(line(panels[0], "normalised LMS").get_ydata(), [0.3, 0.3])
+    np.testing.assert_allclose(line(panels[1], "least mean squares (LMS)").get_xdata(), [1, 2, 3])
     for axes in panels[2:]:
         np.testing.assert_allclose(line(axes, "read at the layer").get_ydata(), [0.3, 0.6])
         np.testing.assert_allclose(line(axes, "the model's own answer").get_ydata(), 0.7)
