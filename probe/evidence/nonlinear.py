@@ -74,7 +74,7 @@ def untrained_comparison(
     """Returns the same of the untrained model on the same prompts: what capacity alone makes of random features.
 
     Raises:
-        ProbeError: if the model is not one of ours, so that nothing tells how its weights were drawn.
+        ProbeError: if nothing in its blocks can be trained, or it cannot be copied.
     """
     fresh = same_on(untrained(experiment.checkpoint, pass_.seed), experiment)
     return compare_heads(fresh, pass_, settings, most)

@@ -5,11 +5,12 @@ What the inputs alone tell of the answer stands in every curve already: layer 0 
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import torch
 
-from probe.capture import Captured, NativeModel
+from probe.capture import Captured, DescribedModel, NativeModel
 from probe.checkpoints import Checkpoint
 from probe.errors import ProbeError
 from probe.evidence.targets import answers, fit_targets
@@ -25,21 +26,47 @@ from probe.tasks import Prompts
 
 
 def untrained(found: Checkpoint, seed: int) -> Checkpoint:
-    """Returns the same model with fresh weights, drawn as those of a training are.
+    """Returns the same model without what it learned.
+
+    Of our own layouts the weights are drawn anew, as those of a training are. Nothing tells how those of other models
+    were drawn: there the entries of every parameter stand in random order, of the same size and scale.
 
     Raises:
-        ProbeError: if the model is not one of ours, so that nothing tells how its weights were drawn.
+        ProbeError: if nothing in the blocks can be trained, or the model cannot be copied.
     """
-    if not isinstance(found.model, ResidualModel):
+    described = found.stream.description
+    if described.parameters[-1] == described.parameters[0]:
         raise ProbeError(
-            f"{found.name} is a {type(found.model).__name__}, but an untrained model is drawn for our own layouts "
-            "alone. Leave this null out."
+            f"{found.name} has blocks without parameters, but an untrained model differs from a trained one in these. "
+            "Leave this null out."
         )
+    stream = _fresh(found.model, seed) if isinstance(found.model, ResidualModel) else _shuffled(found, seed)
+    return replace(found, name=f"{found.name}-untrained", stream=stream, digest="")
+
+
+def _fresh(trained: ResidualModel, seed: int) -> NativeModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(seed, "untrained") % 2**63)
-        model = ResidualModel(found.model.config)
+        model = ResidualModel(trained.config)
     model.eval().requires_grad_(False)
-    return replace(found, name=f"{found.name}-untrained", stream=NativeModel(model), digest="")
+    return NativeModel(model)
+
+
+def _shuffled(found: Checkpoint, seed: int) -> DescribedModel:
+    try:
+        stream = deepcopy(found.stream)
+    except Exception as error:  # a module of a stranger's may hold anything
+        raise ProbeError(
+            f"{found.name} is a {type(found.model).__name__} that cannot be copied ({error}), but its weights are "
+            "shuffled in a copy. Leave this null out."
+        ) from error
+    random = torch.Generator().manual_seed(key(seed, "untrained") % 2**63)
+    with torch.no_grad():
+        for parameter in stream.model.parameters():
+            order = torch.randperm(parameter.numel(), generator=random).to(parameter.device)
+            parameter.copy_(parameter.flatten()[order].view_as(parameter))
+    stream.model.eval().requires_grad_(False)
+    return stream
 
 
 def untrained_errors(experiment: Experiment, pass_: Pass) -> LayerErrors:

@@ -117,7 +117,7 @@ def untrained_states(experiment: Experiment, pass_: Pass, widest: int = WIDEST) 
     """Returns the same of the untrained model on the same prompts: what its sites hold without having learned.
 
     Raises:
-        ProbeError: if the model is not one of ours, so that nothing tells how its weights were drawn.
+        ProbeError: if nothing in its blocks can be trained, or it cannot be copied.
     """
     fresh = same_on(untrained(experiment.checkpoint, pass_.seed), experiment)
     return states(fresh, pass_, widest)

@@ -1,6 +1,9 @@
-"""What later blocks do with an answer that is moved at the query, and how much of the final answer is fixed there."""
+"""What later blocks do with an answer that is exchanged or moved, and how much of the final answer is fixed there."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
 
 import pandas as pd
 from matplotlib.artist import Artist
@@ -8,8 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
+from probe.plots.exchanged import SITES, kept_panel, share_panel
 from probe.plots.rows import draw_curve, equal, finish, layer_colour, numbers, of_one_claim, panel_key, rows_of
 from probe.plots.style import Line
+
+Panels = Sequence[Axes]
 
 MOVED: dict[str, tuple[str, str, Line]] = {
     "query, y by pattern": ("y moved, as it varies", style.SECOND[0], "-"),
@@ -25,26 +31,42 @@ LIMITS = (-0.35, 1.65)
 def draw_loop(table: pd.DataFrame, title: str | None = None) -> Figure:
     """Draws the rows of ``loop`` of one model.
 
-    Panels: what is kept of a moved answer, and of moved weights where heads read them, at every later layer; the
-    model's own answer; and the share of it that is fixed at the query, beside what heads read there.
+    Panels: what is left of an answer that was exchanged for another prompt's, and how far the model's own answer
+    followed; what is kept of a moved answer, and of moved weights where heads read them, at every later layer; the
+    model's own answer; and the share of it that is fixed at the query, beside what heads read there. What a record
+    does not hold is left out.
 
     Args:
         table: rows of a record of evidence.
         title: a line above the picture.
     """
     rows = rows_of(table, "loop", "share")
-    kept = {name: _kept(rows, name) for name in READ}
-    drawn = [name for name, found in kept.items() if len(found)]
+    kept = {name: found for name in READ if len(found := _kept(rows, name))}
+    pairs = [_exchanged] if (rows["site"].isin(list(SITES))).any() else []
+    pairs += [partial(_moved, kept=kept)] if kept else []
+    pairs += [_fixed] if len(equal(rows, metric="share", site="query")) else []
     with style.page():
-        figure = style.new_figure(2, 3.1 if not drawn else 6.0, title)
-        panels = figure.subplots(2 if drawn else 1, 2, squeeze=False)
-        for axes, name in zip(panels[0] if drawn else (), drawn, strict=False):
-            panel_key(axes, _kept_panel(axes, kept[name], name))
-        for axes in panels[0][len(drawn) :] if drawn else ():
-            axes.remove()
-        panel_key(panels[-1][0], _answer_panel(panels[-1][0], rows), 2)
-        panel_key(panels[-1][1], _fixed_panel(panels[-1][1], rows), 2)
+        figure = style.new_figure(2, 3.0 * len(pairs), title)
+        for drawn, panels in zip(pairs, figure.subplots(len(pairs), 2, squeeze=False), strict=True):
+            drawn(panels, rows)
     return figure
+
+
+def _exchanged(panels: Panels, rows: pd.DataFrame) -> None:
+    panel_key(panels[0], kept_panel(panels[0], rows), 2)
+    panel_key(panels[1], share_panel(panels[1], rows), 2)
+
+
+def _moved(panels: Panels, rows: pd.DataFrame, kept: dict[str, pd.DataFrame]) -> None:
+    for axes, (name, found) in zip(panels, kept.items(), strict=False):
+        panel_key(axes, _kept_panel(axes, found, name))
+    for axes in panels[len(kept) :]:
+        axes.remove()
+
+
+def _fixed(panels: Panels, rows: pd.DataFrame) -> None:
+    panel_key(panels[0], _answer_panel(panels[0], rows), 2)
+    panel_key(panels[1], _fixed_panel(panels[1], rows), 2)
 
 
 def _kept(rows: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -82,8 +104,10 @@ def _answer_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
 
 def _fixed_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
     """Draws the share of the answer that goes with the stream at the query, beside what heads read there."""
-    draw_curve(axes, equal(rows, metric="share"), "layer", style.COLOURS[0], marker="o", label="share")
-    draw_curve(axes, equal(rows, metric="read"), "layer", style.COLOURS[1], "--", marker="s", label="read")
+    draw_curve(axes, equal(rows, metric="share", site="query"), "layer", style.COLOURS[0], marker="o", label="share")
+    draw_curve(
+        axes, equal(rows, metric="read", site="query"), "layer", style.COLOURS[1], "--", marker="s", label="read"
+    )
     axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
     finish(axes, "what is fixed at the query", style.X_LABELS["layer"], "share")
     axes.set_ylim(-0.12, 1.12)

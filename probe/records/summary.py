@@ -247,9 +247,13 @@ def sweep_table(record: Record) -> str:
 def claim_table(record: Record) -> str:
     """Returns the verdict on a claim, a line a criterion, and warnings."""
     found = record.provenance
-    seen = [f"  {one['outcome']:<10}  {one['name']}: {line(one['seen'])}" for one in found["criteria"]]
-    warnings = [f"  warning     {line(words)}" for words in found["warnings"]]
+    seen = [f"  {_outcome(one):<10}  {one['name']}: {line(one['seen'])}" for one in found["criteria"]]
+    warnings = [f"  warning     {line(words)}" for words in found.get("warnings") or []]
     return "\n".join([line(found["verdict"]), *seen, *_errs(found), *warnings])
+
+
+def _outcome(criterion: Mapping[str, Any]) -> str:
+    return str(criterion["outcome"]) if criterion.get("tested", True) else "not tested"
 
 
 def _errs(found: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import probe
 from probe import checkpoints, records
@@ -16,7 +17,7 @@ from probe.models.controls import planted_model
 from probe.plots import save_report
 
 CONTEXT = 12
-REST = ("known", "states", "influence", "causes", "loop", "spectral")
+REST = ("known", "states", "influence", "causes", "loop", "map", "online", "spectral")
 QUICK = ["--skip", "known", "states", "influence", "causes", "spectral"]
 SMALL = ["--prompts", "512", "--score", "256", "--asked", "64", *QUICK]
 MANY = ["--prompts", "2048", "--score", "256", "--asked", "128", *QUICK]
@@ -178,7 +179,7 @@ def test_a_shallow_model_has_no_way_step_by_step(tmp_path):
 @pytest.mark.parametrize(("control", "own"), [("delta-rule", "online_gd"), ("linear-attention", "gradient")])
 def test_a_state_is_found_to_be_its_known_iterate(control, own, tmp_path):
     shipped = Path(__file__).parents[2] / "checkpoints" / f"control-{control}.pt"
-    skipped = ("trend", "matching", "nulls", "known", "influence", "causes", "loop", "spectral")
+    skipped = ("trend", "matching", "nulls", "known", "influence", "causes", "loop", "map", "online", "spectral")
     record = probe.claim(ClaimConfig(str(shipped), "linear", prompts=1024, score=256, skip=skipped))
     table = record.table
     rows = table[(table["site"] == "state at y") & (table["head"] == "linear")]
@@ -202,3 +203,28 @@ def test_a_trained_kind_of_model_is_examined_whole_and_fails_where_it_knows_noth
     assert outcomes["gradual fall"] == outcomes["a named family"] == "fails"
     page = save_report(record, tmp_path / "page.html").read_text()
     assert page.count("<img") == 5
+
+
+def test_where_nothing_is_trained_the_untrained_model_does_not_count(tmp_path):
+    skipped = tuple(name for name in STAGES if name not in ("curve", "nulls"))
+    config = ClaimConfig(planted(tmp_path, "gradient"), "linear", prompts=256, score=64, asked=32, skip=skipped)
+    told = probe.claim(config).provenance
+    found = {one["name"]: one for one in told["criteria"]}
+    assert not found["beyond an untrained model"]["tested"]
+    assert found["no leak between prompts"]["tested"]
+    assert "gradient has blocks without parameters" in told["not_tested"]["untrained"]
+
+
+def test_a_model_of_others_is_measured_against_itself_with_shuffled_weights():
+    """A trained Mamba whose layout is not known knows more than the same weights in random order."""
+    own = checkpoints.load("mamba.pt")
+    places = ["blocks.0:input", *(f"blocks.{i}" for i in range(8))]
+    module = nn.ModuleDict({"whole": own.model})
+    module.forward = own.model.forward
+    stream = probe.ModuleModel(module, [f"whole.{place}" for place in places], own.model.decode, inputs=5)
+    theirs = checkpoints.from_model(stream, "theirs", "linear", context=own.context)
+    skipped = tuple(name for name in STAGES if name != "nulls")
+    told = probe.claim(ckpt=theirs, task="linear", prompts=512, score=128, asked=32, skip=skipped).provenance
+    found = {one["name"]: one for one in told["criteria"]}["beyond an untrained model"]
+    assert found["outcome"] == "holds", found["seen"]
+    assert any("random order" in note for note in told["notes"])

@@ -1,12 +1,14 @@
 """Claims: nothing is read from models and targets in which there is nothing to read."""
 
-from dataclasses import replace
+import threading
 
 import pytest
 import torch
+from torch import nn
 
 from probe import checkpoints
-from probe.capture import NativeModel
+from probe.capture import ModuleModel, capture
+from probe.checkpoints import Checkpoint, from_model
 from probe.config import FitConfig, ModelConfig
 from probe.errors import ProbeError
 from probe.evidence.nonlinear import compare_heads
@@ -84,17 +86,57 @@ def test_a_control_is_measured_on_the_subjects_own_prompts(planted_experiment):
     assert errors[-1] < 0.01
 
 
-def test_only_our_own_layouts_can_be_drawn_anew(trained):
-    experiment, _ = trained
-    stream = Theirs(experiment.checkpoint.model)
-    foreign = replace(experiment.checkpoint, name="theirs", stream=stream)
-    with pytest.raises(ProbeError, match="theirs is a Linear"):
-        untrained(foreign, 0)
+def wrapped(model: ResidualModel) -> Checkpoint:
+    """Returns a model of ours as one whose layout nobody knows."""
+    blocks = [f"blocks.{i}" for i in range(len(model.blocks))]
+    stream = ModuleModel(
+        Theirs(model), [f"whole.{each}" for each in ("blocks.0:input", *blocks)], model.decode, inputs=3
+    )
+    return from_model(stream, "theirs", "linear", dim=3, context=4)
 
 
-class Theirs(NativeModel):
-    """A model that is not one of our own layouts."""
+class Theirs(nn.Module):
+    """A module that is not one of our own layouts."""
 
-    def __init__(self, model: ResidualModel) -> None:
-        super().__init__(model)
-        self.model = torch.nn.Linear(2, 2)
+    def __init__(self, whole: ResidualModel) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def forward(self, inputs):
+        return self.whole(inputs)
+
+
+def test_a_module_of_others_is_copied_with_every_parameters_entries_in_another_order(trained):
+    own = trained[0].checkpoint.model
+    before = {name: weight.clone() for name, weight in own.named_parameters()}
+    found = wrapped(own)
+    weights, again, other = (dict(untrained(found, seed).model.whole.named_parameters()) for seed in (0, 0, 1))
+    for name, weight in before.items():
+        assert torch.equal(dict(own.named_parameters())[name], weight), "the model itself is as it was"
+        assert torch.equal(weights[name].flatten().sort().values, weight.flatten().sort().values)
+    first = weights["read_in.weight"]
+    assert not torch.equal(first, before["read_in.weight"])
+    assert not torch.equal(first, other["read_in.weight"])
+    assert torch.equal(first, again["read_in.weight"])
+
+
+def test_what_is_captured_of_the_copy_is_the_copys(trained):
+    found = wrapped(trained[0].checkpoint.model)
+    inputs, places = torch.randn(2, 5, 3), torch.tensor([4])
+    own, fresh = (capture(one.stream, inputs, places).stream for one in (found, untrained(found, 0)))
+    assert not torch.allclose(own, fresh)
+
+
+def test_a_model_with_nothing_to_train_in_its_blocks_has_no_untrained_one(planted_experiment):
+    experiment, pass_ = planted_experiment("gradient")
+    with pytest.raises(ProbeError, match="gradient has blocks without parameters"):
+        untrained(experiment.checkpoint, pass_.seed)
+    with pytest.raises(ProbeError, match="theirs has blocks without parameters"):
+        untrained(wrapped(experiment.checkpoint.model), pass_.seed)
+
+
+def test_a_module_that_cannot_be_copied_is_told(trained):
+    found = wrapped(trained[0].checkpoint.model)
+    found.model.lock = threading.Lock()
+    with pytest.raises(ProbeError, match="cannot be copied"):
+        untrained(found, 0)

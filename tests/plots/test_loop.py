@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from probe.errors import ProbeError
+from probe.evidence.criteria.loop import KEPT
+from probe.plots.exchanged import THRESHOLD, UNCORRECTED
 from probe.plots.loop import draw_loop
 from probe.records import EVIDENCE_COLUMNS
 
@@ -48,6 +50,35 @@ def test_what_is_kept_is_a_line_from_the_layer_where_it_was_moved():
 @pytest.mark.parametrize(("moved", "panels"), [(("y",), 3), ((), 2)])
 def test_a_model_whose_weights_or_answer_no_head_reads_has_fewer_panels(moved, panels):
     assert len(draw_loop(table(moved)).axes) == panels
+
+
+def exchanged(kept=0.3):
+    sites = {"exchanged at query": 1.0, "exchanged at all tokens": 0.5}
+    metrics = (("kept", kept, "read"), ("share", 1.0, "model"), ("known", 0.8, "model"))
+    return pd.DataFrame(
+        [
+            row(metric, value * times * (layer / 4 if metric == "share" else 1), site=site, head=head, layer=layer)
+            for site, times in sites.items()
+            for metric, value, head in metrics
+            for layer in (1, 2, 3)
+        ]
+    )
+
+
+def test_what_is_left_of_an_exchanged_answer_stands_against_nothing_corrected_and_the_threshold():
+    panels = draw_loop(pd.concat([table(), exchanged()])).axes
+    assert len(panels) == 6
+    np.testing.assert_allclose(line(panels[0], "at the query").get_ydata(), [0.3] * 3)
+    np.testing.assert_allclose(line(panels[0], "at all tokens").get_ydata(), [0.15] * 3)
+    levels = {one.get_ydata()[0] for one in panels[0].get_lines() if one.get_label().startswith("_")}
+    assert levels == {UNCORRECTED, THRESHOLD} == {1.0, KEPT}
+    np.testing.assert_allclose(line(panels[1], "at the query").get_ydata(), [0.25, 0.5, 0.75])
+    np.testing.assert_allclose(line(panels[1], "known").get_ydata(), [0.4] * 3)
+    np.testing.assert_allclose(line(panels[5], "share").get_ydata(), [0, 0.3, 0.6, 0.9])
+
+
+def test_exchanged_answers_alone_are_drawn_alone():
+    assert len(draw_loop(exchanged()).axes) == 2
 
 
 def test_other_records_are_refused():

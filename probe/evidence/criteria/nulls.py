@@ -52,7 +52,7 @@ RULES: tuple[Rule, ...] = (
         f"Beyond noise at {SHARE:.0%} of the layers at least, the last among them.",
         "heads that learn the task themselves from random features",
         _gain("untrained", 0.0),
-        absent="Fresh weights are drawn for our own layouts alone, and this model is none of them.",
+        absent="Nothing in the blocks of this model can be trained, so that there is no untrained one.",
     ),
     Rule(
         "beyond one fixed function",

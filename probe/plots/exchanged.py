@@ -1,0 +1,66 @@
+"""What later blocks leave of an answer that was exchanged for another prompt's, and how much of it was fixed."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+
+from probe.plots import style
+from probe.plots.rows import draw_curve, equal, finish
+from probe.plots.style import Line
+
+SITES: dict[str, tuple[str, str, Line, str]] = {
+    "exchanged at all tokens": ("at all tokens", style.COLOURS[0], "-", "o"),
+    "exchanged at query": ("at the query", style.COLOURS[1], "--", "s"),
+}
+UNCORRECTED, THRESHOLD = 1.0, 0.9
+"""What is left where no later block answers, and the most that may be left where one does."""
+
+
+def kept_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
+    """Draws what is left of an exchanged answer by the layer of the exchange, and returns the legend."""
+    there = _there(rows, "kept")
+    for site in there:
+        words, colour, line, marker = SITES[site]
+        draw_curve(axes, equal(rows, site=site, metric="kept"), "layer", colour, line, marker, words)
+    axes.axhline(UNCORRECTED, color="black", linewidth=0.7, zorder=1)
+    axes.axhline(THRESHOLD, color="black", linewidth=0.7, linestyle=":", zorder=1)
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    where = f"{style.X_LABELS['layer']}, where it is exchanged"
+    finish(axes, "an exchanged answer, as later blocks leave it", where, "share that is left")
+    return [
+        *_keys("exchanged", there),
+        style.key_line("nothing is corrected", "black"),
+        style.key_line(f"at most {THRESHOLD:g} may be left", "black", ":"),
+        style.key_band(),
+    ]
+
+
+def share_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
+    """Draws how far the model's own answer follows the donor, beside how far the layer's reading did."""
+    there = _there(rows, "share")
+    for site in there:
+        words, colour, line, marker = SITES[site]
+        draw_curve(axes, equal(rows, site=site, metric="share"), "layer", colour, line, marker, words)
+    # the query's own reading is exchanged alike, whatever else is
+    for site in there[:1]:
+        draw_curve(axes, equal(rows, site=site, metric="known"), "layer", style.GREY, ":", "^", "known")
+    axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    where = f"{style.X_LABELS['layer']}, where it is exchanged"
+    finish(axes, "how far an answer follows the donor's", where, "share of the way")
+    return [
+        *_keys("the model's, exchanged", there),
+        style.key_line("the layer's own", line=":", marker="^"),
+        style.key_line("all of the way", "black"),
+    ]
+
+
+def _keys(begin: str, there: list[str]) -> list[Artist]:
+    looks = [SITES[site] for site in there]
+    return [style.key_line(f"{begin} {words}", colour, line, marker) for words, colour, line, marker in looks]
+
+
+def _there(rows: pd.DataFrame, metric: str) -> list[str]:
+    return [site for site in SITES if len(equal(rows, site=site, metric=metric))]
