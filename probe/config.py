@@ -292,7 +292,8 @@ class ClaimConfig(Settings):
     asked: Count = 256
     """Prompts on which algorithms are compared with the layers, each with many queries; half as many again choose."""
     skip: Annotated[tuple[str, ...], NameOf("evidence")] = ()
-    """Kinds of evidence to leave out: curve, trend, matching, nulls, known, states, influence, causes, loop, spectral.
+    """Kinds of evidence to leave out: curve, trend, matching, nulls, known, states, influence, causes, loop, map,
+    online, spectral.
     By default none is left out; the report says what was not tested."""
     seed: Seed = 0
     """Seed of every prompt."""

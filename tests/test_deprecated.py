@@ -21,7 +21,7 @@ from probe.deprecated import OLD
 from probe.records import Record
 
 SMALL = {"prompts": 64, "score": 32, "batch": 32}
-SKIPPED = ("known", "states", "influence", "causes", "loop", "spectral", "trend", "matching", "nulls")
+SKIPPED = ("known", "states", "influence", "causes", "loop", "map", "online", "spectral", "trend", "matching", "nulls")
 
 
 def old(name: str, *given: object, new: str, **named: object) -> object:

@@ -297,7 +297,19 @@ def test_records_are_drawn_over_one_another_from_files_or_objects(tmp_path: Path
 
 
 def test_a_claim_is_saved_with_its_report(toys: Path, tmp_path: Path) -> None:
-    skipped = ("known", "states", "influence", "causes", "loop", "spectral", "trend", "matching", "nulls")
+    skipped = (
+        "known",
+        "states",
+        "influence",
+        "causes",
+        "loop",
+        "map",
+        "online",
+        "spectral",
+        "trend",
+        "matching",
+        "nulls",
+    )
     result = probe.claim(ckpt=toys / "m.pt", task="linear", asked=32, skip=skipped, **SMALL)
     assert not result.supported
     assert [path.suffix for path in result.save(tmp_path / "claim")] == [".csv", ".json", ".html"]

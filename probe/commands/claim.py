@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any
 
 import pandas as pd
 import torch
@@ -15,26 +15,34 @@ from probe.checkpoints import Checkpoint, load
 from probe.commands.keywords import takes
 from probe.config import ClaimConfig
 from probe.errors import ProbeError
-from probe.evidence.algorithms import at_edge
-from probe.evidence.answers import Asked, Conditioned, Reading, ask, by_condition
+from probe.evidence.algorithms import STEPS, at_edge
+from probe.evidence.answers import Asked, Reading, ask
 from probe.evidence.causes import about, run_all
 from probe.evidence.closed_loop import closed_loop
 from probe.evidence.exchanged import exchanged
+from probe.evidence.free_filter import free_filter
 from probe.evidence.influence import implicit_attention, influence, influence_rows
 from probe.evidence.layers import (
     SOLVED,
     condition_rows,
     curve_rows,
+    filter_rows,
     gain_rows,
     match_rows,
+    rank_rows,
     stretch_rows,
     transfer_rows,
     trend_rows,
 )
 from probe.evidence.lens import calibrated_errors
+from probe.evidence.linear_maps import linear_maps
 from probe.evidence.matching import final_answer, match
 from probe.evidence.nonlinear import compare_heads, comparison_rows, untrained_comparison
 from probe.evidence.nulls import control_errors, shuffled_errors, untrained_errors
+from probe.evidence.one_map import TELLS, one_map
+from probe.evidence.online import follow
+from probe.evidence.order import order
+from probe.evidence.preconditioned import at_pairs_rows
 from probe.evidence.pushes import heads_for_w
 from probe.evidence.reading import Reading as Read
 from probe.evidence.reading import reading
@@ -73,6 +81,7 @@ class Study:
         errors: of "linear" and "lens", by layer.
         control: a model that learned one fixed function, if there is one.
         settings: by head and algorithm, the setting that the matching chose on its selection prompts.
+        capped: algorithms of which a layer came closest to the last step that was tried.
     """
 
     experiment: Experiment
@@ -82,6 +91,7 @@ class Study:
     errors: dict[str, RatioBootstrap]
     control: Checkpoint | None
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    capped: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -156,7 +166,11 @@ def _notes(study: Study) -> list[str]:
 def _warnings(study: Study) -> list[str]:
     """Returns the warnings on the settings that were chosen, each once."""
     chosen = dict.fromkeys(setting for settings in study.settings.values() for setting in settings.values())
-    return list(dict.fromkeys(warning for setting in chosen if (warning := at_edge(setting))))
+    capped = [
+        f"{name} was compared for {STEPS} steps, and a layer comes closest to the last of them: more may come closer."
+        for name in dict.fromkeys(study.capped)
+    ]
+    return capped + list(dict.fromkeys(warning for setting in chosen if (warning := at_edge(setting))))
 
 
 def _study(config: ClaimConfig, show: Report) -> Study:
@@ -207,20 +221,18 @@ def _trend(study: Study, missing: Missing) -> Rows:
 
 def _matching(study: Study, missing: Missing) -> Rows:
     _check_linear(study)
-    selected, scored = _asked(study, "select", study.asked // 2), _asked(study, "score", study.asked)
+    selected, scored = _asked(study, "select", study.asked), _asked(study, "score", study.asked)
     rows: list[dict[str, Any]] = []
     seed = study.pass_.seed
-    for head, matches in match(selected, scored, list(scored.answers), seed).items():
+    for head, matches in match(selected, scored, list(scored.answers), seed, fit_for=("linear",)).items():
         null = final_answer(selected, scored, head, seed)
-        rows += match_rows(study.name, head, null, None)
+        rows += [*match_rows(study.name, head, null, None), *rank_rows(study.name, head, matches, null)]
         study.settings[head] = {found.algorithm: found.setting for found in matches}
+        study.capped.extend(found.algorithm for found in matches if found.capped)
         for found in matches:
             rows += match_rows(study.name, head, found, null)
-    for which in get_args(Conditioned):
-        both = by_condition(selected, which), by_condition(scored, which)
-        null = final_answer(*both, "linear", seed)
-        for found in match(*both, ["linear"], seed)["linear"]:
-            rows += condition_rows(study.name, "linear", which, found, null)
+            rows += condition_rows(study.name, head, found, null, scored)
+        rows += filter_rows(study.name, head, free_filter(selected, scored, head, seed), null)
     return rows
 
 
@@ -272,6 +284,7 @@ def _untrained(missing: Missing, rows: Callable[[], list[dict[str, Any]]]) -> li
 
 def _known(study: Study, missing: Missing) -> Rows:
     rows = target_rows(algorithmic_errors(study.experiment, study.pass_), study.name)
+    rows += at_pairs_rows(study.experiment, study.pass_, study.name)
     rows += comparison_rows(compare_heads(study.experiment, study.pass_), study.name)
     return rows + _untrained(
         missing,
@@ -321,6 +334,25 @@ def _spectral(study: Study, missing: Missing) -> Rows:
     return spectrum(_asked(study, "score", study.asked), study.pass_.seed).rows(study.name)
 
 
+def _map(study: Study, missing: Missing) -> Rows:
+    try:
+        found = one_map(study.experiment, study.read, study.pass_)
+    except ProbeError as error:
+        missing["map: blocks exchanged"] = str(error)
+        found = linear_maps(study.experiment, study.read, study.pass_)
+    if found.small:
+        missing["map: small steps"] = (
+            f"At layers {', '.join(map(str, found.small))} no answer is read, or its mean square changes by less than "
+            f"{TELLS:.1%} of that of y, which tells no map from another."
+        )
+    return found.rows(about(study.experiment, study.pass_))
+
+
+def _online(study: Study, missing: Missing) -> Rows:
+    followed = follow(study.experiment, study.pass_).rows(study.name)
+    return followed + order(study.experiment, study.read, study.pass_).rows(study.name)
+
+
 STAGES: dict[str, Callable[[Study, Missing], Rows]] = {
     "curve": _curve,
     "trend": _trend,
@@ -331,6 +363,8 @@ STAGES: dict[str, Callable[[Study, Missing], Rows]] = {
     "influence": _influence,
     "causes": _causes,
     "loop": _loop,
+    "map": _map,
+    "online": _online,
     "spectral": _spectral,
 }
 """Every kind of evidence by the name that its rows carry."""

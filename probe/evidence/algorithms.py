@@ -13,7 +13,8 @@ from torch import Tensor
 from probe import learners
 from probe.learners import Examples, IterativeLearner, LinearLearner
 
-STEPS = 48
+STEPS = 128
+"""The most steps of an iterative algorithm that layers are compared with."""
 RATES = (0.05, 0.1, 0.2, 0.4, 0.8)
 # relative to the mean eigenvalue of X'X, from almost all shrunk to almost nothing
 PENALTIES = tuple(10.0**exponent for exponent in (2, 1.5, 1, 0.5, 0, -0.5, -1, -1.5, -2, -3, -4))

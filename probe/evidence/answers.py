@@ -80,15 +80,20 @@ def ask(
     )
 
 
-def by_condition(asked: Asked, which: Conditioned) -> Asked:
-    """Returns the third of the prompts whose examples are conditioned best, or worst.
+def third(asked: Asked, which: Conditioned) -> list[int]:
+    """Returns the places of the third of the prompts whose examples are conditioned best, or worst.
 
     The condition number is that of the examples' x, largest to smallest singular value: it sets how many steps
     gradient descent takes (Fu et al., 2024, arXiv:2310.17086, tell algorithms apart by it).
     """
     order = torch.linalg.cond(asked.examples.x.double()).argsort(stable=True).tolist()
-    third = len(order) // 3
-    kept = sorted(order[:third] if which == "well" else order[len(order) - third :])
+    count = len(order) // 3
+    return sorted(order[:count] if which == "well" else order[len(order) - count :])
+
+
+def by_condition(asked: Asked, which: Conditioned) -> Asked:
+    """Returns those prompts alone."""
+    kept = third(asked, which)
     return Asked(
         numbers=[asked.numbers[place] for place in kept],
         examples=Examples(asked.examples.x[kept], asked.examples.y[kept]),

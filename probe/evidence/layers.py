@@ -6,15 +6,17 @@ a curve that has no such freedom, and beside the same curve where nothing was le
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
 
 import torch
 
 from probe.evidence.algorithms import tuned
+from probe.evidence.answers import Asked, Conditioned, third
+from probe.evidence.free_filter import FreeFilter
 from probe.evidence.matching import Match
 from probe.evidence.rows import row
-from probe.statistics import Band, RatioBootstrap, difference, trend
+from probe.statistics import Band, RatioBootstrap, difference, quotient, trend
 
 
 def curve_rows(model: str, head: str, errors: RatioBootstrap, site: str | None = None) -> Iterator[dict[str, Any]]:
@@ -141,10 +143,33 @@ def match_rows(model: str, head: str, found: Match, null: Match | None) -> Itera
         yield row(model, "matching", "unexplained_weights", *_numbers(found.unexplained_weights(null)), **about)
 
 
-def condition_rows(model: str, head: str, which: str, found: Match, null: Match) -> Iterator[dict[str, Any]]:
-    """Yields the rows of the share that an algorithm leaves unexplained on the prompts conditioned best or worst."""
-    about: dict[str, Any] = {"site": found.algorithm, "head": head, "prompts": found.spd.prompts}
-    yield row(model, "matching", f"unexplained_{which}", *_numbers(found.unexplained(null)), **about)
+def condition_rows(model: str, head: str, found: Match, null: Match, scored: Asked) -> Iterator[dict[str, Any]]:
+    """Yields the rows of what an algorithm leaves unexplained on the prompts conditioned best, and worst."""
+    for which in get_args(Conditioned):
+        places = third(scored, which)
+        band = _numbers(found.unexplained_on(null, places))
+        yield row(
+            model, "matching", f"unexplained_{which}", *band, site=found.algorithm, head=head, prompts=len(places)
+        )
+
+
+def rank_rows(model: str, head: str, matches: Sequence[Match], null: Match) -> Iterator[dict[str, Any]]:
+    """Yields each algorithm's place by the selection prompts, and how much more than the first one it leaves.
+
+    Args:
+        matches: the closest on the selection prompts first.
+    """
+    for place, found in enumerate(matches, start=1):
+        about: dict[str, Any] = {"site": found.algorithm, "head": head, "prompts": found.spd.prompts}
+        yield row(model, "matching", "rank", float(place), **about)
+        yield row(model, "matching", "difference", *_numbers(found.beyond(matches[0], null)), **about)
+
+
+def filter_rows(model: str, head: str, found: FreeFilter, null: Match) -> Iterator[dict[str, Any]]:
+    """Yields what a free filter of the spectrum leaves of the null's distance, of answers and of induced weights."""
+    about: dict[str, Any] = {"site": "free_filter", "head": head, "prompts": found.spd.prompts}
+    yield row(model, "matching", "unexplained", *_numbers(quotient(found.spd, null.spd)), **about)
+    yield row(model, "matching", "unexplained_weights", *_numbers(quotient(found.ilwd, null.ilwd)), **about)
 
 
 def _numbers(band: Band) -> tuple[float, float, float]:

@@ -6,7 +6,8 @@ Akyürek et al., 2022, arXiv:2211.15661, eqs. 13 and 14).
 
 Every layer may scale the step it is compared with, by a factor chosen on the selection prompts: a head fitted to y
 scales whatever it reads so as to err least. The same freedom makes the null: the model's own final answer, scaled. An
-algorithm that comes no nearer to the layers than that tells nothing of the way there.
+algorithm that comes no nearer to the layers than that tells nothing of the way there. What the model itself ends off by
+is in its later layers too and no algorithm's fault: it is fitted apart (`probe.evidence.shared`).
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from probe.evidence.algorithms import Path, paths
+from probe.evidence.algorithms import STEPS, Path, paths
 from probe.evidence.answers import Asked, induced_weights
-from probe.statistics import Band, RatioBootstrap, quotient
+from probe.evidence.families.fit import fitted
+from probe.evidence.shared import ratio, shared_error
+from probe.statistics import Band, RatioBootstrap, band_of, quotient
 
 FINAL = "final_answer"
 HELD = 0.1
@@ -36,6 +39,7 @@ class Match:
         setting: the one setting, for all layers, whose steps come closest to the layers' answers.
         steps: of the algorithm, by layer.
         scales: what each layer's step is multiplied with.
+        shares: how much of the model's own final error is added to it.
         spd: the squared difference of predictions by layer, in units of the zero error: mean over prompts and
             queries, with bands over prompts.
         unscaled: the same with every factor 1.
@@ -44,18 +48,29 @@ class Match:
         similarity_errors: mean cosine of the two vectors of errors over queries (SimE).
         similarity_weights: mean cosine of the induced weights (SimW).
         chosen_on: the mean over layers of `spd` on the selection prompts, by which setting and steps were chosen.
+        squares: the squared differences that `spd` sums, and `unit` those of the zero error, by prompt.
+        most: the steps that the layers could stand at.
     """
 
     algorithm: str
     setting: str
     steps: Int64[Tensor, " layer"]
     scales: Float64[Tensor, " layer"]
+    shares: Float64[Tensor, " layer"]
     spd: RatioBootstrap
     unscaled: RatioBootstrap
     ilwd: RatioBootstrap
     similarity_errors: Float64[Tensor, " layer"]
     similarity_weights: Float64[Tensor, " layer"]
     chosen_on: float
+    squares: Float64[Tensor, "layer prompt"]
+    unit: Float64[Tensor, " prompt"]
+    most: int
+
+    @property
+    def capped(self) -> bool:
+        """Whether a layer comes closest to the last step of an algorithm that could go on."""
+        return self.most == STEPS and int(self.steps.max()) == STEPS
 
     def unexplained(self, null: Match) -> Band:
         """Returns the distances of all layers' answers together as a share of the null's, with its paired band.
@@ -64,6 +79,22 @@ class Match:
         the layers hold nothing but the final answer, scaled, there is nothing to explain and the share is nan.
         """
         return quotient(self.spd, null.spd)
+
+    def unexplained_on(self, null: Match, places: Sequence[int]) -> Band:
+        """Returns the same share on some of the prompts, by their places."""
+        return quotient(self._on(places), null._on(places))
+
+    def _on(self, places: Sequence[int]) -> RatioBootstrap:
+        """Returns `spd` of some prompts, by their places."""
+        chosen, found = list(places), RatioBootstrap((len(self.squares),), seed=self.spd.seed)
+        found.update(chosen, self.squares[:, chosen].T, self.unit[chosen, None])
+        return found
+
+    def beyond(self, other: Match, null: Match) -> Band:
+        """Returns by how much more of the null's distance is left than another algorithm leaves, paired by prompt."""
+        left, least, whole = (one.spd.draws().sum(1, keepdim=True) for one in (self, other, null))
+        found = band_of((left - least) / whole)
+        return Band(found.value[0], found.low[0], found.high[0])
 
     @property
     def rate(self) -> float:
@@ -82,23 +113,35 @@ class _Chosen:
     setting: str
     steps: Int64[Tensor, " layer"]
     scales: Float64[Tensor, " layer"]
+    shares: Float64[Tensor, " layer"]
     distance: float
 
 
-def match(selected: Asked, scored: Asked, heads: Sequence[str], seed: int = 0) -> dict[str, list[Match]]:
+def match(
+    selected: Asked, scored: Asked, heads: Sequence[str], seed: int = 0, fit_for: Sequence[str] = ()
+) -> dict[str, list[Match]]:
     """Returns, by head, every algorithm's best match with the layers, the closest on the selection prompts first.
 
     Settings under which an algorithm diverges on a prompt are not among those it is chosen from.
 
     Args:
-        selected: prompts on which settings, steps and scales are chosen.
+        selected: prompts on which settings, numbers, steps and scales are chosen.
         scored: others, on which the distances are measured.
         heads: the readings whose answers are compared.
+        fit_for: the heads among them for which the families of `probe.evidence.families` are fitted as well.
     """
     both = list(zip(paths(selected.examples), paths(scored.examples), strict=True))
-    finite = [pair for pair in both if all(path.weights.isfinite().all() for path in pair)]
-    tried, tested = ([pair[place] for pair in finite] for place in (0, 1))
-    return {head: _match(selected, scored, head, tried, tested, seed) for head in heads}
+    found = {}
+    for head in heads:
+        fits = list(fitted(selected, head)) if head in fit_for else []
+        own = [
+            (Path(one.name, one.setting, one.weights(selected)), Path(one.name, one.setting, one.weights(scored)))
+            for one in fits
+        ]
+        finite = [pair for pair in [*both, *own] if all(path.weights.isfinite().all() for path in pair)]
+        tried, tested = ([pair[place] for pair in finite] for place in (0, 1))
+        found[head] = _match(selected, scored, head, tried, tested, seed)
+    return found
 
 
 def _match(
@@ -140,17 +183,29 @@ def _choose(
 
     Of a layer whose answer no step accounts for, the closest one is noise: it is taken to stand at the start.
     """
-    squares = predicted.square().sum((1, 2))
-    products = torch.einsum("lpq,spq->ls", answers, predicted)
-    scales = products / squares.where(squares > 0, 1.0)
+    error = answers[-1] - _last(answers, predicted)
+    told = shared_error(answers, predicted, error)
     lengths = answers.square().sum((1, 2))
-    distances = lengths[:, None] - scales * products
-    found, steps = distances.min(dim=1)
-    near = distances <= found[:, None] + 1e-9 * asked.targets.square().sum()
-    steps = near.int().argmax(dim=1).where(lengths - found >= HELD * lengths, 0)
-    chosen = scales.gather(1, steps[:, None])[:, 0]
-    found = distances.gather(1, steps[:, None])[:, 0]
-    return _Chosen(setting, steps, chosen, (found.mean() / asked.targets.square().sum()).item())
+    found, steps = told.distances.min(dim=1)
+    near = told.distances <= found[:, None] + 1e-9 * asked.targets.square().sum()
+    # with the shared error a layer of noise is as near to any step: what steps account for is asked of them alone
+    alone = told.scales.square() * predicted.square().sum((1, 2))
+    steps = near.int().argmax(dim=1)
+    held = alone.gather(1, steps[:, None])[:, 0] >= HELD * lengths
+    steps = steps.where((lengths - found >= HELD * lengths) & held, 0)
+    scales, shares, left = (each.gather(1, steps[:, None])[:, 0] for each in (told.scales, told.shares, told.distances))
+    return _Chosen(setting, steps, scales, shares, (left.mean() / asked.targets.square().sum()).item())
+
+
+def _last(
+    answers: Float64[Tensor, "layer prompt query"], predicted: Float64[Tensor, "step prompt query"]
+) -> Float64[Tensor, "prompt query"]:
+    """Returns the step, scaled, that comes closest to the last layer's answers."""
+    products = torch.einsum("pq,spq->s", answers[-1], predicted)
+    scales = ratio(products, predicted.square().sum((1, 2)))
+    closest = (scales * products).argmax()
+    found: Tensor = scales[closest] * predicted[closest]
+    return found
 
 
 def _measured(
@@ -167,17 +222,24 @@ def _measured(
     scaled, scale = chosen.scales[:, None, None] * steps, chosen.scales[:, None, None]
     induced, _ = induced_weights(asked.queries, answers)
     solved, _ = induced_weights(asked.queries, asked.targets)
+    share, last = chosen.shares[:, None, None], chosen.scales[-1]
+    whole = scaled + share * (answers[-1] - last * steps[-1])
+    squares = (answers - whole).square().sum(-1)
     return Match(
         algorithm=algorithm,
         setting=chosen.setting,
         steps=chosen.steps,
         scales=chosen.scales,
-        spd=_distance(asked, answers - scaled, asked.targets, seed),
+        shares=chosen.shares,
+        spd=_distance(asked, answers - whole, asked.targets, seed),
         unscaled=_distance(asked, answers - steps, asked.targets, seed),
-        ilwd=_distance(asked, induced - scale * weights, solved, seed),
+        ilwd=_distance(asked, induced - scale * weights - share * (induced[-1] - last * weights[-1]), solved, seed),
         similarity_errors=_cosine(answers - asked.targets, scaled - asked.targets),
         similarity_weights=_cosine(induced, scale * weights),
         chosen_on=chosen.distance,
+        squares=squares,
+        unit=asked.targets.square().sum(-1),
+        most=len(path) - 1,
     )
 
 

@@ -25,7 +25,7 @@ def row(
 
     Args:
         evidence: the kind: ``trend``, ``transfer``, ``matching``, ``known``, ``states``, ``influence``, ``causes``,
-            ``nulls``, ``loop``, ``spectral``.
+            ``nulls``, ``loop``, ``map``, ``online``, ``spectral``.
         metric: what the value measures.
         low: lower end of the value's 95 % band over prompts.
         high: upper end.

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from probe.capture import Captured
 from probe.errors import ProbeError
+from probe.evidence.preconditioned import preconditioned
 from probe.evidence.rows import row
 from probe.heads import LinearHeads
 from probe.learners import Examples
@@ -152,14 +153,14 @@ def answers(prompts: Prompts, captured: Captured) -> Targets:
 
 
 def algorithmic_targets(contexts: Sequence[int]) -> TargetFn:
-    """Returns a function that gives the quantities of a linear task at its queries: y, w, and those of `quantities`.
+    """Returns a function that gives what is sought at a linear task's queries: y, w, `quantities`, `preconditioned`.
 
     Args:
         contexts: the numbers of examples before the experiment's queries.
     """
 
     def targets(prompts: Prompts, captured: Captured) -> Targets:
-        return {"y": prompts.targets, **quantities(prompts, contexts)}
+        return {"y": prompts.targets, **quantities(prompts, contexts), **preconditioned(prompts, contexts)}
 
     return targets
 

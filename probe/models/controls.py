@@ -13,6 +13,7 @@ from probe.errors import ProbeError, suggest
 from probe.models.fast_weights import FastWeights
 from probe.models.layout import parse_layout
 from probe.models.planted import KNOWN, Algorithm, planted_width
+from probe.models.planted.block import rotation
 from probe.models.residual import ResidualModel
 
 Rule = Literal["linear_attention", "delta_rule"]
@@ -61,6 +62,11 @@ def model_of(layout: str, width: int | None = None) -> ResidualModel:
         raise ProbeError(f"The layout {layout!r} was given, but a planted model has P blocks alone. Write P[dim=5]10.")
     settings = [dict(one.settings) for one in letters]
     dim = int(settings[0].get("dim", 1))
+    bases = {int(one.get("basis", 0)) for one in settings}
+    if len(bases) > 1:
+        given = " and ".join(f"basis={one}" for one in sorted(bases))
+        raise ProbeError(f"Blocks with {given} were given, but a planted model has one basis. Give all the same.")
+    basis = bases.pop()
     used = [cast("Algorithm", one.get("algorithm", "gradient")) for one in settings]
     narrowest = max(planted_width(dim, one, len(letters)) for one in used)
     config = ModelConfig(layout=layout, dim=dim, width=width or narrowest, norm="none")
@@ -75,6 +81,10 @@ def model_of(layout: str, width: int | None = None) -> ResidualModel:
         # what every block turns round stands with the other sign after an odd number of them
         turned = used[-1] == "alternating" and len(letters) % 2
         model.read_out.weight[0, 2 * dim] = -1.0 if turned else 1.0
+        if basis:
+            turn = rotation(config.width, basis).float()
+            model.read_in.weight.copy_(turn.mT @ model.read_in.weight)
+            model.read_out.weight.copy_(model.read_out.weight @ turn)
     return model.eval().requires_grad_(False)
 
 

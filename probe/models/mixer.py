@@ -24,8 +24,8 @@ class Mixer(nn.Module):
     Attributes:
         title: what it is called in words.
         residual: how the block treats the stream unless the layout says ``residual=`` (see `probe.models.Block`).
-        model_norm: the norm of models that hold such a block and are of no named architecture: RMS norms where one asks
-            for them.
+        model_norm: the norm of models that hold such a block and are of no named architecture: none where one asks for
+            none, and otherwise RMS norms where one asks for them.
         ordered: whether the block itself can tell the order of tokens; where none of a model's can, positions are
             learned.
         recipe: the architecture whose sizes and rate suit models that begin with such a block and are of no named
@@ -34,7 +34,7 @@ class Mixer(nn.Module):
 
     title: ClassVar[str]
     residual: ClassVar[Residual] = "pre"
-    model_norm: ClassVar[Literal["rms", "layer"]] = "layer"
+    model_norm: ClassVar[Literal["rms", "layer", "none"]] = "layer"
     ordered: ClassVar[bool] = True
     recipe: ClassVar[str] = "mamba"
 

@@ -33,14 +33,17 @@ LETTERS: Registry[type[Mixer]] = Registry(
         "N": "recurrent:RNN",
         "P": "planted:Planted",
         "Q": "planted_state:Pairing",
+        "J": "joined:Joining",
+        "H": "joined_attention:JoinedAttention",
     },
 )
 """Every mixer by its letter; each says by its own attributes what belongs to it."""
 
 
-def norm_of(letters: Sequence[Letter], layout: str) -> Literal["rms", "layer"]:
+def norm_of(letters: Sequence[Letter], layout: str) -> Literal["rms", "layer", "none"]:
     """Returns the norm of a model of these blocks that is of no named architecture."""
-    return "rms" if any(_known(letter, layout).model_norm == "rms" for letter in letters) else "layer"
+    asked = {_known(letter, layout).model_norm for letter in letters}
+    return "none" if "none" in asked else "rms" if "rms" in asked else "layer"
 
 
 def positions_of(letters: Sequence[Letter], layout: str) -> Literal["none", "learned"]:

@@ -51,6 +51,8 @@ PICTURES: dict[str, dict[str, str]] = {
         "claim-causes": "causes:causes_figure",
         "claim-loop": "loop:loop_figure",
         "claim-spectral": "spectral:spectral_figure",
+        "claim-map": "one_map:one_map_figure",
+        "claim-online": "online:online_figure",
     },
     "language": {
         "language": "language:language_accuracy",

@@ -13,7 +13,7 @@ from probe.plots.style import Line
 
 QUANTITIES = {"y": "y", "w": "w", "gradient": "X'y / n", "least_squares": "least squares",
               "gd_1": "1 step of gradient descent", "gd_4": "4 steps of gradient descent",
-              "online_gd": "online gradient descent"}  # fmt: skip
+              "online_gd": "online gradient descent", "preconditioned x": "preconditioned x"}  # fmt: skip
 HEADS: dict[str, tuple[str, str, Line]] = {
     "linear": ("linear head", style.SECOND[0], "-"),
     "two_layer": ("two-layer head", style.SECOND[2], "-"),
@@ -111,11 +111,11 @@ def _keys(drawn: list[str], rows: pd.DataFrame) -> tuple[list[Artist], list[Arti
 
 
 def _colour(i: int) -> str:
-    return [*style.COLOURS, "black"][i % 7]
+    return [*style.COLOURS, "black", style.GREY][i % 8]
 
 
 def _marker(i: int) -> str:
-    return [*style.MARKERS, "X"][i % 7]
+    return [*style.MARKERS, "X", "*"][i % 8]
 
 
 known_figure = of_one_claim(draw_known, "known", "a picture of what is known")

@@ -19,6 +19,7 @@ from probe.models.layout import Letter, parse_layout
 from probe.recompute import fast_weights, rwkv4, rwkv7
 from probe.recompute.attention import attention
 from probe.recompute.feed_forward import feed_forward
+from probe.recompute.joined import joined_attention, joining
 from probe.recompute.mamba import mamba
 from probe.recompute.mamba2 import mamba2
 from probe.recompute.norms import NORMS, Norm
@@ -60,6 +61,8 @@ MIXERS: dict[str, Mixer] = {
     "G": Mixer(fast_weights.gated_deltanet),
     "U": Mixer(lambda weights, x, settings, heads: lstm(weights.under("lstm."), x), "none"),
     "N": Mixer(lambda weights, x, settings, heads: relu_rnn(weights.under("rnn."), x), "none"),
+    "J": Mixer(lambda weights, x, settings, heads: joining(x, settings), "none"),
+    "H": Mixer(lambda weights, x, settings, heads: joined_attention(weights, x, settings)),
 }
 """Every letter whose equations are written here; mixers that were planted by hand have none."""
 

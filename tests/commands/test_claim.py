@@ -18,7 +18,7 @@ from probe.plots import save_report
 from probe.plots.report import PICTURES
 
 CONTEXT = 12
-REST = ("known", "states", "influence", "causes", "loop", "spectral")
+REST = ("known", "states", "influence", "causes", "loop", "map", "online", "spectral")
 QUICK = ["--skip", "known", "states", "influence", "causes", "spectral"]
 SMALL = ["--prompts", "512", "--score", "256", "--asked", "64", *QUICK]
 MANY = ["--prompts", "2048", "--score", "256", "--asked", "128", *QUICK]
@@ -180,7 +180,7 @@ def test_a_shallow_model_has_no_way_step_by_step(tmp_path):
 @pytest.mark.parametrize(("control", "own"), [("delta-rule", "online_gd"), ("linear-attention", "gradient")])
 def test_a_state_is_found_to_be_its_known_iterate(control, own, tmp_path):
     shipped = Path(__file__).parents[2] / "checkpoints" / f"control-{control}.pt"
-    skipped = ("trend", "matching", "nulls", "known", "influence", "causes", "loop", "spectral")
+    skipped = ("trend", "matching", "nulls", "known", "influence", "causes", "loop", "map", "online", "spectral")
     record = probe.claim(ClaimConfig(str(shipped), "linear", prompts=1024, score=256, skip=skipped))
     table = record.table
     rows = table[(table["site"] == "state at y") & (table["head"] == "linear")]

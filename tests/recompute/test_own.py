@@ -59,11 +59,13 @@ VARIANTS = [
     "E[conv=off]",
     "G[gate=off,expand=1]",
     "A[residual=none,heads=4]",
+    "J[slots=7]",
+    "H[slots=7]",
 ]
 
 
 def test_every_letter_has_its_equations_but_those_that_were_planted_by_hand() -> None:
-    assert set("MAFSTDRCVWLEGUN") <= MIXERS.keys() <= LETTERS.keys()
+    assert set("MAFSTDRCVWLEGUNJH") <= MIXERS.keys() <= LETTERS.keys()
 
 
 @pytest.mark.parametrize("norm", ["rms", "layer", "none"])

@@ -28,6 +28,7 @@ def test_a_named_architecture_and_its_layout_text_are_one_training(arch):
         ("SRC", "layer", "none", "s4"),
         ("M[gate=off]2", "rms", "none", "mamba"),
         ("EL", "rms", "none", "deltanet"),
+        ("JHF", "none", "none", "linear_self_attention"),
     ],
 )
 def test_another_layout_follows_its_blocks(layout, norm, positions, like):

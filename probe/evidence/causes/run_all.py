@@ -8,6 +8,7 @@ from typing import Any
 
 from probe.errors import ProbeError
 from probe.evidence.causes.blocks import edit_blocks, exit_rows
+from probe.evidence.causes.completeness import counterfactual
 from probe.evidence.causes.exchange import exchange
 from probe.evidence.causes.internals import switch_off
 from probe.evidence.causes.states import exchange_states
@@ -53,6 +54,7 @@ def run_all(
     kinds: dict[str, Callable[[], Rows]] = {
         "exchange the stream": lambda: exchange(experiment, heads, pass_).rows(shared),
         "steer": lambda: steer(experiment, heads, pass_).rows(shared),
+        "exchange the answer": lambda: counterfactual(experiment, heads, pass_).rows(shared),
         "edit the blocks": lambda: edit_blocks(experiment, pass_).rows(shared),
         "exit early": lambda: exit_rows(errors, shared),
         "switch off internals": lambda: switch_off(experiment, pass_).rows(shared),

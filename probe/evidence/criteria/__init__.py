@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from probe.evidence.criteria import family, loop, nulls, trend
+from probe.evidence.criteria import family, loop, nulls, one_map, online, trend
 from probe.evidence.criteria.rule import Criterion, Rule
 
 __all__ = ["RULES", "Criterion", "Rule"]
 
-RULES: tuple[Rule, ...] = (*trend.RULES, *nulls.RULES, *loop.RULES, *family.RULES)
+RULES: tuple[Rule, ...] = (*trend.RULES, *nulls.RULES, *loop.RULES, *one_map.RULES, *family.RULES, *online.RULES)

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from math import isnan
 
-from probe.evidence.criteria.judging import Judged, Row, at_most, band, decided, every, pick
+from probe.evidence.criteria.judging import Judged, Row, at_most, band, decided, end, every, pick
 from probe.evidence.criteria.rule import Rule
 
 FEWEST_STEPS = 3
 """The fewest different steps of an algorithm."""
 UNEXPLAINED = 0.25
 """The share of the null's distance that an algorithm may leave unexplained."""
+CEILING = "free_filter"
+"""The site of what no algorithm with a name can fall below."""
 CONDITIONED = ("well", "ill")
 """The thirds of the prompts on which the same is told, without deciding."""
 
 
-def _algorithm(rows: list[Row]) -> Judged:
+def _family(rows: list[Row]) -> Judged:
     linear = pick(rows, head="linear")
-    found = [row for row in pick(linear, metric="unexplained") if not isnan(row["value"])]
-    if not found:
+    left = [row for row in pick(linear, metric="unexplained") if row["site"] != CEILING]
+    known = [row for row in left if not isnan(row["value"])]
+    if not known:
         return "fails", "no layer holds anything but the final answer, scaled"
-    best = min(found, key=lambda row: float(row["value"]))
+    ranks = {row["site"]: float(row["value"]) for row in linear if row["metric"] == "rank"}
+    # records of before have no rank, and the closest on the score prompts is the first
+    best = min(known, key=lambda row: ranks.get(row["site"], float("inf")) if ranks else float(row["value"]))
     of_best = {row["metric"]: row for row in linear if row["site"] == best["site"]}
     weights = of_best["unexplained_weights"]
     steps = [row["step"] for row in pick(linear, site=best["site"], metric="spd") if row["layer"] > 0]
@@ -29,9 +34,25 @@ def _algorithm(rows: list[Row]) -> Judged:
     thirds = [f"{of_best[f'unexplained_{which}']['value']:.2f} on {which} conditioned inputs" for which in CONDITIONED]
     return every([*near, decided(onwards, not onwards)]), (
         f"{best['site']} comes closest and leaves {band(best)} of the answers, {band(weights)} of the induced "
-        f"weights, {' and '.join(thirds)}; {of_best['steps_a_layer']['value']:.1f} steps a layer: "
-        f"{' '.join(map(str, steps))}"
+        f"weights, {' and '.join(thirds)}{_alike(linear, best['site'])}{_ceiling(linear)}; "
+        f"{of_best['steps_a_layer']['value']:.1f} steps a layer: {' '.join(map(str, steps))}"
     )
+
+
+def _alike(rows: list[Row], best: str) -> str:
+    """Returns in words which algorithms are not told apart from the closest one."""
+    alike = [
+        str(row["site"])
+        for row in rows
+        if row["metric"] == "difference" and row["site"] != best and not end(row, "low") > 0
+    ]
+    return f"; not told apart from it: {', '.join(alike)}" if alike else ""
+
+
+def _ceiling(rows: list[Row]) -> str:
+    """Returns in words what any filter of the spectrum would leave."""
+    found = [row for row in rows if row["site"] == CEILING and row["metric"] == "unexplained"]
+    return "".join(f"; a free filter of the spectrum leaves {band(row)}" for row in found)
 
 
 RULES: tuple[Rule, ...] = (
@@ -44,6 +65,6 @@ RULES: tuple[Rule, ...] = (
         f"of the weights they induce (whole bands), by at least {FEWEST_STEPS} different steps, none of "
         "them backwards.",
         "a way to the answer that is no known algorithm's",
-        _algorithm,
+        _family,
     ),
 )

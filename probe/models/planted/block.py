@@ -15,9 +15,12 @@ from torch import Tensor
 
 from probe.errors import ProbeError
 from probe.models.mixer import Mixer
-from probe.models.planted.scatter import scattered
+from probe.models.planted.scatter import drawn, scattered
 from probe.models.planted.way import Seen
 from probe.models.planted.ways import WAYS, Algorithm
+
+ROTATION = 40_000
+"""Of the numbers that a rotation is made of; those below are the algorithms'."""
 
 
 class Planted(Mixer):
@@ -33,6 +36,7 @@ class Planted(Mixer):
         noise: the standard deviation of what is added to every weight that a block writes, from 0; it follows from the
             token and the block.
         seed: of the noise and of whatever else an algorithm draws, from 0.
+        basis: 0 for the stream as described, otherwise the seed of a rotation by which all of it is turned.
     """
 
     title: ClassVar[str] = "planted least squares"
@@ -46,6 +50,7 @@ class Planted(Mixer):
         dim: int = 1,
         noise: float = 0.0,
         seed: int = 0,
+        basis: int = 0,
     ) -> None:
         super().__init__()
         needed = planted_width(dim, algorithm, blocks)
@@ -63,10 +68,13 @@ class Planted(Mixer):
             raise ProbeError(f"A planted block was given noise={noise:g}, but it needs 0 or more. Give another.")
         self.way = WAYS[algorithm](dim, blocks, index, seed)
         self.dim, self.noise, self.needed = dim, noise, needed
+        self.turn = rotation(width, basis) if basis else None
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """Returns the mixer's output at every token."""
         stream, dim, way = hidden.double(), self.dim, self.way
+        if self.turn is not None:
+            stream = stream @ self.turn.to(stream).mT
         token = stream[..., :dim]
         seen = Seen(
             token,
@@ -82,6 +90,8 @@ class Planted(Mixer):
         idle = stream.new_zeros(*stream.shape[:2], stream.shape[-1] - self.needed)
         spare = torch.tanh(token.sum(-1, keepdim=True) + way.index) * float(way.idle_writes)
         written = torch.cat([torch.zeros_like(token), change, answer, memory, idle, spare], dim=-1)
+        if self.turn is not None:
+            written = written @ self.turn.to(written)
         result: Tensor = written.to(hidden.dtype)
         return result
 
@@ -93,6 +103,12 @@ class Planted(Mixer):
 def planted_width(dim: int, algorithm: Algorithm = "gradient", blocks: int = 1) -> int:
     """Returns the narrowest stream that so many planted blocks can work in."""
     return 2 * dim + 1 + dim * dim + dim + WAYS[algorithm].more_memory(dim, blocks) + 1
+
+
+def rotation(width: int, basis: int) -> Float64[Tensor, "width width"]:
+    """Returns what turns a stream as described, a row, into one of another basis: the same for the same number."""
+    turned: Tensor = torch.linalg.qr(drawn(basis, ROTATION, width, width)).Q
+    return turned
 
 
 def _asked(token: Float64[Tensor, "batch time dim"]) -> Float64[Tensor, " time"]:

@@ -92,6 +92,31 @@ KNOWN: Mapping[str, Known] = {
         True,
         "steps on residuals that stand at the context tokens, noise 0.05",
     ),
+    "preconditioned": Known("P[algorithm=preconditioned,dim=5]10", True, "gradient descent through one fixed matrix"),
+    "preconditioned-noise-0.05": Known(
+        "P[algorithm=preconditioned,dim=5,noise=0.05,seed=1]10",
+        True,
+        "gradient descent through one fixed matrix, noise 0.05",
+    ),
+    "preconditioned-seed-2": Known(
+        "P[algorithm=preconditioned,dim=5,seed=2]10", True, "gradient descent through another fixed matrix"
+    ),
+    "pausing": Known("P[algorithm=pausing,dim=5]10", True, "gradient descent, with a block of rest after every step"),
+    "pausing-noise-0.1": Known(
+        "P[algorithm=pausing,dim=5,noise=0.1,seed=1]10",
+        True,
+        "gradient descent, with a block of rest after every step, noise 0.1",
+    ),
+    "decay": Known("P[algorithm=decay,dim=5]10", True, "gradient descent with weight decay"),
+    "decay-noise-0.02": Known(
+        "P[algorithm=decay,dim=5,noise=0.02,seed=1]10", True, "gradient descent with weight decay, noise 0.02"
+    ),
+    "gradient-turned": Known(
+        "P[algorithm=gradient,dim=5,basis=1]10", True, "gradient descent in a stream that is turned"
+    ),
+    "momentum-turned": Known(
+        "P[algorithm=momentum,dim=5,basis=2]10", True, "gradient descent with momentum in a stream that is turned"
+    ),
     "solve": Known("P[algorithm=solve,dim=5]10", False, "least squares in the middle block"),
     "solve-noise-0.05": Known(
         "P[algorithm=solve,dim=5,noise=0.05,seed=1]10", False, "least squares in the middle block, noise 0.05"
@@ -170,5 +195,75 @@ KNOWN: Mapping[str, Known] = {
         "P[algorithm=detector,dim=5,noise=0.05,seed=1]10",
         False,
         "a running answer that nothing reads, and least squares at the end, noise 0.05",
+    ),
+    "overwrite": Known("P[algorithm=overwrite,dim=5]10", False, "ridge solutions, each written over the last one"),
+    "overwrite-noise-0.02": Known(
+        "P[algorithm=overwrite,dim=5,noise=0.02,seed=1]10",
+        False,
+        "ridge solutions, each written over the last one, noise 0.02",
+    ),
+    "overwrite-noise-0.1": Known(
+        "P[algorithm=overwrite,dim=5,noise=0.1,seed=1]10",
+        False,
+        "ridge solutions, each written over the last one, noise 0.1",
+    ),
+    "overwrite-6-blocks": Known(
+        "P[algorithm=overwrite,dim=5]6", False, "ridge solutions, each written over the last one, 6 blocks"
+    ),
+    "partial": Known("P[algorithm=partial,dim=5]10", False, "least squares on ever more pairs"),
+    "partial-noise-0.05": Known(
+        "P[algorithm=partial,dim=5,noise=0.05,seed=1]10", False, "least squares on ever more pairs, noise 0.05"
+    ),
+    "average": Known(
+        "P[algorithm=average,dim=5]10", False, "the mean of solutions that are wrong, each in its own way"
+    ),
+    "average-noise-0.05": Known(
+        "P[algorithm=average,dim=5,noise=0.05,seed=1]10",
+        False,
+        "the mean of solutions that are wrong, each in its own way, noise 0.05",
+    ),
+    "average-seed-2": Known(
+        "P[algorithm=average,dim=5,seed=2]10", False, "the mean of other solutions that are wrong, each in its own way"
+    ),
+    "bystander": Known(
+        "P[algorithm=bystander,dim=5]10",
+        False,
+        "a running answer that is moved along and not used, and least squares at the end",
+    ),
+    "bystander-noise-0.02": Known(
+        "P[algorithm=bystander,dim=5,noise=0.02,seed=1]10",
+        False,
+        "a running answer that is moved along and not used, and least squares at the end, noise 0.02",
+    ),
+    "beside": Known(
+        "P[algorithm=beside,dim=5]10", False, "gradient descent that is not used, and least squares at the end"
+    ),
+    "beside-noise-0.02": Known(
+        "P[algorithm=beside,dim=5,noise=0.02,seed=1]10",
+        False,
+        "gradient descent that is not used, and least squares at the end, noise 0.02",
+    ),
+    "repair": Known(
+        "P[algorithm=repair,dim=5]10", False, "least squares in the third block, and again in every later one"
+    ),
+    "repair-noise-0.1": Known(
+        "P[algorithm=repair,dim=5,noise=0.1,seed=1]10",
+        False,
+        "least squares in the third block, and again in every later one, noise 0.1",
+    ),
+    "reveal-at-pairs": Known(
+        "P[algorithm=reveal_at_pairs,dim=5]10",
+        False,
+        "gradient descent in the first block, hidden at the context tokens",
+    ),
+    "reveal-at-pairs-noise-0.1": Known(
+        "P[algorithm=reveal_at_pairs,dim=5,noise=0.1,seed=1]10",
+        False,
+        "gradient descent in the first block, hidden at the context tokens, noise 0.1",
+    ),
+    "open-loop-turned": Known(
+        "P[algorithm=open_loop,dim=5,basis=1]10",
+        False,
+        "ridge solutions, each computed from the tokens, in a stream that is turned",
     ),
 }

@@ -9,13 +9,7 @@ from torch import Tensor
 
 def moments(token: Float64[Tensor, "batch time dim"], own: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Returns X'X and X'y over the whole pairs up to every token; with `own`, over those pairs alone."""
-    x, y = _pairs(token)
-    if own is not None:
-        x = x * own[:, None]
-    hessian = torch.einsum("bci,bcj->bcij", x, x).cumsum(1)
-    correlation = (x * y).cumsum(1)
-    seen = pairs_before(token)
-    return _after(hessian, seen), _after(correlation, seen)
+    return first_moments(token, pairs_before(token), own)
 
 
 def forgetting(token: Float64[Tensor, "batch time dim"], keep: float) -> tuple[Tensor, Tensor]:
@@ -24,6 +18,17 @@ def forgetting(token: Float64[Tensor, "batch time dim"], keep: float) -> tuple[T
     age = pairs_before(token)[:, None] - 1 - torch.arange(x.shape[1], device=token.device)
     weight = torch.where(age >= 0, keep ** age.clamp(min=0).double(), 0.0)
     return torch.einsum("tc,bci,bcj->btij", weight, x, x), torch.einsum("tc,bci->bti", weight, x * y)
+
+
+def first_moments(
+    token: Float64[Tensor, "batch time dim"], count: Tensor, own: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Returns the moments over the first pairs alone, so many at every token, of which none may come after it."""
+    x, y = _pairs(token)
+    if own is not None:
+        x = x * own[:, None]
+    hessian = torch.einsum("bci,bcj->bcij", x, x).cumsum(1)
+    return _after(hessian, count), _after((x * y).cumsum(1), count)
 
 
 def pairs_before(token: Float64[Tensor, "batch time dim"]) -> Tensor:

@@ -41,3 +41,23 @@ class Reveal(Way):
 
     def _steps(self, seen: Seen) -> list[Tensor]:
         return Gradient(self.dim, self.blocks, self.index).path(seen, torch.zeros_like(seen.w), self.blocks)
+
+
+class RevealAtPairs(Reveal):
+    """Hides the steps at tokens y, and uncovers at a token x those that stand at the y before it."""
+
+    def change(self, seen: Seen) -> Float64[Tensor, "batch time dim"]:
+        """Returns the step that the block uncovers, from where it is hidden."""
+        if self.index == 0:
+            return super().change(seen)
+        place = torch.arange(seen.token.shape[1], device=seen.token.device)
+        # the last y up to each token; the first x has none, and nothing is hidden there
+        where = (place - (place + 1) % 2).clamp(min=0)
+        at_y = Seen(*(part[:, where] for part in (seen.token, seen.w, seen.answer, seen.memory)))
+        return super().change(at_y)
+
+    def memory(self, seen: Seen, change: Float64[Tensor, "batch time dim"]) -> Float64[Tensor, "batch time memory"]:
+        """Returns all steps, hidden, at tokens y in the first block, and nothing else."""
+        added = super().memory(seen, change)
+        added[:, ::2] = 0.0
+        return added

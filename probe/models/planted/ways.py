@@ -8,7 +8,10 @@ from typing import Literal
 from probe.models.planted.alternating import Alternating
 from probe.models.planted.at_end import AtEnd
 from probe.models.planted.at_pairs import AtPairs
+from probe.models.planted.average import Average
+from probe.models.planted.bystander import Beside, Bystander
 from probe.models.planted.coordinate import Coordinate
+from probe.models.planted.decay import Decay
 from probe.models.planted.detector import Detector
 from probe.models.planted.features import Features
 from probe.models.planted.gather import Gather
@@ -16,9 +19,14 @@ from probe.models.planted.gradient import Gradient
 from probe.models.planted.momentum import Momentum
 from probe.models.planted.newton import HigherOrder, Newton
 from probe.models.planted.open_loop import OpenLoop
+from probe.models.planted.overwrite import Overwrite
+from probe.models.planted.partial import Partial
+from probe.models.planted.pausing import Pausing
+from probe.models.planted.preconditioned import Preconditioned
 from probe.models.planted.rates import Chebyshev, Decreasing
 from probe.models.planted.recency import Recency
-from probe.models.planted.reveal import Reveal
+from probe.models.planted.repair import Repair
+from probe.models.planted.reveal import Reveal, RevealAtPairs
 from probe.models.planted.shared_error import SharedError
 from probe.models.planted.solve import Solve, SolveEarly, SolveLate
 from probe.models.planted.two_blocks import TwoBlocks
@@ -26,8 +34,9 @@ from probe.models.planted.way import Way
 
 Algorithm = Literal[
     "gradient", "decreasing", "chebyshev", "momentum", "two_blocks", "alternating", "at_end", "newton", "higher_order",
-    "recency", "shared_error", "at_pairs",
+    "recency", "shared_error", "at_pairs", "preconditioned", "pausing", "decay",
     "solve", "early", "late", "coordinate", "gather", "open_loop", "reveal", "features", "detector",
+    "overwrite", "partial", "average", "bystander", "beside", "repair", "reveal_at_pairs",
 ]  # fmt: skip
 """Those that iterate, and then those that do not."""
 
@@ -44,6 +53,9 @@ WAYS: Mapping[Algorithm, type[Way]] = {
     "recency": Recency,
     "shared_error": SharedError,
     "at_pairs": AtPairs,
+    "preconditioned": Preconditioned,
+    "pausing": Pausing,
+    "decay": Decay,
     "solve": Solve,
     "early": SolveEarly,
     "late": SolveLate,
@@ -53,4 +65,11 @@ WAYS: Mapping[Algorithm, type[Way]] = {
     "reveal": Reveal,
     "features": Features,
     "detector": Detector,
+    "overwrite": Overwrite,
+    "partial": Partial,
+    "average": Average,
+    "bystander": Bystander,
+    "beside": Beside,
+    "repair": Repair,
+    "reveal_at_pairs": RevealAtPairs,
 }

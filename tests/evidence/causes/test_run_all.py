@@ -26,7 +26,7 @@ def test_what_suits_is_tested_and_what_does_not_is_named(random_experiment, layo
     assert {row["site"] for row in found.rows} >= SHARED | ({further} if further else set())
     assert all(list(row) == EVIDENCE_COLUMNS for row in found.rows)
     assert all(row["value"] == row["value"] for row in found.rows)
-    assert [done[1:] for done in seen] == [(n, 6) for n in range(1, 7)]
+    assert [done[1:] for done in seen] == [(n, 7) for n in range(1, 8)]
     if untested:
         assert list(found.untested) == ["switch off internals", "exchange states"]
         assert "The model's blocks are Attention, MLP" in found.untested["exchange states"]

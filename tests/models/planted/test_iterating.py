@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from probe import learners
-from probe.models.controls import planted_model
+from probe.capture import NativeModel, capture
+from probe.errors import ProbeError
+from probe.models.controls import model_of, planted_model
+from probe.models.planted.preconditioned import Preconditioned
 from probe.models.planted.recency import KEPT
 from probe.models.planted.shared_error import SharedError
 from probe.models.planted.way import Seen
@@ -14,9 +17,12 @@ from probe.models.planted.way import Seen
 DIM, BLOCKS, CONTEXT = 3, 6, 8
 ITERATING = [
     "gradient", "decreasing", "chebyshev", "momentum", "two_blocks", "alternating", "at_end", "newton", "higher_order",
-    "recency", "shared_error",
+    "recency", "shared_error", "preconditioned", "pausing", "decay",
 ]  # fmt: skip
-OTHERS = ["solve", "early", "late", "coordinate", "gather", "open_loop", "reveal", "features", "detector"]
+OTHERS = [
+    "solve", "early", "late", "coordinate", "gather", "open_loop", "reveal", "features", "detector",
+    "partial", "average", "bystander", "beside", "reveal_at_pairs",
+]  # fmt: skip
 
 
 def momentum(eigenvalue, steps):
@@ -132,9 +138,58 @@ def pushed(algorithm, prompts):
     return last.square().sum() / push[:, 0].square().sum()
 
 
+def test_a_preconditioned_descent_is_plain_descent_in_coordinates_that_the_matrix_stretches(lens, prompts):
+    """With P = A A', steps of A'(X'X)A: on inputs A'x, by the step size that the inputs themselves give."""
+    x, y = prompts.x[:, :CONTEXT].double(), prompts.y[:, :CONTEXT].double()
+    asked = prompts.x[:, CONTEXT].double()
+    matrix = Preconditioned(DIM, BLOCKS, 0).matrix()
+    values, vectors = torch.linalg.eigh(matrix)
+    torch.testing.assert_close(values, torch.tensor([0.4, 1.0, 1.6], dtype=torch.float64))
+    root = vectors * values.sqrt() @ vectors.mT
+    length = torch.linalg.eigvalsh(x.mT @ x)[:, -1:]
+    v = torch.zeros_like(asked)
+    for steps in range(1, BLOCKS + 1):
+        residual = y - torch.einsum("bnd,bd->bn", x @ root, v)
+        v = v + torch.einsum("bn,bnd->bd", residual, x @ root) / length
+        expected = torch.einsum("bd,bd->b", v @ root, asked).float()
+        torch.testing.assert_close(lens("preconditioned")[steps][:, -1], expected, rtol=1e-3, atol=1e-3)
+    other = planted_model("preconditioned", DIM, BLOCKS, seed=2)(prompts.inputs)
+    assert (other - planted_model("preconditioned", DIM, BLOCKS)(prompts.inputs)).abs().max() > 0.05
+
+
+def test_a_descent_that_pauses_steps_at_every_other_block_and_does_nothing_between(lens):
+    steps, answers = lens("gradient"), lens("pausing")
+    for block in range(BLOCKS + 1):
+        torch.testing.assert_close(answers[block], steps[(block + 1) // 2], rtol=1e-4, atol=1e-4)
+
+
+def test_a_descent_with_decay_approaches_the_ridge_solution_and_not_least_squares(lens, learned):
+    answers, ridge, squares = lens("decay", 60)[-1], learned("ridge:penalty=1"), learned("least_squares")
+    torch.testing.assert_close(answers[:, -1], ridge[:, -1], rtol=1e-2, atol=1e-2)
+    assert (ridge - squares)[:, -1].abs().max() > 0.05
+
+
+@pytest.mark.parametrize("algorithm", ["momentum", "newton", "open_loop", "reveal"])
+def test_in_a_turned_stream_every_layer_answers_as_in_the_one_as_described(algorithm, prompts, lens):
+    turned = NativeModel(model_of(f"P[algorithm={algorithm},dim={DIM},basis=3]{BLOCKS}"))
+    stream = capture(turned, prompts.inputs, prompts.queries).stream
+    torch.testing.assert_close(turned.decode(stream)[..., 0], lens(algorithm), rtol=1e-2, atol=1e-3)
+    assert (stream[1:] - stream[:-1])[:-1].abs().mean((1, 2)).gt(1e-3).all(), "no coordinate is left alone"
+
+
+def test_blocks_of_one_model_stand_in_one_basis():
+    with pytest.raises(ProbeError, match="basis=1 and basis=2"):
+        model_of("P[dim=3,basis=1]P[dim=3,basis=2]")
+
+
 @pytest.mark.parametrize("algorithm", ITERATING)
 def test_what_iterates_takes_back_what_is_pushed_into_its_weights(algorithm, prompts):
     assert pushed(algorithm, prompts) < 0.7
+
+
+@pytest.mark.parametrize("algorithm", ["overwrite", "repair"])
+def test_what_writes_over_what_stands_there_leaves_nothing_of_a_push(algorithm, prompts):
+    assert pushed(algorithm, prompts) < 1e-6
 
 
 @pytest.mark.parametrize("algorithm", OTHERS)

@@ -12,7 +12,7 @@ from probe.tasks import Linear
 
 ITERATING = {
     "gradient", "decreasing", "chebyshev", "momentum", "two_blocks", "alternating", "at_end", "newton", "higher_order",
-    "recency", "shared_error", "at_pairs",
+    "recency", "shared_error", "at_pairs", "preconditioned", "pausing", "decay",
 }  # fmt: skip
 
 
@@ -20,15 +20,15 @@ def settings(name: str) -> dict[str, str]:
     return dict(parse_layout(KNOWN[name].layout)[0].settings)
 
 
-def test_there_are_thirty_models_and_more_and_six_kinds_of_impostors_and_no_two_are_alike():
-    assert len(KNOWN) >= 30
+def test_there_are_sixty_models_and_more_and_twelve_kinds_of_impostors_and_no_two_are_alike():
+    assert len(KNOWN) >= 60
     assert len({known.layout for known in KNOWN.values()}) == len(KNOWN)
     assert len({known.says for known in KNOWN.values()}) == len(KNOWN)
     kinds = {name: settings(name)["algorithm"] for name in KNOWN}
     for name, known in KNOWN.items():
         assert known.iterates == (kinds[name] in ITERATING), name
     assert set(kinds.values()) > ITERATING
-    assert len(set(kinds.values()) - ITERATING) >= 6
+    assert len(set(kinds.values()) - ITERATING) >= 12
     noisy = {kinds[name] for name in KNOWN if "noise" in settings(name)}
     assert len(noisy & ITERATING) >= 6
     assert len(noisy - ITERATING) >= 6

@@ -1,0 +1,182 @@
+"""Whether one block's map is the next one's: each block is run in its neighbour's place, and the answers are read.
+
+A loop applies one map again and again; a stack of gradient steps does, whatever its stream holds. In the turn of block
+m runs block m + p, on the stream that block m reads, and in the turn of block m + p runs block m once more. What heads
+read after that turn is laid beside what they read in the model as it is, in units of the step that the block itself
+takes there. The period p is 1 where every block does the same, 2 where a step takes two (attention, then feed-forward).
+
+Blocks that write the same whatever they read would leave what the neighbour writes in its own place: this is the null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor
+
+from probe.capture import capture, observe
+from probe.errors import ProbeError
+from probe.evidence.causes import About
+from probe.evidence.reading import READABLE, Reading, asked
+from probe.interventions.blocks import editing
+from probe.probing.draws import Pass
+from probe.probing.experiment import Experiment
+from probe.randomness import PromptSource, Purpose
+from probe.statistics import Band, RatioBootstrap, band_of
+
+PERIODS = (1, 2, 3)
+"""How many blocks a map may have."""
+FEWEST = 3
+"""The fewest exchanges that a period is judged by."""
+TELLS = 0.005
+"""The least mean square of a step, in units of that of y, that tells one map from another."""
+CHOSEN_BY = 64
+"""The selection prompts that choose the period."""
+CLOSE = 0.02
+"""A longer period must leave this much less of the steps than a shorter one to be chosen."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A block that runs in the turn of another, blocks numbered as the layers that they lead to."""
+
+    layer: int
+    other: int
+
+
+@dataclass(frozen=True, eq=False)
+class OneMap:
+    """What blocks leave of each other's steps, one cell a turn; all in units of the mean square of y.
+
+    Attributes:
+        period: how many blocks further the other one stands.
+        left: the mean square of the difference of what is read after the other block, and after the block itself.
+        null: likewise, had the other block written what it writes in its own place.
+        step: the mean square of the block's own step.
+        readable: which turns lead to a layer whose reading errs little enough.
+        site: what was moved: whole ``blocks``, or ``linear maps`` that were fitted to them.
+    """
+
+    period: int
+    turns: tuple[Turn, ...]
+    left: RatioBootstrap
+    null: RatioBootstrap
+    step: RatioBootstrap
+    readable: tuple[bool, ...]
+    site: str = "blocks"
+
+    @property
+    def small(self) -> list[int]:
+        """The layers whose steps are too small to tell one map from another."""
+        told = {self.turns[cell].layer for cell in self.telling}
+        return sorted({turn.layer for turn in self.turns} - told)
+
+    @property
+    def telling(self) -> list[int]:
+        """The turns whose steps are large enough, and can be read."""
+        large = self.step.estimate() >= TELLS
+        return [cell for cell, reads in enumerate(self.readable) if reads and large[cell]]
+
+    def rows(self, about: About) -> list[dict[str, Any]]:
+        """Returns a record's rows; ``step`` is the period, ``other_layer`` the block that ran in the layer's turn."""
+        about, step, tells = replace(about, evidence="map"), self.step.draws(), self.telling
+        shares = {name: one / step for name, one in self._apart().items()}
+        rows = [
+            about.row(self.site, metric, band_of(found), cell, turn.layer, other_layer=turn.other)
+            for metric, found in ({"step": step} | shares).items()
+            for cell, turn in enumerate(self.turns)
+            if cell in tells or (metric == "step" and self.readable[cell])
+        ]
+        for metric, one in self._apart().items() if tells else ():
+            rows.append(about.row(self.site, f"{metric}, all", self._pooled(one), 0))
+        return [row | {"head": "read", "step": self.period} for row in rows]
+
+    def pooled(self) -> float:
+        """Returns the share of all steps together that is left; infinite where none tells."""
+        return self._pooled(self.left.draws()).value.item() if self.telling else float("inf")
+
+    def _apart(self) -> dict[str, Float64[Tensor, "draw turn"]]:
+        left, null = self.left.draws(), self.null.draws()
+        return {"left": left, "null": null, "gain": null - left}
+
+    def _pooled(self, of: Float64[Tensor, "draw turn"]) -> Band:
+        cells = self.telling
+        return band_of((of[:, cells].sum(1) / self.step.draws()[:, cells].sum(1))[:, None])
+
+
+def one_map(experiment: Experiment, read: Reading, pass_: Pass) -> OneMap:
+    """Returns what is left on the score prompts, under the period that the selection prompts choose.
+
+    Raises:
+        ProbeError: if the model's blocks are no modules that turn one stream into the next, or too few.
+    """
+    periods = [period for period in PERIODS if experiment.layers - 1 - period >= FEWEST]
+    if not periods:
+        raise ProbeError(
+            f"{experiment.checkpoint.name} has {experiment.layers - 1} blocks, but to exchange neighbours there must "
+            f"be {FEWEST + 1} at least. Examine a deeper model."
+        )
+    selected = [_measure(experiment, read, pass_, "select", period) for period in periods]
+    least = min(one.pooled() for one in selected)
+    chosen = next(one.period for one in selected if one.pooled() <= least + CLOSE)
+    return _measure(experiment, read, pass_, "score", chosen)
+
+
+def _measure(experiment: Experiment, read: Reading, pass_: Pass, purpose: Purpose, period: int) -> OneMap:
+    blocks = range(1, experiment.layers - period)
+    turns = [turn for block in blocks for turn in (Turn(block, block + period), Turn(block + period, block))]
+    readable = (read.errors(pass_, purpose).estimate() < READABLE).tolist()
+    sums = {name: RatioBootstrap((len(turns),), seed=pass_.seed) for name in ("left", "null", "step")}
+    for numbers, size, answers, edited in _read(experiment, read, pass_, purpose, turns):
+        steps = answers.diff(dim=0)
+        at, of = (torch.tensor([getattr(turn, side) - 1 for turn in turns]) for side in ("layer", "other"))
+        apart = {"left": edited - answers[1:][at], "null": steps[of] - steps[at], "step": steps[at]}
+        for name, difference in apart.items():
+            sums[name].update(numbers, difference.square().T, size[:, None])
+    reads = tuple(readable[turn.layer] for turn in turns)
+    return OneMap(period, tuple(turns), sums["left"], sums["null"], sums["step"], reads)
+
+
+def _read(
+    experiment: Experiment, read: Reading, pass_: Pass, purpose: Purpose, turns: list[Turn]
+) -> Iterator[
+    tuple[range, Float64[Tensor, " prompt"], Float64[Tensor, "layer prompt"], Float64[Tensor, "turn prompt"]]
+]:
+    """Yields prompts' numbers, the squares of y, what each layer answers, and what it does after each turn."""
+    for numbers in pass_.batches(purpose, CHOSEN_BY if purpose == "select" else None):
+        prompts = experiment.task.draw(PromptSource(pass_.seed, purpose, numbers), experiment.longest)
+        inputs, query = prompts.inputs.to(experiment.device), prompts.queries[-1:].to(experiment.device)
+        x = asked(experiment, prompts.x[:, -1])
+        plain, edited = capture(experiment.model, inputs, query).stream[:, :, 0], []
+        for turn in turns:
+            after = plain.clone()
+            with editing(experiment.model, {turn.layer: (turn.other,)}):
+                after[turn.layer] = _stream_at(experiment, inputs, query, turn.layer)
+            edited.append(read.of(after.cpu(), x)[turn.layer])
+        yield numbers, prompts.targets[:, -1, 0].double().square(), read.of(plain.cpu(), x), torch.stack(edited)
+
+
+class _SeenError(Exception):
+    """Ends a pass at the layer that was asked for, as what later blocks make of it is not."""
+
+
+@torch.no_grad()
+def _stream_at(
+    experiment: Experiment, inputs: Float[Tensor, "prompt time dim"], query: Int[Tensor, " 1"], layer: int
+) -> Float[Tensor, "prompt width"]:
+    """Returns the stream at the query after a layer."""
+    found: list[Tensor] = []
+
+    def keep(seen: int, stream: Tensor) -> None:
+        if seen == layer:
+            found.append(stream.index_select(1, query)[:, 0].clone())
+            raise _SeenError
+
+    with suppress(_SeenError), observe(experiment.model.places, keep):
+        experiment.model.run(inputs)
+    return found[0]

@@ -1,0 +1,60 @@
+"""What a block's map leaves of its neighbour's step, where each is run in the other's place."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from probe.plots import style
+from probe.plots.rows import draw_curve, equal, finish, of_one_claim, panel_key, rows_of
+from probe.plots.style import Line
+
+SIDES: dict[str, tuple[str, str, Line]] = {
+    "later": ("the later block, earlier", style.SECOND[0], "-"),
+    "earlier": ("the earlier block once more", style.SECOND[1], "--"),
+}
+LIMIT = 0.25
+"""What the criterion lets a map leave; the axis ends where everything is left and as much again."""
+
+
+def draw_one_map(table: pd.DataFrame, title: str | None = None) -> Figure:
+    """Draws the rows of ``map`` of one model: what is left of every step that tells, and how large the steps are.
+
+    Args:
+        table: rows of a record of evidence.
+        title: a line above the picture.
+    """
+    rows = rows_of(table, "map", "step")
+    with style.page():
+        figure = style.new_figure(2, 3.1, title)
+        left, step = figure.subplots(1, 2)
+        panel_key(left, _left_panel(left, rows), 1)
+        draw_curve(step, equal(rows, metric="step").drop_duplicates("layer"), "layer", style.COLOURS[0], marker="o")
+        finish(step, "the step itself", style.X_LABELS["layer"], "mean square over that of y")
+        step.set_yscale("log")
+    return figure
+
+
+def _left_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
+    """Draws what either block leaves of the other's step, and what would be left if blocks read nothing."""
+    entries: list[Artist] = []
+    for side, (words, colour, line) in SIDES.items():
+        mine = rows[(rows["other_layer"] > rows["layer"]).fillna(False) == (side == "later")]
+        found = equal(mine, metric="left")
+        if not len(found):
+            continue
+        draw_curve(axes, found, "layer", colour, line, marker="o", label=words)
+        draw_curve(axes, equal(mine, metric="null"), "layer", style.GREY, line, label=f"{words}, null")
+        entries.append(style.key_line(words, colour, line, "o"))
+    axes.axhline(LIMIT, color="black", linewidth=0.7, linestyle=":", zorder=1)
+    period = rows["step"].dropna()
+    far = "" if not len(period) or period.iloc[0] == 1 else f", {int(period.iloc[0])} blocks apart"
+    finish(axes, f"left of a step by another block's map{far}", style.X_LABELS["layer"], "share of the step")
+    axes.set_ylim(-0.05, 2.05)
+    return [*entries, style.key_line("if blocks wrote the same whatever they read", style.GREY)]
+
+
+one_map_figure = of_one_claim(draw_one_map, "map", "a picture of the maps")
+"""Draws the picture of one record of a claim, as `draw_one_map` does of its table."""
