@@ -216,7 +216,7 @@ def claim(
     config: ClaimConfig | None = None,
     /,
     *,
-    ckpt: _Model = ...,
+    ckpt: _Model | Sequence[_Model] = ...,
     task: _Task = ...,
     control: _Model | None = None,
     context: int | None = None,
@@ -232,7 +232,7 @@ def claim(
     command: str = "",
     report: Report = ...,
 ) -> ClaimResult:
-    """Gathers the evidence on one checkpoint as rows, and judges it; the verdict stands in the provenance."""
+    """Gathers the evidence on each checkpoint as rows, and judges it; the verdicts stand in the provenance."""
 
 def plot(
     config: PlotConfig | _Record | Sequence[_Record] | None = None,

@@ -275,10 +275,10 @@ class CompareConfig(Settings):
 
 @dataclass(frozen=True)
 class ClaimConfig(Settings):
-    """Examines whether a model improves an internal answer step by step, and writes the evidence as one HTML report."""
+    """Examines whether models improve an internal answer step by step, and writes the evidence as one HTML report."""
 
-    ckpt: Model
-    """The checkpoint, of any kind that fit takes."""
+    ckpt: tuple[Model, ...]
+    """Checkpoints, of any kind that fit takes. The verdict speaks of an architecture from three seeds of it on."""
     task: Task
     """The task with its options; it may differ from the one the checkpoint was trained on."""
     control: Model | None = None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from probe.checkpoints import Checkpoint, load
+from probe.checkpoints import Checkpoint
 from probe.commands.keywords import takes
 from probe.config import ClaimConfig
 from probe.errors import ProbeError
@@ -49,11 +49,12 @@ from probe.evidence.pushes import heads_for_w
 from probe.evidence.reading import Reading as Read
 from probe.evidence.reading import reading
 from probe.evidence.reliability import reliability
+from probe.evidence.several import of_all, told
 from probe.evidence.spectral import spectrum
 from probe.evidence.states import states, states_rows, untrained_states
 from probe.evidence.targets import algorithmic_errors, target_rows
 from probe.evidence.transfer import transfer
-from probe.evidence.verdict import RUNGS, judge
+from probe.evidence.verdict import Verdict, judge
 from probe.heads import LinearHeads, make_all
 from probe.language import study_of
 from probe.models import ResidualModel
@@ -70,6 +71,8 @@ from probe.statistics import RatioBootstrap
 Rows = Iterable[dict[str, Any]]
 Missing = dict[str, str]
 """Why a kind of evidence is not there, by its name; a stage may add to it."""
+USED = ("linear", "lens")
+"""The heads that every study begins with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,22 +111,61 @@ class Study:
 
 @takes(ClaimConfig)
 def claim(config: ClaimConfig, *, command: str = "", report: Report = silent) -> ClaimResult:
-    """Gathers the evidence on one checkpoint as rows, and judges it; the verdict stands in the provenance.
+    """Gathers the evidence on each checkpoint as rows, and judges it; the verdicts stand in the provenance.
 
-    Evidence that does not apply to a model or task is left out, and the provenance says why under ``not_tested``.
+    Evidence that does not apply to a model or task is left out, and the provenance says why under ``not_tested``. Of
+    several checkpoints it has each one's verdict under ``verdicts``, and at the top what they amount to together.
 
     Args:
         command: what was typed, for the record.
         report: called as the work goes on.
 
     Raises:
-        ProbeError: if the checkpoint, the task or a number does not fit, before any work.
+        ProbeError: if a checkpoint, the task or a number does not fit, before any work.
     """
-    study = _study(config, report)
+    experiments, control = _prepared(config)
+    total = len(experiments) * (len(STAGES) + 1)
     rows: list[dict[str, Any]] = []
-    missing: dict[str, str] = {}
+    each: dict[str, dict[str, Any]] = {}
+    verdicts: list[Verdict] = []
+    for place, experiment in enumerate(experiments):
+        start = place * (len(STAGES) + 1)
+        report("heads", start, total)
+        study = _study(config, experiment, control)
+        found, missing = _gathered(study, config, partial(_onwards, report, start, total))
+        verdicts.append(judge(found, missing))
+        rows += found
+        each[study.name] = told(verdicts[-1]) | {
+            "not_tested": missing,
+            "notes": _notes(study),
+            "chosen_settings": study.settings,
+            "warnings": _warnings(study),
+        }
+    provenance = {
+        "kind": "claim",
+        "command": command,
+        "config": asdict(config),
+        "versions": versions(),
+        "units": {"y": experiments[0].task.unit},
+        **of_all([one.checkpoint for one in experiments], verdicts, each),
+        "errs": [asdict(one) for one in reliability()],
+        "models": {one.checkpoint.name: describe(one.checkpoint, one.task, one.longest) for one in experiments},
+    }
+    return ClaimResult(with_dtypes(pd.DataFrame(rows, columns=EVIDENCE_COLUMNS)), provenance)
+
+
+def _onwards(report: Report, start: int, total: int, name: str, done: int) -> None:
+    report(name, start + done, total)
+
+
+def _gathered(
+    study: Study, config: ClaimConfig, report: Callable[[str, int], None]
+) -> tuple[list[dict[str, Any]], Missing]:
+    """Returns the rows of evidence on one checkpoint, and why what is not among them is missing."""
+    rows: list[dict[str, Any]] = []
+    missing: Missing = {}
     for done, (name, stage) in enumerate(STAGES.items(), start=1):
-        report(name, done, len(STAGES) + 1)
+        report(name, done)
         if name in config.skip:
             missing[name] = "It was left out by --skip."
             continue
@@ -131,30 +173,7 @@ def claim(config: ClaimConfig, *, command: str = "", report: Report = silent) ->
             rows += stage(study, missing)
         except ProbeError as error:
             missing[name] = str(error)
-    table = with_dtypes(pd.DataFrame(rows, columns=EVIDENCE_COLUMNS))
-    verdict = judge(rows, missing)
-    provenance = {
-        "kind": "claim",
-        "command": command,
-        "config": asdict(config),
-        "versions": versions(),
-        "units": {"y": study.experiment.task.unit},
-        "verdict": verdict.sentence,
-        "supported": verdict.supported,
-        "outcome": verdict.outcome,
-        "rung": verdict.rung,
-        "rungs": [{"name": rung, "says": says, "outcome": verdict.of(rung)} for rung, says in RUNGS.items()],
-        "against": verdict.against,
-        "along_the_sequence": verdict.along_the_sequence,
-        "criteria": [asdict(one) for one in verdict.criteria],
-        "errs": [asdict(one) for one in reliability()],
-        "not_tested": missing,
-        "notes": _notes(study),
-        "chosen_settings": study.settings,
-        "warnings": _warnings(study),
-        "models": {study.name: describe(study.experiment.checkpoint, study.experiment.task, study.experiment.longest)},
-    }
-    return ClaimResult(table, provenance)
+    return rows, missing
 
 
 def _notes(study: Study) -> list[str]:
@@ -175,23 +194,26 @@ def _warnings(study: Study) -> list[str]:
     return capped + list(dict.fromkeys(warning for setting in chosen if (warning := at_edge(setting))))
 
 
-def _study(config: ClaimConfig, show: Report) -> Study:
+def _prepared(config: ClaimConfig) -> tuple[list[Experiment], Checkpoint | None]:
+    """Returns every checkpoint set before the task, at one context each, and the control if there is one."""
     if study_of(config.task) != "numbers":
         raise ProbeError(
             f"--task {config.task} was given, but the claim is examined on tasks of pairs with a number to predict. "
             "Use probe fit for language tasks."
         )
-    found = load_all((), [load(config.ckpt)])
-    context = found[0].context if config.context is None else config.context
-    used = make_all(("linear", "lens"))
-    experiment = set_before(found, config, used, [context])[0]
+    found = load_all(config.ckpt)
+    contexts = [one.context if config.context is None else config.context for one in found]
+    heads = make_all(USED)
+    experiments = [set_before([one], config, heads, [context])[0] for one, context in zip(found, contexts, strict=True)]
     if config.asked < 32:
         raise ProbeError(f"--asked {config.asked} was given, but at least 32 prompts are needed. Give more.")
-    control = load_all((config.control,), ())[0] if config.control else None
-    show("heads", 0, len(STAGES) + 1)
+    return experiments, load_all((config.control,), ())[0] if config.control else None
+
+
+def _study(config: ClaimConfig, experiment: Experiment, control: Checkpoint | None) -> Study:
     pass_ = Pass.of(config)
-    heads, errors = measure(experiment, used, pass_, "y", silent)
-    curves = {name: _at_last(errors[name].ratio) for name in ("linear", "lens")}
+    heads, errors = measure(experiment, make_all(USED), pass_, "y", silent)
+    curves = {name: _at_last(errors[name].ratio) for name in USED}
     return Study(experiment, pass_, config.asked, heads["linear"], curves, control)
 
 

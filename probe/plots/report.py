@@ -36,6 +36,8 @@ from probe.plots.glossary import GLOSSARY
 from probe.plots.influence import draw_influence
 from probe.plots.known import draw_known
 from probe.plots.loop import draw_moved
+from probe.plots.one_map import draw_one_map
+from probe.plots.online import draw_online
 from probe.plots.spectral import draw_spectral
 from probe.plots.states import draw_states
 from probe.records import Record, with_dtypes
@@ -93,6 +95,13 @@ PICTURES: tuple[Picture, ...] = (
         ("closed loop", "used by later blocks"),
     ),
     Picture(
+        "map",
+        lambda record: draw_one_map(record.table),
+        "Every block is run in its neighbour's place: what its map leaves of the neighbour's step, beside what would be "
+        "left if blocks wrote the same whatever they read; and how large the steps are.",
+        ("one map",),
+    ),
+    Picture(
         "matching",
         _one_column(draw_distances, draw_unexplained),
         "How far the layers' answers are from the closest algorithms' steps, each scaled, beside the final answer "
@@ -105,6 +114,13 @@ PICTURES: tuple[Picture, ...] = (
         _one_column(draw_steps, draw_similarities),
         "Which steps of the closest algorithms these are, and how similar they are to the layers' answers in "
         "direction.",
+    ),
+    Picture(
+        "online",
+        lambda record: draw_online(record.table),
+        "How online learners, and algorithms that take all examples at once, follow w from example to example; and "
+        "what another order of the examples changes.",
+        ("online learner", "online state"),
     ),
     Picture(
         "spectral",

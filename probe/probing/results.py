@@ -119,13 +119,21 @@ class ClaimResult(Result):
 
     @property
     def supported(self) -> bool:
-        """Whether every criterion that was tested holds."""
+        """Whether all that the claim needs holds, on every checkpoint."""
         return bool(self.provenance["supported"])
 
     @property
     def criteria(self) -> list[dict[str, str]]:
         """Every criterion: its name, question, threshold, what was seen, and its outcome."""
         return list(self.provenance["criteria"])
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """The sentence on every checkpoint, by its name."""
+        found = self.provenance.get("verdicts")
+        if found is None:
+            return {str(name): self.verdict for name in self.provenance["models"]}
+        return {str(name): str(one["verdict"]) for name, one in found.items()}
 
     def ending(self, stem: Stem) -> str | None:
         """Returns the ending of a report."""

@@ -249,7 +249,8 @@ def claim_table(record: Record) -> str:
     found = record.provenance
     seen = [f"  {_outcome(one):<10}  {one['name']}: {line(one['seen'])}" for one in found["criteria"]]
     warnings = [f"  warning     {line(words)}" for words in found.get("warnings") or []]
-    return "\n".join([line(found["verdict"]), *seen, *_errs(found), *warnings])
+    each = [f"{line(name, CELL)}: {line(one['verdict'])}" for name, one in (found.get("verdicts") or {}).items()]
+    return "\n".join([line(found["verdict"]), *each, *seen, *_errs(found), *warnings])
 
 
 def _outcome(criterion: Mapping[str, Any]) -> str:
@@ -279,6 +280,7 @@ def claim_summary(record: Record) -> dict[str, Any]:
         "criteria",
         "not_tested",
         "warnings",
+        "verdicts",
     )
     return {name: record.provenance[name] for name in told if name in record.provenance}
 

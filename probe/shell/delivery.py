@@ -31,7 +31,7 @@ def deliver(config: Measuring, call: Call, run: Callable[[progress.Report], Resu
     from probe.checkpoints import called
     from probe.records.summary import SUMMARIES
 
-    stem = stem_of(call.name, config, list(map(called, _models(config))))
+    stem = stem_of(call.name, config, list(map(called, config.ckpt)))
     shown = stem.file(".html" if isinstance(config, ClaimConfig) else stem.picture)
     _refuse_others(stem, config)
     with own(*records.record_paths(stem.path), shown, processes=call.processes):
@@ -49,10 +49,6 @@ def deliver(config: Measuring, call: Call, run: Callable[[progress.Report], Resu
     call.say(summary.table(result))
     call.say(wrote(written))
     return 0
-
-
-def _models(config: Measuring) -> Sequence[str]:
-    return (config.ckpt,) if isinstance(config, ClaimConfig) else config.ckpt
 
 
 def _refuse_others(stem: Stem, config: Measuring) -> None:
