@@ -20,6 +20,7 @@ from probe.capture import capture
 from probe.evidence.causes.pairs import Pair, pairs
 from probe.evidence.causes.table import About
 from probe.evidence.donors import donor_at_query, donor_everywhere
+from probe.evidence.layers import FLAT, SOLVED
 from probe.evidence.reading import READABLE, Reading, asked
 from probe.interventions import patching
 from probe.probing.draws import Pass
@@ -46,6 +47,7 @@ class Exchanged:
         share: the shift of the model's own answer on its whole way to the donor's, by layer of the exchange.
         known: the shift of the layer's reading on the same whole way.
         readable: the layers whose reading errs little enough.
+        unfinished: the layers whose answer later blocks improve on; where it is there, nothing is left to correct.
     """
 
     place: str
@@ -55,6 +57,7 @@ class Exchanged:
     share: RatioBootstrap
     known: RatioBootstrap
     readable: Bool[Tensor, " layer"]
+    unfinished: Bool[Tensor, " layer"]
 
     def rows(self, about: About) -> list[dict[str, Any]]:
         """Returns a record's rows of the readable layers that a block follows; ``other_layer`` is the later layer."""
@@ -74,7 +77,7 @@ class Exchanged:
 
     def _kept_rows(self, about: About, site: str) -> list[dict[str, Any]]:
         """Returns what is left of each layer's answer at the last later layer that can tell, bands for all at once."""
-        judged = {layer: self.judged(layer) for layer in self._layers()}
+        judged = {layer: self.judged(layer) for layer in self._layers() if self.unfinished[layer]}
         told = [(layer, later) for layer, later in judged.items() if later is not None]
         if not told:
             return []
@@ -110,7 +113,8 @@ def exchanged(experiment: Experiment, read: Reading, pass_: Pass) -> list[Exchan
         ProbeError: if the task has no query whose answer is one number.
     """
     layers = experiment.layers
-    readable = read.errors(pass_).estimate() < READABLE
+    errors = read.errors(pass_).estimate()
+    readable, unfinished = errors < READABLE, errors + SOLVED > FLAT * (errors.min() + SOLVED)
 
     def empty(*shape: int) -> RatioBootstrap:
         return RatioBootstrap(shape, seed=pass_.seed)
@@ -124,6 +128,7 @@ def exchanged(experiment: Experiment, read: Reading, pass_: Pass) -> list[Exchan
             share=empty(layers),
             known=empty(layers),
             readable=readable,
+            unfinished=unfinished,
         )
         for place in PLACES
     ]

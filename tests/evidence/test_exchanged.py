@@ -66,7 +66,7 @@ def test_gradient_descent_takes_back_what_its_step_size_says(of):
     torch.testing.assert_close(at_query.carry.estimate()[2, 2:].float(), top[2:] / bottom, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("algorithm", ["open_loop", "coordinate", "solve"])
+@pytest.mark.parametrize("algorithm", ["open_loop", "coordinate"])
 def test_blocks_that_read_the_tokens_alone_carry_it_along(of, algorithm):
     experiment, both = of(algorithm)
     for one in both:
@@ -123,6 +123,16 @@ def test_every_token_stays_the_prompts_own(of):
         there = capture(experiment.model, mixed, torch.tensor([4, 5])).stream
         assert torch.equal(everywhere[:, :, 4:6], there)
         assert not torch.equal(everywhere[-1, :, 4:6], own[-1, :, 4:6])
+
+
+def test_where_the_answer_is_there_nothing_is_left_to_correct(of):
+    """A one-shot solver's answer stands from its block on, and no later layer is asked whether it is corrected."""
+    experiment, both = of("solve")
+    for one in both:
+        assert one.readable.sum() == BLOCKS - BLOCKS // 2
+        assert not one.unfinished[one.readable].any()
+        rows = one.rows(about(experiment, SMALL))
+        assert rows and not [row for row in rows if row["metric"] == "kept"]
 
 
 def test_rows_say_the_place_the_layers_and_bands(of):

@@ -53,6 +53,21 @@ def test_what_is_used_is_used_at_half_of_the_layers(shares, holds):
     assert (outcome("used by later blocks", rows) == "holds") is holds
 
 
+@pytest.mark.parametrize(("last", "expected"), [(0.5, "holds"), (0.0, "fails"), (0.05, "undecided")])
+def test_a_layer_is_used_through_later_ones_that_are(last, expected):
+    """What stands at the first three is corrected away before the end; the last one acts on the answer, or does not."""
+    names = {"site": "exchanged at query", "head": "read"}
+    shares = [0.0, 0.0, 0.0, last]
+    rows = [
+        row("m", "loop", "share", share, share - 0.01, share + 0.01, site="exchanged at query", layer=layer)
+        for layer, share in enumerate(shares, start=1)
+    ]
+    rows += [
+        row("m", "loop", "carry", 0.3, 0.2, 0.4, **names, layer=layer, other_layer=layer + 1) for layer in range(1, 4)
+    ]
+    assert outcome("used by later blocks", rows) == expected
+
+
 @pytest.mark.parametrize(
     ("kept", "expected"),
     [

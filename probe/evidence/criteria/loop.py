@@ -11,7 +11,7 @@ SITES = ("exchanged at all tokens", "exchanged at query")
 SHARE = 0.5
 """The share of layers at which an effect must be there."""
 ACTS = 0.05
-"""The share of an exchanged answer that must be found in the model's own answer, or in what later blocks write."""
+"""The share of an exchanged answer that must be found in the model's own answer, or in a later layer's."""
 KEPT = 0.9
 """The share of an exchanged answer that may be left where later blocks take it back."""
 FEWEST_STEPS = 3
@@ -19,17 +19,31 @@ FEWEST_STEPS = 3
 
 
 def _used(rows: list[Row]) -> Judged:
-    found = [row for site in SITES for row in rows if row["site"] == site]
-    felt = [row for row in found if row["metric"] in ("share", "response")]
-    layers = sorted({int(row["layer"]) for row in felt})
-    if not layers:
-        raise LookupError("No layer between the first and the last holds an answer.")
-    of_layer = {layer: [row for row in felt if row["layer"] == layer] for layer in layers}
-    acts = {layer: either(map(_beyond, some)) for layer, some in of_layer.items()}
-    surely = [layer for layer in layers if acts[layer] == "holds"]
-    possibly = [layer for layer in layers if acts[layer] != "fails"]
-    words = f"at {len(surely)} of the {len(layers)} layers between the first and the last that hold an answer"
-    return enough(len(surely), len(possibly), SHARE * len(layers)), words
+    judged = {site: _chain(site, rows) for site in SITES if any(row["site"] == site for row in rows)}
+    if not judged:
+        raise LookupError("No answer was exchanged.")
+    outcome = either(found for found, _ in judged.values())
+    return outcome, next(words for found, words in judged.values() if found == outcome)
+
+
+def _chain(site: str, rows: Sequence[Row]) -> Judged:
+    """Returns whether layers act on the model's answer, by themselves or through later layers that do."""
+    here = [row for row in rows if row["site"] == site]
+    shares = {int(row["layer"]): _beyond(row) for row in here if row["metric"] == "share"}
+    if not shares:
+        return "fails", "no layer between the first and the last holds an answer"
+    on: dict[int, dict[int, list[Outcome]]] = {}
+    for row in here:
+        if row["metric"] in ("carry", "response"):
+            on.setdefault(int(row["layer"]), {}).setdefault(int(row["other_layer"]), []).append(_beyond(row))
+    acts: dict[int, Outcome] = {}
+    for layer in sorted(shares, reverse=True):
+        through = [every([either(felt), acts[later]]) for later, felt in on.get(layer, {}).items() if later in acts]
+        acts[layer] = either([shares[layer], *through])
+    surely = [layer for layer in acts if acts[layer] == "holds"]
+    possibly = [layer for layer in acts if acts[layer] != "fails"]
+    words = f"{len(surely)} of the {len(acts)} layers between the first and the last that hold an answer do"
+    return enough(len(surely), len(possibly), SHARE * len(acts)), words
 
 
 def _beyond(row: Row) -> Outcome:
@@ -50,7 +64,7 @@ def _at(site: str, rows: Sequence[Row]) -> Judged:
     here = [row for row in rows if row["site"] == site]
     kept = [row for row in here if row["metric"] == "kept"]
     if not kept:
-        return "fails", "no layer holds an answer that a later one could correct"
+        return "fails", "no layer holds an answer on which later blocks improve"
     corrected = [row for row in kept if end(row, "high") <= KEPT]
     maybe = [row for row in kept if not end(row, "low") > KEPT]
     needed = max(FEWEST_STEPS, SHARE * len(kept))
@@ -81,8 +95,9 @@ RULES: tuple[Rule, ...] = (
         "used by later blocks",
         "loop",
         "used",
-        "Does what a layer answers act on the model's answer, or on what later blocks write?",
-        f"By more than {ACTS:.0%} of it (whole band), at {SHARE:.0%} of the layers that hold an answer.",
+        "Does what a layer answers act on the model's answer, by itself or through what later layers answer?",
+        f"At {SHARE:.0%} of the layers that hold an answer: {ACTS:.0%} of what is exchanged (whole band) is found "
+        "in the model's answer, or moves a later layer's of which this holds.",
         "a detector: an answer that heads decode and nothing reads",
         _used,
     ),
