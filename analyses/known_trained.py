@@ -7,7 +7,7 @@ no other than what is said, whatever the training found:
 - linear self-attention of von Oswald et al. (2023), arXiv:2212.07677: a block adds sums of products of three tokens, of
   which the best that one alone can do is a step of preconditioned gradient descent (Ahn et al., 2023, arXiv:2306.00297,
   theorem 1). An error far below a single block's needs blocks that use the results of blocks before;
-- one or two blocks, which cannot take three steps;
+- a single block, behind which there is none to improve what it answers;
 - blocks that read the tokens alone and nothing that blocks before them wrote;
 - weights that were drawn and not trained;
 - a training on one fixed function: what it answers does not come from the prompt's examples.
@@ -56,8 +56,6 @@ TRAINED: Mapping[str, Trained] = {
     "linear-self-attention-unmasked": Trained(True, "the same, without a mask between pairs"),
     "linear-self-attention-1-block": Trained(False, "a single block of linear self-attention"),
     "mamba-1-block": Trained(False, "a single block"),
-    "mamba-2-blocks": Trained(False, "two blocks"),
-    "transformer-1-layer": Trained(False, "a single layer of attention and feed-forward"),
     "open-loop-mamba": Trained(False, "eight blocks that read the tokens alone"),
     "mamba-fixed": Trained(False, _FIXED),
     "transformer-fixed": Trained(False, f"{_FIXED}, by attention"),

@@ -61,6 +61,10 @@ THRESHOLDS: tuple[Threshold, ...] = (
     Threshold("closed loop", "loop", "ACTS", (0.01, 0.02, 0.05, 0.1, 0.2)),
     Threshold("closed loop", "loop", "SHARE", (0.25, 0.5, 0.75)),
     Threshold("closed loop", "loop", "FEWEST_STEPS", (1, 2, 3, 4)),
+    Threshold("one map", "one_map", "LEFT", (0.1, 0.15, 0.25, 0.35, 0.5)),
+    Threshold("one map", "one_map", "SHARE", (0.25, 0.5, 0.75)),
+    Threshold("online learner", "online", "EXPLAINED", (0.1, 0.25, 0.4)),
+    Threshold("online learner", "online", "FOLLOWED", (0.25, 0.5, 0.75)),
     Threshold("a named family", "family", "UNEXPLAINED", (0.1, 0.15, 0.25, 0.35, 0.5)),
 )
 """Those that are tried, one at a time, with all others as they are."""

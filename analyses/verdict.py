@@ -35,12 +35,12 @@ from probe import Record
 from probe.capture import NativeModel
 from probe.checkpoints import Checkpoint, from_model
 from probe.evidence.criteria.judging import Outcome, Row
-from probe.evidence.verdict import RULES, RUNGS, judge
+from probe.evidence.verdict import RULES, RUNGS, Rule, judge
 from probe.models.controls import known_model
 from probe.models.planted import KNOWN
 
 TASK, CONTEXT = "linear", 15
-VERDICT = "verdict"
+VERDICT, OVER_TIME = "verdict", "over time"
 COLUMNS = ["model", "iterates", "half", "criterion", "outcome", "tested", "seen"]
 NUMBERS = ("value", "low", "high")
 WHERE = ("evidence", "site", "head", "layer", "other_layer", "step", "context", "metric")
@@ -101,7 +101,7 @@ def outcomes(name: str, found: Record) -> list[dict[str, Any]]:
     again = judge(plain(found.table), told["not_tested"])
     criteria += [
         {"name": f"rung: {rung}", "outcome": again.of(rung), "tested": True, "seen": says}
-        for rung, says in RUNGS.items()
+        for rung, says in ({**RUNGS, OVER_TIME: "an answer is improved from token to token"}).items()
     ]
     criteria.append({"name": VERDICT, "outcome": OUTCOMES[told["outcome"]], "tested": True, "seen": told["verdict"]})
     model = {"model": name, "iterates": iterates(name), "half": half(name)}
@@ -112,19 +112,30 @@ def outcomes(name: str, found: Record) -> list[dict[str, Any]]:
 
 
 def judged(name: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Returns those rows of a claim whose numbers a criterion reads that decides something."""
+    """Returns those rows of a claim that a criterion needs that decides something: whose numbers it reads, or all."""
     watched = [_Read(row) for row in rows]
+    kept: set[int] = set()
     for rule in RULES:
-        if rule.rung == "shown":
+        own = [row for row in watched if dict.get(row, "evidence") == rule.evidence]
+        if rule.rung == "shown" or not own:
             continue
-        try:
-            rule.test([row for row in watched if dict.get(row, "evidence") == rule.evidence])
-        except LookupError:
-            continue
-    kept = (row for row in watched if row.read)
+        whole = _outcome(rule, own)
+        read = [row for row in own if row.read]
+        # a criterion may ask whether a row is there, and not what it says
+        kept |= {id(row) for row in (read if _outcome(rule, read) == whole else own)}
     return [
-        {"model": name} | {key: row[key] for key in WHERE} | {key: _short(row[key]) for key in NUMBERS} for row in kept
+        {"model": name} | {key: row[key] for key in WHERE} | {key: _short(row[key]) for key in NUMBERS}
+        for row in watched
+        if id(row) in kept
     ]
+
+
+def _outcome(rule: Rule, rows: list[Any]) -> Outcome | None:
+    """Returns what a criterion makes of rows, or None where what it needs is not among them."""
+    try:
+        return rule.test(rows)[0]
+    except (LookupError, ValueError):
+        return None
 
 
 def plain(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -68,7 +68,7 @@ def test_both_halves_hold_models_of_either_kind(verdict):
 
 
 def test_a_model_is_examined_and_its_outcomes_are_written(verdict, tmp_path, capsys):
-    skip = ["matching", "nulls", "known", "states", "influence", "causes"]
+    skip = ["matching", "nulls", "known", "states", "influence", "causes", "map", "online"]
     sizes = ["--prompts", "256", "--score", "64", "--asked", "32"]
     out = tmp_path / "found"
     verdict.main(["--only", "gradient-3-dimensions", "solve", "--skip", *skip, "--out", str(out), *sizes])
@@ -97,8 +97,8 @@ DECIDING = {rule.name for rule in RULES if rule.rung != "shown"}
 
 
 def test_two_models_at_a_time_are_found_as_one_at_a_time(verdict):
-    sizes = {"prompts": 64, "score": 32, "asked": 16, "skip": ("nulls", "matching", "known", "states", "influence")}
-    sizes["skip"] += ("causes", "loop", "spectral")
+    sizes = {"prompts": 64, "score": 32, "asked": 32, "skip": ("nulls", "matching", "known", "states", "influence")}
+    sizes["skip"] += ("causes", "loop", "spectral", "map", "online")
     names = ["gradient-3-dimensions", "open-loop-3-dimensions"]
     both, each = (dict(verdict.examined(names, sizes, processes)) for processes in (2, 1))
     assert {name: both[name].outcomes for name in names} == {name: each[name].outcomes for name in names}

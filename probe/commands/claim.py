@@ -16,7 +16,8 @@ from probe.commands.keywords import takes
 from probe.config import ClaimConfig
 from probe.errors import ProbeError
 from probe.evidence.algorithms import STEPS, at_edge
-from probe.evidence.answers import Asked, Reading, ask
+from probe.evidence.answers import Asked, Change, Reading, ask
+from probe.evidence.beyond import changes
 from probe.evidence.causes import about, run_all
 from probe.evidence.closed_loop import closed_loop
 from probe.evidence.exchanged import exchanged
@@ -30,6 +31,7 @@ from probe.evidence.layers import (
     gain_rows,
     match_rows,
     rank_rows,
+    shift_rows,
     stretch_rows,
     transfer_rows,
     trend_rows,
@@ -246,6 +248,8 @@ def _matching(study: Study, missing: Missing) -> Rows:
     selected, scored = _asked(study, "select", study.asked), _asked(study, "score", study.asked)
     rows: list[dict[str, Any]] = []
     seed = study.pass_.seed
+    shifts = changes(study.experiment, seed)
+    elsewhere = {name: _asked(study, "score", study.asked, change) for name, change in shifts.items()}
     for head, matches in match(selected, scored, list(scored.answers), seed, fit_for=("linear",)).items():
         null = final_answer(selected, scored, head, seed)
         rows += [*match_rows(study.name, head, null, None), *rank_rows(study.name, head, matches, null)]
@@ -255,6 +259,7 @@ def _matching(study: Study, missing: Missing) -> Rows:
             rows += match_rows(study.name, head, found, null)
             rows += condition_rows(study.name, head, found, null, scored)
         rows += filter_rows(study.name, head, free_filter(selected, scored, head, seed), null)
+        rows += shift_rows(study.name, head, matches[0], null, elsewhere)
     return rows
 
 
@@ -268,10 +273,12 @@ def _check_linear(study: Study) -> None:
         )
 
 
-def _asked(study: Study, purpose: Purpose, count: int) -> Asked:
+def _asked(study: Study, purpose: Purpose, count: int, change: Change | None = None) -> Asked:
     readings = {"linear": _reading(study.heads), "lens": lambda stream: study.experiment.decode(stream)[..., 0]}
     queries = 2 * study.experiment.checkpoint.dim + 2  # more than dimensions, so that being linear can fail
-    return ask(study.experiment, readings, study.experiment.longest, queries, study.pass_.seed, purpose, count)
+    return ask(
+        study.experiment, readings, study.experiment.longest, queries, study.pass_.seed, purpose, count, change=change
+    )
 
 
 def _reading(heads: LinearHeads) -> Reading:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float64
@@ -16,6 +17,7 @@ from probe.learners import Examples, IterativeLearner, LinearLearner
 STEPS = 128
 """The most steps of an iterative algorithm that layers are compared with."""
 RATES = (0.05, 0.1, 0.2, 0.4, 0.8)
+RIDGE = "ridge path"
 # relative to the mean eigenvalue of X'X, from almost all shrunk to almost nothing
 PENALTIES = tuple(10.0**exponent for exponent in (2, 1.5, 1, 0.5, 0, -0.5, -1, -1.5, -2, -3, -4))
 
@@ -73,28 +75,41 @@ def at_edge(setting: str) -> str:
     return ""
 
 
+Again = Callable[[Examples], Float64[Tensor, "step prompt dim"]]
+
+
 @dataclass(frozen=True, eq=False)
 class Path:
-    """An algorithm under one setting: its weights before the first step, which are 0, and after every step."""
+    """An algorithm under one setting: its weights before the first step, which are 0, and after every step.
+
+    Attributes:
+        again: returns the same of other examples.
+    """
 
     algorithm: str
     setting: str
     weights: Float64[Tensor, "step prompt dim"]
+    again: Again
 
 
 def paths(examples: Examples) -> Iterator[Path]:
     """Yields every algorithm under every setting, and ridge regression as a path from heavy to light penalties."""
     for algorithm, settings in CANDIDATES.items():
         for setting in settings:
-            learner = learners.make(setting)
-            if isinstance(learner, IterativeLearner):
-                weights = learner.iterates(examples)
-            else:
-                assert isinstance(learner, LinearLearner), f"{setting} has no weights to compare"
-                found = learner.weights(examples)
-                weights = torch.stack([torch.zeros_like(found), found])
-            yield Path(algorithm, setting, weights)
-    yield Path("ridge", "ridge path", _ridge(examples))
+            yield Path(algorithm, setting, path_of(setting, examples), partial(path_of, setting))
+    yield Path("ridge", RIDGE, path_of(RIDGE, examples), partial(path_of, RIDGE))
+
+
+def path_of(setting: str, examples: Examples) -> Float64[Tensor, "step prompt dim"]:
+    """Returns the weights of an algorithm under a setting: 0, and those after every step."""
+    if setting == RIDGE:
+        return _ridge(examples)
+    learner = learners.make(setting)
+    if isinstance(learner, IterativeLearner):
+        return learner.iterates(examples)
+    assert isinstance(learner, LinearLearner), f"{setting} has no weights to compare"
+    found = learner.weights(examples)
+    return torch.stack([torch.zeros_like(found), found])
 
 
 def _ridge(examples: Examples) -> Float64[Tensor, "step prompt dim"]:

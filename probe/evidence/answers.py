@@ -13,9 +13,12 @@ from torch import Tensor
 from probe.learners import Examples
 from probe.probing.experiment import Experiment
 from probe.randomness import PromptSource, Purpose
+from probe.tasks import Prompts
 
 Reading = Callable[[Float[Tensor, "layer row width"]], Float[Tensor, "layer row"]]
 """Turns the stream at the query tokens into answers."""
+Change = Callable[[Prompts, range], Prompts]
+"""Turns prompts, and their numbers, into others of the same shape."""
 Conditioned = Literal["well", "ill"]
 """Which third of the prompts, by the condition number of their examples."""
 
@@ -48,6 +51,7 @@ def ask(
     purpose: Purpose,
     count: int,
     batch: int = 32,
+    change: Change | None = None,
 ) -> Asked:
     """Returns the answers of every layer to queries that are appended alone after the same examples of each prompt.
 
@@ -57,12 +61,14 @@ def ask(
         queries: appended to each prompt's examples, one at a time.
         count: of prompts.
         batch: prompts that run together, each with all of its queries.
+        change: what is done to the prompts before they are asked, by their numbers.
     """
     parts: dict[str, list[Tensor]] = {name: [] for name in readings}
     xs, ys = [], []
     for first in range(0, count, batch):
         numbers = range(first, min(first + batch, count))
         prompts = experiment.task.draw(PromptSource(seed, purpose, numbers), examples + queries - 1)
+        prompts = prompts if change is None else change(prompts, numbers)
         stream, _ = experiment.alone(prompts, examples)
         for name, reading in readings.items():
             parts[name].append(reading(stream.flatten(1, 2)).cpu().double().reshape(-1, len(numbers), queries))

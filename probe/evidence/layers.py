@@ -6,7 +6,7 @@ a curve that has no such freedom, and beside the same curve where nothing was le
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import torch
@@ -151,6 +151,16 @@ def condition_rows(model: str, head: str, found: Match, null: Match, scored: Ask
         yield row(
             model, "matching", f"unexplained_{which}", *band, site=found.algorithm, head=head, prompts=len(places)
         )
+
+
+def shift_rows(
+    model: str, head: str, found: Match, null: Match, elsewhere: Mapping[str, Asked]
+) -> Iterator[dict[str, Any]]:
+    """Yields what an algorithm leaves unexplained on other prompts, by their names, with its setting as it was."""
+    for name, asked in elsewhere.items():
+        band = _numbers(found.elsewhere(asked, head, null))
+        about: dict[str, Any] = {"site": found.algorithm, "head": head, "prompts": found.spd.prompts}
+        yield row(model, "matching", f"unexplained_{name}", *band, **about)
 
 
 def rank_rows(model: str, head: str, matches: Sequence[Match], null: Match) -> Iterator[dict[str, Any]]:

@@ -19,10 +19,11 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from probe.evidence.algorithms import STEPS, Path, paths
+from probe.evidence.algorithms import STEPS, Again, Path, paths
 from probe.evidence.answers import Asked, induced_weights
 from probe.evidence.families.fit import fitted
 from probe.evidence.shared import ratio, shared_error
+from probe.learners import Examples
 from probe.statistics import Band, RatioBootstrap, band_of, quotient
 
 FINAL = "final_answer"
@@ -50,6 +51,7 @@ class Match:
         chosen_on: the mean over layers of `spd` on the selection prompts, by which setting and steps were chosen.
         squares: the squared differences that `spd` sums, and `unit` those of the zero error, by prompt.
         most: the steps that the layers could stand at.
+        again: the algorithm's path on other examples, under the same setting.
     """
 
     algorithm: str
@@ -66,6 +68,7 @@ class Match:
     squares: Float64[Tensor, "layer prompt"]
     unit: Float64[Tensor, " prompt"]
     most: int
+    again: Again
 
     @property
     def capped(self) -> bool:
@@ -89,6 +92,15 @@ class Match:
         chosen, found = list(places), RatioBootstrap((len(self.squares),), seed=self.spd.seed)
         found.update(chosen, self.squares[:, chosen].T, self.unit[chosen, None])
         return found
+
+    def elsewhere(self, asked: Asked, head: str, null: Match) -> Band:
+        """Returns the same share on prompts of another kind, with everything that was chosen as it is."""
+        answers, seed = asked.answers[head], self.spd.seed
+        steps = _predictions(asked, self.again(asked.examples)[self.steps])
+        scale, share = self.scales[:, None, None], self.shares[:, None, None]
+        whole = scale * steps + share * (answers[-1] - scale[-1] * steps[-1])
+        scaled = null.scales[:, None, None] * answers[-1]
+        return quotient(*(_distance(asked, answers - one, asked.targets, seed) for one in (whole, scaled)))  # type: ignore[arg-type]
 
     def beyond(self, other: Match, null: Match) -> Band:
         """Returns by how much more of the null's distance is left than another algorithm leaves, paired by prompt."""
@@ -135,7 +147,7 @@ def match(
     for head in heads:
         fits = list(fitted(selected, head)) if head in fit_for else []
         own = [
-            (Path(one.name, one.setting, one.weights(selected)), Path(one.name, one.setting, one.weights(scored)))
+            tuple(Path(one.name, one.setting, one.weights(asked.examples), one.weights) for asked in (selected, scored))
             for one in fits
         ]
         finite = [pair for pair in [*both, *own] if all(path.weights.isfinite().all() for path in pair)]
@@ -153,7 +165,7 @@ def _match(
         if path.algorithm not in best or found.distance < best[path.algorithm].distance:
             best[path.algorithm] = found
     matches = [
-        _measured(scored, head, path.algorithm, best[path.algorithm], path.weights, seed)
+        _measured(scored, head, path, best[path.algorithm], seed)
         for path in tested
         if best[path.algorithm].setting == path.setting
     ]
@@ -165,7 +177,11 @@ def final_answer(selected: Asked, scored: Asked, head: str, seed: int = 0) -> Ma
     last = selected.answers[head][-1:]
     chosen = _choose(selected.answers[head], last, selected, FINAL)
     weights, _ = induced_weights(scored.queries, scored.answers[head][-1:])
-    return _measured(scored, head, FINAL, chosen, weights, seed, scored.answers[head][-1:])
+
+    def nowhere(examples: Examples) -> Tensor:
+        raise AssertionError("a final answer follows from no examples")
+
+    return _measured(scored, head, Path(FINAL, FINAL, weights, nowhere), chosen, seed, scored.answers[head][-1:])
 
 
 def _predictions(asked: Asked, weights: Float64[Tensor, "*step prompt dim"]) -> Float64[Tensor, "*step prompt query"]:
@@ -211,13 +227,12 @@ def _last(
 def _measured(
     asked: Asked,
     head: str,
-    algorithm: str,
+    path: Path,
     chosen: _Chosen,
-    path: Float64[Tensor, "step prompt dim"],
     seed: int,
     predictions: Float64[Tensor, "step prompt query"] | None = None,
 ) -> Match:
-    answers, weights = asked.answers[head], path[chosen.steps]
+    answers, weights = asked.answers[head], path.weights[chosen.steps]
     steps = _predictions(asked, weights) if predictions is None else predictions[chosen.steps]
     scaled, scale = chosen.scales[:, None, None] * steps, chosen.scales[:, None, None]
     induced, _ = induced_weights(asked.queries, answers)
@@ -226,7 +241,7 @@ def _measured(
     whole = scaled + share * (answers[-1] - last * steps[-1])
     squares = (answers - whole).square().sum(-1)
     return Match(
-        algorithm=algorithm,
+        algorithm=path.algorithm,
         setting=chosen.setting,
         steps=chosen.steps,
         scales=chosen.scales,
@@ -239,7 +254,8 @@ def _measured(
         chosen_on=chosen.distance,
         squares=squares,
         unit=asked.targets.square().sum(-1),
-        most=len(path) - 1,
+        most=len(path.weights) - 1,
+        again=path.again,
     )
 
 

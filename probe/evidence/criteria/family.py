@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isnan
 
 from probe.evidence.criteria.judging import Judged, Row, at_most, band, decided, end, every, pick
@@ -13,6 +14,8 @@ UNEXPLAINED = 0.25
 """The share of the null's distance that an algorithm may leave unexplained."""
 CEILING = "free_filter"
 """The site of what no algorithm with a name can fall below."""
+SHIFTS = ("scaled", "rotated", "conditioned", "noisy")
+"""What is done to prompts on which the closest algorithm, with its setting fixed, is laid beside the model."""
 CONDITIONED = ("well", "ill")
 """The thirds of the prompts on which the same is told, without deciding."""
 
@@ -34,9 +37,17 @@ def _family(rows: list[Row]) -> Judged:
     thirds = [f"{of_best[f'unexplained_{which}']['value']:.2f} on {which} conditioned inputs" for which in CONDITIONED]
     return every([*near, decided(onwards, not onwards)]), (
         f"{best['site']} comes closest and leaves {band(best)} of the answers, {band(weights)} of the induced "
-        f"weights, {' and '.join(thirds)}{_alike(linear, best['site'])}{_ceiling(linear)}; "
+        f"weights, {' and '.join(thirds)}{_elsewhere(of_best)}{_alike(linear, best['site'])}{_ceiling(linear)}; "
         f"{of_best['steps_a_layer']['value']:.1f} steps a layer: {' '.join(map(str, steps))}"
     )
+
+
+def _elsewhere(of_best: Mapping[str, Row]) -> str:
+    """Returns in words what the closest algorithm leaves on prompts of other kinds, as it was fixed on these."""
+    found = [
+        f"{of_best[f'unexplained_{kind}']['value']:.2f} {kind}" for kind in SHIFTS if f"unexplained_{kind}" in of_best
+    ]
+    return f"; on other prompts, as it is: {', '.join(found)}" if found else ""
 
 
 def _alike(rows: list[Row], best: str) -> str:

@@ -13,6 +13,7 @@ from probe.evidence.families import FAMILIES
 from probe.evidence.families.family import Family
 from probe.evidence.families.moments import moments
 from probe.evidence.shared import ratio, shared_error
+from probe.learners import Examples
 
 ITERATIONS = 60
 """Of L-BFGS, from each start."""
@@ -37,9 +38,9 @@ class Fitted:
         self.setting = f"{self.name}:{','.join(told)}"
 
     @torch.no_grad()
-    def weights(self, asked: Asked) -> Float64[Tensor, "layer prompt dim"]:
-        """Returns the weights after every block on these prompts' examples."""
-        return torch.stack(self._family.path(self._values, moments(asked.examples, self._unit), self._blocks))
+    def weights(self, examples: Examples) -> Float64[Tensor, "layer prompt dim"]:
+        """Returns the weights after every block on these examples."""
+        return torch.stack(self._family.path(self._values, moments(examples, self._unit), self._blocks))
 
 
 def fitted(asked: Asked, head: str) -> Iterator[Fitted]:
