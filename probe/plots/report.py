@@ -97,8 +97,8 @@ PICTURES: tuple[Picture, ...] = (
     Picture(
         "map",
         lambda record: draw_one_map(record.table),
-        "Every block is run in its neighbour's place: what its map leaves of the neighbour's step, beside what would be "
-        "left if blocks wrote the same whatever they read; and how large the steps are.",
+        "Every block is run in its neighbour's place: what its map leaves of the neighbour's step, beside what would "
+        "be left if blocks wrote the same whatever they read; and how large the steps are.",
         ("one map",),
     ),
     Picture(
