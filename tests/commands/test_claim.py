@@ -199,8 +199,8 @@ def test_a_trained_kind_of_model_is_examined_whole_and_fails_where_it_knows_noth
     about = {"task": "linear", "arch": "mamba", "dim": 2, "context": 6, "seed": 0, "step": 0, "command": ""}
     checkpoints.save(path, model, about)
     record = probe.claim(ClaimConfig(str(path), "linear", prompts=512, score=64, asked=32))
-    assert set(record.table["evidence"]) == {*STAGES, "transfer"} - set(record.provenance["not_tested"])
-    assert set(record.provenance["not_tested"]) <= {"map"}, "which needs more blocks"
+    # of blocks that write next to nothing no step tells anything
+    assert set(record.table["evidence"]) | {"map"} == {*STAGES, "transfer"}
     assert not record.provenance["supported"]
     outcomes = {one["name"]: one["outcome"] for one in record.provenance["criteria"]}
     assert outcomes["gradual fall"] == outcomes["a named family"] == "fails"
