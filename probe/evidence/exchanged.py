@@ -20,7 +20,7 @@ from probe.capture import capture
 from probe.evidence.causes.pairs import Pair, pairs
 from probe.evidence.causes.table import About
 from probe.evidence.donors import donor_at_query, donor_everywhere
-from probe.evidence.layers import FLAT, SOLVED
+from probe.evidence.layers import SOLVED
 from probe.evidence.reading import READABLE, Reading, asked
 from probe.interventions import patching
 from probe.probing.draws import Pass
@@ -43,17 +43,16 @@ class Exchanged:
         place: one of `PLACES`.
         carry: the shift that the readings of later layers saw, [layer of the exchange, later layer].
         unchanged: what they would have seen had no later block answered to the exchange; likewise.
-        written: the part of the shift that the block before the later layer wrote; likewise.
         share: the shift of the model's own answer on its whole way to the donor's, by layer of the exchange.
         known: the shift of the layer's reading on the same whole way.
         readable: the layers whose reading errs little enough.
-        unfinished: the layers whose answer later blocks improve on; where it is there, nothing is left to correct.
+        unfinished: the layers that err by more than `SOLVED` more than the best one: where the answer is there, nothing
+            is left to correct.
     """
 
     place: str
     carry: RatioBootstrap
     unchanged: RatioBootstrap
-    written: RatioBootstrap
     share: RatioBootstrap
     known: RatioBootstrap
     readable: Bool[Tensor, " layer"]
@@ -63,11 +62,17 @@ class Exchanged:
         """Returns a record's rows of the readable layers that a block follows; ``other_layer`` is the later layer."""
         about, site = replace(about, evidence="loop"), f"exchanged at {self.place}"
         carry, response = self.carry.draws(), self.carry.draws() - self.unchanged.draws()
+        # heads of successive layers may turn an answer round, and read more or less of it: what they see of the shift
+        # is laid beside how much of it they would have seen, block by block
+        gap = carry - self.unchanged.draws().abs()
         whole = {"share": band_of(self.share.draws()), "known": band_of(self.known.draws())}
         rows = []
         for layer in self._layers():
-            for metric, draws in (("carry", carry), ("response", response), ("written", self.written.draws())):
-                band = band_of(draws[:, layer])
+            before = torch.cat([torch.zeros_like(gap[:, layer, :1]), gap[:, layer, layer + 1 : -1]], dim=1)
+            taken = torch.zeros_like(gap[:, layer])
+            taken[:, layer + 1 :] = before - gap[:, layer, layer + 1 :]
+            for metric, draws in (("carry", carry[:, layer]), ("response", response[:, layer]), ("taken back", taken)):
+                band = band_of(draws)
                 rows += [
                     about.row(site, metric, band, later, layer, head="read", other_layer=later)
                     for later in range(layer + 1, about.layers)
@@ -114,7 +119,7 @@ def exchanged(experiment: Experiment, read: Reading, pass_: Pass) -> list[Exchan
     """
     layers = experiment.layers
     errors = read.errors(pass_).estimate()
-    readable, unfinished = errors < READABLE, errors + SOLVED > FLAT * (errors.min() + SOLVED)
+    readable, unfinished = errors < READABLE, errors > errors.min() + SOLVED
 
     def empty(*shape: int) -> RatioBootstrap:
         return RatioBootstrap(shape, seed=pass_.seed)
@@ -124,7 +129,6 @@ def exchanged(experiment: Experiment, read: Reading, pass_: Pass) -> list[Exchan
             place=place,
             carry=empty(layers, layers),
             unchanged=empty(layers, layers),
-            written=empty(layers, layers),
             share=empty(layers),
             known=empty(layers),
             readable=readable,
@@ -161,7 +165,7 @@ def _exchange(
     query = places[-1:]
     vectors = (theirs - own)[:, :, -1].cpu().double()
     shifts = read.of(vectors, x, shift=True)
-    carry, unchanged, written = (torch.zeros(len(x), layers, layers, dtype=torch.float64) for _ in range(3))
+    carry, unchanged = (torch.zeros(len(x), layers, layers, dtype=torch.float64) for _ in range(2))
     share = torch.zeros(len(x), layers, dtype=torch.float64)
     for layer in range(1, layers):
         mixed = own[layer] + MIXED * (theirs - own)[layer]
@@ -173,14 +177,11 @@ def _exchange(
         along = vectors[layer].expand(layers, -1, -1)
         carry[:, layer] = (read.of(moved, x, shift=True) * shifts[layer]).T
         unchanged[:, layer] = (read.of(along, x, shift=True) * shifts[layer]).T
-        each = torch.cat([torch.zeros_like(moved[:1]), moved.diff(dim=0)])
-        written[:, layer, layer + 1 :] = (read.of(each, x, shift=True) * shifts[layer]).T[:, layer + 1 :]
         answer = experiment.task.answer(after.output[:, 0])[:, 0].cpu().double()
         share[:, layer] = (answer - before) / MIXED * (whole - before)
     own_square = shifts.square().T[:, :, None].expand_as(carry)
     found.carry.update(pair.numbers, carry, own_square)
     found.unchanged.update(pair.numbers, unchanged, own_square)
-    found.written.update(pair.numbers, written, own_square)
     way = (whole - before).square()[:, None].expand_as(share)
     found.share.update(pair.numbers, share, way)
     found.known.update(pair.numbers, (shifts * (whole - before)).T, way)

@@ -90,12 +90,26 @@ def test_residuals_at_the_pairs_are_corrected_where_all_tokens_are_exchanged(of)
     assert all(share < 0.95 for share in kept(experiment, everywhere).values())
 
 
-def test_what_one_block_solves_at_the_end_is_written_by_it_alone(of):
-    _, (at_query, _) = of("gather")
-    _, (of_gradient, _) = of("gradient")
-    written = at_query.written.estimate()[1:, 1:].nan_to_num()
-    assert written[:, :-1].abs().max() < 1e-3
-    assert (of_gradient.written.estimate()[1:].triu(2) < -0.02).sum() > BLOCKS
+def taken(experiment, one):
+    """The share of each exchanged answer that each later block takes back."""
+    rows = one.rows(about(experiment, SMALL))
+    return {(row["layer"], row["other_layer"]): row["value"] for row in rows if row["metric"] == "taken back"}
+
+
+def test_every_step_of_gradient_descent_takes_some_back(of):
+    for one in of("gradient")[1]:
+        found = taken(of("gradient")[0], one)
+        assert min(found.values()) > 0
+        for layer in range(1, BLOCKS):
+            back = sum(found[layer, later] for later in range(layer + 1, LAYERS))
+            assert 1 - back == pytest.approx(one.carry.estimate()[layer, -1].item(), abs=1e-3)
+
+
+@pytest.mark.parametrize("algorithm", ["open_loop", "coordinate", "gather", "reveal"])
+def test_other_ways_take_nothing_back(of, algorithm):
+    experiment, both = of(algorithm)
+    for one in both:
+        assert max(taken(experiment, one).values(), default=0.0) < 1e-3
 
 
 def test_an_answer_that_nothing_reads_moves_nothing(planted_experiment):
@@ -140,10 +154,10 @@ def test_rows_say_the_place_the_layers_and_bands(of):
     rows = [row for one in both for row in one.rows(about(experiment, SMALL))]
     assert {row["site"] for row in rows} == {"exchanged at query", "exchanged at all tokens"}
     assert {row["evidence"] for row in rows} == {"loop"}
-    assert {row["metric"] for row in rows} == {"carry", "response", "written", "share", "known", "kept"}
+    assert {row["metric"] for row in rows} == {"carry", "response", "taken back", "share", "known", "kept"}
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
     assert all(row["other_layer"] > row["layer"] for row in rows if row["head"] == "read")
     carried = {(r["layer"], r["other_layer"]): r["value"] for r in rows if r["metric"] == "carry"}
-    written = {(r["layer"], r["other_layer"]): r["value"] for r in rows if r["metric"] == "response"}
+    response = {(r["layer"], r["other_layer"]): r["value"] for r in rows if r["metric"] == "response"}
     for cell in carried:
-        assert carried[cell] - written[cell] == pytest.approx(1.0, abs=1e-3)
+        assert carried[cell] - response[cell] == pytest.approx(1.0, abs=1e-3)

@@ -64,7 +64,7 @@ def loop(
             one("response", min(acts, 0.5 - following), layer, layer + 1, "read"),
             one("carry", following, layer, layer + 1, "read"),
             one("kept", kept, layer, 6, "read"),
-            one("written", -0.3 if writers >= layer else 0.0, layer, layer + 1, "read"),
+            one("taken back", 0.3 if writers >= layer else 0.0, layer, layer + 1, "read"),
         )
     ]
 

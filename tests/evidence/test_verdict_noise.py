@@ -85,7 +85,7 @@ def test_a_loop_is_closed_at_three_layers_and_at_half_of_them(kept, expected):
     rows = [
         row("m", "loop", metric, value, value - 0.01, value + 0.01, **names, layer=layer, other_layer=layer + 1)
         for layer, share in enumerate(kept, start=1)
-        for metric, value in (("kept", share), ("carry", 0.5), ("written", -0.5))
+        for metric, value in (("kept", share), ("carry", 0.5), ("taken back", 0.5))
     ]
     assert outcome("closed loop", rows) == expected
 

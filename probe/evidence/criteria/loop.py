@@ -72,9 +72,9 @@ def _at(site: str, rows: Sequence[Row]) -> Judged:
     absent = max(0, FEWEST_STEPS - len(kept)) if maybe else 0
     following = [row for row in here if row["metric"] == "carry" and row["other_layer"] == row["layer"] + 1]
     read = [_beyond(row) for row in following]
-    writes = [row for row in here if row["metric"] == "written"]
-    surely = {row["other_layer"] for row in writes if end(row, "high") < -ACTS}
-    possibly = {row["other_layer"] for row in writes if not end(row, "low") >= -ACTS} | surely
+    taken = [row for row in here if row["metric"] == "taken back"]
+    surely = {row["other_layer"] for row in taken if end(row, "low") > ACTS}
+    possibly = {row["other_layer"] for row in taken if not end(row, "high") <= ACTS} | surely
     outcome = every(
         [
             enough(len(corrected), len(maybe) + absent, needed),
@@ -86,7 +86,7 @@ def _at(site: str, rows: Sequence[Row]) -> Judged:
     first, last = kept[0]["layer"], kept[-1]["layer"]
     return outcome, (
         f"later blocks take it back at {len(corrected)} of {len(kept)} layers, of those from {first} to {last} is left "
-        f"{left}; {len(surely)} blocks write against it; the next layer depends on it at {read.count('holds')}"
+        f"{left}; {len(surely)} blocks take some of it back; the next layer depends on it at {read.count('holds')}"
     )
 
 
@@ -107,7 +107,7 @@ RULES: tuple[Rule, ...] = (
         "closed loop",
         "Do later blocks read what a layer answers, and correct it where it is another prompt's?",
         f"At most {KEPT:.0%} of an exchanged answer is left (whole band) at {SHARE:.0%} of the layers that hold one, "
-        f"{FEWEST_STEPS} at least; as many blocks write against it, by {ACTS:.0%} of it, and as many next layers "
+        f"{FEWEST_STEPS} at least; as many blocks take {ACTS:.0%} of it back each, and as many next layers "
         "depend on it. It is exchanged at the query, or at all tokens with each pair the prompt's own.",
         "blocks that compute their additions from the tokens alone, or uncover what an earlier block had finished",
         _closed,
