@@ -105,7 +105,7 @@ class Match:
     def beyond(self, other: Match, null: Match) -> Band:
         """Returns by how much more of the null's distance is left than another algorithm leaves, paired by prompt."""
         left, least, whole = (one.spd.draws().sum(1, keepdim=True) for one in (self, other, null))
-        found = band_of((left - least) / whole)
+        found = band_of(((left - least) / whole).where(whole != 0, torch.nan))
         return Band(found.value[0], found.low[0], found.high[0])
 
     @property

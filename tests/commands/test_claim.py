@@ -1,6 +1,7 @@
 """Claims: the command supports the claim for a stack of gradient steps and rejects three impostors, with noise too."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,7 @@ from probe.plots.report import PICTURES
 
 CONTEXT = 12
 REST = ("known", "states", "influence", "causes", "loop", "map", "online", "spectral")
-QUICK = ["--skip", "known", "states", "influence", "causes", "spectral"]
+QUICK = ["--skip", "known", "states", "influence", "causes", "map", "online", "spectral"]
 SMALL = ["--prompts", "512", "--score", "256", "--asked", "64", *QUICK]
 MANY = ["--prompts", "2048", "--score", "256", "--asked", "128", *QUICK]
 
@@ -51,7 +52,7 @@ def test_a_stack_of_gradient_steps_supports_the_claim(task, dim, width, tmp_path
     found = verdict(planted(tmp_path, "gradient", dim, 6, width), task, capsys)
     assert found["supported"], found["verdict"]
     seen = next(one["seen"] for one in found["criteria"] if one["name"] == "a named family")
-    assert seen.startswith("gd ")
+    assert "gd_per_block" in re.split("[ ,;:]+", seen), "it is the closest, or not told apart from the closest"
     assert seen.endswith("1.0 steps a layer: 1 2 3 4 5 6")
 
 
@@ -206,7 +207,9 @@ def test_a_trained_kind_of_model_is_examined_whole_and_fails_where_it_knows_noth
     assert outcomes["gradual fall"] == outcomes["a named family"] == "fails"
     page = save_report(record, tmp_path / "page.html").read_text()
     told = set(record.table["evidence"])
-    assert page.count("<img") == sum(picture.evidence in told for picture in PICTURES)
+    # a picture of an answer that is exchanged needs a layer that holds one
+    kinds = [picture.evidence for picture in PICTURES if picture.evidence in told]
+    assert len(set(kinds)) <= page.count("<img") <= len(kinds)
 
 
 def test_where_nothing_is_trained_the_untrained_model_does_not_count(tmp_path):

@@ -1,4 +1,4 @@
-"""Gradient descent with momentum: Polyak's heavy ball (1964), a rate and a memory for every block."""
+"""Gradient descent with momentum: Polyak's heavy ball (1964), a rate for every block and one memory for all."""
 
 from __future__ import annotations
 
