@@ -20,6 +20,7 @@ from probe.evidence.answers import Asked, Change, Reading, ask
 from probe.evidence.beyond import changes
 from probe.evidence.causes import about, run_all
 from probe.evidence.closed_loop import closed_loop
+from probe.evidence.criteria.trend import FEWEST_STEPS
 from probe.evidence.exchanged import exchanged
 from probe.evidence.free_filter import free_filter
 from probe.evidence.influence import implicit_attention, influence, influence_rows
@@ -49,6 +50,7 @@ from probe.evidence.pushes import heads_for_w
 from probe.evidence.reading import Reading as Read
 from probe.evidence.reading import reading
 from probe.evidence.reliability import reliability
+from probe.evidence.rows import row
 from probe.evidence.several import of_all, told
 from probe.evidence.spectral import spectrum
 from probe.evidence.states import states, states_rows, untrained_states
@@ -223,15 +225,16 @@ def _at_last(errors: RatioBootstrap) -> RatioBootstrap:
 
 
 def _curve(study: Study, missing: Missing) -> Rows:
-    return [row for head, errors in study.errors.items() for row in curve_rows(study.name, head, errors)]
+    return [one for head, errors in study.errors.items() for one in curve_rows(study.name, head, errors)]
 
 
 def _trend(study: Study, missing: Missing) -> Rows:
-    if study.experiment.layers < 4:
-        raise ProbeError(
-            f"{study.name} has {study.experiment.layers - 1} blocks, but a way step by step needs at least 3. Examine "
-            "a deeper model."
+    blocks = study.experiment.layers - 1
+    if blocks < FEWEST_STEPS:
+        missing["trend"] = (
+            f"{study.name} has {blocks} blocks, but three steps need {FEWEST_STEPS}. Take a deeper model."
         )
+        return [row(study.name, "trend", "blocks", float(blocks))]
     matrix = transfer(study.experiment, study.heads, study.pass_)
     frozen = matrix.part(lambda cells: cells[..., -1, :])
     rows = [*curve_rows(study.name, "frozen", frozen), *transfer_rows(study.name, matrix)]

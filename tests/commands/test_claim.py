@@ -176,7 +176,10 @@ def test_a_shallow_model_has_no_way_step_by_step(tmp_path):
     record = probe.claim(ClaimConfig(path, "linear", prompts=512, score=256, asked=64, skip=REST))
     assert save_report(record, tmp_path / "shallow.html").is_file()
     assert "2 blocks" in record.provenance["not_tested"]["trend"]
-    assert not record.provenance["supported"]
+    assert record.provenance["outcome"] == "not supported"
+    fall = record.provenance["criteria"][0]
+    assert (fall["name"], fall["outcome"]) == ("gradual fall", "fails")
+    assert fall["seen"] == "the model has 2 of the 3 blocks that as many steps need"
 
 
 @pytest.mark.parametrize(("control", "own"), [("delta-rule", "online_gd"), ("linear-attention", "gradient")])

@@ -25,6 +25,9 @@ curve: from here on evidence is strong (Kass & Raftery, 1995, doi:10.1080/016214
 
 def _stepwise(rows: list[Row]) -> Judged:
     """Judges the reading of y or w, or heads for y in records that have no other."""
+    few = [int(row["value"]) for row in rows if row["metric"] == "blocks"]
+    if few:
+        return "fails", f"the model has {few[0]} of the {FEWEST_STEPS} blocks that as many steps need"
     head = "read" if any(row["head"] == "read" for row in rows) else "linear"
     outcome, seen = _gradual(head)(rows)
     lines = [row for row in rows if row["head"] == head and row["metric"] == "stretch_favours_line"]
