@@ -17,6 +17,7 @@ import torch
 import probe
 from probe import checkpoints, records
 from probe.cli import main
+from probe.commands.claim import STAGES
 from probe.config import TrainConfig
 from probe.errors import ProbeError
 from probe.files import owned
@@ -235,8 +236,11 @@ def test_a_folder_of_steps_is_all_its_steps(tmp_path: Path, capsys: pytest.Captu
     flags = ["evaluate", "--ckpt", folder, str(tmp_path / "a.pt"), "--task", "linear", "--prompts", "32"]
     assert main([*flags, "--out", str(tmp_path / "evaluate")]) == 0
     assert list(records.load(tmp_path / "evaluate").provenance["models"]) == [*names, "a"]
+    skipped = ["--asked", "32", "--skip", *(name for name in STAGES if name != "curve")]
+    assert main(["claim", "--ckpt", folder, *few, *skipped, "--out", str(tmp_path / "claim")]) == 0
+    assert list(records.load(tmp_path / "claim").provenance["verdicts"]) == names
     capsys.readouterr()
-    for verb in (["claim", "--task", "linear"], ["check"], ["convert"]):
+    for verb in (["check"], ["convert"]):
         out = [] if verb == ["check"] else ["--out", str(tmp_path / "x.pt")]
         assert main([verb[0], "--ckpt", folder, *verb[1:], *out]) == 2
         assert f"a-steps{os.sep}a-step-000004.pt" in capsys.readouterr().err
