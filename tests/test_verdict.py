@@ -88,7 +88,7 @@ def test_a_model_is_examined_and_its_outcomes_are_written(verdict, tmp_path, cap
         assert {one.name: one.outcome for one in again.criteria if one.tested} == {
             criterion: found for (model, criterion), found in outcome.items() if model == name and criterion in DECIDING
         }
-    assert set(numbers["metric"]) >= {"step", "kept", "carry", "written"}
+    assert set(numbers["metric"]) >= {"step", "kept", "carry", "taken back"}
     verdict.main(["--only", "gradient-3-dimensions", "solve", "--resume", "--out", str(out)])
     assert list(csv.DictReader((tmp_path / "found.csv").read_text().splitlines())) == told, "nothing was measured again"
 
@@ -123,7 +123,7 @@ def kept(model, left):
         for metric, other, value in (
             ("kept", None, left),
             ("carry", layer + 1, 0.5),
-            ("written", layer + 1, -0.3),
+            ("taken back", layer + 1, 0.3),
             ("response", None, 0.5),
         )
     ]

@@ -85,6 +85,7 @@ class ResidualModel(nn.Module):
             )
             for place, (letter, residual) in blocks
         )
+        self.reads = [letter.input for letter in letters]
         self.weights_of = [place - letter.back for place, letter in enumerate(letters)]
         # a last block that norms what it returns needs no further norm
         self.norm_f = NORMS[config.norm](config) if self.residuals[-1] == "pre" else nn.Identity()
@@ -152,8 +153,8 @@ class ResidualModel(nn.Module):
     ) -> Float[Tensor, "batch time outputs"]:
         """Returns the predictions at every token."""
         read_in = stream = self.embed(inputs)
-        for block in self.blocks:
-            stream = block(stream) if block.input == "none" else block(stream, read_in)
+        for block, reads in zip(self.blocks, self.reads, strict=True):
+            stream = block(stream) if reads == "none" else block(stream, read_in)
         return self.decode(stream)
 
     def use_kernel(self, backend: str) -> None:
