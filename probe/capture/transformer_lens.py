@@ -207,7 +207,8 @@ def _passing(points: Mapping[str, Place], through: Mapping[str, nn.Module]) -> I
         for name, place in points.items():
             point = through[name]
             if place.side == "input":
-                handles.append(place.module.register_forward_pre_hook(lambda _, given, point=point: point(given[0])))
+                hook = place.module.register_forward_pre_hook
+                handles.append(hook(lambda _, given, point=point: (point(given[0]), *given[1:])))
             else:
                 handles.append(place.module.register_forward_hook(lambda _, given, result, point=point: point(result)))
         yield
