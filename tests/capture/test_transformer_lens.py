@@ -91,9 +91,9 @@ def test_what_a_hook_returns_takes_the_activations_place(lens, architecture):
 
     assert torch.equal(replaced(f"blocks.{last}.hook_resid_post"), model.decode(other))
     assert torch.equal(replaced("ln_final.hook_normalized"), model.model.read_out(other))
-    expected = other
-    for block in model.model.blocks[1:]:
-        expected = block(expected)
+    expected, read_in = other, model.model.embed(inputs)
+    for block, reads in zip(model.model.blocks[1:], model.model.reads[1:], strict=True):
+        expected = block(expected) if reads == "none" else block(expected, read_in)
     assert torch.equal(replaced("blocks.1.hook_resid_pre"), model.decode(expected))
     assert torch.equal(replaced("blocks.0.hook_resid_post"), model.decode(expected))
     for name in root.hook_dict:
