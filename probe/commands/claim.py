@@ -189,10 +189,8 @@ def _notes(study: Study) -> list[str]:
 def _warnings(study: Study) -> list[str]:
     """Returns the warnings on the settings that were chosen, each once."""
     chosen = dict.fromkeys(setting for settings in study.settings.values() for setting in settings.values())
-    capped = [
-        f"{name} was compared for {STEPS} steps, and a layer comes closest to the last of them: more may come closer."
-        for name in dict.fromkeys(study.capped)
-    ]
+    far = f"was compared for {STEPS} steps, and a layer comes closest to the last of them: more may come closer."
+    capped = [f"{name} {far}" for name in dict.fromkeys(study.capped)]
     return capped + list(dict.fromkeys(warning for setting in chosen if (warning := at_edge(setting))))
 
 
