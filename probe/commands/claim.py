@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
-from functools import cached_property, partial
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from probe.checkpoints import Checkpoint
 from probe.commands.keywords import takes
 from probe.config import ClaimConfig
 from probe.errors import ProbeError
 from probe.evidence.algorithms import STEPS, at_edge
-from probe.evidence.answers import Asked, Change, Reading, ask
 from probe.evidence.beyond import changes
 from probe.evidence.causes import about, run_all
 from probe.evidence.closed_loop import closed_loop
@@ -46,18 +44,16 @@ from probe.evidence.one_map import TELLS, one_map
 from probe.evidence.online import follow
 from probe.evidence.order import order
 from probe.evidence.preconditioned import at_pairs_rows
-from probe.evidence.pushes import heads_for_w
-from probe.evidence.reading import Reading as Read
-from probe.evidence.reading import reading
 from probe.evidence.reliability import reliability
 from probe.evidence.rows import row
 from probe.evidence.several import of_all, told
 from probe.evidence.spectral import spectrum
 from probe.evidence.states import states, states_rows, untrained_states
+from probe.evidence.study import Study
 from probe.evidence.targets import algorithmic_errors, target_rows
 from probe.evidence.transfer import transfer
 from probe.evidence.verdict import Verdict, judge
-from probe.heads import LinearHeads, make_all
+from probe.heads import make_all
 from probe.language import study_of
 from probe.models import ResidualModel
 from probe.probing.draws import Pass
@@ -66,7 +62,7 @@ from probe.probing.measure import measure
 from probe.probing.prepare import WIDE, at_contexts, choose_contexts, set_before
 from probe.probing.results import ClaimResult
 from probe.progress import Report, silent
-from probe.randomness import PromptSource, Purpose
+from probe.randomness import PromptSource
 from probe.records import EVIDENCE_COLUMNS, versions, with_dtypes
 from probe.statistics import RatioBootstrap
 
@@ -75,40 +71,6 @@ Missing = dict[str, str]
 """Why a kind of evidence is not there, by its name; a stage may add to it."""
 USED = ("linear", "lens")
 """The heads that every study begins with."""
-
-
-@dataclass(frozen=True, eq=False)
-class Study:
-    """What every stage starts from.
-
-    Attributes:
-        pass_: the prompts that heads are fitted and judged on.
-        asked: prompts that algorithms are compared on.
-        heads: refitted at every layer, for y at the one context.
-        errors: of "linear" and "lens", by layer.
-        control: a model that learned one fixed function, if there is one.
-        settings: by head and algorithm, the setting that the matching chose on its selection prompts.
-        capped: algorithms of which a layer came closest to the last step that was tried.
-    """
-
-    experiment: Experiment
-    pass_: Pass
-    asked: int
-    heads: LinearHeads
-    errors: dict[str, RatioBootstrap]
-    control: Checkpoint | None
-    settings: dict[str, dict[str, str]] = field(default_factory=dict)
-    capped: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """The checkpoint's name."""
-        return self.experiment.checkpoint.name
-
-    @cached_property
-    def read(self) -> Read:
-        """What each layer answers, by y or by w."""
-        return reading(self.experiment, self.heads, self.pass_)
 
 
 @takes(ClaimConfig)
@@ -246,11 +208,11 @@ def _trend(study: Study, missing: Missing) -> Rows:
 
 def _matching(study: Study, missing: Missing) -> Rows:
     _check_linear(study)
-    selected, scored = _asked(study, "select", study.asked), _asked(study, "score", study.asked)
+    selected, scored = study.ask("select"), study.scored
     rows: list[dict[str, Any]] = []
     seed = study.pass_.seed
     shifts = changes(study.experiment, seed)
-    elsewhere = {name: _asked(study, "score", study.asked, change) for name, change in shifts.items()}
+    elsewhere = {name: study.ask("score", change) for name, change in shifts.items()}
     for head, matches in match(selected, scored, list(scored.answers), seed, fit_for=("linear",)).items():
         null = final_answer(selected, scored, head, seed)
         rows += [*match_rows(study.name, head, null, None), *rank_rows(study.name, head, matches, null)]
@@ -272,21 +234,6 @@ def _check_linear(study: Study) -> None:
             f"Algorithms are compared on tasks whose answer is linear in x or in a power of it, and "
             f"{study.experiment.task_name} is none. Examine such a task."
         )
-
-
-def _asked(study: Study, purpose: Purpose, count: int, change: Change | None = None) -> Asked:
-    readings = {"linear": _reading(study.heads), "lens": lambda stream: study.experiment.decode(stream)[..., 0]}
-    queries = 2 * study.experiment.checkpoint.dim + 2  # more than dimensions, so that being linear can fail
-    return ask(
-        study.experiment, readings, study.experiment.longest, queries, study.pass_.seed, purpose, count, change=change
-    )
-
-
-def _reading(heads: LinearHeads) -> Reading:
-    def read(stream: Tensor) -> Tensor:
-        return heads(stream[:, :, None])[:, :, 0, 0]
-
-    return read
 
 
 def _nulls(study: Study, missing: Missing) -> Rows:
@@ -351,9 +298,8 @@ def _causes(study: Study, missing: Missing) -> Rows:
 
 def _loop(study: Study, missing: Missing) -> Rows:
     heads, errors = {"y": study.heads}, {"y": study.errors["linear"]}
-    of_w = heads_for_w(study.experiment, study.pass_)
-    if of_w is not None:
-        heads["w"], errors["w"] = of_w
+    if study.of_w is not None:
+        heads["w"], errors["w"] = study.of_w
     shared = about(study.experiment, study.pass_)
     rows = [found for one in exchanged(study.experiment, study.read, study.pass_) for found in one.rows(shared)]
     return rows + closed_loop(study.experiment, heads, errors, study.pass_).rows(shared)
@@ -361,7 +307,7 @@ def _loop(study: Study, missing: Missing) -> Rows:
 
 def _spectral(study: Study, missing: Missing) -> Rows:
     _check_linear(study)
-    return spectrum(_asked(study, "score", study.asked), study.pass_.seed).rows(study.name)
+    return spectrum(study.scored, study.pass_.seed).rows(study.name)
 
 
 def _map(study: Study, missing: Missing) -> Rows:

@@ -13,6 +13,7 @@ from torch import Tensor
 from probe.learners import Examples
 from probe.probing.experiment import Experiment
 from probe.randomness import PromptSource, Purpose
+from probe.statistics import RatioBootstrap
 from probe.tasks import Prompts
 
 Reading = Callable[[Float[Tensor, "layer row width"]], Float[Tensor, "layer row"]]
@@ -97,16 +98,13 @@ def third(asked: Asked, which: Conditioned) -> list[int]:
     return sorted(order[:count] if which == "well" else order[len(order) - count :])
 
 
-def by_condition(asked: Asked, which: Conditioned) -> Asked:
-    """Returns those prompts alone."""
-    kept = third(asked, which)
-    return Asked(
-        numbers=[asked.numbers[place] for place in kept],
-        examples=Examples(asked.examples.x[kept], asked.examples.y[kept]),
-        queries=asked.queries[kept],
-        targets=asked.targets[kept],
-        answers={name: answers[:, kept] for name, answers in asked.answers.items()},
-    )
+def distance(
+    asked: Asked, left: Float64[Tensor, "layer prompt some"], unit: Float64[Tensor, "prompt some"], seed: int
+) -> RatioBootstrap:
+    """Returns what is left at every layer, squared, in units of the squares of what is measured against."""
+    found = RatioBootstrap((len(left),), seed=seed)
+    found.update(asked.numbers, left.square().sum(-1).T, unit.square().sum(-1, keepdim=True))
+    return found
 
 
 def induced_weights(

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from probe.evidence.answers import Asked, induced_weights
+from probe.evidence.answers import Asked, distance, induced_weights
 from probe.statistics import RatioBootstrap
 
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
@@ -50,7 +50,7 @@ def free_filter(selected: Asked, scored: Asked, head: str, seed: int) -> FreeFil
     left = scored.answers[head] - torch.einsum("lk,kpq->lpq", factors, features[1])
     induced, _ = induced_weights(scored.queries, left)
     solved, _ = induced_weights(scored.queries, scored.targets)
-    return FreeFilter(_distance(scored, left, scored.targets, seed), _distance(scored, induced, solved, seed))
+    return FreeFilter(distance(scored, left, scored.targets, seed), distance(scored, induced, solved, seed))
 
 
 def _basis(asked: Asked) -> Float64[Tensor, "solution prompt dim"]:
@@ -71,12 +71,4 @@ def _solve(
     square = rows @ rows.T
     square = square + LITTLE * square.diagonal().mean() * torch.eye(len(square), dtype=square.dtype)
     found: Tensor = torch.linalg.solve(square, rows @ answers.flatten())
-    return found
-
-
-def _distance(
-    asked: Asked, left: Float64[Tensor, "layer prompt some"], unit: Float64[Tensor, "prompt some"], seed: int
-) -> RatioBootstrap:
-    found = RatioBootstrap((len(left),), seed=seed)
-    found.update(asked.numbers, left.square().sum(-1).T, unit.square().sum(-1, keepdim=True))
     return found

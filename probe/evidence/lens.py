@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from probe.heads.affine import apply, fit_affine
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.statistics import RatioBootstrap
@@ -19,20 +20,17 @@ def calibrated_errors(experiment: Experiment, pass_: Pass) -> RatioBootstrap:
 
     Scale and shift are fitted on the selection prompts, by least squares.
     """
-    sums = torch.zeros(5, experiment.layers, dtype=torch.float64)
+    reads, targets = [], []
     for _, prompts, captured in experiment.batches(pass_, "select"):
-        counted = prompts.counted[:, -1].double()
-        read, y = _read(experiment, captured.stream), prompts.targets[:, -1, 0].double().expand(experiment.layers, -1)
-        powers = torch.stack([torch.ones_like(read), read, y, read.square(), read * y])
-        sums += (powers * counted).sum(-1)
-    count, of_read, of_y, squares, products = sums
-    spread = squares - of_read.square() / count
-    scale = torch.where(spread > 0, (products - of_read * of_y / count) / spread.where(spread > 0, 1.0), 0.0)
-    shift = (of_y - scale * of_read) / count
+        counted = prompts.counted[:, -1]
+        reads.append(_read(experiment, captured.stream)[:, counted])
+        targets.append(prompts.targets[counted, -1, 0].double())
+    read = torch.cat(reads, dim=1)
+    fitted = fit_affine(read, torch.cat(targets).expand_as(read))
     errors = RatioBootstrap((experiment.layers,), seed=pass_.seed)
     for numbers, prompts, captured in experiment.batches(pass_, "score"):
         counted, y = prompts.counted[:, -1].double(), prompts.targets[:, -1, 0].double()
-        wrong = scale[:, None] * _read(experiment, captured.stream) + shift[:, None] - y
+        wrong = apply(_read(experiment, captured.stream), *fitted) - y
         errors.update(numbers, (wrong.square() * counted).T, (y.square() * counted)[:, None])
     return errors
 

@@ -20,7 +20,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from probe.evidence.algorithms import STEPS, Again, Path, paths
-from probe.evidence.answers import Asked, induced_weights
+from probe.evidence.answers import Asked, distance, induced_weights
 from probe.evidence.families.fit import fitted
 from probe.evidence.shared import ratio, shared_error
 from probe.learners import Examples
@@ -100,7 +100,7 @@ class Match:
         scale, share = self.scales[:, None, None], self.shares[:, None, None]
         whole = scale * steps + share * (answers[-1] - scale[-1] * steps[-1])
         scaled = null.scales[:, None, None] * answers[-1]
-        return quotient(*(_distance(asked, answers - one, asked.targets, seed) for one in (whole, scaled)))  # type: ignore[arg-type]
+        return quotient(*(distance(asked, answers - one, asked.targets, seed) for one in (whole, scaled)))  # type: ignore[arg-type]
 
     def beyond(self, other: Match, null: Match) -> Band:
         """Returns by how much more of the null's distance is left than another algorithm leaves, paired by prompt."""
@@ -246,9 +246,9 @@ def _measured(
         steps=chosen.steps,
         scales=chosen.scales,
         shares=chosen.shares,
-        spd=_distance(asked, answers - whole, asked.targets, seed),
-        unscaled=_distance(asked, answers - steps, asked.targets, seed),
-        ilwd=_distance(asked, induced - scale * weights - share * (induced[-1] - last * weights[-1]), solved, seed),
+        spd=distance(asked, answers - whole, asked.targets, seed),
+        unscaled=distance(asked, answers - steps, asked.targets, seed),
+        ilwd=distance(asked, induced - scale * weights - share * (induced[-1] - last * weights[-1]), solved, seed),
         similarity_errors=_cosine(answers - asked.targets, scaled - asked.targets),
         similarity_weights=_cosine(induced, scale * weights),
         chosen_on=chosen.distance,
@@ -257,14 +257,6 @@ def _measured(
         most=len(path.weights) - 1,
         again=path.again,
     )
-
-
-def _distance(
-    asked: Asked, left: Float64[Tensor, "layer prompt some"], unit: Float64[Tensor, "prompt some"], seed: int
-) -> RatioBootstrap:
-    found = RatioBootstrap((len(left),), seed=seed)
-    found.update(asked.numbers, left.square().sum(-1).T, unit.square().sum(-1, keepdim=True))
-    return found
 
 
 def _cosine(a: Float64[Tensor, "layer prompt some"], b: Float64[Tensor, "layer prompt some"]) -> Tensor:

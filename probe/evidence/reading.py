@@ -5,14 +5,13 @@ A model may hold the weights of its answer long before it answers: then heads fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from probe.evidence.pushes import heads_for_w
 from probe.heads import LinearHeads
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
@@ -30,11 +29,13 @@ class Reading:
     Attributes:
         name: what is read: ``y``, or ``w`` where heads for y read half as many layers at most.
         heads: their weights, the intercept last: one column for y, one a coordinate for w.
+        measured: errors by the prompts they were measured on, since several kinds of evidence ask for the same.
     """
 
     experiment: Experiment
     name: Literal["y", "w"]
     heads: Float64[Tensor, "layer width_and_1 number"]
+    measured: dict[tuple[Pass, Purpose], RatioBootstrap] = field(default_factory=dict, repr=False)
 
     def of(
         self, stream: Float[Tensor, "layer prompt width"], x: Float[Tensor, "prompt dim"], shift: bool = False
@@ -52,7 +53,12 @@ class Reading:
         return answers
 
     def errors(self, pass_: Pass, purpose: Purpose = "score") -> RatioBootstrap:
-        """Returns the error of every layer's reading."""
+        """Returns the error of every layer's reading, measured when it is first asked for."""
+        if (pass_, purpose) not in self.measured:
+            self.measured[pass_, purpose] = self._errors(pass_, purpose)
+        return self.measured[pass_, purpose]
+
+    def _errors(self, pass_: Pass, purpose: Purpose) -> RatioBootstrap:
         found = RatioBootstrap((self.experiment.layers,), seed=pass_.seed)
         for numbers, prompts, captured in self.experiment.batches(pass_, purpose):
             x = asked(self.experiment, prompts.x[:, -1])
@@ -68,17 +74,17 @@ def asked(experiment: Experiment, x: Float[Tensor, "prompt dim"]) -> Float[Tenso
     return x if regressors is None else regressors
 
 
-def reading(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> Reading:
+def reading(experiment: Experiment, heads: LinearHeads, of_w: LinearHeads | None, pass_: Pass) -> Reading:
     """Returns the reading of every layer, by heads for y or, where these read few layers, by heads for w.
 
     Args:
         heads: for y, fitted at every layer of this experiment.
+        of_w: likewise for w; None for tasks whose answer is not w times x.
     """
     by_y = Reading(experiment, "y", _stacked(heads))
-    of_w = heads_for_w(experiment, pass_)
     if of_w is None:
         return by_y
-    by_w = Reading(experiment, "w", _stacked(of_w[0]))
+    by_w = Reading(experiment, "w", _stacked(of_w))
     of_y, of_w_ = (int((one.errors(pass_, "select").estimate() < READABLE).sum()) for one in (by_y, by_w))
     return by_w if 2 * of_y <= of_w_ else by_y
 

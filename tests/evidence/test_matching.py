@@ -6,9 +6,9 @@ import torch
 from probe import checkpoints
 from probe.capture import NativeModel
 from probe.config import FitConfig
-from probe.evidence.answers import ask, by_condition, induced_weights
+from probe.evidence.answers import Asked, ask, induced_weights, third
 from probe.evidence.matching import final_answer, match
-from probe.learners import LeastSquares
+from probe.learners import Examples, LeastSquares
 from probe.models.controls import planted_model
 from probe.probing.prepare import prepare
 
@@ -123,6 +123,17 @@ def test_a_setting_that_diverges_is_not_chosen(tmp_path):
     assert {"ridge", "least_squares", "gd"} <= {one.algorithm for one in found}
     assert all(one.spd.estimate().isfinite().all() for one in found)
     assert next(one for one in found if one.algorithm == "gd").setting.endswith(("optimal", "inverse_lipschitz"))
+
+
+def by_condition(whole, which):
+    kept = third(whole, which)
+    return Asked(
+        numbers=[whole.numbers[place] for place in kept],
+        examples=Examples(whole.examples.x[kept], whole.examples.y[kept]),
+        queries=whole.queries[kept],
+        targets=whole.targets[kept],
+        answers={name: answers[:, kept] for name, answers in whole.answers.items()},
+    )
 
 
 def test_thirds_by_condition_are_apart_and_keep_what_belongs_together(tmp_path):

@@ -11,6 +11,7 @@ from probe.evidence.causes import about
 from probe.evidence.criteria.one_map import RULES
 from probe.evidence.linear_maps import linear_maps
 from probe.evidence.one_map import TELLS, one_map
+from probe.evidence.pushes import heads_for_w
 from probe.evidence.reading import Reading, reading
 from probe.heads import make_all
 from probe.probing.experiment import Experiment
@@ -25,7 +26,11 @@ CONTEXT = 10
 def read(planted_experiment, algorithm):
     experiment, pass_ = planted_experiment(algorithm)
     heads, _ = measure(experiment, make_all(("linear",)), pass_, "y", silent)
-    return experiment, reading(experiment, heads["linear"], pass_), replace(pass_, score=96, batch=96)
+    return (
+        experiment,
+        reading(experiment, heads["linear"], (heads_for_w(experiment, pass_) or [None])[0], pass_),
+        replace(pass_, score=96, batch=96),
+    )
 
 
 def judged(rows):

@@ -12,6 +12,7 @@ from probe.evidence.criteria.online import RULES
 from probe.evidence.online import follow
 from probe.evidence.online_learners import KINDS, held
 from probe.evidence.order import order
+from probe.evidence.pushes import heads_for_w
 from probe.evidence.reading import reading
 from probe.heads import make_all
 from probe.learners import Examples
@@ -75,7 +76,7 @@ def experiment_on(control):
 def rows(planted_experiment):
     def found(experiment, pass_):
         heads, _ = measure(experiment, make_all(("linear",)), pass_, "y", silent)
-        read = reading(experiment, heads["linear"], pass_)
+        read = reading(experiment, heads["linear"], (heads_for_w(experiment, pass_) or [None])[0], pass_)
         return follow(experiment, pass_).rows("m") + order(experiment, read, pass_).rows("m")
 
     def make(name):

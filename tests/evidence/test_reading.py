@@ -5,6 +5,7 @@ import torch
 
 from probe.evidence.layers import stretch_rows
 from probe.evidence.lens import calibrated_errors
+from probe.evidence.pushes import heads_for_w
 from probe.evidence.reading import reading
 from probe.heads import make_all
 from probe.probing.draws import Pass
@@ -20,7 +21,7 @@ def read(planted_experiment):
     def make(algorithm):
         experiment, _ = planted_experiment(algorithm)
         heads, errors = measure(experiment, make_all(("linear", "lens")), SMALL, "y", silent)
-        return experiment, reading(experiment, heads["linear"], SMALL), errors
+        return experiment, reading(experiment, heads["linear"], heads_for_w(experiment, SMALL)[0], SMALL), errors
 
     return make
 

@@ -37,17 +37,13 @@ class Moments:
         return left
 
 
-def moments(
-    examples: Examples, unit: float | None = None, weights: Float64[Tensor, " example"] | None = None
-) -> Moments:
+def moments(examples: Examples, unit: float | None = None) -> Moments:
     """Returns the moments of examples.
 
     Args:
         unit: of the prompts that a family was fitted on; these are such prompts unless it is given.
-        weights: of the examples in all sums, 1 each unless given.
     """
     x, y = examples.x.double(), examples.y.double()
-    heavy = x if weights is None else x * weights[:, None]
-    hessian, correlation = heavy.mT @ x, torch.einsum("pnd,pn->pd", heavy, y)
-    largest = torch.linalg.eigvalsh(hessian.detach())[:, -1:].clamp(min=1e-12)
+    hessian, correlation = x.mT @ x, torch.einsum("pnd,pn->pd", x, y)
+    largest = torch.linalg.eigvalsh(hessian)[:, -1:].clamp(min=1e-12)
     return Moments(x, y, hessian, correlation, largest, float(largest.mean()) if unit is None else unit)
