@@ -20,6 +20,7 @@ from probe.evidence.causes import about, run_all
 from probe.evidence.closed_loop import closed_loop
 from probe.evidence.criteria.trend import FEWEST_STEPS
 from probe.evidence.exchanged import exchanged
+from probe.evidence.exchanged_states import exchanged_states
 from probe.evidence.free_filter import free_filter
 from probe.evidence.influence import implicit_attention, influence, influence_rows
 from probe.evidence.layers import (
@@ -291,7 +292,7 @@ def _influence(study: Study, missing: Missing) -> Rows:
 
 
 def _causes(study: Study, missing: Missing) -> Rows:
-    found = run_all(study.experiment, study.heads, study.errors, study.pass_)
+    found = run_all(study.experiment, study.heads, study.errors, lambda: study.exchange, study.pass_)
     missing |= {f"causes: {kind}": why for kind, why in found.untested.items()}
     return found.rows
 
@@ -301,8 +302,13 @@ def _loop(study: Study, missing: Missing) -> Rows:
     if study.of_w is not None:
         heads["w"], errors["w"] = study.of_w
     shared = about(study.experiment, study.pass_)
-    rows = [found for one in exchanged(study.experiment, study.read, study.pass_) for found in one.rows(shared)]
-    return rows + closed_loop(study.experiment, heads, errors, study.pass_).rows(shared)
+    everywhere = exchanged(study.experiment, study.read, study.pass_, study.rows_read)
+    try:
+        everywhere.append(exchanged_states(study.experiment, study.read, study.pass_))
+    except ProbeError as error:
+        missing["loop: states"] = str(error)
+    rows = [found for one in everywhere for found in one.rows(shared)]
+    return rows + closed_loop(study.experiment, heads, errors, study.exchange.donor, study.pass_).rows(shared)
 
 
 def _spectral(study: Study, missing: Missing) -> Rows:

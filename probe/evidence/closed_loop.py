@@ -15,11 +15,11 @@ import torch
 
 from probe.capture import Captured, capture
 from probe.evidence.causes import About
-from probe.evidence.causes.pairs import Pair, answer, last, pairs
+from probe.evidence.causes.pairs import Pair, last, pairs
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.pushes import Push, imposed, pushes
 from probe.heads import LinearHeads
-from probe.interventions import patching, steering
+from probe.interventions import resuming, steering
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.statistics import Band, RatioBootstrap
@@ -76,24 +76,28 @@ class ClosedLoop:
 
 
 def closed_loop(
-    experiment: Experiment, heads: Mapping[str, LinearHeads], errors: Mapping[str, RatioBootstrap], pass_: Pass
+    experiment: Experiment,
+    heads: Mapping[str, LinearHeads],
+    errors: Mapping[str, RatioBootstrap],
+    fixed: Shifts,
+    pass_: Pass,
 ) -> ClosedLoop:
     """Moves what heads read at the query, layer by layer, on the score prompts after the largest context.
 
     Args:
         heads: for ``y`` and, where the task has one, ``w``, fitted at every layer of this experiment.
         errors: of the same heads, one a layer.
+        fixed: how far the model's answer goes to the donor's where the whole stream at the query is exchanged, by layer
+            (`probe.evidence.causes.exchange`).
 
     Raises:
         ProbeError: if the task has no query whose answer is one number.
     """
     felt = [_nothing_yet(push, experiment, pass_) for push in pushes(experiment, heads, errors, pass_)]
-    fixed = Shifts(experiment.layers, pass_.seed)
     for pair in pairs(experiment, pass_):
-        plain = capture(experiment.model, pair.own, last(pair.own))
+        plain = capture(experiment.model, pair.own, torch.arange(pair.own.shape[1], device=experiment.device))
         for one in felt:
             _feel(experiment, one, pair, plain, pass_.seed)
-        _exchange(experiment, fixed, pair, plain)
     error, (low, high) = errors["y"].estimate(), errors["y"].interval()
     return ClosedLoop(felt, fixed, Band(1 - error, 1 - high, 1 - low))
 
@@ -111,13 +115,15 @@ def _feel(experiment: Experiment, felt: Felt, pair: Pair, plain: Captured, seed:
     """Moves the quantity at each of its layers, and adds what is read from then on."""
     push, query = felt.push, last(pair.own)
     asked = imposed(push, pair, experiment, seed)
-    before, moved = experiment.task.answer(plain.output[:, 0])[:, 0].cpu().double(), []
+    before, moved = experiment.task.answer(plain.output[:, -1])[:, 0].cpu().double(), []
     for cell, layer in enumerate(push.layers):
         vector = asked @ push.inverse[layer].T
-        with steering(experiment.model.places[layer], query, vector[:, None].to(experiment.device)):
+        place, added = experiment.model.places[layer], vector[:, None].to(experiment.device)
+        with resuming(experiment.model, layer, plain.stream[layer]), steering(place, query, added):
             after = capture(experiment.model, pair.own, query)
         moved.append(experiment.task.answer(after.output[:, 0])[:, 0].cpu().double() - before)
-        shift = (after.stream - plain.stream)[:, :, 0].cpu().double()
+        shift = (after.stream[:, :, 0] - plain.stream[:, :, -1]).cpu().double()
+        shift[:layer] = 0.0  # earlier layers are as they were, whether or not the pass went through them
         # hooks that look and hooks that change may come in either order where the vector is added
         shift[layer] = vector
         read = torch.einsum("lpw,lnw->nlp", shift, push.heads)
@@ -132,19 +138,6 @@ def _feel(experiment: Experiment, felt: Felt, pair: Pair, plain: Captured, seed:
     if moved:
         actual = torch.stack(moved)
         felt.answer.add(pair.numbers, actual, asked[:, -1].expand_as(actual), pair.target)
-
-
-def _exchange(experiment: Experiment, fixed: Shifts, pair: Pair, plain: Captured) -> None:
-    """Exchanges the whole stream at the query for the donor's, layer by layer."""
-    query = last(pair.own)
-    theirs = capture(experiment.model, pair.donor, query)
-    before, whole = (experiment.task.answer(one.output[:, 0])[:, 0].cpu().double() for one in (plain, theirs))
-    moved = []
-    for place, stream in zip(experiment.model.places, theirs.stream, strict=True):
-        with patching(place, query, stream):
-            moved.append(answer(experiment, pair.own) - before)
-    actual = torch.stack(moved)
-    fixed.add(pair.numbers, actual, (whole - before).expand_as(actual), pair.target)
 
 
 def _felt_rows(felt: Felt, about: About) -> list[dict[str, Any]]:

@@ -5,10 +5,14 @@ at the query alone, or at every token, each pair being the prompt's own (`probe.
 answers then moves towards the donor's answer. Blocks that iterate read it and, from the prompt's own examples, take it
 back: gradient descent by a factor I - eta H a step. Blocks that compute their additions from the tokens alone carry
 the shift along; where everything was fixed before, the answer follows the donor all the way.
+
+Beside the whole stream, its part along the directions by which heads read the answer is exchanged alone. The states of
+recurrent blocks are exchanged in `probe.evidence.exchanged_states`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,19 +20,25 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from probe.capture import capture
+from probe.capture import Captured, capture
 from probe.evidence.causes.pairs import Pair, pairs
 from probe.evidence.causes.table import About
 from probe.evidence.donors import donor_at_query, donor_everywhere
 from probe.evidence.layers import SOLVED
+from probe.evidence.pushes import patterns
 from probe.evidence.reading import READABLE, Reading, asked
-from probe.interventions import patching
+from probe.interventions import patching, resuming
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.randomness import PromptSource
 from probe.statistics import RatioBootstrap, band_of
 
 PLACES = ("query", "all tokens")
+"""Where a quarter of the whole stream is exchanged."""
+READ_PLACES = ("query, as read", "all tokens, as read")
+"""Where its part along the directions that heads read the answer by at the query is."""
+STATE = "states"
+"""Where what a block remembers is exchanged, and not the stream."""
 MIXED = 0.25
 """The share of the donor in the exchanged stream: small enough for later blocks to answer in proportion."""
 SEEN = 0.25
@@ -40,7 +50,7 @@ class Exchanged:
     """What became of the exchanged answers, each as a slope on the shift that the layer's own reading saw.
 
     Attributes:
-        place: one of `PLACES`.
+        place: one of `PLACES` or `READ_PLACES`, or `STATE`.
         carry: the shift that the readings of later layers saw, [layer of the exchange, later layer].
         unchanged: what they would have seen had no later block answered to the exchange; likewise.
         share: the shift of the model's own answer on its whole way to the donor's, by layer of the exchange.
@@ -58,9 +68,14 @@ class Exchanged:
     readable: Bool[Tensor, " layer"]
     unfinished: Bool[Tensor, " layer"]
 
+    @property
+    def site(self) -> str:
+        """What it is called in records."""
+        return f"exchanged {'in' if self.place == STATE else 'at'} {self.place}"
+
     def rows(self, about: About) -> list[dict[str, Any]]:
         """Returns a record's rows of the readable layers that a block follows; ``other_layer`` is the later layer."""
-        about, site = replace(about, evidence="loop"), f"exchanged at {self.place}"
+        about, site = replace(about, evidence="loop"), self.site
         carry, response = self.carry.draws(), self.carry.draws() - self.unchanged.draws()
         # heads of successive layers may turn an answer round, and read more or less of it: what they see of the shift
         # is laid beside how much of it they would have seen, block by block
@@ -111,77 +126,124 @@ class Exchanged:
         return found[-1] if found else None
 
 
-def exchanged(experiment: Experiment, read: Reading, pass_: Pass) -> list[Exchanged]:
-    """Exchanges the stream at the query, and at all tokens, layer by layer, on the score prompts.
-
-    Raises:
-        ProbeError: if the task has no query whose answer is one number.
-    """
+def nothing_yet(place: str, experiment: Experiment, read: Reading, pass_: Pass) -> Exchanged:
+    """Returns the record of an exchange before the first prompt."""
     layers = experiment.layers
     errors = read.errors(pass_).estimate()
-    readable, unfinished = errors < READABLE, errors > errors.min() + SOLVED
 
     def empty(*shape: int) -> RatioBootstrap:
         return RatioBootstrap(shape, seed=pass_.seed)
 
-    found = [
-        Exchanged(
-            place=place,
-            carry=empty(layers, layers),
-            unchanged=empty(layers, layers),
-            share=empty(layers),
-            known=empty(layers),
-            readable=readable,
-            unfinished=unfinished,
-        )
-        for place in PLACES
-    ]
+    return Exchanged(
+        place=place,
+        carry=empty(layers, layers),
+        unchanged=empty(layers, layers),
+        share=empty(layers),
+        known=empty(layers),
+        readable=errors < READABLE,
+        unfinished=errors > errors.min() + SOLVED,
+    )
+
+
+def exchanged(
+    experiment: Experiment, read: Reading, pass_: Pass, heads: Float64[Tensor, "layer number width"]
+) -> list[Exchanged]:
+    """Exchanges the stream at the query, and at all tokens, layer by layer, on the score prompts.
+
+    Args:
+        heads: what is read of the answer at the query, one row a number, for `READ_PLACES`.
+
+    Returns:
+        One record a place, of `PLACES` and then of `READ_PLACES`.
+
+    Raises:
+        ProbeError: if the task has no query whose answer is one number.
+    """
+    found = [nothing_yet(place, experiment, read, pass_) for place in (*PLACES, *READ_PLACES)]
+    along = torch.einsum("lwn,lnv->lwv", patterns(experiment, heads, pass_), heads)
     drawn = experiment.task.draw(PromptSource(pass_.seed, "score", [0]), experiment.longest)
     for pair in pairs(experiment, pass_):
         tokens = torch.arange(pair.own.shape[1], device=experiment.device)
         own = capture(experiment.model, pair.own, tokens)
         at_query, donor = donor_at_query(experiment, pair, own.stream)
-        before, whole = (experiment.task.answer(one.output[:, -1])[:, 0].cpu().double() for one in (own, donor))
-        streams = at_query, donor_everywhere(experiment, pair, at_query, drawn.queries)
-        for one, theirs in zip(found, streams, strict=True):
-            _exchange(experiment, read, one, pair, own.stream, theirs, before, whole)
+        whole = [at_query, donor_everywhere(experiment, pair, at_query, drawn.queries)]
+        as_read = [own.stream + torch.einsum("lwv,lptv->lptw", along.to(own.stream), one - own.stream) for one in whole]
+        answers = (experiment.task.answer(one.output[:, -1])[:, 0].cpu().double() for one in (own, donor))
+        turn = Turn(pair, own.stream, *answers)
+        for one, theirs in zip(found, [*whole, *as_read], strict=True):
+            _exchange(experiment, read, one, turn, theirs)
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """A batch of prompts whose streams are exchanged.
+
+    Attributes:
+        own: the prompts' own stream.
+        before: the model's answer as it is.
+        whole: its answer after the donor's examples.
+    """
+
+    pair: Pair
+    own: Float[Tensor, "layer prompt time width"]
+    before: Float64[Tensor, " prompt"]
+    whole: Float64[Tensor, " prompt"]
 
 
 def _exchange(
     experiment: Experiment,
     read: Reading,
     found: Exchanged,
-    pair: Pair,
-    own: Float[Tensor, "layer prompt time width"],
+    turn: Turn,
     theirs: Float[Tensor, "layer prompt time width"],
-    before: Float64[Tensor, " prompt"],
-    whole: Float64[Tensor, " prompt"],
 ) -> None:
-    layers, time = experiment.layers, own.shape[2]
-    places = torch.arange(time if found.place == "all tokens" else 1, device=experiment.device)
+    own, time = turn.own, turn.own.shape[2]
+    places = torch.arange(time if found.place.startswith("all tokens") else 1, device=experiment.device)
     places = places + time - len(places)
-    x = asked(experiment, pair.own[:, -1].cpu())
-    query = places[-1:]
     vectors = (theirs - own)[:, :, -1].cpu().double()
+    runs: dict[int, Captured] = {}
+    for layer in range(1, experiment.layers):
+        mixed = own[layer] + MIXED * (theirs - own)[layer]
+        place = experiment.model.places[layer]
+        with resuming(experiment.model, layer, own[layer]), patching(place, places, mixed[:, places]):
+            runs[layer] = capture(experiment.model, turn.pair.own, places[-1:])
+    add(experiment, read, found, turn, runs, vectors)
+
+
+def add(
+    experiment: Experiment,
+    read: Reading,
+    found: Exchanged,
+    turn: Turn,
+    runs: Mapping[int, Captured],
+    vectors: Float64[Tensor, "layer prompt width"],
+) -> None:
+    """Adds a batch of prompts.
+
+    Args:
+        runs: the passes in which a quarter was exchanged, at the query, by the layer of the exchange.
+        vectors: by how much the stream at the query would move at that layer, had all been exchanged.
+    """
+    layers = experiment.layers
+    x = asked(experiment, turn.pair.own[:, -1].cpu())
     shifts = read.of(vectors, x, shift=True)
     carry, unchanged = (torch.zeros(len(x), layers, layers, dtype=torch.float64) for _ in range(2))
     share = torch.zeros(len(x), layers, dtype=torch.float64)
-    for layer in range(1, layers):
-        mixed = own[layer] + MIXED * (theirs - own)[layer]
-        with patching(experiment.model.places[layer], places, mixed[:, places]):
-            after = capture(experiment.model, pair.own, query)
-        moved = (after.stream[:, :, 0] - own[:, :, -1]).cpu().double() / MIXED
+    way = turn.whole - turn.before
+    for layer, after in runs.items():
+        moved = (after.stream[:, :, 0] - turn.own[:, :, -1]).cpu().double() / MIXED
         # hooks that look and hooks that change may come in either order where the stream is exchanged
         moved[layer] = vectors[layer]
+        moved[:layer] = 0.0  # earlier layers are as they were, whether or not the pass went through them
         along = vectors[layer].expand(layers, -1, -1)
         carry[:, layer] = (read.of(moved, x, shift=True) * shifts[layer]).T
         unchanged[:, layer] = (read.of(along, x, shift=True) * shifts[layer]).T
         answer = experiment.task.answer(after.output[:, 0])[:, 0].cpu().double()
-        share[:, layer] = (answer - before) / MIXED * (whole - before)
+        share[:, layer] = (answer - turn.before) / MIXED * way
     own_square = shifts.square().T[:, :, None].expand_as(carry)
-    found.carry.update(pair.numbers, carry, own_square)
-    found.unchanged.update(pair.numbers, unchanged, own_square)
-    way = (whole - before).square()[:, None].expand_as(share)
-    found.share.update(pair.numbers, share, way)
-    found.known.update(pair.numbers, (shifts * (whole - before)).T, way)
+    numbers, whole_square = turn.pair.numbers, way.square()[:, None].expand_as(share)
+    found.carry.update(numbers, carry, own_square)
+    found.unchanged.update(numbers, unchanged, own_square)
+    found.share.update(numbers, share, whole_square)
+    found.known.update(numbers, (shifts * way).T, whole_square)

@@ -4,6 +4,7 @@ A loop applies one map again and again; a stack of gradient steps does, whatever
 m runs block m + p, on the stream that block m reads, and in the turn of block m + p runs block m once more. What heads
 read after that turn is laid beside what they read in the model as it is, in units of the step that the block itself
 takes there. The period p is 1 where every block does the same, 2 where a step takes two (attention, then feed-forward).
+The first block may prepare what the others repeat, as where Newton's iteration is given its first matrix.
 
 Blocks that write the same whatever they read would leave what the neighbour writes in its own place: this is the null.
 """
@@ -48,6 +49,10 @@ class Turn:
     layer: int
     other: int
 
+    def takes_part(self, first: int) -> bool:
+        """Returns whether both blocks stand at the first one or after it."""
+        return min(self.layer, self.other) >= first
+
 
 @dataclass(frozen=True, eq=False)
 class OneMap:
@@ -55,6 +60,7 @@ class OneMap:
 
     Attributes:
         period: how many blocks further the other one stands.
+        first: the first block that is held to take the same step as others, 1 or 2.
         left: the mean square of the difference of what is read after the other block, and after the block itself.
         null: likewise, had the other block written what it writes in its own place.
         step: the mean square of the block's own step.
@@ -69,21 +75,29 @@ class OneMap:
     step: RatioBootstrap
     readable: tuple[bool, ...]
     site: str = "blocks"
+    first: int = 1
 
     @property
     def small(self) -> list[int]:
         """The layers whose steps are too small to tell one map from another."""
         told = {self.turns[cell].layer for cell in self.telling}
-        return sorted({turn.layer for turn in self.turns} - told)
+        return sorted({turn.layer for turn in self.turns if turn.takes_part(self.first)} - told)
 
     @property
     def telling(self) -> list[int]:
-        """The turns whose steps are large enough, and can be read."""
+        """The turns that take part, whose steps are large enough and can be read."""
         large = self.step.estimate() >= TELLS
-        return [cell for cell, reads in enumerate(self.readable) if reads and large[cell]]
+        return [
+            cell
+            for cell, turn in enumerate(self.turns)
+            if self.readable[cell] and large[cell] and turn.takes_part(self.first)
+        ]
 
     def rows(self, about: About) -> list[dict[str, Any]]:
-        """Returns a record's rows; ``step`` is the period, ``other_layer`` the block that ran in the layer's turn."""
+        """Returns a record's rows; ``step`` is the period, ``other_layer`` the block that ran in the layer's turn.
+
+        Of all turns together, ``layer`` is the first block that takes part.
+        """
         about, step, tells = replace(about, evidence="map"), self.step.draws(), self.telling
         shares = {name: one / step for name, one in self._apart().items()}
         rows = [
@@ -93,7 +107,7 @@ class OneMap:
             if cell in tells or (metric == "step" and self.readable[cell])
         ]
         for metric, one in self._apart().items() if tells else ():
-            rows.append(about.row(self.site, f"{metric}, all", self._pooled(one), 0))
+            rows.append(about.row(self.site, f"{metric}, all", self._pooled(one), 0, self.first))
         return [row | {"head": "read", "step": self.period} for row in rows]
 
     def pooled(self) -> float:
@@ -121,10 +135,17 @@ def one_map(experiment: Experiment, read: Reading, pass_: Pass) -> OneMap:
             f"{experiment.checkpoint.name} has {experiment.layers - 1} blocks, but to exchange neighbours there must "
             f"be {FEWEST + 1} at least. Examine a deeper model."
         )
-    selected = [_measure(experiment, read, pass_, "select", period) for period in periods]
+    measured = [_measure(experiment, read, pass_, "select", period) for period in periods]
+    # the plainest first: every block alike, then the first one apart, then longer periods
+    selected = [replace(one, first=first) for one in measured for first in _firsts(one)]
     least = min(one.pooled() for one in selected)
-    chosen = next(one.period for one in selected if one.pooled() <= least + CLOSE)
-    return _measure(experiment, read, pass_, "score", chosen)
+    chosen = next(one for one in selected if one.pooled() <= least + CLOSE)
+    return replace(_measure(experiment, read, pass_, "score", chosen.period), first=chosen.first)
+
+
+def _firsts(measured: OneMap) -> list[int]:
+    """Returns with which block the repetition may begin, so that enough exchanges are left to judge it by."""
+    return [first for first in (1, 2) if sum(turn.takes_part(first) for turn in measured.turns) >= 2 * FEWEST]
 
 
 def _measure(experiment: Experiment, read: Reading, pass_: Pass, purpose: Purpose, period: int) -> OneMap:

@@ -83,15 +83,18 @@ def pushes(
     for name, matrix in rows.items():
         layers = tuple(read[name].nonzero()[:, 0].tolist())
         unit = size[name].double().square().mean().sqrt().item()
-        ways = {"head": torch.linalg.pinv(matrix), "pattern": _patterns(experiment, matrix, pass_)}
+        ways = {"head": torch.linalg.pinv(matrix), "pattern": patterns(experiment, matrix, pass_)}
         found += [Push(name, way, layers, matrix, inverse, unit) for way, inverse in ways.items()]
     return found
 
 
-def _patterns(
+def patterns(
     experiment: Experiment, heads: Float64[Tensor, "layer number width"], pass_: Pass
 ) -> Float64[Tensor, "layer width number"]:
-    """Returns S A' (A S A')^-1 of every layer's heads A, S the covariance of the stream on the selection prompts."""
+    """Returns S A' (A S A')^-1 of every layer's heads A, S the covariance of the stream on the selection prompts.
+
+    The vectors that the stream moves along as readings vary between prompts: Haufe et al. (2014), eq. 7.
+    """
     streams, joint, count = torch.zeros_like(heads[:, 0]), torch.zeros_like(heads), 0
     for numbers, _, captured in experiment.batches(pass_, "select"):
         stream = captured.stream[:, :, -1].cpu().double()

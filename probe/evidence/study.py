@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from probe.checkpoints import Checkpoint
 from probe.evidence.answers import Asked, Change, ask
+from probe.evidence.causes.exchange import Exchange, exchange
 from probe.evidence.pushes import heads_for_w
 from probe.evidence.reading import Reading, reading
 from probe.heads import LinearHeads
@@ -55,6 +58,21 @@ class Study:
     def read(self) -> Reading:
         """What each layer answers, by y or by w."""
         return reading(self.experiment, self.heads, self.of_w[0] if self.of_w else None, self.pass_)
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        """What exchanging the whole stream at the query does.
+
+        Raises:
+            ProbeError: if the task has no query whose answer is one number.
+        """
+        return exchange(self.experiment, self.heads, self.pass_)
+
+    @cached_property
+    def rows_read(self) -> Float64[Tensor, "layer number width"]:
+        """What heads read of the answer at the query, one row a number: y and, where there are heads for it, w."""
+        both = [self.heads] if self.of_w is None else [self.heads, self.of_w[0]]
+        return torch.cat([found.weight[:, -1].cpu().double().mT for found in both], dim=1)
 
     @cached_property
     def scored(self) -> Asked:

@@ -7,7 +7,7 @@ from probe.capture import capture
 from probe.evidence.causes import about
 from probe.evidence.causes.pairs import pairs
 from probe.evidence.donors import donor_at_query, donor_everywhere
-from probe.evidence.exchanged import exchanged
+from probe.evidence.exchanged import READ_PLACES, exchanged
 from probe.evidence.reading import Reading
 from probe.probing.draws import Pass
 from probe.randomness import PromptSource
@@ -24,6 +24,11 @@ def reader(experiment, place=2 * DIM) -> Reading:
     return Reading(experiment, "y", heads)
 
 
+def rows_read(experiment, places=tuple(range(DIM, 2 * DIM + 1))):
+    """What heads that read a planted model's weights and answer where they stand read."""
+    return torch.eye(experiment.model.width).double()[list(places)].expand(LAYERS, -1, -1)
+
+
 @pytest.fixture(scope="module")
 def of(planted_experiment):
     found = {}
@@ -31,8 +36,10 @@ def of(planted_experiment):
     def make(algorithm):
         if algorithm not in found:
             experiment, _ = planted_experiment(algorithm)
-            found[algorithm] = experiment, exchanged(experiment, reader(experiment), SMALL)
-        return found[algorithm]
+            found[algorithm] = experiment, exchanged(experiment, reader(experiment), SMALL, rows_read(experiment))
+        return found[algorithm][0], found[algorithm][1][:2]
+
+    make.as_read = lambda algorithm: make(algorithm) and found[algorithm][1][2:]
 
     return make
 
@@ -114,8 +121,9 @@ def test_other_ways_take_nothing_back(of, algorithm):
 
 def test_an_answer_that_nothing_reads_moves_nothing(planted_experiment):
     """A detector's running answer stands behind the memory that all have."""
-    experiment, _ = planted_experiment("detector")
-    for one in exchanged(experiment, reader(experiment, 2 * DIM + 1 + DIM**2 + DIM), SMALL):
+    (experiment, _), place = planted_experiment("detector"), 2 * DIM + 1 + DIM**2 + DIM
+    found = exchanged(experiment, reader(experiment, place), SMALL, rows_read(experiment, (place,)))
+    for one in found[:2]:
         rows = one.rows(about(experiment, SMALL))
         assert max(abs(row["value"]) for row in rows if row["metric"] in ("share", "response")) < 1e-3
         assert all(abs(share - 1) < 1e-3 for share in kept(experiment, one).values())
@@ -161,3 +169,32 @@ def test_rows_say_the_place_the_layers_and_bands(of):
     response = {(r["layer"], r["other_layer"]): r["value"] for r in rows if r["metric"] == "response"}
     for cell in carried:
         assert carried[cell] - response[cell] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_what_heads_read_alone_is_corrected_as_the_whole_stream_is(of):
+    """Gradient descent reads its weights and answer, which the heads span, and nothing else of what is exchanged."""
+    experiment, (at_query, _) = of("gradient")
+    as_read, everywhere = of.as_read("gradient")
+    assert [one.site for one in (as_read, everywhere)] == [f"exchanged at {place}" for place in READ_PLACES]
+    whole = kept(experiment, at_query)
+    for one in (as_read, everywhere):
+        part = kept(experiment, one)
+        assert whole.keys() == part.keys()
+        # the directions that answers vary along are those of few prompts, and touch the tokens a little
+        assert all(part[layer] == pytest.approx(whole[layer], abs=0.05) for layer in whole)
+
+
+@pytest.mark.parametrize("algorithm", ["open_loop", "coordinate"])
+def test_what_heads_read_alone_is_carried_along_by_blocks_that_do_not_read_it(of, algorithm):
+    experiment, _ = of(algorithm)
+    for one in of.as_read(algorithm):
+        left = kept(experiment, one)
+        assert left
+        assert all(abs(share - 1) < 0.1 for share in left.values()), left
+
+
+def test_an_answer_alone_is_not_what_gradient_descent_reads(of):
+    """Its blocks read the weights; the answer that follows from them may stand as it is."""
+    experiment, _ = of("gradient")
+    both = exchanged(experiment, reader(experiment), SMALL, rows_read(experiment, (2 * DIM,)))
+    assert min(kept(experiment, both[2]).values()) > 0.95

@@ -7,7 +7,9 @@ from probe import checkpoints
 from probe.config import FitConfig
 from probe.errors import ProbeError
 from probe.evidence.causes import about
+from probe.evidence.causes.exchange import exchange
 from probe.evidence.causes.pairs import pairs
+from probe.evidence.causes.shifts import Shifts
 from probe.evidence.closed_loop import closed_loop
 from probe.evidence.pushes import READ, heads_for_w, imposed, pushes
 from probe.heads import LinearHeads, make_all
@@ -38,6 +40,10 @@ def decoders(experiment):
     return found
 
 
+def whole(experiment, pass_):
+    return exchange(experiment, decoders(experiment)["y"], pass_).donor
+
+
 def erring(values):
     found = RatioBootstrap((len(values),))
     found.update(range(32), torch.tensor(values).expand(32, -1).double(), torch.ones(32, 1).double())
@@ -54,7 +60,11 @@ def moved(planted_experiment):
         experiment, _ = planted_experiment(algorithm)
         small = Pass(prompts=256, score=96, batch=64)
         errors = {name: erring(READABLE) for name in ("y", "w")}
-        found[algorithm] = experiment, small, closed_loop(experiment, decoders(experiment), errors, small)
+        found[algorithm] = (
+            experiment,
+            small,
+            closed_loop(experiment, decoders(experiment), errors, whole(experiment, small), small),
+        )
     return found
 
 
@@ -136,7 +146,9 @@ def test_fitted_heads_tell_a_loop_from_none(planted_experiment, algorithm, lowes
     fitted, errors = measure(experiment, make_all(("linear", "lens")), pass_, "y", silent)
     w, error = heads_for_w(experiment, pass_)
     curve = errors["linear"].ratio.part(lambda cells: cells[..., 0])
-    loop = closed_loop(experiment, {"y": fitted["linear"], "w": w}, {"y": curve, "w": error}, pass_)
+    loop = closed_loop(
+        experiment, {"y": fitted["linear"], "w": w}, {"y": curve, "w": error}, whole(experiment, pass_), pass_
+    )
     felt = of(loop, "w", "pattern")
     assert felt.push.layers == tuple(range(1, LAYERS))
     for read in ("w", "y"):
@@ -162,7 +174,7 @@ def test_nothing_is_moved_where_heads_read_nothing(planted_experiment):
     experiment, _ = planted_experiment("solve")
     small = Pass(prompts=64, score=32)
     errors = {"y": erring([1.0] * 4 + [0.1] * 3), "w": erring([READ + 0.01] * LAYERS)}
-    loop = closed_loop(experiment, decoders(experiment), errors, small)
+    loop = closed_loop(experiment, decoders(experiment), errors, whole(experiment, small), small)
     assert of(loop, "y").push.layers == (4, 5, 6)
     assert of(loop, "w").push.layers == ()
     rows = loop.rows(about(experiment, small))
@@ -205,4 +217,4 @@ def test_a_task_without_pairs_is_refused(tmp_path):
     experiment = prepare(config)[0]
     heads = {"y": linear(torch.ones(3, 1, experiment.model.width, 1).double())}
     with pytest.raises(ProbeError, match="interventions are judged on pairs"):
-        closed_loop(experiment, heads, {"y": erring([0.5] * 3)}, Pass(prompts=32, score=32))
+        closed_loop(experiment, heads, {"y": erring([0.5] * 3)}, Shifts(3, 0), Pass(prompts=32, score=32))

@@ -57,6 +57,24 @@ def test_one_map_holds_of_steps_that_are_taken_again_and_again(found, algorithm,
     assert next(row for row in rows if row["metric"] == "null, all")["value"] > 0.5
 
 
+@pytest.mark.parametrize("algorithm", ["newton", "higher_order"])
+def test_the_first_block_may_prepare_what_the_others_repeat(found, algorithm):
+    """It gives the iteration for the inverse its first matrix."""
+    one, rows = found(algorithm)
+    assert (one.period, one.first) == (1, 2)
+    assert judged(rows)[0] == "holds"
+    assert "from block 2 on" in judged(rows)[1]
+    assert {row["layer"] for row in rows if row["metric"].endswith("all")} == {2}
+    assert min(row["layer"] for row in rows if row["metric"] == "left") == 2
+
+
+def test_where_every_block_is_alike_the_first_takes_part(found):
+    one, rows = found("gradient")
+    assert one.first == 1
+    assert min(row["layer"] for row in rows if row["metric"] == "left") == 1
+    assert "from block" not in judged(rows)[1]
+
+
 @pytest.mark.parametrize("algorithm", ["solve", "early", "coordinate", "gather", "reveal", "features", "open_loop"])
 def test_one_map_does_not_hold_of_blocks_that_each_do_something_else(found, algorithm):
     assert judged(found(algorithm)[1])[0] == "fails"
@@ -73,7 +91,7 @@ def test_blocks_with_nothing_left_to_do_are_no_map_again_and_again(found):
 def test_a_row_says_whose_turn_it_was_which_block_ran_and_the_period(found):
     _, rows = found("gradient")
     assert {row["evidence"] for row in rows} == {"map"}
-    assert {abs(row["layer"] - row["other_layer"]) for row in rows if row["layer"] is not None} == {1}
+    assert {abs(row["layer"] - row["other_layer"]) for row in rows if row["other_layer"] is not None} == {1}
     assert {row["step"] for row in rows} == {1}
 
 

@@ -23,7 +23,7 @@ from probe.evidence.causes.steer import directions
 from probe.evidence.causes.table import About
 from probe.evidence.targets import fit_targets
 from probe.heads import LinearHeads
-from probe.interventions import steering
+from probe.interventions import resuming, steering
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.probing.ridge_fit import Targets
@@ -85,12 +85,13 @@ def counterfactual(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> C
     moved = {way: RatioBootstrap((len(read), layers), seed=pass_.seed) for way in WAYS}
     for pair in pairs(experiment, pass_):
         query = last(pair.own)
-        own, donor = capture(experiment.model, pair.own, query), capture(experiment.model, pair.donor, query)
-        before, after = answer(experiment, pair.own), answer(experiment, pair.donor)
-        stream = own.stream[:, :, 0].cpu().double()
+        everywhere = torch.arange(pair.own.shape[1], device=experiment.device)
+        own, donor = capture(experiment.model, pair.own, everywhere), capture(experiment.model, pair.donor, query)
+        before, after = (experiment.task.answer(one.output[:, -1])[:, 0].cpu().double() for one in (own, donor))
+        stream = own.stream[:, :, -1].cpu().double()
         between = _apart(others, stream, stream.roll(1, 1))
         for way, vectors in _vectors(heads, along.head, along.pattern, own, donor):
-            answers = _steered(experiment, pair, vectors)
+            answers = _steered(experiment, pair, own, vectors)
             way_to_go = (after - before).square()[:, None].expand(-1, layers)
             missed[way].update(pair.numbers, (answers - after).square().T, way_to_go)
             moved[way].update(pair.numbers, _apart(others, stream, stream + vectors), between)
@@ -111,19 +112,21 @@ def _vectors(
     donor: Captured,
 ) -> Iterator[tuple[str, Float64[Tensor, "layer prompt width"]]]:
     """Yields what is added to the stream in every way."""
-    shift = linear_answers(heads, donor.stream) - linear_answers(heads, own.stream)
+    shift = linear_answers(heads, donor.stream) - linear_answers(heads, own.stream[:, :, -1:])
     yield "head", shift[..., None] * shortest[:, None]
     yield "pattern", shift[..., None] * pattern[:, None]
-    yield "stream", (donor.stream - own.stream)[:, :, 0].cpu().double()
+    yield "stream", (donor.stream[:, :, 0] - own.stream[:, :, -1]).cpu().double()
 
 
 def _steered(
-    experiment: Experiment, pair: Pair, vectors: Float64[Tensor, "layer prompt width"]
+    experiment: Experiment, pair: Pair, own: Captured, vectors: Float64[Tensor, "layer prompt width"]
 ) -> Float64[Tensor, "layer prompt"]:
     """Returns the model's answers after each layer's stream was moved."""
     answers = []
-    for place, vector in zip(experiment.model.places, vectors, strict=True):
-        with steering(place, last(pair.own), vector[:, None].to(experiment.device)):
+    for layer, place in enumerate(experiment.model.places):
+        added = vectors[layer][:, None].to(experiment.device)
+        go_on = resuming(experiment.model, layer, own.stream[layer])
+        with go_on, steering(place, last(pair.own), added):
             answers.append(answer(experiment, pair.own))
     return torch.stack(answers)
 

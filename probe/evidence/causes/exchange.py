@@ -17,7 +17,7 @@ from probe.evidence.causes.pairs import answer, last, pairs, readings
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
 from probe.heads import LinearHeads
-from probe.interventions import patching
+from probe.interventions import patching, resuming
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 
@@ -56,14 +56,16 @@ def exchange(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> Exchang
     donor = Shifts(experiment.layers, pass_.seed)
     for pair in pairs(experiment, pass_):
         query = last(pair.own)
-        own, theirs = capture(experiment.model, pair.own, query), capture(experiment.model, pair.donor, query)
-        before, whole = answer(experiment, pair.own), answer(experiment, pair.donor)
+        everywhere = torch.arange(pair.own.shape[1], device=experiment.device)
+        own, theirs = capture(experiment.model, pair.own, everywhere), capture(experiment.model, pair.donor, query)
+        before, whole = (experiment.task.answer(one.output[:, -1])[:, 0].cpu().double() for one in (own, theirs))
         moved = []
-        for place, stream in zip(experiment.model.places, theirs.stream, strict=True):
-            with patching(place, query, stream):
+        for layer, place in enumerate(experiment.model.places):
+            go_on = resuming(experiment.model, layer, own.stream[layer])
+            with go_on, patching(place, query, theirs.stream[layer]):
                 moved.append(answer(experiment, pair.own) - before)
         actual = torch.stack(moved)
-        here, there = (readings(experiment, heads, found.stream) for found in (own, theirs))
+        here, there = (readings(experiment, heads, found.stream[:, :, -1:]) for found in (own, theirs))
         for head, shifts in predicted.items():
             shifts.add(pair.numbers, actual, there[head] - here[head], pair.target)
         donor.add(pair.numbers, actual, (whole - before).expand_as(actual), pair.target)

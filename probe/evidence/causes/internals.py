@@ -15,9 +15,10 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from probe.capture import Captured, capture
 from probe.evidence.causes.pairs import Pair, answer, pairs
 from probe.evidence.causes.table import About, band_of
-from probe.interventions import INTERNALS, holding, internals_of, mambas, means, zeros
+from probe.interventions import INTERNALS, holding, internals_of, mambas, means, resuming, zeros
 from probe.interventions.internals import Constants
 from probe.models.mamba import Mamba
 from probe.probing.draws import Pass
@@ -70,15 +71,17 @@ def switch_off(experiment: Experiment, pass_: Pass) -> SwitchedOff:
     whole = RatioBootstrap((1,), seed=pass_.seed)
     for pair in pairs(experiment, pass_):
         done: dict[tuple[str, str, tuple[int, ...]], Tensor] = {}
+        own = capture(experiment.model, pair.own, torch.arange(pair.own.shape[1], device=experiment.device))
         for how, name, layer in cells:
             key = how, _alike(how, name), blocks[name, layer]
             if key not in done:
                 constants = {at: {name: held[how][at][name]} for at in blocks[name, layer]}
-                done[key] = _answer_holding(experiment, pair, mixers, constants)
+                done[key] = _answer_holding(experiment, pair, own, mixers, constants)
         answers = torch.stack([done[how, _alike(how, name), blocks[name, layer]] for how, name, layer in cells])
         guess = pair.target.square()[:, None]
         errors.update(pair.numbers, (answers - pair.target).square().T, guess)
-        whole.update(pair.numbers, (answer(experiment, pair.own) - pair.target).square()[:, None], guess)
+        plain = experiment.task.answer(own.output[:, -1])[:, 0].cpu().double()
+        whole.update(pair.numbers, (plain - pair.target).square()[:, None], guess)
     return SwitchedOff(cells, errors, whole)
 
 
@@ -93,9 +96,15 @@ def _alike(how: str, name: str) -> str:
 
 
 def _answer_holding(
-    experiment: Experiment, pair: Pair, mixers: Mapping[int, Mamba], constants: Mapping[int, Constants]
+    experiment: Experiment,
+    pair: Pair,
+    own: Captured,
+    mixers: Mapping[int, Mamba],
+    constants: Mapping[int, Constants],
 ) -> Float64[Tensor, " prompt"]:
+    before = min(constants) - 1
     with ExitStack() as stack:
+        stack.enter_context(resuming(experiment.model, before, own.stream[before]))
         for layer, held in constants.items():
             stack.enter_context(holding(mixers[layer], held))
         return answer(experiment, pair.own)

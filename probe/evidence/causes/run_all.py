@@ -9,7 +9,7 @@ from typing import Any
 from probe.errors import ProbeError
 from probe.evidence.causes.blocks import edit_blocks, exit_rows
 from probe.evidence.causes.completeness import counterfactual
-from probe.evidence.causes.exchange import exchange
+from probe.evidence.causes.exchange import Exchange
 from probe.evidence.causes.internals import switch_off
 from probe.evidence.causes.states import exchange_states
 from probe.evidence.causes.steer import steer
@@ -40,6 +40,7 @@ def run_all(
     experiment: Experiment,
     heads: LinearHeads,
     errors: Mapping[str, RatioBootstrap],
+    exchange: Callable[[], Exchange],
     pass_: Pass,
     report: Report | None = None,
 ) -> Causes:
@@ -48,11 +49,12 @@ def run_all(
     Args:
         heads: for y, fitted at every layer of this experiment.
         errors: of ``linear`` and ``lens``, one a layer.
+        exchange: returns what exchanging the whole stream at the query does, which other evidence needs as well.
         report: called after every kind of intervention.
     """
     shared = about(experiment, pass_)
     kinds: dict[str, Callable[[], Rows]] = {
-        "exchange the stream": lambda: exchange(experiment, heads, pass_).rows(shared),
+        "exchange the stream": lambda: exchange().rows(shared),
         "steer": lambda: steer(experiment, heads, pass_).rows(shared),
         "exchange the answer": lambda: counterfactual(experiment, heads, pass_).rows(shared),
         "edit the blocks": lambda: edit_blocks(experiment, pass_).rows(shared),

@@ -11,11 +11,12 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from probe.capture import capture
 from probe.evidence.causes.pairs import answer, last, linear_answers, pairs
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
 from probe.heads import LinearHeads
-from probe.interventions import steering
+from probe.interventions import resuming, steering
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.randomness import KeyedGenerator, key
@@ -92,14 +93,17 @@ def steer(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> Steered:
     found = directions(experiment, heads, pass_)
     shifts = {name: Shifts(experiment.layers, pass_.seed) for name in ("head", "pattern", "random")}
     for pair in pairs(experiment, pass_):
-        query, before = last(pair.own), answer(experiment, pair.own)
+        query, everywhere = last(pair.own), torch.arange(pair.own.shape[1], device=experiment.device)
+        own = capture(experiment.model, pair.own, everywhere)
+        before = experiment.task.answer(own.output[:, -1])[:, 0].cpu().double()
         asked = found.unit * torch.tensor([STRENGTHS[n % len(STRENGTHS)] for n in pair.numbers], dtype=torch.float64)
         chance = _random(pass_.seed, pair.numbers, experiment.model.width)
         moved: dict[str, list[Tensor]] = {name: [] for name in shifts}
         for layer, place in enumerate(experiment.model.places):
             along = found.head[layer], found.pattern[layer], chance * found.head[layer].norm()
             for name, direction in zip(shifts, along, strict=True):
-                with steering(place, query, (asked[:, None] * direction)[:, None].to(experiment.device)):
+                added = (asked[:, None] * direction)[:, None].to(experiment.device)
+                with resuming(experiment.model, layer, own.stream[layer]), steering(place, query, added):
                     moved[name].append(answer(experiment, pair.own) - before)
         for name, each in moved.items():
             actual = torch.stack(each)

@@ -27,8 +27,10 @@ def _one_map(rows: list[Row]) -> Judged:
     outcome = every([at_most(pooled, LEFT), most, decided(end(gain, "low") > 0, end(gain, "high") <= 0)])
     period, how = int(pooled["step"]), pooled["site"]
     far = "the next one's" if period == 1 else f"that of the block {period} further on"
+    first = f" from block {pooled['layer']} on," if pooled["layer"] == 2 else ""
     return "undecided" if fitted and outcome == "fails" else outcome, (
-        f"{how}: a block's map and {far} leave {band(pooled)} of each other's steps together, and at most {LEFT:.0%} "
+        f"{how}:{first} a block's map and {far} leave {band(pooled)} of each other's steps together, and at most "
+        f"{LEFT:.0%} "
         f"at {near.count('holds')} of {len(near)}; what is written whatever is read would leave "
         f"{pooled['value'] + gain['value']:.2f}"
     )
@@ -42,7 +44,7 @@ RULES: tuple[Rule, ...] = (
         "Is a block's step the next block's step, by the same map?",
         f"Run in each other's place, blocks leave at most {LEFT:.0%} of each other's steps (whole bands), of all that "
         f"are large enough together and of {SHARE:.0%} of them, {FEWEST_STEPS} at least, and less than they would if "
-        "they wrote the same whatever they read.",
+        "they wrote the same whatever they read. The first block may prepare what the others repeat.",
         "blocks that each do something else, or that write what they write whatever they read",
         _one_map,
     ),

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from probe.evidence.causes import run_all
+from probe.evidence.causes.exchange import exchange
 from probe.heads import make_all
 from probe.probing.measure import measure
 from probe.progress import silent
@@ -21,7 +22,11 @@ def test_what_suits_is_tested_and_what_does_not_is_named(random_experiment, layo
     lens = measure(experiment, make_all(("lens",)), pass_, "y", silent)[1]["lens"].ratio.part(
         lambda cells: cells[..., 0]
     )
-    found = run_all(experiment, heads, {"lens": lens}, pass_, lambda *done: seen.append(done))
+
+    def whole():
+        return exchange(experiment, heads, pass_)
+
+    found = run_all(experiment, heads, {"lens": lens}, whole, pass_, lambda *done: seen.append(done))
     assert len(found.untested) == untested
     assert {row["site"] for row in found.rows} >= SHARED | ({further} if further else set())
     assert all(list(row) == EVIDENCE_COLUMNS for row in found.rows)

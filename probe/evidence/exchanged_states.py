@@ -1,0 +1,57 @@
+"""Whether later blocks correct an answer that a recurrent block draws from a state that is partly another prompt's.
+
+A quarter of what one block remembers of the examples is exchanged for what it remembers of a donor's. What the block
+then writes at the query moves; the states of all other blocks are the prompt's own. Of a Mamba the scan's state is
+exchanged alone: its short convolution remembers the last tokens themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from probe.capture import Captured, capture
+from probe.evidence.causes.pairs import pairs
+from probe.evidence.donors import donor_at_query
+from probe.evidence.exchanged import MIXED, STATE, Exchanged, Turn, add, nothing_yet
+from probe.evidence.reading import Reading
+from probe.interventions import continuing, recurrent, resuming, states_after
+from probe.interventions.mixers import State
+from probe.models.mamba import Mamba
+from probe.probing.draws import Pass
+from probe.probing.experiment import Experiment
+
+
+def exchanged_states(experiment: Experiment, read: Reading, pass_: Pass) -> Exchanged:
+    """Exchanges the state before the query, block by block, on the score prompts.
+
+    Raises:
+        ProbeError: if no block of ours has a state, or the task has no query whose answer is one number.
+    """
+    mixers = recurrent(experiment.model)
+    found = nothing_yet(STATE, experiment, read, pass_)
+    with_state = torch.tensor([layer in mixers for layer in range(experiment.layers)])
+    found = replace(found, readable=found.readable & with_state)
+    for pair in pairs(experiment, pass_):
+        tokens = torch.arange(pair.own.shape[1], device=experiment.device)
+        own = capture(experiment.model, pair.own, tokens)
+        _, donor = donor_at_query(experiment, pair, own.stream)
+        answers = (experiment.task.answer(one.output[:, -1])[:, 0].cpu().double() for one in (own, donor))
+        theirs, ours = (states_after(experiment.model, mixers, some[:, :-1]) for some in (pair.donor, pair.own))
+        runs: dict[int, Captured] = {}
+        vectors = torch.zeros(own.stream[:, :, -1].shape, dtype=torch.float64)
+        for layer, mixer in mixers.items():
+            mixed = _mixed(ours[layer], theirs[layer], len(ours[layer]) - 1 if isinstance(mixer, Mamba) else 0)
+            before = own.stream[layer - 1]
+            with resuming(experiment.model, layer - 1, before), continuing(mixer, pair.own.shape[1] - 1, mixed):
+                runs[layer] = capture(experiment.model, pair.own, tokens[-1:])
+            vectors[layer] = (runs[layer].stream[layer, :, 0] - own.stream[layer, :, -1]).cpu().double() / MIXED
+        add(experiment, read, found, Turn(pair, own.stream, *answers), runs, vectors)
+    return found
+
+
+def _mixed(own: State, theirs: State, first: int) -> State:
+    """Returns the state with a quarter of the donor's parts in place of one's own, from the first such part on."""
+    pairs_ = zip(own[first:], theirs[first:], strict=True)
+    return (*own[:first], *(torch.lerp(mine, other, MIXED) for mine, other in pairs_))
