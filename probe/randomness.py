@@ -30,6 +30,12 @@ def generator(*parts: object) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key(*parts)))
 
 
+def pool(functions: int, dim: int) -> Tensor:
+    """Returns the standard normal weights, ``[functions, dim]``, of a fixed pool: the same for every seed."""
+    drawn = generator("functions", functions, dim).standard_normal((functions, dim), dtype=np.float32)
+    return torch.from_numpy(drawn)
+
+
 class KeyedGenerator:
     """One counter-based generator that is put to any key, a quarter of the time that making a new one takes.
 

@@ -214,7 +214,8 @@ def _matching(study: Study, missing: Missing) -> Rows:
     seed = study.pass_.seed
     shifts = changes(study.experiment, seed)
     elsewhere = {name: study.ask("score", change) for name, change in shifts.items()}
-    for head, matches in match(selected, scored, list(scored.answers), seed, fit_for=("linear",)).items():
+    known = study.experiment.task.known
+    for head, matches in match(selected, scored, list(scored.answers), seed, fit_for=("linear",), known=known).items():
         null = final_answer(selected, scored, head, seed)
         rows += [*match_rows(study.name, head, null, None), *rank_rows(study.name, head, matches, null)]
         study.settings[head] = {found.algorithm: found.setting for found in matches}

@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from probe import learners
 from probe.learners import Examples, IterativeLearner, LinearLearner
+from probe.learners.discrete_posterior import posterior_mean
 
 STEPS = 128
 """The most steps of an iterative algorithm that layers are compared with."""
 RATES = (0.05, 0.1, 0.2, 0.4, 0.8)
 RIDGE = "ridge path"
+DISCRETE = "discrete posterior path"
+# variances of the noise, in units of the mean square of y over the examples, from a posterior that is almost the prior
+VARIANCES = tuple(10.0**exponent for exponent in (4, 3, 2, 1.5, 1, 0.5, 0, -0.5, -1, -1.5, -2, -3))
 # relative to the mean eigenvalue of X'X, from almost all shrunk to almost nothing
 PENALTIES = tuple(10.0**exponent for exponent in (2, 1.5, 1, 0.5, 0, -0.5, -1, -1.5, -2, -3, -4))
 
@@ -37,6 +41,7 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "online_gd": tuple(f"online_gd:rate={rule}" for rule in ("projection", *map(str, ONLINE_RATES))),
     "conjugate_gradient": (f"conjugate_gradient:steps={STEPS}",),
     "newton": (f"newton:steps={STEPS}",),
+    "third_order_newton": (f"newton:steps={STEPS},order=3",),
     "least_squares": ("least_squares",),
     "averaging": ("averaging",),
 }
@@ -84,20 +89,30 @@ class Path:
 
     Attributes:
         again: returns the same of other examples.
+        by_block: whether there is one step for every block of a model.
     """
 
     algorithm: str
     setting: str
     weights: Float64[Tensor, "step prompt dim"]
     again: Again
+    by_block: bool = False
 
 
-def paths(examples: Examples) -> Iterator[Path]:
-    """Yields every algorithm under every setting, and ridge regression as a path from heavy to light penalties."""
+def paths(examples: Examples, known: Float[Tensor, "function dim"] | None = None) -> Iterator[Path]:
+    """Yields every algorithm under every setting, and ridge regression as a path from heavy to light penalties.
+
+    Args:
+        known: the w that there are, where they are a finite set: then their posterior mean is a path, too, by the
+            variance that is taken for the noise.
+    """
     for algorithm, settings in CANDIDATES.items():
         for setting in settings:
             yield Path(algorithm, setting, path_of(setting, examples), partial(path_of, setting))
     yield Path("ridge", RIDGE, path_of(RIDGE, examples), partial(path_of, RIDGE))
+    if known is not None:
+        of_known = partial(_discrete, known=known.double())
+        yield Path("discrete_posterior", DISCRETE, of_known(examples), of_known)
 
 
 def path_of(setting: str, examples: Examples) -> Float64[Tensor, "step prompt dim"]:
@@ -118,3 +133,10 @@ def _ridge(examples: Examples) -> Float64[Tensor, "step prompt dim"]:
     identity = torch.eye(hessian.shape[-1], dtype=hessian.dtype)
     found = [torch.linalg.solve(hessian + penalty * scale * identity, correlation) for penalty in PENALTIES]
     return torch.stack([torch.zeros_like(correlation), *found])
+
+
+def _discrete(examples: Examples, known: Float64[Tensor, "function dim"]) -> Float64[Tensor, "step prompt dim"]:
+    """Returns 0 and the posterior means of a known set of w, from much noise to little."""
+    size = examples.y.double().square().mean(1).clamp(min=torch.finfo(torch.float64).tiny)
+    found = [posterior_mean(examples, known, variance * size) for variance in VARIANCES]
+    return torch.stack([torch.zeros_like(found[0]), *found])

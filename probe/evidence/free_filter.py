@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from probe.evidence.answers import Asked, distance, induced_weights
+from probe.evidence.shared import SLIGHT
 from probe.statistics import RatioBootstrap
 
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
@@ -23,10 +24,17 @@ LITTLE = 1e-8
 
 @dataclass(frozen=True, eq=False)
 class FreeFilter:
-    """The squared differences that are left, in units of the zero error: of answers, and of induced weights."""
+    """What a free filter leaves, and what no weights could explain.
+
+    Attributes:
+        spd: the squared differences of answers that are left, by layer, in units of the zero error.
+        ilwd: likewise of induced weights.
+        nonlinear: the share of the squares of all layers' answers that is not linear in the query.
+    """
 
     spd: RatioBootstrap
     ilwd: RatioBootstrap
+    nonlinear: RatioBootstrap
 
 
 def free_filter(selected: Asked, scored: Asked, head: str, seed: int) -> FreeFilter:
@@ -46,11 +54,22 @@ def free_filter(selected: Asked, scored: Asked, head: str, seed: int) -> FreeFil
         torch.cat([_predicted(basis, one), error[None]])
         for one, basis, error in ((selected, fitted, errors[0]), (scored, measured, errors[1]))
     ]
-    factors = torch.stack([_solve(features[0], layer) for layer in selected.answers[head]])
+    slight = SLIGHT * selected.answers[head][-1].square().sum().item()
+    factors = torch.stack([_solve(features[0], layer, slight) for layer in selected.answers[head]])
     left = scored.answers[head] - torch.einsum("lk,kpq->lpq", factors, features[1])
     induced, _ = induced_weights(scored.queries, left)
     solved, _ = induced_weights(scored.queries, scored.targets)
-    return FreeFilter(distance(scored, left, scored.targets, seed), distance(scored, induced, solved, seed))
+    spd, ilwd = distance(scored, left, scored.targets, seed), distance(scored, induced, solved, seed)
+    return FreeFilter(spd, ilwd, _nonlinear(scored, head, seed))
+
+
+def _nonlinear(scored: Asked, head: str, seed: int) -> RatioBootstrap:
+    answers = scored.answers[head]
+    squares = answers.square().sum(-1)
+    _, linear = induced_weights(scored.queries, answers)
+    found = RatioBootstrap((1,), seed=seed)
+    found.update(scored.numbers, ((1 - linear) * squares).sum(0)[:, None], squares.sum(0)[:, None])
+    return found
 
 
 def _basis(asked: Asked) -> Float64[Tensor, "solution prompt dim"]:
@@ -65,10 +84,12 @@ def _predicted(basis: Float64[Tensor, "solution prompt dim"], asked: Asked) -> F
 
 
 def _solve(
-    features: Float64[Tensor, "feature prompt query"], answers: Float64[Tensor, "prompt query"]
+    features: Float64[Tensor, "feature prompt query"], answers: Float64[Tensor, "prompt query"], slight: float = 0.0
 ) -> Float64[Tensor, " feature"]:
+    """Returns the factors of the features, the last of which is penalised by this much."""
     rows = features.flatten(1)
     square = rows @ rows.T
+    square[-1, -1] += slight
     square = square + LITTLE * square.diagonal().mean() * torch.eye(len(square), dtype=square.dtype)
     found: Tensor = torch.linalg.solve(square, rows @ answers.flatten())
     return found

@@ -16,7 +16,7 @@ from probe.evidence.answers import Asked, Conditioned, third
 from probe.evidence.free_filter import FreeFilter
 from probe.evidence.matching import Match
 from probe.evidence.rows import row
-from probe.statistics import Band, RatioBootstrap, difference, quotient, trend
+from probe.statistics import Band, RatioBootstrap, band_of, difference, quotient, trend
 
 
 def curve_rows(model: str, head: str, errors: RatioBootstrap, site: str | None = None) -> Iterator[dict[str, Any]]:
@@ -176,10 +176,13 @@ def rank_rows(model: str, head: str, matches: Sequence[Match], null: Match) -> I
 
 
 def filter_rows(model: str, head: str, found: FreeFilter, null: Match) -> Iterator[dict[str, Any]]:
-    """Yields what a free filter of the spectrum leaves of the null's distance, of answers and of induced weights."""
+    """Yields what a free filter of the spectrum leaves of the null's distance, and what is not linear in the query."""
     about: dict[str, Any] = {"site": "free_filter", "head": head, "prompts": found.spd.prompts}
     yield row(model, "matching", "unexplained", *_numbers(quotient(found.spd, null.spd)), **about)
     yield row(model, "matching", "unexplained_weights", *_numbers(quotient(found.ilwd, null.ilwd)), **about)
+    nonlinear = band_of(found.nonlinear.draws())
+    ends = (each[0].item() for each in (nonlinear.value, nonlinear.low, nonlinear.high))
+    yield row(model, "matching", "nonlinear", *ends, **about)
 
 
 def _numbers(band: Band) -> tuple[float, float, float]:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from probe.evidence.algorithms import STEPS, Again, Path, paths
@@ -29,6 +29,12 @@ from probe.statistics import Band, RatioBootstrap, band_of, quotient
 FINAL = "final_answer"
 HELD = 0.1
 """The least share of a layer's answer that a step must account for; of layers below it the step is 0, the start."""
+
+
+CLOSE = 1.02
+"""The factor up to which algorithms are as close as the closest one; the candidates stand from the simplest on."""
+MOVES = 1e-6
+"""The least square of a step, in units of the answers after it, that is one: of idle blocks the rates are almost 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +136,12 @@ class _Chosen:
 
 
 def match(
-    selected: Asked, scored: Asked, heads: Sequence[str], seed: int = 0, fit_for: Sequence[str] = ()
+    selected: Asked,
+    scored: Asked,
+    heads: Sequence[str],
+    seed: int = 0,
+    fit_for: Sequence[str] = (),
+    known: Float[Tensor, "function dim"] | None = None,
 ) -> dict[str, list[Match]]:
     """Returns, by head, every algorithm's best match with the layers, the closest on the selection prompts first.
 
@@ -141,13 +152,17 @@ def match(
         scored: others, on which the distances are measured.
         heads: the readings whose answers are compared.
         fit_for: the heads among them for which the families of `probe.evidence.families` are fitted as well.
+        known: the w that there are, where they are a finite set.
     """
-    both = list(zip(paths(selected.examples), paths(scored.examples), strict=True))
+    both = list(zip(paths(selected.examples, known), paths(scored.examples, known), strict=True))
     found = {}
     for head in heads:
         fits = list(fitted(selected, head)) if head in fit_for else []
         own = [
-            tuple(Path(one.name, one.setting, one.weights(asked.examples), one.weights) for asked in (selected, scored))
+            tuple(
+                Path(one.name, one.setting, one.weights(asked.examples), one.weights, by_block=True)
+                for asked in (selected, scored)
+            )
             for one in fits
         ]
         finite = [pair for pair in [*both, *own] if all(path.weights.isfinite().all() for path in pair)]
@@ -161,7 +176,8 @@ def _match(
 ) -> list[Match]:
     best: dict[str, _Chosen] = {}
     for path in tried:
-        found = _choose(selected.answers[head], _predictions(selected, path.weights), selected, path.setting)
+        predicted = _predictions(selected, path.weights)
+        found = _choose(selected.answers[head], predicted, selected, path.setting, path.by_block)
         if path.algorithm not in best or found.distance < best[path.algorithm].distance:
             best[path.algorithm] = found
     matches = [
@@ -169,7 +185,11 @@ def _match(
         for path in tested
         if best[path.algorithm].setting == path.setting
     ]
-    return sorted(matches, key=lambda one: one.chosen_on)
+    matches.sort(key=lambda one: one.chosen_on)
+    # of those that come as close as the closest, the simplest is the first to name
+    close = {one.algorithm for one in matches if one.chosen_on <= CLOSE * matches[0].chosen_on}
+    first = next(name for name in best if name in close)
+    return sorted(matches, key=lambda one: one.algorithm != first)
 
 
 def final_answer(selected: Asked, scored: Asked, head: str, seed: int = 0) -> Match:
@@ -194,10 +214,15 @@ def _choose(
     predicted: Float64[Tensor, "step prompt query"],
     asked: Asked,
     setting: str,
+    by_block: bool = False,
 ) -> _Chosen:
     """Returns the step and the factor that come closest to each layer; of steps as close, the earliest.
 
     Of a layer whose answer no step accounts for, the closest one is noise: it is taken to stand at the start.
+
+    Args:
+        by_block: whether there is a step for each block, with numbers that were fitted to it: then the layer stands at
+            its own, or, where blocks have not moved since, at an earlier one.
     """
     error = answers[-1] - _last(answers, predicted)
     told = shared_error(answers, predicted, error)
@@ -209,8 +234,16 @@ def _choose(
     steps = near.int().argmax(dim=1)
     held = alone.gather(1, steps[:, None])[:, 0] >= HELD * lengths
     steps = steps.where((lengths - found >= HELD * lengths) & held, 0)
+    steps = _moved(predicted).where(steps > 0, 0) if by_block else steps
     scales, shares, left = (each.gather(1, steps[:, None])[:, 0] for each in (told.scales, told.shares, told.distances))
     return _Chosen(setting, steps, scales, shares, (left.mean() / asked.targets.square().sum()).item())
+
+
+def _moved(predicted: Float64[Tensor, "step prompt query"]) -> Int64[Tensor, " step"]:
+    """Returns, for every step, the last one up to it that moved the answers."""
+    moves = predicted.diff(dim=0).square().sum((1, 2)) > MOVES * predicted[1:].square().sum((1, 2))
+    places = torch.arange(1, len(predicted)).where(moves, 0)
+    return torch.cat([places.new_zeros(1), places.cummax(0).values])
 
 
 def _last(

@@ -27,6 +27,7 @@ LEARNERS: Registry[type[Learner]] = Registry(
         "masked_least_squares": "masked_least_squares:MaskedLeastSquares",
         "power_least_squares": "power_least_squares:PowerLeastSquares",
         "ridge": "ridge:Ridge",
+        "discrete_posterior": "discrete_posterior:DiscretePosterior",
         "lasso": "lasso:Lasso",
         "averaging": "averaging:Averaging",
         "knn": "knn:NearestNeighbours",

@@ -1,7 +1,7 @@
 """What every learner can do: a frozen dataclass whose fields are its options.
 
 A learner is run on all prompts of a batch at once; a prompt's prediction depends on nothing else in the batch, has
-the dtype of y, and is 0 without examples.
+the dtype of y, and without examples is 0, or what the learner's prior says.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The iterative Newton method for the pseudo-inverse."""
+"""The iterative Newton method for the pseudo-inverse, and its relatives of higher order."""
 
 from __future__ import annotations
 
@@ -24,11 +24,16 @@ class Newton(Checked, IterativeLearner):
     S, with p the eigenvalue of M S, the iteration reads p <- p (2 - p) and starts at (eigenvalue / largest)²: the
     error 1 - p is squared at every step.
 
+    Of a higher order it is raised to that power: M <- M (3 - S M (3 - S M)) cubes it, as the higher-order method in
+    the same work's appendix (Schulz's hyperpower iteration).
+
     Args:
         steps: how many; the weights before the first are 0, and after it those of the first M.
+        order: the power to which a step raises the error.
     """
 
     steps: Annotated[int, Range(0, 100_000)] = 24
+    order: Annotated[int, Range(2, 16)] = 2
 
     def iterates(self, examples: Examples) -> Float64[Tensor, "step batch dim"]:
         """Returns 0, and the weights by the first M and by every one after it."""
@@ -39,5 +44,5 @@ class Newton(Checked, IterativeLearner):
         found = [right.new_zeros(len(right), right.shape[-1])]
         for _ in range(self.steps):
             found.append(torch.einsum("br,brd->bd", product * along, right))
-            product = product * (2 - product)
+            product = 1 - (1 - product) ** self.order
         return torch.stack(found)

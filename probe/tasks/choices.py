@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from probe.errors import ProbeError
-from probe.randomness import Source, generator
+from probe.randomness import Source, pool
 
 MOST = 2**28
 
@@ -20,9 +19,8 @@ def weights(source: Source, dim: int, functions: int) -> Float[Tensor, "prompts 
     """
     if functions == 0:
         return source.normal(dim)
-    drawn = generator("functions", functions, dim).standard_normal((functions, dim), dtype=np.float32)
     chosen = whole(source, functions)
-    return torch.from_numpy(drawn).to(chosen.device)[chosen]
+    return pool(functions, dim).to(chosen.device)[chosen]
 
 
 def check_functions(functions: int, dim: int) -> None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
+from torch import Tensor
 
 from probe.fields import Dimension, Range, Scale
-from probe.randomness import Source
+from probe.randomness import Source, pool
 from probe.tasks.choices import check_functions, weights
 from probe.tasks.prompts import Prompts, paired, truncate
 from probe.tasks.task import Task
@@ -46,6 +47,11 @@ class Linear(Task):
         x = truncate(source.normal(context + 1, self.dim) * self.x_scale, active)
         y = self.y_scale * torch.einsum("bcd,bd->bc", x, w)
         return paired(x, y, {"w": self.y_scale * w})
+
+    @property
+    def known(self) -> Tensor | None:
+        """The w that there are, where they are a finite set."""
+        return self.y_scale * pool(self.functions, self.dim) if self.functions else None
 
     @property
     def variance(self) -> float:

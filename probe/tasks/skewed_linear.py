@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probe.fields import Dimension, Range, Scale, Size
-from probe.randomness import Source
+from probe.randomness import Source, pool
 from probe.tasks.choices import check_functions, weights
 from probe.tasks.prompts import Prompts, paired, truncate
 from probe.tasks.task import Task
@@ -61,6 +61,11 @@ class SkewedLinear(Task):
         y = self.y_scale * torch.einsum("bcd,bd->bc", x, w)
         drawn = {"w": self.y_scale * w, "covariance_root": root * self.x_scale}
         return paired(x, y, drawn)
+
+    @property
+    def known(self) -> Tensor | None:
+        """The w that there are, where they are a finite set."""
+        return self.y_scale * pool(self.functions, self.dim) if self.functions else None
 
     @property
     def variance(self) -> float:

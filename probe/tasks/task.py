@@ -62,6 +62,11 @@ class Task(Checked):
         return Shape(self.dim)
 
     @property
+    def known(self) -> Float[Tensor, "function dim"] | None:
+        """The w that there are, where y is w.x and they are a finite set; None elsewhere."""
+        return None
+
+    @property
     def unit(self) -> str:
         """What an error of 1 is, in words."""
         return OBJECTIVES[self.objective].unit

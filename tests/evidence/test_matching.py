@@ -9,8 +9,10 @@ from probe.config import FitConfig
 from probe.evidence.answers import Asked, ask, induced_weights, third
 from probe.evidence.matching import final_answer, match
 from probe.learners import Examples, LeastSquares
+from probe.learners.discrete_posterior import posterior_mean
 from probe.models.controls import planted_model
 from probe.probing.prepare import prepare
+from probe.tasks.linear import Linear
 
 DIM, BLOCKS, CONTEXT = 3, 6, 10
 
@@ -165,3 +167,50 @@ def test_induced_weights_are_those_of_linear_answers_and_say_where_answers_are_n
     torch.testing.assert_close(explained, torch.ones(2, 4, dtype=torch.float64))
     _, less = induced_weights(queries, linear.abs())
     assert less.max() < 0.9
+
+
+def test_of_algorithms_that_come_as_close_the_simplest_is_first(tmp_path):
+    """Families contain gradient descent at a constant rate, and come as close to it."""
+    both = [asked("gradient", tmp_path, purpose) for purpose in ("select", "score")]
+    found = match(*both, ["lens"], fit_for=("lens",))["lens"]
+    assert found[0].algorithm == "gd"
+    others = [one.chosen_on for one in found[1:]]
+    assert others == sorted(others)
+
+
+def test_blocks_that_do_nothing_stand_at_the_step_before(tmp_path):
+    """Of an algorithm with a step every two blocks, a family's step is the last one that moved the answer."""
+    both = [asked("two_blocks", tmp_path, purpose) for purpose in ("select", "score")]
+    found = {one.algorithm: one for one in match(*both, ["lens"], fit_for=("lens",))["lens"]}
+    steps = found["gd_per_block"].steps.tolist()
+    assert steps == sorted(steps)
+    assert len(set(steps)) <= BLOCKS - 1
+    assert found["gd_per_block"].unexplained(final_answer(*both, "lens")).high < 0.01
+
+
+def test_where_the_functions_are_known_their_posterior_is_a_path(tmp_path):
+    """From the mean of all of them to the one that fits the examples best."""
+    both = [asked("gradient", tmp_path, purpose, "linear:functions=6") for purpose in ("select", "score")]
+    known = Linear(dim=DIM, functions=6).known
+    found = {one.algorithm: one for one in match(*both, ["lens"], known=known)["lens"]}
+    assert "discrete_posterior" in found
+    assert "discrete_posterior" not in {one.algorithm for one in match(*both, ["lens"])["lens"]}
+    path = found["discrete_posterior"].again(both[0].examples)
+    assert path[0].abs().max() == 0
+    torch.testing.assert_close(path[1], known.double().mean(0).expand_as(path[1]), atol=0.1, rtol=0)
+    nearest = (path[-1][:, None] - known).norm(dim=-1).min(1).values
+    assert nearest.max() < 1e-3
+
+
+def test_layers_that_hold_the_posterior_by_ever_less_noise_are_its_path(tmp_path):
+    both = [asked("gradient", tmp_path, purpose, "linear:functions=6") for purpose in ("select", "score")]
+    known = Linear(dim=DIM, functions=6).known
+    for one in both:
+        size = one.examples.y.double().square().mean(1)
+        means = [posterior_mean(one.examples, known.double(), variance * size) for variance in (10.0, 1.0, 0.1, 0.01)]
+        one.answers["lens"] = torch.einsum(
+            "lpd,pqd->lpq", torch.stack([torch.zeros_like(means[0]), *means]), one.queries
+        )
+    first = match(*both, ["lens"], known=known)["lens"][0]
+    assert first.algorithm == "discrete_posterior"
+    assert first.unexplained(final_answer(*both, "lens")).high < 0.01

@@ -34,3 +34,15 @@ def test_it_ends_at_least_squares_of_least_norm(draw, count):
     examples, _ = draw(count)
     for steps in (60, 2000):
         assert torch.allclose(Newton(steps).weights(examples), LeastSquares().weights(examples), rtol=1e-9, atol=1e-11)
+
+
+def test_a_higher_order_is_the_matrix_iteration_that_cubes_the_error(draw):
+    examples, _ = draw(9)
+    iterates = Newton(4, order=3).iterates(examples)
+    for prompt in range(6):
+        x, y = examples.x[prompt], examples.y[prompt]
+        s = x.T @ x
+        m, eye = s / torch.linalg.eigvalsh(s)[-1] ** 2, torch.eye(s.shape[0], dtype=s.dtype)
+        for step in range(1, 5):
+            assert torch.allclose(iterates[step, prompt], m @ x.T @ y)
+            m = m @ (3 * eye - s @ m @ (3 * eye - s @ m))

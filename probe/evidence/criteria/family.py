@@ -61,9 +61,12 @@ def _alike(rows: list[Row], best: str) -> str:
 
 
 def _ceiling(rows: list[Row]) -> str:
-    """Returns in words what any filter of the spectrum would leave."""
-    found = [row for row in rows if row["site"] == CEILING and row["metric"] == "unexplained"]
-    return "".join(f"; a free filter of the spectrum leaves {band(row)}" for row in found)
+    """Returns in words what any filter of the spectrum would leave, and what no weights explain at all."""
+    found = {row["metric"]: row for row in rows if row["site"] == CEILING}
+    left = f"; a free filter of the spectrum leaves {band(found['unexplained'])}" if "unexplained" in found else ""
+    if "nonlinear" not in found:
+        return left
+    return f"{left}; {found['nonlinear']['value']:.1%} of the squares of the answers is not linear in the query"
 
 
 RULES: tuple[Rule, ...] = (

@@ -1,5 +1,7 @@
 """Claims: each family is the algorithm it is named after, and contains those that are special cases of it."""
 
+from math import exp
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from probe.evidence.families import FAMILIES
 from probe.evidence.families.family import FASTEST
 from probe.evidence.families.gd import even
 from probe.evidence.families.moments import moments
-from probe.learners import Examples, LeastSquares
+from probe.learners import Examples, LeastSquares, Ridge
 from probe.learners.gd import GradientDescent
 
 BLOCKS = 5
@@ -87,5 +89,21 @@ def test_every_family_starts_at_zero_and_says_its_numbers(name, examples):
         assert found[0].abs().max() == 0
         assert found.isfinite().all()
         told = family.told(start, BLOCKS)
-        assert len(told["rate"]) == BLOCKS
-        assert all(0 < rate < FASTEST for rate in told["rate"])
+        of_blocks = told.get("rate", told.get("penalty"))
+        assert len(of_blocks) == BLOCKS
+        assert all(0 < one < FASTEST for one in of_blocks)
+
+
+def test_a_ridge_a_block_is_ridge_regression_with_its_penalty(examples):
+    found, given = path("ridge_per_block", torch.linspace(1.0, -4.0, BLOCKS).double(), examples), moments(examples)
+    for block, logarithm in enumerate(torch.linspace(1.0, -4.0, BLOCKS).tolist(), start=1):
+        expected = Ridge(penalty=given.unit * exp(logarithm)).weights(examples)
+        torch.testing.assert_close(found[block], expected)
+
+
+def test_decay_ends_at_a_ridge_solution_and_without_it_is_gradient_descent(examples):
+    given = moments(examples)
+    long = torch.stack(FAMILIES["gd_with_decay"].path(torch.cat([even(4000, 1.0), torch.tensor([-2.0])]), given, 4000))
+    torch.testing.assert_close(long[-1], Ridge(penalty=given.unit * exp(-2.0)).weights(examples))
+    plain = path("gd_per_block", even(BLOCKS, 0.8), examples)
+    torch.testing.assert_close(path("gd_with_decay", with_one(0.8, -60.0), examples), plain)
