@@ -18,6 +18,8 @@ from probe.records import Record, with_dtypes
 
 BLOCK_LABEL = "block"
 LAYER_LABEL = style.X_LABELS["layer"]
+ERROR_LABEL = style.ERROR_LABEL.replace(" (", "\n(")
+"""In two lines: panels are low."""
 HEIGHT = 2.5
 ACROSS = 3
 
@@ -93,7 +95,7 @@ PANELS = (
     ),
     Panel(
         "blocks edited",
-        style.ERROR_LABEL,
+        ERROR_LABEL,
         BLOCK_LABEL,
         (
             Curve("skipped", "skip", "error", None, BLUE, "o"),
@@ -105,7 +107,7 @@ PANELS = (
     ),
     Panel(
         "all later blocks left out",
-        style.ERROR_LABEL,
+        ERROR_LABEL,
         LAYER_LABEL,
         (
             Curve("lens", "exit", "error", "lens", GREEN, "^", "--"),
@@ -116,7 +118,7 @@ PANELS = (
     ),
     Panel(
         "internals held at their mean",
-        style.ERROR_LABEL,
+        ERROR_LABEL,
         BLOCK_LABEL,
         tuple(
             Curve(name, f"mean:{name}", "error", None, colour, marker)
@@ -164,6 +166,11 @@ def causes_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     style.check_view(view, "a picture of interventions")
     if not records:
         raise ProbeError("No record was given, but a picture of interventions needs one. Give the .csv of probe claim.")
+    named = [str(name) for one in records if "model" in one.table for name in one.table["model"].dropna().unique()]
+    if twice := sorted({name for name in named if named.count(name) > 1}):
+        raise ProbeError(
+            f"Records of {', '.join(map(words.text, twice))} were given twice, but a panel shows one. Draw each alone."
+        )
     table = pd.concat([record.table for record in records], ignore_index=True)
     known = table[table["evidence"] == "causes"] if "evidence" in table else table.iloc[:0]
     with style.page():

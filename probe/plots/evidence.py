@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from probe.errors import ProbeError
 from probe.plots import style, words
+from probe.plots.canvas import whole
+from probe.plots.rows import begin, each_model, lacking
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, with_dtypes
 
@@ -50,31 +53,51 @@ SHOWN = 4
 
 
 def claim_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
-    """Draws a claim's evidence in one row: curves with their nulls, the transfer matrix, the closest algorithms."""
+    """Draws a claim's evidence, a part a model: curves with nulls, the transfer matrix, the closest algorithms."""
     style.check_view(view, "a picture of a claim")
     if not records:
         raise ProbeError("No record was given, but a picture of a claim needs one. Give the .csv of probe claim.")
     if len(records) != 1 or records[0].provenance.get("kind") != "claim":
         raise ProbeError("A picture of a claim needs one record of probe claim. Give its .csv alone.")
     table = with_dtypes(records[0].table)
+    error = words.error_label([words.unit(records[0])])
+    figure, without = each_model(partial(draw_claim, error=error), table)
+    with style.page():
+        drawn = table.loc[table["evidence"].isin(list(PANELS)), "prompts"]
+        line = words.about(
+            records, "bands: 95 % by prompt, of curves for all layers at once, else each point's own", drawn
+        )
+        line = lacking(line, without)
+        explained = bool((table["evidence"] == "matching").any())
+        words.head_line(figure, view.title, f"{line}. {EXPLAINED}" if explained else line)
+    return figure
+
+
+def draw_claim(
+    table: pd.DataFrame, title: str | None = None, part: SubFigure | None = None, error: str = style.ERROR_LABEL
+) -> Figure:
+    """Draws one model's curves, transfer and closest algorithms, as far as there are any.
+
+    Args:
+        table: rows of a record of evidence.
+        title: a line above the picture.
+        part: of a page, to draw into; by default a page of its own.
+        error: what an axis of errors is called.
+    """
     there = set(table["evidence"])
     draws = [draw for evidence, drawn in PANELS.items() if evidence in there for draw in drawn]
     if not draws:
         raise ProbeError(f"The record holds none of {', '.join(PANELS)}, which this picture is drawn from.")
     with style.page():
-        figure = style.new_figure(2, 2.9 * -(-len(draws) // 2), None)
-        panels = figure.subplots(-(-len(draws) // 2), 2, squeeze=False)
+        down = -(-len(draws) // 2)
+        figure = begin(part, 2, 2.9 * down, title)
+        panels = figure.subplots(down, 2, squeeze=False)
         for draw, axes in zip(draws, panels.flat, strict=False):
             draw(axes, table)
-        panels.flat[0].set_ylabel(words.error_label([words.unit(records[0])]))
+        panels.flat[0].set_ylabel(error)
         for axes in panels.flat[len(draws) :]:
             axes.remove()
-        drawn = table.loc[table["evidence"].isin(list(PANELS)), "prompts"]
-        line = words.about(
-            records, "bands: 95 % by prompt, of curves for all layers at once, else each point's own", drawn
-        )
-        words.head_line(figure, view.title, f"{line}. {EXPLAINED}" if "matching" in there else line)
-    return figure
+    return whole(figure)
 
 
 def draw_curves(axes: Axes, table: pd.DataFrame) -> None:

@@ -8,11 +8,12 @@ from functools import partial
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from probe.plots import style
+from probe.plots.canvas import whole
 from probe.plots.exchanged import SITES, kept_panel, share_panel
-from probe.plots.rows import draw_curve, equal, finish, layer_colour, numbers, of_one_claim, panel_key, rows_of
+from probe.plots.rows import begin, draw_curve, equal, finish, layer_colour, numbers, of_one_claim, panel_key, rows_of
 from probe.plots.style import Line
 
 Panels = Sequence[Axes]
@@ -28,7 +29,7 @@ LIMITS = (-0.35, 1.65)
 """Of what is kept: where heads hardly read the vector any longer, the ratio is anything."""
 
 
-def draw_loop(table: pd.DataFrame, title: str | None = None) -> Figure:
+def draw_loop(table: pd.DataFrame, title: str | None = None, part: SubFigure | None = None) -> Figure:
     """Draws the rows of ``loop`` of one model.
 
     Panels: what is left of an answer that was exchanged for another prompt's, and how far the model's own answer
@@ -39,6 +40,7 @@ def draw_loop(table: pd.DataFrame, title: str | None = None) -> Figure:
     Args:
         table: rows of a record of evidence.
         title: a line above the picture.
+        part: of a page, to draw into; by default a page of its own.
     """
     rows = rows_of(table, "loop", "share")
     kept = {name: found for name in READ if len(found := _kept(rows, name))}
@@ -46,10 +48,10 @@ def draw_loop(table: pd.DataFrame, title: str | None = None) -> Figure:
     pairs += [partial(_moved, kept=kept)] if kept else []
     pairs += [_fixed] if len(equal(rows, metric="share", site="query")) else []
     with style.page():
-        figure = style.new_figure(2, 3.0 * len(pairs), title)
+        figure = begin(part, 2, 3.0 * len(pairs), title)
         for drawn, panels in zip(pairs, figure.subplots(len(pairs), 2, squeeze=False), strict=True):
             drawn(panels, rows)
-    return figure
+    return whole(figure)
 
 
 def draw_moved(table: pd.DataFrame, title: str | None = None) -> Figure:

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from probe.plots import style
-from probe.plots.rows import draw_curve, equal, finish, layer_colour, numbers, of_one_claim, rows_of
+from probe.plots.canvas import whole
+from probe.plots.rows import begin, draw_curve, equal, finish, layer_colour, numbers, of_one_claim, rows_of
 
 HEADS = {"linear": ("linear head", style.COLOURS[0], "s"), "lens": ("lens", style.COLOURS[1], "D")}
 STEPS = (1.0, 2.0, 4.0, 8.0)
@@ -20,24 +21,25 @@ LEAST = 1e-3
 """Bins of smaller eigenvalues, which examples hardly show, stand here."""
 
 
-def draw_spectral(table: pd.DataFrame, title: str | None = None) -> Figure:
+def draw_spectral(table: pd.DataFrame, title: str | None = None, part: SubFigure | None = None) -> Figure:
     """Draws the rows of ``spectral`` of one model: a panel a reading, and what no weights explain.
 
     Args:
         table: rows of a record of evidence.
         title: a line above the picture.
+        part: of a page, to draw into; by default a page of its own.
     """
     rows = rows_of(table, "spectral", "response")
     read = [head for head in HEADS if (equal(rows, metric="response")["head"] == head).any()]
     layers = numbers(equal(rows, metric="response"), "layer")
     with style.page():
-        figure = style.new_figure(2, 2.8, title)
+        figure = begin(part, 2, 2.8, title)
         panels = figure.subplots(1, len(read) + 1, squeeze=False)[0]
         for axes, head in zip(panels, read, strict=False):
             _response_panel(axes, rows, head, layers)
         _nonlinear_panel(panels[-1], rows, read)
         style.add_legend(figure, _keys(read, layers))
-    return figure
+    return whole(figure)
 
 
 def _response_panel(axes: Axes, rows: pd.DataFrame, head: str, layers: list[int]) -> None:
