@@ -142,10 +142,11 @@ def draw_causes(table: pd.DataFrame, figure: Figure) -> None:
         table: rows of evidence; those of another kind than ``causes`` are left out.
     """
     rows = with_dtypes(table[table["evidence"] == "causes"])
-    if rows.empty:
+    known = () if rows.empty else PANELS
+    shown = [panel for panel in known if any(not _rows(rows, curve).empty for curve in panel.curves)]
+    if not shown:
         raise ProbeError("The record has no interventions to draw. Give a record of probe claim.")
     models = [str(name) for name in rows["model"].unique()]
-    shown = [panel for panel in PANELS if any(not _rows(rows, curve).empty for curve in panel.curves)]
     down = -(-len(shown) // ACROSS)
     for part, model in zip(figure.subfigures(len(models), 1, squeeze=False)[:, 0], models, strict=True):
         mine = rows[rows["model"] == model]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -19,18 +21,20 @@ UNCORRECTED, THRESHOLD = 1.0, 0.9
 """What is left where no later block answers, and the most that may be left where one does."""
 
 
-def draw_exchanged(table: pd.DataFrame) -> Figure:
-    """Draws what was exchanged in one model, the panels beneath one another.
+def draw_exchanged(table: pd.DataFrame, metric: str) -> Figure:
+    """Draws one panel of what was exchanged in one model, one column of a paper wide.
+
+    Args:
+        metric: "kept" or "share".
 
     Raises:
         ProbeError: if the record holds no such rows, or those of several models.
     """
-    rows = rows_of(table[table["site"].isin(list(SITES))], "loop", "share")
+    rows = rows_of(table[table["site"].isin(list(SITES))], "loop", metric)
     with style.page():
-        figure = style.new_figure(1, 6.4, None)
-        upper, lower = figure.subplots(2, 1)
-        panel_key(upper, kept_panel(upper, rows), 2)
-        panel_key(lower, share_panel(lower, rows), 2)
+        figure = style.new_figure(1, 3.2, None)
+        axes = figure.subplots()
+        panel_key(axes, PANELS[metric](axes, rows), 2)
     return figure
 
 
@@ -71,6 +75,10 @@ def share_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
         style.key_line("the layer's own", line=":", marker="^"),
         style.key_line("all of the way", "black"),
     ]
+
+
+PANELS: dict[str, Callable[[Axes, pd.DataFrame], list[Artist]]] = {"kept": kept_panel, "share": share_panel}
+"""By the metric, what draws it and returns the legend."""
 
 
 def _keys(begin: str, there: list[str]) -> list[Artist]:

@@ -23,6 +23,7 @@ from probe.files import write_atomically
 from probe.plots import style
 from probe.plots.canvas import PAGE
 from probe.plots.causes import causes_figure
+from probe.plots.completeness import draw_completeness
 from probe.plots.evidence import (
     draw_curves,
     draw_distances,
@@ -48,7 +49,7 @@ class Picture:
     """A picture of the report, drawn where one of its kinds of evidence is there.
 
     Attributes:
-        criteria: those that it stands beside, the first of them with the picture and the others with a link; a
+        criteria: those that it stands beside, the first on the page with the picture and the others with a link; a
             picture of none stands beneath them.
     """
 
@@ -89,10 +90,25 @@ PICTURES: tuple[Picture, ...] = (
     Picture("transfer", _one_column(draw_transfer), "Every layer's head at every other.", ("one direction",)),
     Picture(
         "loop",
-        lambda record: draw_exchanged(record.table),
-        "A quarter of the stream at one layer is exchanged for another prompt's: what later blocks leave of the answer "
-        "that it brought, and how far the model's own answer follows.",
-        ("closed loop", "used by later blocks"),
+        lambda record: draw_exchanged(record.table, "share"),
+        "A quarter of the stream at one layer is exchanged for another prompt's: how far the model's own answer "
+        "follows, beside how far the layer's own answer does. At 0 nothing after the layer uses it.",
+        ("used by later blocks",),
+    ),
+    Picture(
+        "causes",
+        lambda record: draw_completeness(record.table, across=1),
+        "A layer's answer at the query is exchanged for another prompt's. Complete: the model then answers as the "
+        "other prompt would have it; an answer that is decoded and acts on nothing is at 0. Selective: what heads "
+        "read of the query and of the examples stays. Bands: 95 % by prompt.",
+        ("used by later blocks",),
+    ),
+    Picture(
+        "loop",
+        lambda record: draw_exchanged(record.table, "kept"),
+        "A quarter of the stream at one layer is exchanged for another prompt's: which share of the answer that it "
+        "brought is left after the later blocks.",
+        ("closed loop",),
     ),
     Picture(
         "map",
@@ -256,7 +272,7 @@ def _groups(told: Mapping[str, Any], drawn: Mapping[int, dict[str, str]]) -> lis
     """Returns the criteria by rung, in the order of the rungs, each with the picture that it belongs to."""
     says = {one["name"]: one["says"] for one in told.get("rungs") or []}
     groups = []
-    shown: set[str] = set()
+    shown: dict[str, str] = {}
     for rung in (*LADDER, *BESIDE):
         criteria = [one for one in told["criteria"] if one.get("rung", "") == rung]
         if not criteria:
@@ -266,12 +282,16 @@ def _groups(told: Mapping[str, Any], drawn: Mapping[int, dict[str, str]]) -> lis
     return groups
 
 
-def _card(criterion: Mapping[str, Any], drawn: Mapping[int, dict[str, str]], shown: set[str]) -> dict[str, Any]:
-    """Returns what the page says of a criterion; a picture that stands beside another one already is linked to."""
-    picture = next((one for number, one in drawn.items() if criterion["name"] in PICTURES[number].criteria), None)
-    known = picture is not None and picture["id"] in shown
-    if picture is not None:
-        shown.add(picture["id"])
+def _card(criterion: Mapping[str, Any], drawn: Mapping[int, dict[str, str]], shown: dict[str, str]) -> dict[str, Any]:
+    """Returns what the page says of a criterion; a picture that stands beside another one already is linked to.
+
+    Args:
+        shown: by the id of a picture that is shown, the criterion that it stands beside.
+    """
+    name = criterion["name"]
+    pictures = [one for number, one in drawn.items() if name in PICTURES[number].criteria]
+    for one in pictures:
+        shown.setdefault(one["id"], name)
     untested = _untested(criterion)
     outcome = criterion["outcome"] if criterion["outcome"] in OUTCOMES else "undecided"
     return {
@@ -279,8 +299,8 @@ def _card(criterion: Mapping[str, Any], drawn: Mapping[int, dict[str, str]], sho
         "excludes": criterion.get("excludes", ""),
         "state": "undecided" if untested else outcome,
         "said": "not tested" if untested else criterion["outcome"],
-        "picture": None if known else picture,
-        "link": picture["id"] if picture is not None and known else "",
+        "pictures": [one for one in pictures if shown[one["id"]] == name],
+        "links": {one["id"]: shown[one["id"]] for one in pictures if shown[one["id"]] != name},
     }
 
 

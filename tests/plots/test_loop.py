@@ -6,7 +6,7 @@ import pytest
 
 from probe.errors import ProbeError
 from probe.evidence.criteria.loop import KEPT
-from probe.plots.exchanged import THRESHOLD, UNCORRECTED
+from probe.plots.exchanged import PANELS, THRESHOLD, UNCORRECTED, draw_exchanged
 from probe.plots.loop import draw_loop
 from probe.records import EVIDENCE_COLUMNS
 
@@ -79,6 +79,15 @@ def test_what_is_left_of_an_exchanged_answer_stands_against_nothing_corrected_an
 
 def test_exchanged_answers_alone_are_drawn_alone():
     assert len(draw_loop(exchanged()).axes) == 2
+
+
+@pytest.mark.parametrize(("metric", "value"), [("kept", 0.15), ("share", 0.25)])
+def test_what_is_left_and_how_far_the_answer_follows_are_drawn_apart(metric, value):
+    assert set(PANELS) == {"kept", "share"}
+    (axes,) = draw_exchanged(exchanged(), metric).axes
+    assert line(axes, "at all tokens").get_ydata()[1] == pytest.approx(value)
+    with pytest.raises(ProbeError, match="no rows of loop"):
+        draw_exchanged(exchanged()[exchanged()["metric"] != metric], metric)
 
 
 def test_other_records_are_refused():
