@@ -142,7 +142,9 @@ PICTURES: tuple[Picture, ...] = (
         "spectral",
         lambda record: draw_spectral(record.table),
         "How much of w each layer's answers hold along every eigenvector of X'X, by its eigenvalue, beside what "
-        "gradient descent and ridge regression would hold; and what of the answers is not linear in the query.",
+        "gradient descent and ridge regression would hold; beneath, what the closest algorithm holds at the steps that "
+        "the layers stand at, without what the model itself ends off by; and what of the answers is not linear in the "
+        "query.",
     ),
     Picture(
         "known",
