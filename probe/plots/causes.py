@@ -132,7 +132,7 @@ PANELS = (
 )
 
 
-def draw_causes(table: pd.DataFrame, figure: Figure) -> None:
+def draw_causes(table: pd.DataFrame, figure: Figure, across: int = ACROSS) -> None:
     """Draws every kind of intervention that a table of evidence has rows of, one row of panels a model.
 
     Thin black lines are a full effect, or the error of the model as it is; bands are pointwise 95 %. What leaves the
@@ -140,6 +140,8 @@ def draw_causes(table: pd.DataFrame, figure: Figure) -> None:
 
     Args:
         table: rows of evidence; those of another kind than ``causes`` are left out.
+        figure: an empty page; it is made as high as the panels need.
+        across: panels beside one another.
     """
     rows = with_dtypes(table[table["evidence"] == "causes"])
     known = () if rows.empty else PANELS
@@ -147,14 +149,15 @@ def draw_causes(table: pd.DataFrame, figure: Figure) -> None:
     if not shown:
         raise ProbeError("The record has no interventions to draw. Give a record of probe claim.")
     models = [str(name) for name in rows["model"].unique()]
-    down = -(-len(shown) // ACROSS)
+    down = -(-len(shown) // across)
+    figure.set_figheight(HEIGHT * down * len(models) + 0.3)
     for part, model in zip(figure.subfigures(len(models), 1, squeeze=False)[:, 0], models, strict=True):
         mine = rows[rows["model"] == model]
         context, prompts = (int(mine[name].iloc[0]) for name in ("context", "prompts"))
         part.suptitle(
             f"{words.text(model)}: {style.count(context, 'example')} in context, {prompts:,} prompts", fontsize=8.5
         )
-        panels = part.subplots(down, ACROSS, squeeze=False).ravel()
+        panels = part.subplots(down, across, squeeze=False).ravel()
         limits = _error_limits(mine, shown)
         for axes, panel in zip(panels, shown, strict=False):
             _draw(axes, panel, mine, limits)
@@ -175,7 +178,7 @@ def causes_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     table = pd.concat([record.table for record in records], ignore_index=True)
     known = table[table["evidence"] == "causes"] if "evidence" in table else table.iloc[:0]
     with style.page():
-        figure = style.new_figure(view.columns or 2, 2 * HEIGHT * max(known["model"].nunique(), 1) + 0.3, None)
+        figure = style.new_figure(view.columns or 2, HEIGHT, None)
         draw_causes(known if "evidence" in table else pd.DataFrame({"evidence": []}), figure)
         prompts = known.get("prompts")
         words.head_line(figure, view.title, words.about(records, words.POINTWISE, prompts))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from probe.plots import style
 from probe.plots.canvas import whole
-from probe.plots.rows import begin, draw_curve, equal, finish, of_one_claim, rows_of
+from probe.plots.rows import Part, begin, draw_curve, equal, finish, of_one_claim, rows_of
 from probe.plots.style import Line
 
 WAYS: dict[str, tuple[str, str, Line, str]] = {
@@ -26,25 +26,21 @@ METRICS: dict[str, tuple[str, str, str]] = {
 """By the metric, what it asks, and what 1 and 0 mean."""
 
 
-def draw_completeness(
-    table: pd.DataFrame, title: str | None = None, part: SubFigure | None = None, across: int = 3
-) -> Figure:
+def draw_completeness(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the counterfactual rows of ``causes`` of one model, a panel a metric.
 
     Args:
         table: rows of a record of evidence.
         title: a line above the picture.
         part: of a page, to draw into; by default a page of its own.
-        across: panels beside one another, 3 or 1; a page of 1 is one column of a paper wide.
 
     Raises:
         ProbeError: if the record holds no such rows, or those of several models.
     """
     rows = rows_of(table[table["site"].isin(list(WAYS))], "causes", "completeness")
-    down = len(METRICS) // across
     with style.page():
-        figure = begin(part, 1 if across == 1 else 2, (2.4 if across == 3 else 2.2) * down, title)
-        for axes, metric in zip(figure.subplots(down, across, squeeze=False).flat, METRICS, strict=True):
+        figure = begin(part, 2, 2.4, title)
+        for axes, metric in zip(figure.subplots(1, len(METRICS)), METRICS, strict=True):
             _panel(axes, equal(rows, metric=metric), metric)
         style.add_legend(figure, _keys(rows), beside=False)
     return whole(figure)

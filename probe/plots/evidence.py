@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
 from probe.plots import style, words
 from probe.plots.canvas import whole
-from probe.plots.rows import begin, each_model, lacking
+from probe.plots.rows import Part, begin, each_model, lacking
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, with_dtypes
 
@@ -48,6 +48,8 @@ EXPLAINED = (
 )
 """The abbreviations, in words."""
 SHADES = ("black", "#555555", "#888888", "#b0b0b0")
+BESIDE = 32
+"""Letters of the longest entry of a legend that leave room for another beside it."""
 SHOWN = 4
 """Algorithms drawn, the closest first."""
 
@@ -74,7 +76,7 @@ def claim_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
 
 
 def draw_claim(
-    table: pd.DataFrame, title: str | None = None, part: SubFigure | None = None, error: str = style.ERROR_LABEL
+    table: pd.DataFrame, title: str | None = None, part: Part = None, error: str = style.ERROR_LABEL
 ) -> Figure:
     """Draws one model's curves, transfer and closest algorithms, as far as there are any.
 
@@ -133,7 +135,9 @@ def _line(axes: Axes, rows: pd.DataFrame, label: str, colour: str, line: Line, m
 
 def _key(axes: Axes) -> None:
     """Sets the legend beneath the axes, where it covers no data."""
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.12, -0.2), fontsize=6, ncols=2)
+    longest = max((len(label) for label in axes.get_legend_handles_labels()[1]), default=0)
+    across = 1 if longest > BESIDE else 2
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.12, -0.2), fontsize=6, ncols=across)
 
 
 def draw_transfer(axes: Axes, table: pd.DataFrame) -> None:
@@ -154,10 +158,16 @@ def draw_transfer(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _closest(table: pd.DataFrame) -> list[str]:
-    """Returns the algorithms that leave least unexplained of the refitted heads' answers, the best first."""
+    """Returns the algorithms that come closest to the refitted heads' answers, the best first.
+
+    Their order is that on the selection prompts, by which a criterion names one; of records that do not hold it, that
+    of the distances drawn.
+    """
     rows = table[(table["evidence"] == "matching") & (table["head"] == "linear")]
+    ranks = rows[rows["metric"] == "rank"].set_index("site")["value"]
     distances = rows[(rows["metric"] == "spd") & (rows["site"] != FINAL)].groupby("site")["value"].sum()
-    return [str(site) for site in distances.sort_values().index[:SHOWN]]
+    order = ranks if len(ranks) else distances
+    return [str(site) for site in order.sort_values().index[:SHOWN]]
 
 
 def draw_distances(axes: Axes, table: pd.DataFrame) -> None:

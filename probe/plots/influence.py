@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from probe.plots import style
 from probe.plots.canvas import whole
-from probe.plots.rows import begin, draw_curve, equal, finish, layer_colour, numbers, of_one_claim, rows_of
+from probe.plots.rows import Part, begin, draw_curve, equal, finish, layer_colour, numbers, of_one_claim, rows_of
 
 DERIVATIVE, SHARE = "mean absolute derivative", "share of implicit attention"
 RATE = "halvings per example"
 
 
-def draw_influence(table: pd.DataFrame, title: str | None = None, part: SubFigure | None = None) -> Figure:
+def draw_influence(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the rows of ``influence`` of one model: the derivative, and implicit attention where it has one.
 
     Args:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from probe.plots import style
 from probe.plots.canvas import whole
-from probe.plots.rows import begin, draw_curve, equal, finish, numbers, of_one_claim, panel_key, rows_of
+from probe.plots.rows import Part, begin, draw_curve, equal, finish, numbers, of_one_claim, panel_key, rows_of
 from probe.plots.style import Line
 
 QUANTITIES = {"y": "y", "w": "w", "gradient": "X'y / n", "least_squares": "least squares",
@@ -24,7 +24,7 @@ HEADS: dict[str, tuple[str, str, Line]] = {
 MEMORY = "stream at x, in memory"
 
 
-def draw_known(table: pd.DataFrame, title: str | None = None, part: SubFigure | None = None) -> Figure:
+def draw_known(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the rows of ``known`` of one model, after the most examples.
 
     Panels: the error of every quantity by layer; that of what was left of y beside y's at the layer before; and, where

@@ -8,12 +8,23 @@ from functools import partial
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from probe.plots import style
 from probe.plots.canvas import whole
 from probe.plots.exchanged import SITES, kept_panel, share_panel
-from probe.plots.rows import begin, draw_curve, equal, finish, layer_colour, numbers, of_one_claim, panel_key, rows_of
+from probe.plots.rows import (
+    Part,
+    begin,
+    draw_curve,
+    equal,
+    finish,
+    layer_colour,
+    numbers,
+    of_one_claim,
+    panel_key,
+    rows_of,
+)
 from probe.plots.style import Line
 
 Panels = Sequence[Axes]
@@ -29,7 +40,7 @@ LIMITS = (-0.35, 1.65)
 """Of what is kept: where heads hardly read the vector any longer, the ratio is anything."""
 
 
-def draw_loop(table: pd.DataFrame, title: str | None = None, part: SubFigure | None = None) -> Figure:
+def draw_loop(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the rows of ``loop`` of one model.
 
     Panels: what is left of an answer that was exchanged for another prompt's, and how far the model's own answer
@@ -54,13 +65,13 @@ def draw_loop(table: pd.DataFrame, title: str | None = None, part: SubFigure | N
     return whole(figure)
 
 
-def draw_moved(table: pd.DataFrame, title: str | None = None) -> Figure:
+def draw_moved(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the same without the exchanged answers.
 
     Raises:
         ProbeError: if the record holds nothing else.
     """
-    return draw_loop(table[~table["site"].isin(list(SITES))], title)
+    return draw_loop(table[~table["site"].isin(list(SITES))], title, part)
 
 
 def _exchanged(panels: Panels, rows: pd.DataFrame) -> None:

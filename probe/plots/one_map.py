@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from probe.plots import style
 from probe.plots.canvas import whole
-from probe.plots.rows import begin, draw_curve, equal, finish, of_one_claim, panel_key, rows_of
+from probe.plots.rows import Part, begin, draw_curve, equal, finish, of_one_claim, panel_key, rows_of
 from probe.plots.style import Line
 
 SIDES: dict[str, tuple[str, str, Line]] = {
@@ -20,7 +20,7 @@ LIMIT = 0.25
 """What the criterion lets a map leave; the axis ends where everything is left and as much again."""
 
 
-def draw_one_map(table: pd.DataFrame, title: str | None = None, part: SubFigure | None = None) -> Figure:
+def draw_one_map(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the rows of ``map`` of one model: what is left of every step that tells, and how large the steps are.
 
     Args:

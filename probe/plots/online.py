@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from probe.plots import style
 from probe.plots.canvas import whole
-from probe.plots.rows import begin, draw_curve, equal, finish, numbers, of_one_claim, panel_key, rows_of
+from probe.plots.rows import Part, begin, draw_curve, equal, finish, numbers, of_one_claim, panel_key, rows_of
 from probe.plots.style import Line
 
 LEARNERS: dict[str, tuple[str, str, Line]] = {
@@ -30,7 +30,7 @@ ORDERS = {
 LIMITS = (-0.15, 1.05)
 
 
-def draw_online(table: pd.DataFrame, title: str | None = None, part: SubFigure | None = None) -> Figure:
+def draw_online(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the rows of ``online`` of one model.
 
     Panels: the share of the steps of w from example to example that each learner explains, by layer, at the site where

@@ -21,8 +21,7 @@ from probe import text
 from probe.errors import ProbeError
 from probe.files import write_atomically
 from probe.plots import style
-from probe.plots.canvas import PAGE
-from probe.plots.causes import causes_figure
+from probe.plots.causes import draw_causes
 from probe.plots.completeness import draw_completeness
 from probe.plots.evidence import (
     draw_curves,
@@ -39,6 +38,7 @@ from probe.plots.known import draw_known
 from probe.plots.loop import draw_moved
 from probe.plots.one_map import draw_one_map
 from probe.plots.online import draw_online
+from probe.plots.rows import in_column
 from probe.plots.spectral import draw_spectral
 from probe.plots.states import draw_states
 from probe.records import Record, with_dtypes
@@ -72,6 +72,13 @@ def _one_column(*panels: Callable[[Axes, pd.DataFrame], None]) -> Callable[[Reco
     return draw
 
 
+def _causes(record: Record) -> Figure:
+    with style.page():
+        figure = style.new_figure(1, 1.0, None)
+        draw_causes(record.table, figure, across=1)
+    return figure
+
+
 PICTURES: tuple[Picture, ...] = (
     Picture(
         "curve",
@@ -97,7 +104,7 @@ PICTURES: tuple[Picture, ...] = (
     ),
     Picture(
         "causes",
-        lambda record: draw_completeness(record.table, across=1),
+        lambda record: in_column(draw_completeness, record.table),
         "A layer's answer at the query is exchanged for another prompt's. Complete: the model then answers as the "
         "other prompt would have it; an answer that is decoded and acts on nothing is at 0. Selective: what heads "
         "read of the query and of the examples stays. Bands: 95 % by prompt.",
@@ -112,7 +119,7 @@ PICTURES: tuple[Picture, ...] = (
     ),
     Picture(
         "map",
-        lambda record: draw_one_map(record.table),
+        lambda record: in_column(draw_one_map, record.table),
         "Every block is run in its neighbour's place: what its map leaves of the neighbour's step, beside what would "
         "be left if blocks wrote the same whatever they read; and how large the steps are.",
         ("one map",),
@@ -133,14 +140,14 @@ PICTURES: tuple[Picture, ...] = (
     ),
     Picture(
         "online",
-        lambda record: draw_online(record.table),
+        lambda record: in_column(draw_online, record.table),
         "How online learners, and algorithms that take all examples at once, follow w from example to example; and "
         "what another order of the examples changes.",
         ("online learner", "online state"),
     ),
     Picture(
         "spectral",
-        lambda record: draw_spectral(record.table),
+        lambda record: in_column(draw_spectral, record.table),
         "How much of w each layer's answers hold along every eigenvector of X'X, by its eigenvalue, beside what "
         "gradient descent and ridge regression would hold; beneath, what the closest algorithm holds at the steps that "
         "the layers stand at, without what the model itself ends off by; and what of the answers is not linear in the "
@@ -148,32 +155,32 @@ PICTURES: tuple[Picture, ...] = (
     ),
     Picture(
         "known",
-        lambda record: draw_known(record.table),
+        lambda record: in_column(draw_known, record.table),
         "What linear heads read at the query: the answer, w, and what algorithms would hold; what each block wrote of "
         "what was still missing; and a two-layer head beside the linear one, with both on the untrained model.",
     ),
     Picture(
         "states",
-        lambda record: draw_states(record.table),
+        lambda record: in_column(draw_states, record.table),
         "What stands inside the blocks after each example: the cosine of w with what heads read of it, beside those "
         "that algorithms reach; and the errors by site and by target.",
     ),
     Picture(
         "influence",
-        lambda record: draw_influence(record.table),
+        lambda record: in_column(draw_influence, record.table),
         "By how much each example's y moves the answer, beside least squares; and where a Mamba's implicit attention "
         "falls.",
     ),
     Picture(
         "causes",
-        lambda record: causes_figure([record]),
+        _causes,
         "What the answer does when the stream or a state is exchanged for that of other examples, when it is steered "
         "along the heads' directions, when blocks are skipped, repeated or exchanged, and when parts of a block are "
         "switched off.",
     ),
     Picture(
         "loop",
-        lambda record: draw_moved(record.table),
+        lambda record: in_column(draw_moved, record.table),
         "What later blocks keep of an answer that was moved along what heads read of it, at the query alone; and how "
         "much of the final answer is fixed there.",
     ),
@@ -327,11 +334,10 @@ def _picture(picture: Picture, record: Record, number: str) -> dict[str, Any] | 
     except ProbeError:  # of this kind of evidence there is another part
         return None
     file = io.BytesIO()
-    wide = figure.get_figwidth() > PAGE[1]
     with style.page():
-        figure.savefig(file, format="png", dpi=160 if wide else 200, metadata={"Software": None})
+        figure.savefig(file, format="png", dpi=200, metadata={"Software": None})
     data = base64.b64encode(file.getvalue()).decode()
-    return {"id": f"picture-{number}", "caption": picture.caption, "data": data, "wide": wide}
+    return {"id": f"picture-{number}", "caption": picture.caption, "data": data}
 
 
 def _table(name: str, rows: pd.DataFrame) -> dict[str, Any]:

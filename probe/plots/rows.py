@@ -15,13 +15,15 @@ from matplotlib.figure import Figure, SubFigure
 
 from probe.errors import ProbeError
 from probe.plots import style, words
-from probe.plots.canvas import Page
+from probe.plots.canvas import PAGE, Column, Page
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, with_dtypes
 
 UNTRAINED = "linear, untrained"
 MAP = "viridis"
-Draw = Callable[[pd.DataFrame, str | None, SubFigure | None], Figure]
+Part = SubFigure | Column | None
+"""A part of a page to draw into, or a page for panels beneath one another, or none."""
+Draw = Callable[[pd.DataFrame, str | None, Part], Figure]
 """Draws one model's rows, with a title, on a page of its own or into a part of one."""
 
 
@@ -103,13 +105,24 @@ def lacking(line: str, without: Sequence[str]) -> str:
     return f"{line}; no such rows of {', '.join(words.text(name) for name in without)}" if without else line
 
 
-def begin(part: SubFigure | None, columns: int, height: float, title: str | None) -> Figure | SubFigure:
-    """Returns the part of a page that was given, with its title, or an empty page."""
+def begin(part: Part, columns: int, height: float, title: str | None) -> Figure | SubFigure:
+    """Returns the part of a page, or the column, that was given, with its title, or an empty page."""
     if part is None:
         return style.new_figure(columns, height, title)
+    if isinstance(part, Column):
+        part.set_figheight(height)
     if title:
         part.suptitle(words.text(title, 200), fontsize=8.5)
     return part
+
+
+def in_column(draw: Draw, table: pd.DataFrame) -> Figure:
+    """Returns one model's rows with the panels beneath one another, as wide as a telephone."""
+    with style.page():
+        page = Column(figsize=(PAGE[1], 1.0), layout="constrained")
+    draw(table, None, page)
+    page.close()
+    return page
 
 
 def _prompts(record: Record, evidence: str) -> pd.Series[Any]:

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from probe.plots import style
 from probe.plots.canvas import whole
-from probe.plots.rows import begin, draw_curve, equal, finish, layer_colour, numbers, of_one_claim, rows_of
+from probe.plots.rows import Part, begin, draw_curve, equal, finish, layer_colour, numbers, of_one_claim, rows_of
 
 HEADS = {"linear": ("linear head", style.COLOURS[0], "s"), "lens": ("lens", style.COLOURS[1], "D")}
 STEPS = (1.0, 2.0, 4.0, 8.0)
@@ -22,7 +22,7 @@ LEAST = 1e-3
 """Bins of smaller eigenvalues, which examples hardly show, stand here."""
 
 
-def draw_spectral(table: pd.DataFrame, title: str | None = None, part: SubFigure | None = None) -> Figure:
+def draw_spectral(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the rows of ``spectral`` of one model: a panel a reading, and what no weights explain.
 
     Beneath a reading stands the algorithm that came closest to it, at the steps that the layers stand at, over what

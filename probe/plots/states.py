@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from probe.plots import style
 from probe.plots.canvas import whole
 from probe.plots.rows import (
     UNTRAINED,
+    Part,
     begin,
     draw_curve,
     equal,
@@ -36,7 +37,7 @@ MOST = 9
 """Layers drawn in one panel."""
 
 
-def draw_states(table: pd.DataFrame, title: str | None = None, part: SubFigure | None = None) -> Figure:
+def draw_states(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the rows of ``states`` of one model: four panels, or three where no block has a state.
 
     Args:

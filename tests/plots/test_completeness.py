@@ -7,6 +7,7 @@ import pytest
 from probe.errors import ProbeError
 from probe.evidence.causes.completeness import WAYS as COUNTED
 from probe.plots.completeness import METRICS, WAYS, completeness_figure, draw_completeness
+from probe.plots.rows import in_column
 from probe.plots.style import COLOURS
 from probe.records import EVIDENCE_COLUMNS, Record
 
@@ -40,9 +41,9 @@ def test_every_way_that_is_measured_is_drawn_in_a_colour_line_and_marker_of_its_
     assert set(looks[0]) <= set(COLOURS)
 
 
-@pytest.mark.parametrize("across", [1, 3])
-def test_a_panel_a_metric_holds_its_values_by_layer_with_their_bands(across):
-    panels = draw_completeness(table(), "a title", across=across).axes
+@pytest.mark.parametrize("drawn_by", [draw_completeness, lambda rows: in_column(draw_completeness, rows)])
+def test_a_panel_a_metric_holds_its_values_by_layer_with_their_bands(drawn_by):
+    panels = drawn_by(table()).axes
     assert [axes.get_title("left").split("\n")[0] for axes in panels] == list(METRICS)
     for axes, value in zip(panels, VALUES.values(), strict=True):
         lines = drawn(axes)

@@ -8,10 +8,12 @@ import pytest
 
 from probe.errors import ProbeError
 from probe.evidence.criteria import RULES
+from probe.evidence.families import FAMILIES
 from probe.evidence.rows import row
 from probe.evidence.verdict import CLAIMED as CLAIMED_RUNGS
 from probe.evidence.verdict import RUNGS
 from probe.plots import report_page, save_report
+from probe.plots.glossary import GLOSSARY
 from probe.plots.report import BESIDE, CLAIMED, LADDER, PICTURES
 from probe.records import Record, with_dtypes
 
@@ -142,7 +144,7 @@ def test_all_that_decides_is_told():
     for words in ("seen of gradual fall", "At least 1.", "an impostor", "It has none.", "Add --control.", "at an edge"):
         assert words in text
     assert "<td>67%</td><td>0%</td>" in re.sub(r"\s*\n\s*", "", text)
-    for term in ("SPD", "ILWD", "GD++", "LSQ", "R2"):
+    for term in ("SPD", "ILWD", "GD++, gd_plus_plus", "LSQ", "R2", "read-in"):
         assert f"<dt>{term}</dt>" in text
 
 
@@ -200,6 +202,12 @@ def test_every_criterion_that_is_judged_has_its_place_and_every_picture_a_criter
     beside = [name for picture in PICTURES for name in picture.criteria]
     assert set(beside) <= names
     assert len(set(beside)) == len(beside) - 1, "only what is used has two pictures"
+
+
+def test_every_family_and_online_learner_that_a_criterion_may_name_is_among_the_words():
+    words = " ".join(f"{term} {meaning}" for term, meaning in GLOSSARY.items())
+    for name in (*(family.name for family in FAMILIES.values()), "normalised_lms", "delta_rule"):
+        assert name.removesuffix("_per_block") in words, name
 
 
 def test_a_report_is_one_html_file_of_a_claim(tmp_path):
