@@ -88,7 +88,7 @@ def _moved(panels: Panels, rows: pd.DataFrame, kept: dict[str, pd.DataFrame]) ->
 
 def _fixed(panels: Panels, rows: pd.DataFrame) -> None:
     panel_key(panels[0], _answer_panel(panels[0], rows), 2)
-    panel_key(panels[1], _fixed_panel(panels[1], rows), 2)
+    panel_key(panels[1], _fixed_panel(panels[1], rows), 1)
 
 
 def _kept(rows: pd.DataFrame, name: str) -> pd.DataFrame:

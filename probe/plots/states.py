@@ -60,7 +60,7 @@ def draw_states(table: pd.DataFrame, title: str | None = None, part: Part = None
         targets = _target_panel(panels[1, 1], rows, f"{site} at y")
         for axes, entries in zip(panels.flat, _keys(rows, layers, sites, targets), strict=True):
             if axes.figure is not None:
-                panel_key(axes, entries)
+                panel_key(axes, entries, 2 if axes is panels[1, 1] else 3)
     return whole(figure)
 
 
