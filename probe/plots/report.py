@@ -98,8 +98,9 @@ PICTURES: tuple[Picture, ...] = (
     Picture(
         "loop",
         lambda record: draw_exchanged(record.table, "share"),
-        "A quarter of the stream at one layer is exchanged for another prompt's: how far the model's own answer "
-        "follows, beside how far the layer's own answer does. At 0 nothing after the layer uses it.",
+        "A quarter of the stream at one layer, its part that heads read the answer by, or a block's state is exchanged "
+        "for another prompt's: how far the model's own answer follows, beside how far the layer's own answer does. "
+        "At 0 nothing after the layer uses it.",
         ("used by later blocks",),
     ),
     Picture(
@@ -113,8 +114,8 @@ PICTURES: tuple[Picture, ...] = (
     Picture(
         "loop",
         lambda record: draw_exchanged(record.table, "kept"),
-        "A quarter of the stream at one layer is exchanged for another prompt's: which share of the answer that it "
-        "brought is left after the later blocks.",
+        "The same exchange: which share of the answer that it brought is left after the later blocks. Where nothing "
+        "corrects it all of it is left, 1.",
         ("closed loop",),
     ),
     Picture(

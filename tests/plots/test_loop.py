@@ -6,7 +6,8 @@ import pytest
 
 from probe.errors import ProbeError
 from probe.evidence.criteria.loop import KEPT
-from probe.plots.exchanged import PANELS, THRESHOLD, UNCORRECTED, draw_exchanged
+from probe.evidence.exchanged import PLACES, READ_PLACES, STATE
+from probe.plots.exchanged import PANELS, SITES, THRESHOLD, UNCORRECTED, draw_exchanged
 from probe.plots.loop import draw_loop
 from probe.records import EVIDENCE_COLUMNS
 
@@ -75,6 +76,12 @@ def test_what_is_left_of_an_exchanged_answer_stands_against_nothing_corrected_an
     np.testing.assert_allclose(line(panels[1], "at the query").get_ydata(), [0.25, 0.5, 0.75])
     np.testing.assert_allclose(line(panels[1], "known").get_ydata(), [0.4] * 3)
     np.testing.assert_allclose(line(panels[5], "share").get_ydata(), [0, 0.3, 0.6, 0.9])
+
+
+def test_every_place_of_an_exchange_has_a_look_of_its_own():
+    assert set(SITES) == {*(f"exchanged at {place}" for place in (*PLACES, *READ_PLACES)), f"exchanged in {STATE}"}
+    for looks in zip(*SITES.values(), strict=True):
+        assert len(set(looks)) == len(SITES)
 
 
 def test_exchanged_answers_alone_are_drawn_alone():
