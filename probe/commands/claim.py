@@ -48,7 +48,7 @@ from probe.evidence.preconditioned import at_pairs_rows
 from probe.evidence.reliability import reliability
 from probe.evidence.rows import row
 from probe.evidence.several import of_all, told
-from probe.evidence.spectral import spectrum
+from probe.evidence.spectral import Followed, spectrum
 from probe.evidence.states import states, states_rows, untrained_states
 from probe.evidence.study import Study
 from probe.evidence.targets import algorithmic_errors, target_rows
@@ -219,6 +219,7 @@ def _matching(study: Study, missing: Missing) -> Rows:
         null = final_answer(selected, scored, head, seed)
         rows += [*match_rows(study.name, head, null, None), *rank_rows(study.name, head, matches, null)]
         study.settings[head] = {found.algorithm: found.setting for found in matches}
+        study.closest[head] = matches[0]
         study.capped.extend(found.algorithm for found in matches if found.capped)
         for found in matches:
             rows += match_rows(study.name, head, found, null)
@@ -314,7 +315,12 @@ def _loop(study: Study, missing: Missing) -> Rows:
 
 def _spectral(study: Study, missing: Missing) -> Rows:
     _check_linear(study)
-    return spectrum(study.scored, study.pass_.seed).rows(study.name)
+    examples = study.scored.examples
+    followed = [
+        Followed(head, one.algorithm, one.scales[:, None, None] * one.again(examples)[one.steps])
+        for head, one in study.closest.items()
+    ]
+    return spectrum(study.scored, study.pass_.seed, followed).rows(study.name)
 
 
 def _map(study: Study, missing: Missing) -> Rows:

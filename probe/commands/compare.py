@@ -21,20 +21,16 @@ from probe.language import Study, compare_language, study_of
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, by_seed, describe, load_all, notes_on, side_name
 from probe.probing.measure import measure
+from probe.probing.plans import Trainings, trainings
 from probe.probing.prepare import set_before
 from probe.probing.results import CompareResult
+from probe.probing.verdicts import REACHED, verdicts
 from probe.progress import Report, silent
 from probe.records import Record, versions
 from probe.statistics import LayerErrors, log_ratio, reach, reached, welch_band
 
-ALIKE = 1.1
-"""Errors within this factor of one another are called alike, whatever their bands."""
-REACHED = (0.5, 0.1, 0.01)
-"""Errors whose depths are compared."""
-SURE = 0.975
-"""The share of the resamples that must agree on which head is sooner: their band of 95 % then lies on one side."""
 SEEDS = 3
-"""Training seeds a side from which the text speaks of architectures."""
+"""Training seeds a side from which sides are compared over their seeds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +102,7 @@ def _compare_numbers(config: CompareConfig, command: str, report: Report) -> Rec
         "config": asdict(config),
         "versions": versions(),
         "units": {"y": experiments[0].task.unit},
-        "verdict": verdicts(table),
+        "verdict": verdicts(table, _trainings(measured)),
         "notes": notes_on([one.experiment.checkpoint for one in measured], context),
         "models": {
             one.name: describe(one.experiment.checkpoint, one.experiment.task, context)
@@ -251,95 +247,32 @@ def _spacing(depths: Sequence[float]) -> float:
     return float(np.diff(depths).max(initial=0.0))
 
 
-def verdicts(table: pd.DataFrame) -> list[str]:
-    """Returns one sentence a pair on the models' own errors, one on depth, and on architectures where seeds allow.
-
-    Errors are called different where the band of their ratio, simultaneous over contexts, lies outside 1 and the
-    ratio is beyond a factor of 1.1 either way; depths where the band of their difference excludes 0. Where an error
-    is 0 there is no ratio, and nothing is told apart.
-    """
-    sentences = []
-    over_seeds = table["band"] == "seeds"
-    for (name, other), pair in table[~over_seeds].groupby(["model", "other"], sort=False):
-        sentences.append(_own_sentence(str(name), str(other), pair[pair["quantity"] == "own"].iloc[-1]))
-        sentences.append(_reach_sentence(str(name), str(other), pair[pair["quantity"] == "reach"]))
-    return sentences + _architecture_sentences(table[over_seeds])
-
-
-def _own_sentence(name: str, other: str, row: pd.Series[Any]) -> str:
-    where = f"at {int(row['context'])} examples {row['error']:.3g} and {row['other_error']:.3g}"
-    both = f"The checkpoints {name} and {other}"
-    if not (np.isfinite(row["all_low"]) and np.isfinite(row["all_high"])):
-        return f"{both} cannot be told apart by their own error: {where}; their ratio has no band."
-    band = f"ratio {row['ratio']:.2f}, simultaneous 95 % band {row['all_low']:.2f} to {row['all_high']:.2f}"
-    apart = row["all_low"] > 1 or row["all_high"] < 1
-    if apart and max(row["ratio"], 1 / row["ratio"]) > ALIKE:
-        more = "more" if row["ratio"] > 1 else "less"
-        return f"The checkpoint {name} errs {more} than {other}: {where}; {band}."
-    return f"{both} are not told apart by their own error: {where}; {band}."
+def _sides(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
+    """Returns by name the groups of three checkpoints or more that differ within themselves in their seed alone."""
+    sides: dict[str, list[Measured]] = {}
+    groups = [
+        [measured[place] for place in group] for group in by_seed([one.experiment.checkpoint for one in measured])
+    ]
+    for side in (group for group in groups if len(group) >= SEEDS):
+        name = side_name([one.experiment.checkpoint for one in side])
+        # one architecture may have been trained in several ways
+        same = sum(each.partition(" [")[0] == name for each in sides)
+        sides[f"{name} [{same + 1}]" if same else name] = side
+    return sides
 
 
-def _reach_sentence(name: str, other: str, rows: pd.DataFrame) -> str:
-    reached = rows[rows["depth"].notna() | rows["other_depth"].notna()]
-    if reached.empty:
-        return f"No head of {name} or {other} falls to an error of {REACHED[0]:g}, so no depths are compared."
-    row = reached.iloc[-1]
-    where = f"an error of {row['threshold']:g} at depths {_depth(row['depth'])} and {_depth(row['other_depth'])}"
-    band = f"95 % band of the difference {_reach_band(name, other, row)}; {_steps(row)}"
-    if row["sooner"] >= SURE or row["later"] >= SURE:
-        return f"The heads reach {where}: {name if row['sooner'] >= SURE else other} sooner ({band})."
-    return f"The heads reach {where}, which the prompts do not tell apart ({band})."
-
-
-def _depth(depth: float) -> str:
-    return "never" if np.isnan(depth) else f"{depth:.2f}"
-
-
-def _reach_band(name: str, other: str, row: pd.Series[Any]) -> str:
-    """Returns a band in words: an end that is no depth is where one of the two never reaches the error."""
-    first, second = f"{name} never", f"{other} never"
-    low = f"{row['low']:.2f}" if np.isfinite(row["low"]) else second if row["later"] < SURE else first
-    high = f"{row['high']:.2f}" if np.isfinite(row["high"]) else first if row["sooner"] < SURE else second
-    return low if low == high and not np.isfinite(row["low"]) else f"{low} to {high}"
-
-
-def _steps(row: pd.Series[Any]) -> str:
-    """Says in which steps the two depths move."""
-    both = dict.fromkeys(_step(row[column]) for column in ("spacing", "other_spacing"))
-    return f"depths are discrete, in steps of {' and '.join(both)}"
-
-
-def _step(spacing: float) -> str:
-    blocks = round(1 / spacing) if spacing else 0
-    return f"1/{blocks}" if blocks and abs(blocks * spacing - 1) < 1e-6 else f"up to {spacing:.2f}"
-
-
-def _architecture_sentences(over_seeds: pd.DataFrame) -> list[str]:
-    if over_seeds.empty:
-        return ["This compares these checkpoints; of architectures one can speak from three training seeds a side."]
-    own = over_seeds[over_seeds["quantity"] == "own"]
-    return [_seeds_sentence(pair.iloc[-1]) for _, pair in own.groupby(["model", "other"], sort=False)]
-
-
-def _seeds_sentence(row: pd.Series[Any]) -> str:
-    if not (np.isfinite(row["low"]) and np.isfinite(row["high"])):
-        return (
-            f"The architectures {row['model']} and {row['other']} cannot be told apart in their own error at "
-            f"{int(row['context'])} examples: a seed errs on no prompt, and a ratio has no band."
-        )
-    told = "differ" if row["low"] > 1 or row["high"] < 1 else "are not told apart"
-    return (
-        f"The architectures {row['model']} and {row['other']} {told} in their own error: at {int(row['context'])} "
-        f"examples ratio of geometric means {row['ratio']:.2f}, 95 % band over seeds {row['low']:.2f} to "
-        f"{row['high']:.2f}."
-    )
+def _trainings(measured: Sequence[Measured]) -> dict[tuple[str, str], Trainings]:
+    """Returns what trainings differ in, by the names of every two sides, or of every pair where there are none."""
+    sides = _sides(measured)
+    compared = sides if len(sides) > 1 else {one.name: [one] for one in measured}
+    first = {name: side[0].experiment.checkpoint for name, side in compared.items()}
+    return {(a, b): trainings(first[a], first[b]) for a, b in combinations(first, 2)}
 
 
 def _seed_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:
     """Returns rows for every two groups of checkpoints that differ within themselves in their seed alone."""
-    groups = by_seed([one.experiment.checkpoint for one in measured])
-    sides = [[measured[place] for place in group] for group in groups if len(group) >= SEEDS]
-    return [row for a, b in combinations(sides, 2) for row in _side_rows(a, b)]
+    pairs = combinations(_sides(measured).items(), 2)
+    return [{"model": name, "other": other} | row for (name, a), (other, b) in pairs for row in _side_rows(a, b)]
 
 
 def _side_rows(a: Sequence[Measured], b: Sequence[Measured]) -> list[dict[str, Any]]:
@@ -349,11 +282,7 @@ def _side_rows(a: Sequence[Measured], b: Sequence[Measured]) -> list[dict[str, A
     depths = sorted({round(depth, 9) for one in (*a, *b) for depth in one.depths})
     heads = _welch_rows("layer", *([_errors_at(one, depths) for one in side] for side in (a, b)))
     context = a[0].errors.contexts[-1]
-    rows += [row | {"context": context, "depth": depth} for row, depth in zip(heads, depths, strict=True)]
-    names = {
-        column: side_name([one.experiment.checkpoint for one in side]) for column, side in (("model", a), ("other", b))
-    }
-    return [names | row for row in rows]
+    return rows + [row | {"context": context, "depth": depth} for row, depth in zip(heads, depths, strict=True)]
 
 
 def _errors_at(one: Measured, depths: Sequence[float]) -> list[float]:

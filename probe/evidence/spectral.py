@@ -7,7 +7,8 @@ of algorithms to be compared with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -24,6 +25,19 @@ TINY = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
+class Followed:
+    """An algorithm that is laid along the layers, as one reading sees them.
+
+    Attributes:
+        weights: of the step that each layer stands at, scaled as the layer's, on the prompts of the spectrum.
+    """
+
+    head: str
+    algorithm: str
+    weights: Float64[Tensor, "layer prompt dim"]
+
+
+@dataclass(frozen=True, eq=False)
 class Spectrum:
     """The response of every layer's induced weights in bins of the eigenvalue.
 
@@ -33,12 +47,14 @@ class Spectrum:
             bin, w the weights behind the true answers.
         nonlinear: by the name of the reading, the share of the squares of a layer's answers that no weights explain.
         context: examples before the queries.
+        followed: by the names of a reading and of an algorithm, the same slope for the algorithm's weights.
     """
 
     eigenvalues: Float64[Tensor, "bin 3"]
     responses: dict[str, RatioBootstrap]
     nonlinear: dict[str, RatioBootstrap]
     context: int
+    followed: dict[tuple[str, str], RatioBootstrap] = field(default_factory=dict)
 
     def rows(self, model: str) -> list[dict[str, Any]]:
         """Returns a record's rows; a step is a bin's place among them, the first being 1."""
@@ -49,19 +65,21 @@ class Spectrum:
             for place in range(len(self.eigenvalues))
         ]
         for head, found in self.responses.items():
-            value, (low, high) = found.estimate(), found.interval()
-            for layer, place in torch.cartesian_prod(*map(torch.arange, value.shape)).tolist():
-                band = (each[layer, place].item() for each in (value, low, high))
+            for layer, place, band in _cells(found):
                 rows.append(row(model, "spectral", "response", *band, head=head, layer=layer, step=place + 1, **about))
+        for (head, algorithm), found in self.followed.items():
+            named = about | {"site": algorithm, "head": head}
+            for layer, place, band in _cells(found):
+                rows.append(row(model, "spectral", "followed response", *band, layer=layer, step=place + 1, **named))
         for head, found in self.nonlinear.items():
             value, (low, high) = found.estimate(), found.interval()
             for layer in (~value.isnan()).nonzero()[:, 0].tolist():
-                band = (each[layer].item() for each in (value, low, high))
+                band = [each[layer].item() for each in (value, low, high)]
                 rows.append(row(model, "spectral", "nonlinear", *band, head=head, layer=layer, **about))
         return rows
 
 
-def spectrum(asked: Asked, seed: int) -> Spectrum:
+def spectrum(asked: Asked, seed: int, followed: Sequence[Followed] = ()) -> Spectrum:
     """Returns the response of every layer to the eigenvalues of the examples' X'X.
 
     The weights behind the true answers are those of least squares on the queries, exact without noise.
@@ -69,6 +87,7 @@ def spectrum(asked: Asked, seed: int) -> Spectrum:
     Args:
         asked: more queries a prompt than dimensions.
         seed: of the bootstrap.
+        followed: algorithms whose weights are seen through the same eigenvectors.
     """
     x = asked.examples.x.double()
     eigenvalues, vectors = torch.linalg.eigh(x.transpose(1, 2) @ x)
@@ -76,18 +95,31 @@ def spectrum(asked: Asked, seed: int) -> Spectrum:
     bins, ends = _bins(relative)
     within = torch.nn.functional.one_hot(bins, len(ends)).double()
     w = torch.einsum("pde,pd->pe", vectors, induced_weights(asked.queries, asked.targets)[0])
+    whole = torch.einsum("pe,peb->pb", w.square(), within)
+
+    def response(weights: Float64[Tensor, "layer prompt dim"]) -> RatioBootstrap:
+        along = torch.einsum("pde,lpd->lpe", vectors, weights)
+        numerator = torch.einsum("lpe,peb->plb", along * w, within)
+        found = RatioBootstrap(numerator.shape[1:], seed=seed)
+        found.update(asked.numbers, numerator, whole[:, None].expand_as(numerator))
+        return found
+
     responses, nonlinear = {}, {}
     for name, answers in asked.answers.items():
         induced, linear = induced_weights(asked.queries, answers)
-        along = torch.einsum("pde,lpd->lpe", vectors, induced)
-        numerator = torch.einsum("lpe,peb->plb", along * w, within)
-        denominator = torch.einsum("pe,peb->pb", w.square(), within)[:, None].expand_as(numerator)
-        responses[name] = RatioBootstrap(numerator.shape[1:], seed=seed)
-        responses[name].update(asked.numbers, numerator, denominator)
+        responses[name] = response(induced)
         squares = answers.square().sum(-1).T
         nonlinear[name] = RatioBootstrap(squares.shape[1:], seed=seed)
         nonlinear[name].update(asked.numbers, (1 - linear.T) * squares, squares)
-    return Spectrum(ends, responses, nonlinear, asked.examples.x.shape[1])
+    laid = {(one.head, one.algorithm): response(one.weights) for one in followed}
+    return Spectrum(ends, responses, nonlinear, asked.examples.x.shape[1], laid)
+
+
+def _cells(found: RatioBootstrap) -> Iterator[tuple[int, int, list[float]]]:
+    """Yields every layer and bin with its value and band."""
+    value, (low, high) = found.estimate(), found.interval()
+    for layer, place in torch.cartesian_prod(*map(torch.arange, value.shape)).tolist():
+        yield layer, place, [each[layer, place].item() for each in (value, low, high)]
 
 
 def _bins(

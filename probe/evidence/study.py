@@ -12,6 +12,7 @@ from torch import Tensor
 from probe.checkpoints import Checkpoint
 from probe.evidence.answers import Asked, Change, ask
 from probe.evidence.causes.exchange import Exchange, exchange
+from probe.evidence.matching import Match
 from probe.evidence.pushes import heads_for_w
 from probe.evidence.reading import Reading, reading
 from probe.heads import LinearHeads
@@ -33,6 +34,7 @@ class Study:
         control: a model that learned one fixed function, if there is one.
         settings: by head and algorithm, the setting that the matching chose on its selection prompts.
         capped: algorithms of which a layer came closest to the last step that was tried.
+        closest: by head, the algorithm that came closest on the selection prompts, laid along the layers.
     """
 
     experiment: Experiment
@@ -43,6 +45,7 @@ class Study:
     control: Checkpoint | None
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     capped: list[str] = field(default_factory=list)
+    closest: dict[str, Match] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -49,6 +49,7 @@ PICTURES: dict[str, dict[str, str]] = {
         "claim-states": "states:states_figure",
         "claim-influence": "influence:influence_figure",
         "claim-causes": "causes:causes_figure",
+        "claim-completeness": "completeness:completeness_figure",
         "claim-loop": "loop:loop_figure",
         "claim-spectral": "spectral:spectral_figure",
         "claim-map": "one_map:one_map_figure",

@@ -27,6 +27,28 @@ class Page(Figure):
         return _png(self)
 
 
+class Column(Page):
+    """A page as wide as a telephone, which lays the panels of a picture beneath one another."""
+
+    def subplots(  # type: ignore[override]
+        self, nrows: int = 1, ncols: int = 1, *, squeeze: bool = True
+    ) -> Any:
+        """Returns panels in the grid that a picture asks for; each is as high as it would be there."""
+        self.set_figheight(self.get_figheight() * ncols)
+        panels = super().subplots(nrows * ncols, 1, squeeze=False).reshape(nrows, ncols)
+        return np.squeeze(panels)[()] if squeeze else panels
+
+    def close(self) -> None:
+        """Moves panels together where a picture has removed some."""
+        rows = self.axes[0].get_subplotspec()
+        assert rows is not None, "panels stand in a grid"
+        before = rows.get_gridspec().nrows
+        self.set_figheight(self.get_figheight() * len(self.axes) / before)
+        grid = self.add_gridspec(len(self.axes), 1)
+        for place, axes in enumerate(self.axes):
+            axes.set_subplotspec(grid[place])
+
+
 def inline(figure: Figure, alternative: str) -> str:
     """Returns a picture as an element of HTML that holds it.
 

@@ -18,6 +18,8 @@ from probe.records import Record, with_dtypes
 
 BLOCK_LABEL = "block"
 LAYER_LABEL = style.X_LABELS["layer"]
+ERROR_LABEL = style.ERROR_LABEL.replace(" (", "\n(")
+"""In two lines: panels are low."""
 HEIGHT = 2.5
 ACROSS = 3
 
@@ -93,7 +95,7 @@ PANELS = (
     ),
     Panel(
         "blocks edited",
-        style.ERROR_LABEL,
+        ERROR_LABEL,
         BLOCK_LABEL,
         (
             Curve("skipped", "skip", "error", None, BLUE, "o"),
@@ -105,7 +107,7 @@ PANELS = (
     ),
     Panel(
         "all later blocks left out",
-        style.ERROR_LABEL,
+        ERROR_LABEL,
         LAYER_LABEL,
         (
             Curve("lens", "exit", "error", "lens", GREEN, "^", "--"),
@@ -116,7 +118,7 @@ PANELS = (
     ),
     Panel(
         "internals held at their mean",
-        style.ERROR_LABEL,
+        ERROR_LABEL,
         BLOCK_LABEL,
         tuple(
             Curve(name, f"mean:{name}", "error", None, colour, marker)
@@ -130,7 +132,7 @@ PANELS = (
 )
 
 
-def draw_causes(table: pd.DataFrame, figure: Figure) -> None:
+def draw_causes(table: pd.DataFrame, figure: Figure, across: int = ACROSS) -> None:
     """Draws every kind of intervention that a table of evidence has rows of, one row of panels a model.
 
     Thin black lines are a full effect, or the error of the model as it is; bands are pointwise 95 %. What leaves the
@@ -138,20 +140,24 @@ def draw_causes(table: pd.DataFrame, figure: Figure) -> None:
 
     Args:
         table: rows of evidence; those of another kind than ``causes`` are left out.
+        figure: an empty page; it is made as high as the panels need.
+        across: panels beside one another.
     """
     rows = with_dtypes(table[table["evidence"] == "causes"])
-    if rows.empty:
+    known = () if rows.empty else PANELS
+    shown = [panel for panel in known if any(not _rows(rows, curve).empty for curve in panel.curves)]
+    if not shown:
         raise ProbeError("The record has no interventions to draw. Give a record of probe claim.")
     models = [str(name) for name in rows["model"].unique()]
-    shown = [panel for panel in PANELS if any(not _rows(rows, curve).empty for curve in panel.curves)]
-    down = -(-len(shown) // ACROSS)
+    down = -(-len(shown) // across)
+    figure.set_figheight(HEIGHT * down * len(models) + 0.3)
     for part, model in zip(figure.subfigures(len(models), 1, squeeze=False)[:, 0], models, strict=True):
         mine = rows[rows["model"] == model]
         context, prompts = (int(mine[name].iloc[0]) for name in ("context", "prompts"))
         part.suptitle(
             f"{words.text(model)}: {style.count(context, 'example')} in context, {prompts:,} prompts", fontsize=8.5
         )
-        panels = part.subplots(down, ACROSS, squeeze=False).ravel()
+        panels = part.subplots(down, across, squeeze=False).ravel()
         limits = _error_limits(mine, shown)
         for axes, panel in zip(panels, shown, strict=False):
             _draw(axes, panel, mine, limits)
@@ -164,10 +170,15 @@ def causes_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     style.check_view(view, "a picture of interventions")
     if not records:
         raise ProbeError("No record was given, but a picture of interventions needs one. Give the .csv of probe claim.")
+    named = [str(name) for one in records if "model" in one.table for name in one.table["model"].dropna().unique()]
+    if twice := sorted({name for name in named if named.count(name) > 1}):
+        raise ProbeError(
+            f"Records of {', '.join(map(words.text, twice))} were given twice, but a panel shows one. Draw each alone."
+        )
     table = pd.concat([record.table for record in records], ignore_index=True)
     known = table[table["evidence"] == "causes"] if "evidence" in table else table.iloc[:0]
     with style.page():
-        figure = style.new_figure(view.columns or 2, 2 * HEIGHT * max(known["model"].nunique(), 1) + 0.3, None)
+        figure = style.new_figure(view.columns or 2, HEIGHT, None)
         draw_causes(known if "evidence" in table else pd.DataFrame({"evidence": []}), figure)
         prompts = known.get("prompts")
         words.head_line(figure, view.title, words.about(records, words.POINTWISE, prompts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
 from probe.plots import style, words
+from probe.plots.canvas import whole
+from probe.plots.rows import Part, begin, each_model, lacking
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, with_dtypes
 
@@ -45,36 +48,58 @@ EXPLAINED = (
 )
 """The abbreviations, in words."""
 SHADES = ("black", "#555555", "#888888", "#b0b0b0")
+BESIDE = 32
+"""Letters of the longest entry of a legend that leave room for another beside it."""
 SHOWN = 4
 """Algorithms drawn, the closest first."""
 
 
 def claim_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
-    """Draws a claim's evidence in one row: curves with their nulls, the transfer matrix, the closest algorithms."""
+    """Draws a claim's evidence, a part a model: curves with nulls, the transfer matrix, the closest algorithms."""
     style.check_view(view, "a picture of a claim")
     if not records:
         raise ProbeError("No record was given, but a picture of a claim needs one. Give the .csv of probe claim.")
     if len(records) != 1 or records[0].provenance.get("kind") != "claim":
         raise ProbeError("A picture of a claim needs one record of probe claim. Give its .csv alone.")
     table = with_dtypes(records[0].table)
+    error = words.error_label([words.unit(records[0])])
+    figure, without = each_model(partial(draw_claim, error=error), table)
+    with style.page():
+        drawn = table.loc[table["evidence"].isin(list(PANELS)), "prompts"]
+        line = words.about(
+            records, "bands: 95 % by prompt, of curves for all layers at once, else each point's own", drawn
+        )
+        line = lacking(line, without)
+        explained = bool((table["evidence"] == "matching").any())
+        words.head_line(figure, view.title, f"{line}. {EXPLAINED}" if explained else line)
+    return figure
+
+
+def draw_claim(
+    table: pd.DataFrame, title: str | None = None, part: Part = None, error: str = style.ERROR_LABEL
+) -> Figure:
+    """Draws one model's curves, transfer and closest algorithms, as far as there are any.
+
+    Args:
+        table: rows of a record of evidence.
+        title: a line above the picture.
+        part: of a page, to draw into; by default a page of its own.
+        error: what an axis of errors is called.
+    """
     there = set(table["evidence"])
     draws = [draw for evidence, drawn in PANELS.items() if evidence in there for draw in drawn]
     if not draws:
         raise ProbeError(f"The record holds none of {', '.join(PANELS)}, which this picture is drawn from.")
     with style.page():
-        figure = style.new_figure(2, 2.9 * -(-len(draws) // 2), None)
-        panels = figure.subplots(-(-len(draws) // 2), 2, squeeze=False)
+        down = -(-len(draws) // 2)
+        figure = begin(part, 2, 2.9 * down, title)
+        panels = figure.subplots(down, 2, squeeze=False)
         for draw, axes in zip(draws, panels.flat, strict=False):
             draw(axes, table)
-        panels.flat[0].set_ylabel(words.error_label([words.unit(records[0])]))
+        panels.flat[0].set_ylabel(error)
         for axes in panels.flat[len(draws) :]:
             axes.remove()
-        drawn = table.loc[table["evidence"].isin(list(PANELS)), "prompts"]
-        line = words.about(
-            records, "bands: 95 % by prompt, of curves for all layers at once, else each point's own", drawn
-        )
-        words.head_line(figure, view.title, f"{line}. {EXPLAINED}" if "matching" in there else line)
-    return figure
+    return whole(figure)
 
 
 def draw_curves(axes: Axes, table: pd.DataFrame) -> None:
@@ -110,7 +135,9 @@ def _line(axes: Axes, rows: pd.DataFrame, label: str, colour: str, line: Line, m
 
 def _key(axes: Axes) -> None:
     """Sets the legend beneath the axes, where it covers no data."""
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.12, -0.2), fontsize=6, ncols=2)
+    longest = max((len(label) for label in axes.get_legend_handles_labels()[1]), default=0)
+    across = 1 if longest > BESIDE else 2
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.12, -0.2), fontsize=6, ncols=across)
 
 
 def draw_transfer(axes: Axes, table: pd.DataFrame) -> None:
@@ -131,10 +158,16 @@ def draw_transfer(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _closest(table: pd.DataFrame) -> list[str]:
-    """Returns the algorithms that leave least unexplained of the refitted heads' answers, the best first."""
+    """Returns the algorithms that come closest to the refitted heads' answers, the best first.
+
+    Their order is that on the selection prompts, by which a criterion names one; of records that do not hold it, that
+    of the distances drawn.
+    """
     rows = table[(table["evidence"] == "matching") & (table["head"] == "linear")]
+    ranks = rows[rows["metric"] == "rank"].set_index("site")["value"]
     distances = rows[(rows["metric"] == "spd") & (rows["site"] != FINAL)].groupby("site")["value"].sum()
-    return [str(site) for site in distances.sort_values().index[:SHOWN]]
+    order = ranks if len(ranks) else distances
+    return [str(site) for site in order.sort_values().index[:SHOWN]]
 
 
 def draw_distances(axes: Axes, table: pd.DataFrame) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -14,23 +16,28 @@ from probe.plots.style import Line
 SITES: dict[str, tuple[str, str, Line, str]] = {
     "exchanged at all tokens": ("at all tokens", style.COLOURS[0], "-", "o"),
     "exchanged at query": ("at the query", style.COLOURS[1], "--", "s"),
+    "exchanged at all tokens, as read": ("at all tokens, as read", style.COLOURS[2], "-.", "^"),
+    "exchanged at query, as read": ("at the query, as read", style.COLOURS[3], ":", "D"),
+    "exchanged in states": ("in the block's state", style.COLOURS[4], (0, (5, 1, 1, 1)), "v"),
 }
 UNCORRECTED, THRESHOLD = 1.0, 0.9
 """What is left where no later block answers, and the most that may be left where one does."""
 
 
-def draw_exchanged(table: pd.DataFrame) -> Figure:
-    """Draws what was exchanged in one model, the panels beneath one another.
+def draw_exchanged(table: pd.DataFrame, metric: str) -> Figure:
+    """Draws one panel of what was exchanged in one model, one column of a paper wide.
+
+    Args:
+        metric: "kept" or "share".
 
     Raises:
         ProbeError: if the record holds no such rows, or those of several models.
     """
-    rows = rows_of(table[table["site"].isin(list(SITES))], "loop", "share")
+    rows = rows_of(table[table["site"].isin(list(SITES))], "loop", metric)
     with style.page():
-        figure = style.new_figure(1, 6.4, None)
-        upper, lower = figure.subplots(2, 1)
-        panel_key(upper, kept_panel(upper, rows), 2)
-        panel_key(lower, share_panel(lower, rows), 2)
+        figure = style.new_figure(1, 3.2, None)
+        axes = figure.subplots()
+        panel_key(axes, PANELS[metric](axes, rows), 2)
     return figure
 
 
@@ -46,7 +53,7 @@ def kept_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
     where = f"{style.X_LABELS['layer']}, where it is exchanged"
     finish(axes, "an exchanged answer, as later blocks leave it", where, "share that is left")
     return [
-        *_keys("exchanged", there),
+        *_keys(there),
         style.key_line("nothing is corrected", "black"),
         style.key_line(f"at most {THRESHOLD:g} may be left", "black", ":"),
         style.key_band(),
@@ -65,17 +72,20 @@ def share_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
     axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     where = f"{style.X_LABELS['layer']}, where it is exchanged"
-    finish(axes, "how far an answer follows the donor's", where, "share of the way")
+    finish(axes, "how far the model's answer follows the donor's", where, "share of the way")
     return [
-        *_keys("the model's, exchanged", there),
-        style.key_line("the layer's own", line=":", marker="^"),
+        *_keys(there),
+        style.key_line("the layer's own answer", line=":", marker="^"),
         style.key_line("all of the way", "black"),
     ]
 
 
-def _keys(begin: str, there: list[str]) -> list[Artist]:
-    looks = [SITES[site] for site in there]
-    return [style.key_line(f"{begin} {words}", colour, line, marker) for words, colour, line, marker in looks]
+PANELS: dict[str, Callable[[Axes, pd.DataFrame], list[Artist]]] = {"kept": kept_panel, "share": share_panel}
+"""By the metric, what draws it and returns the legend."""
+
+
+def _keys(there: list[str]) -> list[Artist]:
+    return [style.key_line(*SITES[site]) for site in there]
 
 
 def _there(rows: pd.DataFrame, metric: str) -> list[str]:

@@ -8,23 +8,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
-from probe.plots.rows import draw_curve, equal, finish, layer_colour, numbers, of_one_claim, rows_of
+from probe.plots.canvas import whole
+from probe.plots.rows import Part, begin, draw_curve, equal, finish, layer_colour, numbers, of_one_claim, rows_of
 
 DERIVATIVE, SHARE = "mean absolute derivative", "share of implicit attention"
 RATE = "halvings per example"
 
 
-def draw_influence(table: pd.DataFrame, title: str | None = None) -> Figure:
+def draw_influence(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the rows of ``influence`` of one model: the derivative, and implicit attention where it has one.
 
     Args:
         table: rows of a record of evidence.
         title: a line above the picture.
+        part: of a page, to draw into; by default a page of its own.
     """
     rows = rows_of(table, "influence", DERIVATIVE)
     attends = bool((rows["metric"] == SHARE).any())
     with style.page():
-        figure = style.new_figure(2 if attends else 1, 2.6, title)
+        figure = begin(part, 2 if attends else 1, 2.6, title)
         panels = figure.subplots(1, 3 if attends else 1, squeeze=False)[0]
         _derivatives(panels[0], rows)
         if attends:
@@ -39,7 +41,7 @@ def draw_influence(table: pd.DataFrame, title: str | None = None) -> Figure:
             entries += [style.key_line(f"layer {layer}", layer_colour(layer, layers), marker=".") for layer in layers]
             entries.append(style.key_line("equal shares", line=":"))
         style.add_legend(figure, [*entries, style.key_band()])
-    return figure
+    return whole(figure)
 
 
 def _derivatives(axes: Axes, rows: pd.DataFrame) -> None:

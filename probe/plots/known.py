@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
-from probe.plots.rows import draw_curve, equal, finish, numbers, of_one_claim, panel_key, rows_of
+from probe.plots.canvas import whole
+from probe.plots.rows import Part, begin, draw_curve, equal, finish, numbers, of_one_claim, panel_key, rows_of
 from probe.plots.style import Line
 
 QUANTITIES = {"y": "y", "w": "w", "gradient": "X'y / n", "least_squares": "least squares",
@@ -23,7 +24,7 @@ HEADS: dict[str, tuple[str, str, Line]] = {
 MEMORY = "stream at x, in memory"
 
 
-def draw_known(table: pd.DataFrame, title: str | None = None) -> Figure:
+def draw_known(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the rows of ``known`` of one model, after the most examples.
 
     Panels: the error of every quantity by layer; that of what was left of y beside y's at the layer before; and, where
@@ -32,12 +33,13 @@ def draw_known(table: pd.DataFrame, title: str | None = None) -> Figure:
     Args:
         table: rows of a record of evidence.
         title: a line above the picture.
+        part: of a page, to draw into; by default a page of its own.
     """
     rows = rows_of(table, "known", "error of ")
     rows = equal(rows, context=numbers(rows, "context")[-1])
     compared = [name for name in ("y", "w") if len(_error(rows, name, MEMORY))]
     with style.page():
-        figure = style.new_figure(2, 3.1 if not compared else 6.0, title)
+        figure = begin(part, 2, 3.1 if not compared else 6.0, title)
         panels = figure.subplots(2 if compared else 1, 2, squeeze=False)
         drawn = _quantities(panels[0, 0], rows)
         _remainder(panels[0, 1], rows)
@@ -50,7 +52,7 @@ def draw_known(table: pd.DataFrame, title: str | None = None) -> Figure:
         panel_key(panels[0, 1], right, 2)
         for axes in panels[-1][: len(compared)] if compared else ():
             panel_key(axes, heads, 2)
-    return figure
+    return whole(figure)
 
 
 def _error(rows: pd.DataFrame, name: str, site: str, head: str = "linear") -> pd.DataFrame:

@@ -11,8 +11,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
+from probe.plots.canvas import whole
 from probe.plots.exchanged import SITES, kept_panel, share_panel
-from probe.plots.rows import draw_curve, equal, finish, layer_colour, numbers, of_one_claim, panel_key, rows_of
+from probe.plots.rows import (
+    Part,
+    begin,
+    draw_curve,
+    equal,
+    finish,
+    layer_colour,
+    numbers,
+    of_one_claim,
+    panel_key,
+    rows_of,
+)
 from probe.plots.style import Line
 
 Panels = Sequence[Axes]
@@ -28,7 +40,7 @@ LIMITS = (-0.35, 1.65)
 """Of what is kept: where heads hardly read the vector any longer, the ratio is anything."""
 
 
-def draw_loop(table: pd.DataFrame, title: str | None = None) -> Figure:
+def draw_loop(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the rows of ``loop`` of one model.
 
     Panels: what is left of an answer that was exchanged for another prompt's, and how far the model's own answer
@@ -39,6 +51,7 @@ def draw_loop(table: pd.DataFrame, title: str | None = None) -> Figure:
     Args:
         table: rows of a record of evidence.
         title: a line above the picture.
+        part: of a page, to draw into; by default a page of its own.
     """
     rows = rows_of(table, "loop", "share")
     kept = {name: found for name in READ if len(found := _kept(rows, name))}
@@ -46,19 +59,19 @@ def draw_loop(table: pd.DataFrame, title: str | None = None) -> Figure:
     pairs += [partial(_moved, kept=kept)] if kept else []
     pairs += [_fixed] if len(equal(rows, metric="share", site="query")) else []
     with style.page():
-        figure = style.new_figure(2, 3.0 * len(pairs), title)
+        figure = begin(part, 2, 3.0 * len(pairs), title)
         for drawn, panels in zip(pairs, figure.subplots(len(pairs), 2, squeeze=False), strict=True):
             drawn(panels, rows)
-    return figure
+    return whole(figure)
 
 
-def draw_moved(table: pd.DataFrame, title: str | None = None) -> Figure:
+def draw_moved(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the same without the exchanged answers.
 
     Raises:
         ProbeError: if the record holds nothing else.
     """
-    return draw_loop(table[~table["site"].isin(list(SITES))], title)
+    return draw_loop(table[~table["site"].isin(list(SITES))], title, part)
 
 
 def _exchanged(panels: Panels, rows: pd.DataFrame) -> None:
@@ -75,7 +88,7 @@ def _moved(panels: Panels, rows: pd.DataFrame, kept: dict[str, pd.DataFrame]) ->
 
 def _fixed(panels: Panels, rows: pd.DataFrame) -> None:
     panel_key(panels[0], _answer_panel(panels[0], rows), 2)
-    panel_key(panels[1], _fixed_panel(panels[1], rows), 2)
+    panel_key(panels[1], _fixed_panel(panels[1], rows), 1)
 
 
 def _kept(rows: pd.DataFrame, name: str) -> pd.DataFrame:

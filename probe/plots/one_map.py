@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
-from probe.plots.rows import draw_curve, equal, finish, of_one_claim, panel_key, rows_of
+from probe.plots.canvas import whole
+from probe.plots.rows import Part, begin, draw_curve, equal, finish, of_one_claim, panel_key, rows_of
 from probe.plots.style import Line
 
 SIDES: dict[str, tuple[str, str, Line]] = {
@@ -19,22 +20,23 @@ LIMIT = 0.25
 """What the criterion lets a map leave; the axis ends where everything is left and as much again."""
 
 
-def draw_one_map(table: pd.DataFrame, title: str | None = None) -> Figure:
+def draw_one_map(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the rows of ``map`` of one model: what is left of every step that tells, and how large the steps are.
 
     Args:
         table: rows of a record of evidence.
         title: a line above the picture.
+        part: of a page, to draw into; by default a page of its own.
     """
     rows = rows_of(table, "map", "step")
     with style.page():
-        figure = style.new_figure(2, 3.1, title)
+        figure = begin(part, 2, 3.1, title)
         left, step = figure.subplots(1, 2)
         panel_key(left, _left_panel(left, rows), 1)
         draw_curve(step, equal(rows, metric="step").drop_duplicates("layer"), "layer", style.COLOURS[0], marker="o")
         finish(step, "the step itself", style.X_LABELS["layer"], "mean square over that of y")
         step.set_yscale("log")
-    return figure
+    return whole(figure)
 
 
 def _left_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:

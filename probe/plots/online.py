@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
-from probe.plots.rows import draw_curve, equal, finish, numbers, of_one_claim, panel_key, rows_of
+from probe.plots.canvas import whole
+from probe.plots.rows import Part, begin, draw_curve, equal, finish, numbers, of_one_claim, panel_key, rows_of
 from probe.plots.style import Line
 
 LEARNERS: dict[str, tuple[str, str, Line]] = {
@@ -29,7 +30,7 @@ ORDERS = {
 LIMITS = (-0.15, 1.05)
 
 
-def draw_online(table: pd.DataFrame, title: str | None = None) -> Figure:
+def draw_online(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the rows of ``online`` of one model.
 
     Panels: the share of the steps of w from example to example that each learner explains, by layer, at the site where
@@ -38,10 +39,11 @@ def draw_online(table: pd.DataFrame, title: str | None = None) -> Figure:
     Args:
         table: rows of a record of evidence.
         title: a line above the picture.
+        part: of a page, to draw into; by default a page of its own.
     """
     rows = rows_of(table, "online", "r2 of steps")
     with style.page():
-        figure = style.new_figure(2, 6.2, title)
+        figure = begin(part, 2, 6.2, title)
         panels = figure.subplots(2, 2)
         panel_key(panels[0][0], _steps_panel(panels[0][0], rows), 2)
         _cosine_panel(panels[0][1], rows)
@@ -51,7 +53,7 @@ def draw_online(table: pd.DataFrame, title: str | None = None) -> Figure:
         for axes in (panels[0][0], *panels[1]):
             axes.set_xlim(-0.3, last + 0.3)
             style.whole_numbers(axes)
-    return figure
+    return whole(figure)
 
 
 def _steps_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:

@@ -21,8 +21,8 @@ from probe import text
 from probe.errors import ProbeError
 from probe.files import write_atomically
 from probe.plots import style
-from probe.plots.canvas import PAGE
-from probe.plots.causes import causes_figure
+from probe.plots.causes import draw_causes
+from probe.plots.completeness import draw_completeness
 from probe.plots.evidence import (
     draw_curves,
     draw_distances,
@@ -38,6 +38,7 @@ from probe.plots.known import draw_known
 from probe.plots.loop import draw_moved
 from probe.plots.one_map import draw_one_map
 from probe.plots.online import draw_online
+from probe.plots.rows import in_column
 from probe.plots.spectral import draw_spectral
 from probe.plots.states import draw_states
 from probe.records import Record, with_dtypes
@@ -48,7 +49,7 @@ class Picture:
     """A picture of the report, drawn where one of its kinds of evidence is there.
 
     Attributes:
-        criteria: those that it stands beside, the first of them with the picture and the others with a link; a
+        criteria: those that it stands beside, the first on the page with the picture and the others with a link; a
             picture of none stands beneath them.
     """
 
@@ -71,6 +72,13 @@ def _one_column(*panels: Callable[[Axes, pd.DataFrame], None]) -> Callable[[Reco
     return draw
 
 
+def _causes(record: Record) -> Figure:
+    with style.page():
+        figure = style.new_figure(1, 1.0, None)
+        draw_causes(record.table, figure, across=1)
+    return figure
+
+
 PICTURES: tuple[Picture, ...] = (
     Picture(
         "curve",
@@ -89,14 +97,30 @@ PICTURES: tuple[Picture, ...] = (
     Picture("transfer", _one_column(draw_transfer), "Every layer's head at every other.", ("one direction",)),
     Picture(
         "loop",
-        lambda record: draw_exchanged(record.table),
-        "A quarter of the stream at one layer is exchanged for another prompt's: what later blocks leave of the answer "
-        "that it brought, and how far the model's own answer follows.",
-        ("closed loop", "used by later blocks"),
+        lambda record: draw_exchanged(record.table, "share"),
+        "A quarter of the stream at one layer, its part that heads read the answer by, or a block's state is exchanged "
+        "for another prompt's: how far the model's own answer follows, beside how far the layer's own answer does. "
+        "At 0 nothing after the layer uses it.",
+        ("used by later blocks",),
+    ),
+    Picture(
+        "causes",
+        lambda record: in_column(draw_completeness, record.table),
+        "A layer's answer at the query is exchanged for another prompt's. Complete: the model then answers as the "
+        "other prompt would have it; an answer that is decoded and acts on nothing is at 0. Selective: what heads "
+        "read of the query and of the examples stays. Bands: 95 % by prompt.",
+        ("used by later blocks",),
+    ),
+    Picture(
+        "loop",
+        lambda record: draw_exchanged(record.table, "kept"),
+        "The same exchange: which share of the answer that it brought is left after the later blocks. Where nothing "
+        "corrects it all of it is left, 1.",
+        ("closed loop",),
     ),
     Picture(
         "map",
-        lambda record: draw_one_map(record.table),
+        lambda record: in_column(draw_one_map, record.table),
         "Every block is run in its neighbour's place: what its map leaves of the neighbour's step, beside what would "
         "be left if blocks wrote the same whatever they read; and how large the steps are.",
         ("one map",),
@@ -117,45 +141,47 @@ PICTURES: tuple[Picture, ...] = (
     ),
     Picture(
         "online",
-        lambda record: draw_online(record.table),
+        lambda record: in_column(draw_online, record.table),
         "How online learners, and algorithms that take all examples at once, follow w from example to example; and "
         "what another order of the examples changes.",
         ("online learner", "online state"),
     ),
     Picture(
         "spectral",
-        lambda record: draw_spectral(record.table),
+        lambda record: in_column(draw_spectral, record.table),
         "How much of w each layer's answers hold along every eigenvector of X'X, by its eigenvalue, beside what "
-        "gradient descent and ridge regression would hold; and what of the answers is not linear in the query.",
+        "gradient descent and ridge regression would hold; beneath, what the closest algorithm holds at the steps that "
+        "the layers stand at, without what the model itself ends off by; and what of the answers is not linear in the "
+        "query.",
     ),
     Picture(
         "known",
-        lambda record: draw_known(record.table),
+        lambda record: in_column(draw_known, record.table),
         "What linear heads read at the query: the answer, w, and what algorithms would hold; what each block wrote of "
         "what was still missing; and a two-layer head beside the linear one, with both on the untrained model.",
     ),
     Picture(
         "states",
-        lambda record: draw_states(record.table),
+        lambda record: in_column(draw_states, record.table),
         "What stands inside the blocks after each example: the cosine of w with what heads read of it, beside those "
         "that algorithms reach; and the errors by site and by target.",
     ),
     Picture(
         "influence",
-        lambda record: draw_influence(record.table),
+        lambda record: in_column(draw_influence, record.table),
         "By how much each example's y moves the answer, beside least squares; and where a Mamba's implicit attention "
         "falls.",
     ),
     Picture(
         "causes",
-        lambda record: causes_figure([record]),
+        _causes,
         "What the answer does when the stream or a state is exchanged for that of other examples, when it is steered "
         "along the heads' directions, when blocks are skipped, repeated or exchanged, and when parts of a block are "
         "switched off.",
     ),
     Picture(
         "loop",
-        lambda record: draw_moved(record.table),
+        lambda record: in_column(draw_moved, record.table),
         "What later blocks keep of an answer that was moved along what heads read of it, at the query alone; and how "
         "much of the final answer is fixed there.",
     ),
@@ -256,7 +282,7 @@ def _groups(told: Mapping[str, Any], drawn: Mapping[int, dict[str, str]]) -> lis
     """Returns the criteria by rung, in the order of the rungs, each with the picture that it belongs to."""
     says = {one["name"]: one["says"] for one in told.get("rungs") or []}
     groups = []
-    shown: set[str] = set()
+    shown: dict[str, str] = {}
     for rung in (*LADDER, *BESIDE):
         criteria = [one for one in told["criteria"] if one.get("rung", "") == rung]
         if not criteria:
@@ -266,12 +292,16 @@ def _groups(told: Mapping[str, Any], drawn: Mapping[int, dict[str, str]]) -> lis
     return groups
 
 
-def _card(criterion: Mapping[str, Any], drawn: Mapping[int, dict[str, str]], shown: set[str]) -> dict[str, Any]:
-    """Returns what the page says of a criterion; a picture that stands beside another one already is linked to."""
-    picture = next((one for number, one in drawn.items() if criterion["name"] in PICTURES[number].criteria), None)
-    known = picture is not None and picture["id"] in shown
-    if picture is not None:
-        shown.add(picture["id"])
+def _card(criterion: Mapping[str, Any], drawn: Mapping[int, dict[str, str]], shown: dict[str, str]) -> dict[str, Any]:
+    """Returns what the page says of a criterion; a picture that stands beside another one already is linked to.
+
+    Args:
+        shown: by the id of a picture that is shown, the criterion that it stands beside.
+    """
+    name = criterion["name"]
+    pictures = [one for number, one in drawn.items() if name in PICTURES[number].criteria]
+    for one in pictures:
+        shown.setdefault(one["id"], name)
     untested = _untested(criterion)
     outcome = criterion["outcome"] if criterion["outcome"] in OUTCOMES else "undecided"
     return {
@@ -279,8 +309,8 @@ def _card(criterion: Mapping[str, Any], drawn: Mapping[int, dict[str, str]], sho
         "excludes": criterion.get("excludes", ""),
         "state": "undecided" if untested else outcome,
         "said": "not tested" if untested else criterion["outcome"],
-        "picture": None if known else picture,
-        "link": picture["id"] if picture is not None and known else "",
+        "pictures": [one for one in pictures if shown[one["id"]] == name],
+        "links": {one["id"]: shown[one["id"]] for one in pictures if shown[one["id"]] != name},
     }
 
 
@@ -305,11 +335,10 @@ def _picture(picture: Picture, record: Record, number: str) -> dict[str, Any] | 
     except ProbeError:  # of this kind of evidence there is another part
         return None
     file = io.BytesIO()
-    wide = figure.get_figwidth() > PAGE[1]
     with style.page():
-        figure.savefig(file, format="png", dpi=160 if wide else 200, metadata={"Software": None})
+        figure.savefig(file, format="png", dpi=200, metadata={"Software": None})
     data = base64.b64encode(file.getvalue()).decode()
-    return {"id": f"picture-{number}", "caption": picture.caption, "data": data, "wide": wide}
+    return {"id": f"picture-{number}", "caption": picture.caption, "data": data}
 
 
 def _table(name: str, rows: pd.DataFrame) -> dict[str, Any]:

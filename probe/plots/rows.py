@@ -11,15 +11,20 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from probe.errors import ProbeError
 from probe.plots import style, words
+from probe.plots.canvas import PAGE, Column, Page
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, with_dtypes
 
 UNTRAINED = "linear, untrained"
 MAP = "viridis"
+Part = SubFigure | Column | None
+"""A part of a page to draw into, or a page for panels beneath one another, or none."""
+Draw = Callable[[pd.DataFrame, str | None, Part], Figure]
+"""Draws one model's rows, with a title, on a page of its own or into a part of one."""
 
 
 def rows_of(table: pd.DataFrame, evidence: str, metrics: str) -> pd.DataFrame:
@@ -40,13 +45,11 @@ def rows_of(table: pd.DataFrame, evidence: str, metrics: str) -> pd.DataFrame:
     return rows
 
 
-def of_one_claim(
-    draw: Callable[[pd.DataFrame, str | None], Figure], evidence: str, picture: str
-) -> Callable[[Sequence[Record], View], Figure]:
+def of_one_claim(draw: Draw, evidence: str, picture: str) -> Callable[[Sequence[Record], View], Figure]:
     """Returns a function that draws a kind of evidence from one record of `probe claim`.
 
     Args:
-        draw: draws from the record's table, with a title.
+        draw: draws one model's rows, with a title, on a page of its own or into a part of one.
         evidence: the kind of the rows that it draws.
         picture: what is drawn, for messages.
     """
@@ -57,12 +60,69 @@ def of_one_claim(
             raise ProbeError(f"No record was given, but {picture} needs one. Give the .csv of probe claim.")
         if len(records) != 1 or "evidence" not in records[0].table.columns:
             raise ProbeError(f"{picture.capitalize()} is drawn from one record of probe claim. Give its .csv alone.")
-        drawn = draw(records[0].table, None)
+        drawn, without = each_model(draw, records[0].table)
         with style.page():
-            words.head_line(drawn, view.title, words.about(records, words.POINTWISE, _prompts(records[0], evidence)))
+            line = words.about(records, words.POINTWISE, _prompts(records[0], evidence))
+            words.head_line(drawn, view.title, lacking(line, without))
         return drawn
 
     return figure
+
+
+def each_model(draw: Draw, table: pd.DataFrame) -> tuple[Figure, list[str]]:
+    """Returns a page with a part for every model, named where there are several, and the models with nothing to draw.
+
+    Raises:
+        ProbeError: if no model has anything to draw.
+    """
+    models = [str(name) for name in table["model"].dropna().unique()]
+    if len(models) < 2:
+        return draw(table, None, None), []
+    pages: dict[str, Figure] = {}
+    refused: dict[str, ProbeError] = {}
+    for model in models:
+        try:
+            pages[model] = draw(table[table["model"] == model], words.text(model), None)
+        except ProbeError as error:
+            refused[model] = error
+    if not pages:
+        raise next(iter(refused.values()))
+    if len(pages) == 1:
+        return next(iter(pages.values())), list(refused)
+    # a model's page says how high its part must be, legend included
+    heights = [page.get_figheight() for page in pages.values()]
+    with style.page():
+        size = (max(page.get_figwidth() for page in pages.values()), sum(heights))
+        page = Page(figsize=size, layout="constrained")
+        parts = page.subfigures(len(pages), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for model, part in zip(pages, parts, strict=True):
+        draw(table[table["model"] == model], words.text(model), part)
+    return page, list(refused)
+
+
+def lacking(line: str, without: Sequence[str]) -> str:
+    """Returns the line above a picture, with the models that it shows nothing of."""
+    return f"{line}; no such rows of {', '.join(words.text(name) for name in without)}" if without else line
+
+
+def begin(part: Part, columns: int, height: float, title: str | None) -> Figure | SubFigure:
+    """Returns the part of a page, or the column, that was given, with its title, or an empty page."""
+    if part is None:
+        return style.new_figure(columns, height, title)
+    if isinstance(part, Column):
+        part.set_figheight(height)
+    if title:
+        part.suptitle(words.text(title, 200), fontsize=8.5)
+    return part
+
+
+def in_column(draw: Draw, table: pd.DataFrame) -> Figure:
+    """Returns one model's rows with the panels beneath one another, as wide as a telephone."""
+    with style.page():
+        page = Column(figsize=(PAGE[1], 1.0), layout="constrained")
+    draw(table, None, page)
+    page.close()
+    return page
 
 
 def _prompts(record: Record, evidence: str) -> pd.Series[Any]:

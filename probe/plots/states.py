@@ -8,8 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.plots import style
+from probe.plots.canvas import whole
 from probe.plots.rows import (
     UNTRAINED,
+    Part,
+    begin,
     draw_curve,
     equal,
     finish,
@@ -34,17 +37,18 @@ MOST = 9
 """Layers drawn in one panel."""
 
 
-def draw_states(table: pd.DataFrame, title: str | None = None) -> Figure:
+def draw_states(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
     """Draws the rows of ``states`` of one model: four panels, or three where no block has a state.
 
     Args:
         table: rows of a record of evidence.
         title: a line above the picture.
+        part: of a page, to draw into; by default a page of its own.
     """
     rows = rows_of(table, "states", COSINE)
     site = "state" if (rows["site"] == "state at y").any() else "stream"
     with style.page():
-        figure = style.new_figure(2, 6.2, title)
+        figure = begin(part, 2, 6.2, title)
         panels = figure.subplots(2, 2)
         layers = _cosine_panel(panels[0, 0], rows, f"{site} at y")
         other = "stream at x" if site == "stream" else "stream at y"
@@ -56,8 +60,8 @@ def draw_states(table: pd.DataFrame, title: str | None = None) -> Figure:
         targets = _target_panel(panels[1, 1], rows, f"{site} at y")
         for axes, entries in zip(panels.flat, _keys(rows, layers, sites, targets), strict=True):
             if axes.figure is not None:
-                panel_key(axes, entries)
-    return figure
+                panel_key(axes, entries, 2 if axes is panels[1, 1] else 3)
+    return whole(figure)
 
 
 def _cosine_panel(axes: Axes, rows: pd.DataFrame, site: str) -> list[int]:

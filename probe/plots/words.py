@@ -103,7 +103,7 @@ def head_line(figure: Canvas, title: str | None, line: str) -> None:
         return
     across = canvas.width(figure)
     # letters of this size that fit; a legend may stand to the right of a wide picture
-    width = int((21 if across < NARROW else 14.5) * across)
+    width = int((19 if across < NARROW else 14.5) * across)
     lines = [*textwrap.wrap(text(title, 200) if title else "", width), *textwrap.wrap(line, width)]
     if lines:
         figure.suptitle("\n".join(lines), fontsize=6.5, x=0.01, ha="left", color="#444444")

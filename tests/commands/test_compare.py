@@ -12,10 +12,13 @@ import torch
 from scipy.stats import ttest_ind
 
 import probe
+from probe import checkpoints
 from probe.cli import main
-from probe.commands.compare import Measured, _layer_at, _rows, verdicts
+from probe.commands.compare import Measured, _layer_at, _rows
 from probe.config import CompareConfig, EvaluateConfig, FitConfig, TrainConfig
 from probe.errors import ProbeError
+from probe.probing.plans import trainings
+from probe.probing.verdicts import verdicts
 from probe.records import Record, load, save
 from probe.statistics import LayerErrors
 
@@ -186,13 +189,25 @@ def test_what_does_not_fit_is_refused_in_a_sentence(config: CompareConfig, chang
 
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Three short trainings a side, and one more that had one step more."""
+    """Three short trainings a side, alike but for the layout, and one more that had one step more."""
     folder = tmp_path_factory.mktemp("seeds")
     plain = TrainConfig(out="", task="linear", dim=2, context=4, width=8, attention_heads=2, batch=4)
+    alike = replace(plain, lr=1e-3, curriculum=False)
     names = []
     for arch, steps, seed in [*product(("M1", "AF"), (2,), (0, 1, 2)), ("M1", 3, 3)]:
         names.append(str(folder / f"{arch}-{seed}.pt"))
-        probe.train(replace(plain, layout=arch, steps=steps, seed=seed, out=names[-1]))
+        probe.train(replace(alike, layout=arch, steps=steps, seed=seed, out=names[-1]))
+    return names
+
+
+@pytest.fixture(scope="module")
+def faster(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Three trainings of the second side with another rate, more prompts a step, and wider."""
+    folder = tmp_path_factory.mktemp("faster")
+    plain = TrainConfig(out="", task="linear", dim=2, context=4, width=16, attention_heads=2, batch=8, steps=2)
+    names = [str(folder / f"fast-{seed}.pt") for seed in (0, 1, 2)]
+    for seed, name in enumerate(names):
+        probe.train(replace(plain, layout="AF", lr=2e-3, curriculum=False, seed=seed, out=name))
     return names
 
 
@@ -207,7 +222,23 @@ def test_sides_of_three_seeds_are_compared_over_their_seeds(seeds: list[str]) ->
     assert last["ratio"] == pytest.approx(np.exp(first.mean() - second.mean()))
     assert (last["low"], last["high"]) == pytest.approx((np.exp(band.low), np.exp(band.high)))
     assert over[over["quantity"] == "own"]["context"].tolist() == [0, 1, 2, 3, 4]
-    assert "mamba (3 seeds) and transformer (3 seeds)" in record.provenance["verdict"][-1]
+    assert record.provenance["verdict"][-1].startswith("The architectures mamba (3 seeds) and transformer (3 seeds) ")
+
+
+def test_sides_that_were_trained_otherwise_are_no_architectures(seeds: list[str], faster: list[str]) -> None:
+    """Neither two architectures, nor one of them in two trainings."""
+    for others, sides in (
+        (seeds[:3], "mamba (3 seeds) and transformer (3 seeds)"),
+        (seeds[3:6], "transformer (3 seeds) and transformer (3 seeds) [2]"),
+    ):
+        record = probe.compare(CompareConfig(ckpt=(*others, *faster), task="linear", prompts=64, score=32, batch=32))
+        told, unlike, observed = record.provenance["verdict"][-3:]
+        assert told.startswith(f"The checkpoints of {sides} ")
+        respects = "rate (0.001 and 0.002), prompts a step (4 and 8), width (8 and 16)"
+        assert unlike == f"The two sides differ in training as well: {respects}."
+        assert "observation on these checkpoints" in observed
+        over = record.table[record.table["band"] == "seeds"]
+        assert (over["model"] != over["other"]).all()
 
 
 def test_checkpoints_that_differ_in_more_than_their_seed_are_no_group(seeds: list[str]) -> None:
@@ -215,3 +246,15 @@ def test_checkpoints_that_differ_in_more_than_their_seed_are_no_group(seeds: lis
     record = probe.compare(CompareConfig(ckpt=tuple(few), task="linear", prompts=64, score=32, batch=32))
     assert (record.table["band"] == "prompts").all()
     assert "three training seeds" in record.provenance["verdict"][-1]
+    told = [said for said in record.provenance["verdict"] if "training as well" in said]
+    assert told[0] == "The checkpoints M1-0 and M1-3 differ in training as well: steps (2 and 3)."
+    assert not any("M1-0 and M1-1 " in said for said in told)
+
+
+def test_of_a_checkpoint_without_a_plan_the_training_is_not_known(seeds: list[str]) -> None:
+    model, known = (checkpoints.load(seeds[place]) for place in (0, 3))
+    unknown = replace(model, name="found", description={})
+    found = trainings(known, unknown)
+    assert (found.unlike, found.unknown, found.alike) == ({}, ("found",), False)
+    assert found.sentences("Both") == ["How found was trained is not recorded."]
+    assert trainings(model, known).alike

@@ -8,10 +8,11 @@ import pytest
 
 import probe
 from probe import checkpoints
-from probe.commands.compare import _welch_rows, depths_of, verdicts
+from probe.commands.compare import _welch_rows, depths_of
 from probe.config import CompareConfig, FitConfig
 from probe.models.controls import planted_model
 from probe.probing.prepare import prepare
+from probe.probing.verdicts import verdicts
 
 
 def test_an_error_is_reached_at_the_first_layer_whose_error_is_as_small(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from probe.evidence.algorithms import path_of
 from probe.evidence.answers import ask
-from probe.evidence.spectral import BINS, spectrum
+from probe.evidence.spectral import BINS, Followed, spectrum
 
 DIM, BLOCKS, CONTEXT = 3, 6, 10
 
@@ -103,3 +104,20 @@ def test_rows_have_a_step_a_bin(asked):
     assert all(row["low"] - 1e-9 <= row["value"] <= row["high"] + 1e-9 for row in responses)
     assert [row["layer"] for row in rows if row["metric"] == "nonlinear"] == list(range(1, BLOCKS + 1))
     assert {(row["context"], row["prompts"]) for row in rows} == {(CONTEXT, 96)}
+
+
+def test_an_algorithm_that_the_layers_follow_has_their_response_in_rows_of_its_own(asked):
+    one = asked["gradient"]
+    weights = path_of(f"gd:steps={BLOCKS},rate=inverse_lipschitz", one.examples)
+    found = spectrum(one, 0, [Followed("lens", "gd", weights)])
+    apart = found.followed["lens", "gd"].estimate() - found.responses["lens"].estimate()
+    assert apart.abs().max() < 2e-3
+    half = spectrum(one, 0, [Followed("lens", "gd", 0.5 * weights)]).followed["lens", "gd"].estimate()
+    torch.testing.assert_close(half, 0.5 * found.followed["lens", "gd"].estimate())
+    rows, before = found.rows("m"), spectrum(one, 0).rows("m")
+    added = [row for row in rows if row["metric"] == "followed response"]
+    assert [row for row in rows if row["metric"] != "followed response"] == before
+    assert {(row["site"], row["head"], row["evidence"]) for row in added} == {("gd", "lens", "spectral")}
+    assert [(row["layer"], row["step"]) for row in added] == [
+        (row["layer"], row["step"]) for row in before if row["metric"] == "response"
+    ]

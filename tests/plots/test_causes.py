@@ -75,3 +75,9 @@ def test_a_record_without_interventions_is_refused():
     for given in (other, pd.DataFrame({"model": ["mamba"]})):
         with pytest.raises(ProbeError, match="no interventions to draw"):
             causes_figure([Record(given, {"kind": "claim"})])
+
+
+def test_two_records_of_one_checkpoint_are_not_laid_into_one_panel():
+    same = [Record(table("mamba", True), {"kind": "claim"}) for _ in range(2)]
+    with pytest.raises(ProbeError, match="Records of mamba were given twice"):
+        causes_figure(same)

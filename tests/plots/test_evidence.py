@@ -5,7 +5,7 @@ import pytest
 
 from probe.errors import ProbeError
 from probe.evidence.rows import row
-from probe.plots import claim_figure
+from probe.plots import claim_figure, style
 from probe.records import Record, with_dtypes
 
 LAYERS = range(5)
@@ -100,3 +100,21 @@ def test_heads_and_algorithms_have_colours_of_their_own_and_abbreviations_are_ex
     above = figure.get_suptitle()
     for word in ("SimE", "SimW", "SPD", "ILWD", "task linear", "95 %"):
         assert word in above
+
+
+def test_the_closest_algorithm_is_the_one_that_the_selection_prompts_chose():
+    found = record()
+    rows = found.table[found.table["evidence"] == "matching"]
+    sites = [site for site in rows["site"].unique() if site != "final_answer"]
+    assert len(sites) == 2
+    ranks = pd.DataFrame(
+        [
+            rows.iloc[0].to_dict() | {"site": site, "metric": "rank", "value": float(place), "layer": None}
+            for place, site in enumerate(sites, start=1)
+        ]
+    )
+    for order in (ranks, ranks.assign(value=ranks["value"].iloc[::-1].tolist())):
+        expected = order.sort_values("value")["site"].map(style.name).tolist()
+        figure = claim_figure([Record(pd.concat([found.table, order], ignore_index=True), found.provenance)])
+        named = [text.get_text() for text in figure.axes[2].get_legend().get_texts()]
+        assert named[:2] == expected

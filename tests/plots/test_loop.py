@@ -6,7 +6,8 @@ import pytest
 
 from probe.errors import ProbeError
 from probe.evidence.criteria.loop import KEPT
-from probe.plots.exchanged import THRESHOLD, UNCORRECTED
+from probe.evidence.exchanged import PLACES, READ_PLACES, STATE
+from probe.plots.exchanged import PANELS, SITES, THRESHOLD, UNCORRECTED, draw_exchanged
 from probe.plots.loop import draw_loop
 from probe.records import EVIDENCE_COLUMNS
 
@@ -77,8 +78,23 @@ def test_what_is_left_of_an_exchanged_answer_stands_against_nothing_corrected_an
     np.testing.assert_allclose(line(panels[5], "share").get_ydata(), [0, 0.3, 0.6, 0.9])
 
 
+def test_every_place_of_an_exchange_has_a_look_of_its_own():
+    assert set(SITES) == {*(f"exchanged at {place}" for place in (*PLACES, *READ_PLACES)), f"exchanged in {STATE}"}
+    for looks in zip(*SITES.values(), strict=True):
+        assert len(set(looks)) == len(SITES)
+
+
 def test_exchanged_answers_alone_are_drawn_alone():
     assert len(draw_loop(exchanged()).axes) == 2
+
+
+@pytest.mark.parametrize(("metric", "value"), [("kept", 0.15), ("share", 0.25)])
+def test_what_is_left_and_how_far_the_answer_follows_are_drawn_apart(metric, value):
+    assert set(PANELS) == {"kept", "share"}
+    (axes,) = draw_exchanged(exchanged(), metric).axes
+    assert line(axes, "at all tokens").get_ydata()[1] == pytest.approx(value)
+    with pytest.raises(ProbeError, match="no rows of loop"):
+        draw_exchanged(exchanged()[exchanged()["metric"] != metric], metric)
 
 
 def test_other_records_are_refused():

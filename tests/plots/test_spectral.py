@@ -50,6 +50,23 @@ def test_one_reading_has_one_panel_of_responses():
     assert len(draw_spectral(table(("lens",))).axes) == 2
 
 
+def test_the_closest_algorithm_stands_beneath_its_reading_with_what_was_read_as_points():
+    algorithm = [
+        row("followed response", 0.5 * value * layer, head="lens", layer=layer, step=place, site="ridge")
+        for layer in range(3)
+        for place, value in enumerate(EIGENVALUES, start=1)
+    ]
+    above = [axes.get_title("left") for axes in draw_spectral(table()).axes]
+    panels = draw_spectral(pd.concat([table(), pd.DataFrame(algorithm)])).axes
+    assert [axes.get_title("left") for axes in panels] == [*above, "the closest algorithm: ridge"]
+    for layer in range(3):
+        np.testing.assert_allclose(line(panels[1], f"layer {layer}").get_ydata()[1], 1 - 0.8**layer)
+        np.testing.assert_allclose(line(panels[3], f"layer {layer}").get_ydata(), [0, 0.1 * layer, 0.5 * layer])
+    points = [one for one in panels[3].get_lines() if one.get_marker() == "o"]
+    np.testing.assert_allclose([one.get_ydata()[1] for one in points], [0, 0.2, 0.36])
+    assert panels[3].get_ylim() == panels[1].get_ylim()
+
+
 def test_other_records_are_refused():
     with pytest.raises(ProbeError, match="no rows of spectral"):
         draw_spectral(table().assign(evidence="states"))
