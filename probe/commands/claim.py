@@ -18,6 +18,7 @@ from probe.evidence.algorithms import STEPS, at_edge
 from probe.evidence.beyond import changes
 from probe.evidence.causes import about, run_all
 from probe.evidence.closed_loop import closed_loop
+from probe.evidence.contraction import contraction
 from probe.evidence.criteria.trend import FEWEST_STEPS
 from probe.evidence.exchanged import exchanged
 from probe.evidence.exchanged_states import exchanged_states
@@ -310,6 +311,12 @@ def _loop(study: Study, missing: Missing) -> Rows:
     except ProbeError as error:
         missing["loop: states"] = str(error)
     rows = [found for one in everywhere for found in one.rows(shared)]
+    try:
+        _check_linear(study)
+        named = contraction(study.experiment, study.ask("select"), "linear", study.pass_)
+        rows += named.rows(shared, everywhere[0].judged_layers)
+    except ProbeError as error:
+        missing["loop: gradient descent"] = str(error)
     return rows + closed_loop(study.experiment, heads, errors, study.exchange.donor, study.pass_).rows(shared)
 
 

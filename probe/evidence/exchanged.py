@@ -97,8 +97,7 @@ class Exchanged:
 
     def _kept_rows(self, about: About, site: str) -> list[dict[str, Any]]:
         """Returns what is left of each layer's answer at the last later layer that can tell, bands for all at once."""
-        judged = {layer: self.judged(layer) for layer in self._layers() if self.unfinished[layer]}
-        told = [(layer, later) for layer, later in judged.items() if later is not None]
+        told = list(self.judged_layers.items())
         if not told:
             return []
         carry, unchanged = (
@@ -112,6 +111,12 @@ class Exchanged:
             about.row(site, "kept", band, cell, layer, head="read", other_layer=later)
             for cell, (layer, later) in enumerate(told)
         ]
+
+    @property
+    def judged_layers(self) -> dict[int, int]:
+        """The layers of which a correction is asked, and for each the later layer that is judged."""
+        judged = {layer: self.judged(layer) for layer in self._layers() if self.unfinished[layer]}
+        return {layer: later for layer, later in judged.items() if later is not None}
 
     def _layers(self) -> list[int]:
         last = len(self.readable) - 1

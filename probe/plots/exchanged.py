@@ -18,6 +18,7 @@ SITES: dict[str, tuple[str, str, Line, str]] = {
     "exchanged at query": ("at the query", style.COLOURS[1], "--", "s"),
     "exchanged at all tokens, as read": ("at all tokens, as read", style.COLOURS[2], "-.", "^"),
     "exchanged at query, as read": ("at the query, as read", style.COLOURS[3], ":", "D"),
+    "gradient descent": ("as gradient descent would", style.GREY, (0, (1, 3)), "x"),
     "exchanged in states": ("in the block's state", style.COLOURS[4], (0, (5, 1, 1, 1)), "v"),
 }
 UNCORRECTED, THRESHOLD = 1.0, 0.9

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from probe.errors import ProbeError
+from probe.evidence.contraction import SITE
 from probe.evidence.criteria.loop import KEPT
 from probe.evidence.exchanged import PLACES, READ_PLACES, STATE
 from probe.plots.exchanged import PANELS, SITES, THRESHOLD, UNCORRECTED, draw_exchanged
@@ -79,7 +80,8 @@ def test_what_is_left_of_an_exchanged_answer_stands_against_nothing_corrected_an
 
 
 def test_every_place_of_an_exchange_has_a_look_of_its_own():
-    assert set(SITES) == {*(f"exchanged at {place}" for place in (*PLACES, *READ_PLACES)), f"exchanged in {STATE}"}
+    places = {*(f"exchanged at {place}" for place in (*PLACES, *READ_PLACES)), f"exchanged in {STATE}"}
+    assert set(SITES) == places | {SITE}
     for looks in zip(*SITES.values(), strict=True):
         assert len(set(looks)) == len(SITES)
 
