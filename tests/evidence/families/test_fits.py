@@ -90,3 +90,12 @@ def test_families_are_ranked_on_the_selection_prompts_and_told_apart_on_the_othe
     assert plain.low > 0
     itself = found[0].beyond(found[0], null)
     assert (itself.low, itself.value, itself.high) == (0, 0, 0)
+
+
+def test_a_free_filter_is_fitted_on_the_selection_prompts_alone(asked):
+    selected, scored = asked("gradient")
+    scored.answers["lens"][3] *= 2
+    left = free_filter(selected, scored, "lens", 0).spd.estimate()
+    own = scored.answers["lens"][3].square().sum() / scored.targets.square().sum()
+    torch.testing.assert_close(left[3], own / 4, atol=0.02, rtol=0)
+    assert left[[1, 2, 4, 5, 6]].max() < 0.02

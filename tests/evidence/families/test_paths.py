@@ -107,3 +107,10 @@ def test_decay_ends_at_a_ridge_solution_and_without_it_is_gradient_descent(examp
     torch.testing.assert_close(long[-1], Ridge(penalty=given.unit * exp(-2.0)).weights(examples))
     plain = path("gd_per_block", even(BLOCKS, 0.8), examples)
     torch.testing.assert_close(path("gd_with_decay", with_one(0.8, -60.0), examples), plain)
+
+
+def test_inputs_that_are_transformed_lose_what_they_have_most_of(examples):
+    found, given = path("gd_plus_plus_per_block", with_one(0.8, 0.0), examples), moments(examples)
+    basis = torch.eye(3).double() - 0.5 * given.hessian / given.largest[..., None]
+    moved = torch.einsum("pij,pkj,pk->pi", basis, basis, given.descent(found[1]))
+    torch.testing.assert_close(found[2], found[1] + 0.8 / given.largest * moved)
