@@ -250,3 +250,13 @@ def test_layers_that_hold_only_the_final_answer_have_no_algorithm():
     rows = [one for one in GOOD if one["metric"] != "unexplained"]
     rows.append(row("m", "matching", "unexplained", float("nan"), site="gd", head="linear"))
     assert outcomes(rows)["a named family"] == "fails"
+
+
+def test_a_named_family_is_said_beside_what_no_algorithm_explains():
+    ceiling = [
+        row("m", "matching", metric, value, value, value, site="free_filter", head="linear")
+        for metric, value in (("unexplained", 0.07), ("nonlinear", 0.321))
+    ]
+    (seen,) = [one.seen for one in judge([*GOOD, *ceiling], {}).criteria if one.name == "a named family"]
+    assert "a free filter of the spectrum leaves 0.07" in seen
+    assert seen.index("32.1% of the squares of the answers is not linear in the query") > 0
