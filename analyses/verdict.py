@@ -67,12 +67,12 @@ class Examined:
 
 
 class _Read(dict[str, Any]):
-    """A row that knows whether one of its numbers was read."""
+    """A row that knows whether one of its numbers, or its step, was read."""
 
     read = False
 
     def __getitem__(self, key: str) -> Any:
-        self.read = self.read or key in NUMBERS
+        self.read = self.read or key in (*NUMBERS, "step")
         return super().__getitem__(key)
 
 

@@ -17,7 +17,7 @@ SIDES: dict[str, tuple[str, str, Line]] = {
     "earlier": ("the earlier block once more", style.SECOND[1], "--"),
 }
 LIMIT = 0.25
-"""What the criterion lets a map leave; the axis ends where everything is left and as much again."""
+"""What the criterion lets a map leave."""
 
 
 def draw_one_map(table: pd.DataFrame, title: str | None = None, part: Part = None) -> Figure:
@@ -54,7 +54,12 @@ def _left_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
     period = rows["step"].dropna()
     far = "" if not len(period) or period.iloc[0] == 1 else f", {int(period.iloc[0])} blocks apart"
     finish(axes, f"left of a step by another block's map{far}", style.X_LABELS["layer"], "share of the step")
-    axes.set_ylim(-0.05, 2.05)
+    # linear up to where everything is left, by powers of ten beyond: blocks in a wrong place may do any harm
+    top = max(2.0, axes.get_ylim()[1])
+    axes.set_yscale("symlog", linthresh=1.0, linscale=2.0)
+    ticks = [0.0, LIMIT, 0.5, 1.0, *(10.0**power for power in range(1, 7) if 10.0**power <= top)]
+    axes.set_yticks(ticks, [f"{one:g}" for one in ticks])
+    axes.set_ylim(-0.05, top)
     return [*entries, style.key_line("if blocks wrote the same whatever they read", style.GREY)]
 
 

@@ -30,8 +30,8 @@ def _learner(rows: list[Row]) -> Judged:
         else f"algorithms that take the examples at once follow the steps of w ({where}) better than {batch['head']}, "
         f"by {-batch['value']:.2f}; online learners explain "
     )
-    outcome = every([_beyond(batch), explains])
-    if outcome == "holds" and _beyond(either) != "holds":
+    outcome, told_apart = every([_beyond(batch), explains]), _beyond(either)
+    if outcome == "holds" and told_apart != "holds":
         outcome = "undecided"
     return outcome, f"{said}{order} of the response to another order"
 
@@ -90,6 +90,7 @@ RULES: tuple[Rule, ...] = (
         "examples changes in the model's answer.",
         "algorithms that take the examples at once, whose answers do not depend on their order",
         _learner,
+        "Heads for w read nothing at any token, after however many examples.",
     ),
     Rule(
         "online state",
