@@ -37,7 +37,10 @@ class Reliability:
 
 @cache
 def reliability() -> tuple[Reliability, ...]:
-    """Returns what was measured on the models that no threshold was chosen on, of every criterion and the verdict."""
+    """Returns what was measured on the models that no threshold was chosen on, of every criterion and the verdict.
+
+    A criterion that no model of one kind could be asked has no rate, and is left out.
+    """
     text = files("probe.evidence").joinpath("reliability.csv").read_text(encoding="utf-8")
     rows = [row for row in csv.DictReader(io.StringIO(text)) if row["half"] == REPORTED]
     return tuple(
@@ -51,4 +54,5 @@ def reliability() -> tuple[Reliability, ...]:
             wrongly_holds=float(row["wrongly_holds"]),
         )
         for row in rows
+        if "" not in row.values()
     )

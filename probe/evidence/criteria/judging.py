@@ -12,7 +12,7 @@ Judged = tuple[Outcome, str]
 """An outcome, and in words what was seen."""
 
 
-def pick(rows: Sequence[Row], **wanted: str) -> list[Row]:
+def pick(rows: Sequence[Row], **wanted: str | int | None) -> list[Row]:
     """Returns the rows with these columns.
 
     Raises:

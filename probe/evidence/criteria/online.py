@@ -71,12 +71,11 @@ def _beyond(row: Row) -> Outcome:
 
 def _at(rows: Sequence[Row], site: Row, metric: str) -> Row:
     """Returns the row of a metric at the same site."""
-    return next(row for row in pick(rows, metric=metric, site=site["site"]) if row["layer"] == site["layer"])
+    return pick(rows, metric=metric, site=site["site"], layer=site["layer"])[0]
 
 
 def _of(rows: Sequence[Row], site: Row, learner: str) -> Row:
-    found = pick(rows, metric="r2 of steps", site=site["site"], head=learner)
-    return next(row for row in found if row["layer"] == site["layer"])
+    return pick(rows, metric="r2 of steps", site=site["site"], head=learner, layer=site["layer"])[0]
 
 
 RULES: tuple[Rule, ...] = (
