@@ -76,7 +76,7 @@ def test_evaluate_and_compare_write_records_and_pictures_that_can_be_redrawn(
     assert main([*evaluated, "--prompts", "64", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["skewed"]["error"]["m"]["model"] > 0
     assert main(["compare", "--ckpt", "m", "t", "--task", "linear", "--json", *QUICK]) == 0
-    assert len(json.loads(capsys.readouterr().out)["verdict"]) == 3
+    assert len(json.loads(capsys.readouterr().out)["verdict"]) == 4
 
 
 def test_a_saved_record_redraws_its_figure_bit_for_bit(here: Path) -> None:

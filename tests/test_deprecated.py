@@ -45,7 +45,7 @@ def test_measuring(toys: Path) -> None:
     assert set(evaluated.table["model"]) == {"m"}
     pair = (str(toys / "m.pt"), str(toys / "t.pt"))
     compared = old("compare_models", CompareConfig(ckpt=pair, task="linear", **SMALL), new="compare")
-    assert len(compared.provenance["verdict"]) == 3
+    assert len(compared.provenance["verdict"]) == 4
     claimed = old("examine_claim", ClaimConfig(pair[0], "linear", asked=32, skip=SKIPPED, **SMALL), new="claim")
     assert type(claimed) is Record
 

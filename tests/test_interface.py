@@ -240,7 +240,7 @@ def test_several_panels_do_not_go_into_one_axes(toys: Path) -> None:
 def test_every_other_command_returns_its_result(toys: Path, tmp_path: Path) -> None:
     pair = [toys / "m.pt", toys / "t.pt"]
     compared = probe.compare(ckpt=pair, task="linear", **SMALL)
-    assert len(compared.verdict) == 3
+    assert len(compared.verdict) == 4
     with pytest.raises(ProbeError, match="ax was given"):
         compared.plot(ax=Figure().subplots())
     compared.save(tmp_path / "compared")

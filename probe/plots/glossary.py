@@ -38,12 +38,15 @@ GLOSSARY: Mapping[str, str] = {
     "gd_per_block, gd_shared_rates": "Gradient descent with a rate for every block, by each prompt's own X'X, or "
     "the same for all prompts.",
     "momentum, preconditioned_gd": "The same with a share of the last change, or a matrix before the gradient.",
+    "gd_with_decay": "The same with weights that shrink at every step, which ends at a ridge solution.",
     "recency_gd, causal_gd": "The same where late examples count more, or each is answered from those before.",
     "online GD, LMS": "Gradient descent one example at a time (least mean squares); normalised_lms: by x's length.",
     "delta_rule": "The same, that forgets a share of its weights at every example.",
     "RLS": "Recursive least squares: least squares renewed after every example.",
     "GD++, gd_plus_plus": "Gradient descent on inputs that are transformed at every step (von Oswald et al., 2023).",
     "Newton": "Newton's method, which doubles the right digits of the solution at every step.",
+    "third_order_newton": "The same, where every step cubes the error instead of squaring it.",
+    "discrete_posterior": "The mean of a known set of weights, each counted by how well it fits the examples.",
     "CG": "Conjugate gradient: steps whose directions do not undo one another.",
     "FLOPs": "Floating-point operations.",
 }
