@@ -210,7 +210,7 @@ def _trend(study: Study, missing: Missing) -> Rows:
 
 def _matching(study: Study, missing: Missing) -> Rows:
     _check_linear(study)
-    selected, scored = study.ask("select"), study.scored
+    selected, scored = study.selected, study.scored
     rows: list[dict[str, Any]] = []
     seed = study.pass_.seed
     shifts = changes(study.experiment, seed)
@@ -313,7 +313,7 @@ def _loop(study: Study, missing: Missing) -> Rows:
     rows = [found for one in everywhere for found in one.rows(shared)]
     try:
         _check_linear(study)
-        named = contraction(study.experiment, study.ask("select"), "linear", study.pass_)
+        named = contraction(study.experiment, study.selected, "linear", study.pass_)
         rows += named.rows(shared, everywhere[0].judged_layers)
     except ProbeError as error:
         missing["loop: gradient descent"] = str(error)

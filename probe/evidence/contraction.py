@@ -58,13 +58,14 @@ def contraction(experiment: Experiment, selected: Asked, head: str, pass_: Pass)
         selected: the answers to which the rates are fitted.
         head: by which reading.
     """
-    rates = fit(FAMILIES[FAMILY], selected, head).numbers["rate"]
+    named = fit(FAMILIES[FAMILY], selected, head)
+    rates = named.numbers["rate"]
     layers = experiment.layers
     found = RatioBootstrap((layers, layers), seed=pass_.seed)
     for numbers in pass_.batches("score"):
         others = range(pass_.score + numbers.start, pass_.score + numbers.stop)
         (own, query), (donor, _) = (_examples(experiment, pass_.seed, some) for some in (numbers, others))
-        shift = _path(donor, rates) - _path(own, rates)
+        shift = named.weights(donor) - named.weights(own)
         given = moments(own)
         left, unit = (torch.zeros(len(query), layers, layers, dtype=torch.float64) for _ in range(2))
         for layer in range(1, layers):
@@ -85,11 +86,3 @@ def _examples(experiment: Experiment, seed: int, numbers: range) -> tuple[Exampl
     x = experiment.task.regressors(prompts.x)
     assert x is not None, "asked about a task that is linear in nothing"
     return Examples(x[:, :-1], prompts.y[:, :-1]), x[:, -1].double()
-
-
-def _path(examples: Examples, rates: list[float]) -> Float64[Tensor, "layer prompt dim"]:
-    given = moments(examples)
-    found = [given.zero]
-    for rate in rates:
-        found.append(found[-1] + rate / given.largest * given.descent(found[-1]))
-    return torch.stack(found)

@@ -13,7 +13,6 @@ import torch
 
 from probe.capture import Captured, capture
 from probe.evidence.causes.pairs import pairs
-from probe.evidence.donors import donor_at_query
 from probe.evidence.exchanged import MIXED, STATE, Exchanged, Turn, add, nothing_yet
 from probe.evidence.reading import Reading
 from probe.interventions import continuing, recurrent, resuming, states_after
@@ -36,7 +35,7 @@ def exchanged_states(experiment: Experiment, read: Reading, pass_: Pass) -> Exch
     for pair in pairs(experiment, pass_):
         tokens = torch.arange(pair.own.shape[1], device=experiment.device)
         own = capture(experiment.model, pair.own, tokens)
-        _, donor = donor_at_query(experiment, pair, own.stream)
+        donor = capture(experiment.model, pair.donor, tokens[-1:])
         answers = (experiment.task.answer(one.output[:, -1])[:, 0].cpu().double() for one in (own, donor))
         theirs, ours = (states_after(experiment.model, mixers, some[:, :-1]) for some in (pair.donor, pair.own))
         runs: dict[int, Captured] = {}

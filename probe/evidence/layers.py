@@ -180,9 +180,7 @@ def filter_rows(model: str, head: str, found: FreeFilter, null: Match) -> Iterat
     about: dict[str, Any] = {"site": "free_filter", "head": head, "prompts": found.spd.prompts}
     yield row(model, "matching", "unexplained", *_numbers(quotient(found.spd, null.spd)), **about)
     yield row(model, "matching", "unexplained_weights", *_numbers(quotient(found.ilwd, null.ilwd)), **about)
-    nonlinear = band_of(found.nonlinear.draws())
-    ends = (each[0].item() for each in (nonlinear.value, nonlinear.low, nonlinear.high))
-    yield row(model, "matching", "nonlinear", *ends, **about)
+    yield row(model, "matching", "nonlinear", *_numbers(band_of(found.nonlinear.draws())), **about)
 
 
 def _numbers(band: Band) -> tuple[float, float, float]:

@@ -78,6 +78,11 @@ class Study:
         return torch.cat([found.weight[:, -1].cpu().double().mT for found in both], dim=1)
 
     @cached_property
+    def selected(self) -> Asked:
+        """The answers that algorithms are fitted and chosen by."""
+        return self.ask("select")
+
+    @cached_property
     def scored(self) -> Asked:
         """The answers that algorithms and spectra are judged by."""
         return self.ask("score")
