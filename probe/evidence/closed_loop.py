@@ -15,7 +15,7 @@ import torch
 
 from probe.capture import Captured, capture
 from probe.evidence.causes import About
-from probe.evidence.causes.pairs import Pair, last, pairs
+from probe.evidence.causes.pairs import Pair, answered, last, pairs, whole_pass
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.pushes import Push, imposed, pushes
 from probe.heads import LinearHeads
@@ -95,7 +95,7 @@ def closed_loop(
     """
     felt = [_nothing_yet(push, experiment, pass_) for push in pushes(experiment, heads, errors, pass_)]
     for pair in pairs(experiment, pass_):
-        plain = capture(experiment.model, pair.own, torch.arange(pair.own.shape[1], device=experiment.device))
+        plain = whole_pass(experiment, pair.own)
         for one in felt:
             _feel(experiment, one, pair, plain, pass_.seed)
     error, (low, high) = errors["y"].estimate(), errors["y"].interval()
@@ -115,13 +115,13 @@ def _feel(experiment: Experiment, felt: Felt, pair: Pair, plain: Captured, seed:
     """Moves the quantity at each of its layers, and adds what is read from then on."""
     push, query = felt.push, last(pair.own)
     asked = imposed(push, pair, experiment, seed)
-    before, moved = experiment.task.answer(plain.output[:, -1])[:, 0].cpu().double(), []
+    before, moved = answered(experiment, plain), []
     for cell, layer in enumerate(push.layers):
         vector = asked @ push.inverse[layer].T
         place, added = experiment.model.places[layer], vector[:, None].to(experiment.device)
         with resuming(experiment.model, layer, plain.stream[layer]), steering(place, query, added):
             after = capture(experiment.model, pair.own, query)
-        moved.append(experiment.task.answer(after.output[:, 0])[:, 0].cpu().double() - before)
+        moved.append(answered(experiment, after) - before)
         shift = (after.stream[:, :, 0] - plain.stream[:, :, -1]).cpu().double()
         shift[:layer] = 0.0  # earlier layers are as they were, whether or not the pass went through them
         # hooks that look and hooks that change may come in either order where the vector is added

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from probe.capture import Captured, capture
-from probe.evidence.causes.pairs import Pair, pairs
+from probe.evidence.causes.pairs import Pair, answered, pairs, whole_pass
 from probe.evidence.causes.table import About
 from probe.evidence.donors import donor_at_query, donor_everywhere
 from probe.evidence.layers import SOLVED
@@ -168,13 +168,11 @@ def exchanged(
     along = torch.einsum("lwn,lnv->lwv", patterns(experiment, heads, pass_), heads)
     drawn = experiment.task.draw(PromptSource(pass_.seed, "score", [0]), experiment.longest)
     for pair in pairs(experiment, pass_):
-        tokens = torch.arange(pair.own.shape[1], device=experiment.device)
-        own = capture(experiment.model, pair.own, tokens)
+        own = whole_pass(experiment, pair.own)
         at_query, donor = donor_at_query(experiment, pair, own.stream)
         whole = [at_query, donor_everywhere(experiment, pair, at_query, drawn.queries)]
         as_read = [own.stream + torch.einsum("lwv,lptv->lptw", along.to(own.stream), one - own.stream) for one in whole]
-        answers = (experiment.task.answer(one.output[:, -1])[:, 0].cpu().double() for one in (own, donor))
-        turn = Turn(pair, own.stream, *answers)
+        turn = Turn(pair, own.stream, answered(experiment, own), answered(experiment, donor))
         for one, theirs in zip(found, [*whole, *as_read], strict=True):
             _exchange(experiment, read, one, turn, theirs)
     return found
@@ -244,8 +242,7 @@ def add(
         along = vectors[layer].expand(layers, -1, -1)
         carry[:, layer] = (read.of(moved, x, shift=True) * shifts[layer]).T
         unchanged[:, layer] = (read.of(along, x, shift=True) * shifts[layer]).T
-        answer = experiment.task.answer(after.output[:, 0])[:, 0].cpu().double()
-        share[:, layer] = (answer - turn.before) / MIXED * way
+        share[:, layer] = (answered(experiment, after) - turn.before) / MIXED * way
     own_square = shifts.square().T[:, :, None].expand_as(carry)
     numbers, whole_square = turn.pair.numbers, way.square()[:, None].expand_as(share)
     found.carry.update(numbers, carry, own_square)

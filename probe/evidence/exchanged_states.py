@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 
 from probe.capture import Captured, capture
-from probe.evidence.causes.pairs import pairs
+from probe.evidence.causes.pairs import answer, answered, last, pairs, whole_pass
 from probe.evidence.exchanged import MIXED, STATE, Exchanged, Turn, add, nothing_yet
 from probe.evidence.reading import Reading
 from probe.interventions import continuing, recurrent, resuming, states_after
@@ -33,20 +33,18 @@ def exchanged_states(experiment: Experiment, read: Reading, pass_: Pass) -> Exch
     with_state = torch.tensor([layer in mixers for layer in range(experiment.layers)])
     found = replace(found, readable=found.readable & with_state)
     for pair in pairs(experiment, pass_):
-        tokens = torch.arange(pair.own.shape[1], device=experiment.device)
-        own = capture(experiment.model, pair.own, tokens)
-        donor = capture(experiment.model, pair.donor, tokens[-1:])
-        answers = (experiment.task.answer(one.output[:, -1])[:, 0].cpu().double() for one in (own, donor))
+        query, own = last(pair.own), whole_pass(experiment, pair.own)
+        before, whole = answered(experiment, own), answer(experiment, pair.donor)
         theirs, ours = (states_after(experiment.model, mixers, some[:, :-1]) for some in (pair.donor, pair.own))
         runs: dict[int, Captured] = {}
         vectors = torch.zeros(own.stream[:, :, -1].shape, dtype=torch.float64)
         for layer, mixer in mixers.items():
             mixed = _mixed(ours[layer], theirs[layer], len(ours[layer]) - 1 if isinstance(mixer, Mamba) else 0)
-            before = own.stream[layer - 1]
-            with resuming(experiment.model, layer - 1, before), continuing(mixer, pair.own.shape[1] - 1, mixed):
-                runs[layer] = capture(experiment.model, pair.own, tokens[-1:])
+            go_on = resuming(experiment.model, layer - 1, own.stream[layer - 1])
+            with go_on, continuing(mixer, int(query), mixed):
+                runs[layer] = capture(experiment.model, pair.own, query)
             vectors[layer] = (runs[layer].stream[layer, :, 0] - own.stream[layer, :, -1]).cpu().double() / MIXED
-        add(experiment, read, found, Turn(pair, own.stream, *answers), runs, vectors)
+        add(experiment, read, found, Turn(pair, own.stream, before, whole), runs, vectors)
     return found
 
 

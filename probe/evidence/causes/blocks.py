@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 
-from probe.capture import capture
-from probe.evidence.causes.pairs import answer, pairs
+from probe.evidence.causes.pairs import answer, answered, pairs, whole_pass
 from probe.evidence.causes.table import About, band_of
 from probe.interventions import resuming
 from probe.interventions.blocks import Edit, editing, repeat, skip, swap
@@ -61,14 +60,13 @@ def edit_blocks(experiment: Experiment, pass_: Pass) -> EditedBlocks:
     whole = RatioBootstrap((1,), seed=pass_.seed)
     for pair in pairs(experiment, pass_):
         answers = []
-        own = capture(experiment.model, pair.own, torch.arange(pair.own.shape[1], device=experiment.device))
+        own = whole_pass(experiment, pair.own)
         for (_, block), edit in edits.items():
             with resuming(experiment.model, block - 1, own.stream[block - 1]), editing(experiment.model, edit):
                 answers.append(answer(experiment, pair.own))
         guess = pair.target.square()[:, None]
         errors.update(pair.numbers, (torch.stack(answers) - pair.target).square().T, guess)
-        plain = experiment.task.answer(own.output[:, -1])[:, 0].cpu().double()
-        whole.update(pair.numbers, (plain - pair.target).square()[:, None], guess)
+        whole.update(pair.numbers, (answered(experiment, own) - pair.target).square()[:, None], guess)
     return EditedBlocks(list(edits), errors, whole)
 
 

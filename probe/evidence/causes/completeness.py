@@ -18,7 +18,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from probe.capture import Captured, capture
-from probe.evidence.causes.pairs import Pair, answer, last, linear_answers, pairs
+from probe.evidence.causes.pairs import Pair, answer, answered, last, linear_answers, pairs, whole_pass
 from probe.evidence.causes.steer import directions
 from probe.evidence.causes.table import About
 from probe.evidence.targets import fit_targets
@@ -85,9 +85,8 @@ def counterfactual(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> C
     moved = {way: RatioBootstrap((len(read), layers), seed=pass_.seed) for way in WAYS}
     for pair in pairs(experiment, pass_):
         query = last(pair.own)
-        everywhere = torch.arange(pair.own.shape[1], device=experiment.device)
-        own, donor = capture(experiment.model, pair.own, everywhere), capture(experiment.model, pair.donor, query)
-        before, after = (experiment.task.answer(one.output[:, -1])[:, 0].cpu().double() for one in (own, donor))
+        own, donor = whole_pass(experiment, pair.own), capture(experiment.model, pair.donor, query)
+        before, after = answered(experiment, own), answered(experiment, donor)
         stream = own.stream[:, :, -1].cpu().double()
         between = _apart(others, stream, stream.roll(1, 1))
         for way, vectors in _vectors(heads, along.head, along.pattern, own, donor):

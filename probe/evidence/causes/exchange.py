@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from probe.capture import capture
-from probe.evidence.causes.pairs import answer, last, pairs, readings
+from probe.evidence.causes.pairs import answer, answered, last, pairs, readings, whole_pass
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
 from probe.heads import LinearHeads
@@ -56,9 +56,8 @@ def exchange(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> Exchang
     donor = Shifts(experiment.layers, pass_.seed)
     for pair in pairs(experiment, pass_):
         query = last(pair.own)
-        everywhere = torch.arange(pair.own.shape[1], device=experiment.device)
-        own, theirs = capture(experiment.model, pair.own, everywhere), capture(experiment.model, pair.donor, query)
-        before, whole = (experiment.task.answer(one.output[:, -1])[:, 0].cpu().double() for one in (own, theirs))
+        own, theirs = whole_pass(experiment, pair.own), capture(experiment.model, pair.donor, query)
+        before, whole = answered(experiment, own), answered(experiment, theirs)
         moved = []
         for layer, place in enumerate(experiment.model.places):
             go_on = resuming(experiment.model, layer, own.stream[layer])

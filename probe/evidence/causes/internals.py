@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from probe.capture import Captured, capture
-from probe.evidence.causes.pairs import Pair, answer, pairs
+from probe.capture import Captured
+from probe.evidence.causes.pairs import Pair, answer, answered, pairs, whole_pass
 from probe.evidence.causes.table import About, band_of
 from probe.interventions import INTERNALS, holding, internals_of, mambas, means, resuming, zeros
 from probe.interventions.internals import Constants
@@ -71,7 +71,7 @@ def switch_off(experiment: Experiment, pass_: Pass) -> SwitchedOff:
     whole = RatioBootstrap((1,), seed=pass_.seed)
     for pair in pairs(experiment, pass_):
         done: dict[tuple[str, str, tuple[int, ...]], Tensor] = {}
-        own = capture(experiment.model, pair.own, torch.arange(pair.own.shape[1], device=experiment.device))
+        own = whole_pass(experiment, pair.own)
         for how, name, layer in cells:
             key = how, _alike(how, name), blocks[name, layer]
             if key not in done:
@@ -80,8 +80,7 @@ def switch_off(experiment: Experiment, pass_: Pass) -> SwitchedOff:
         answers = torch.stack([done[how, _alike(how, name), blocks[name, layer]] for how, name, layer in cells])
         guess = pair.target.square()[:, None]
         errors.update(pair.numbers, (answers - pair.target).square().T, guess)
-        plain = experiment.task.answer(own.output[:, -1])[:, 0].cpu().double()
-        whole.update(pair.numbers, (plain - pair.target).square()[:, None], guess)
+        whole.update(pair.numbers, (answered(experiment, own) - pair.target).square()[:, None], guess)
     return SwitchedOff(cells, errors, whole)
 
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from probe.capture import Captured, capture
 from probe.errors import ProbeError
 from probe.heads import LinearHeads
 from probe.probing.draws import Pass
@@ -60,6 +61,17 @@ def pairs(experiment: Experiment, pass_: Pass) -> Iterator[Pair]:
 def answer(experiment: Experiment, inputs: Float[Tensor, "prompt time dim"]) -> Float64[Tensor, " prompt"]:
     """Returns the model's answers to the last token."""
     found: Tensor = experiment.task.answer(experiment.model.run(inputs)[:, -1])
+    return found[:, 0].cpu().double()
+
+
+def whole_pass(experiment: Experiment, inputs: Float[Tensor, "prompt time dim"]) -> Captured:
+    """Returns the stream and the predictions at every token, from which later passes can go on."""
+    return capture(experiment.model, inputs, torch.arange(inputs.shape[1], device=inputs.device))
+
+
+def answered(experiment: Experiment, captured: Captured) -> Float64[Tensor, " prompt"]:
+    """Returns the model's answers to the last of the captured tokens."""
+    found: Tensor = experiment.task.answer(captured.output[:, -1])
     return found[:, 0].cpu().double()
 
 

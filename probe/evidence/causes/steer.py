@@ -11,8 +11,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from probe.capture import capture
-from probe.evidence.causes.pairs import answer, last, linear_answers, pairs
+from probe.evidence.causes.pairs import answer, answered, last, linear_answers, pairs, whole_pass
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
 from probe.heads import LinearHeads
@@ -93,9 +92,8 @@ def steer(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> Steered:
     found = directions(experiment, heads, pass_)
     shifts = {name: Shifts(experiment.layers, pass_.seed) for name in ("head", "pattern", "random")}
     for pair in pairs(experiment, pass_):
-        query, everywhere = last(pair.own), torch.arange(pair.own.shape[1], device=experiment.device)
-        own = capture(experiment.model, pair.own, everywhere)
-        before = experiment.task.answer(own.output[:, -1])[:, 0].cpu().double()
+        query, own = last(pair.own), whole_pass(experiment, pair.own)
+        before = answered(experiment, own)
         asked = found.unit * torch.tensor([STRENGTHS[n % len(STRENGTHS)] for n in pair.numbers], dtype=torch.float64)
         chance = _random(pass_.seed, pair.numbers, experiment.model.width)
         moved: dict[str, list[Tensor]] = {name: [] for name in shifts}
