@@ -106,6 +106,7 @@ def train(
     clip: float | None = None,
     curriculum: bool | None = None,
     seed: int | None = None,
+    batch_key: Literal["whole", "32bit"] | None = None,
     device: str | None = None,
     kernel: Literal["auto", "reference", "cpu", "triton", "mamba_ssm"] | None = None,
     precision: Literal["float32", "bfloat16"] | None = None,

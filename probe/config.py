@@ -16,6 +16,7 @@ from probe.model_config import ModelConfig as ModelConfig
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["float32", "bfloat16"]
+BatchKey = Literal["whole", "32bit"]
 Task = Annotated[str, NameOf("task")]
 Context = Annotated[int, Range(0, 2**20)]
 Seed = Annotated[int, Range(-(2**63), 2**63 - 1)]
@@ -77,6 +78,9 @@ class TrainConfig(Settings):
     """Whether dimensions and examples grow during training (Garg et al., 2022); by default as the preset has it."""
     seed: Seed | None = None
     """Seed of the first weights and of every batch; 0 unless given."""
+    batch_key: BatchKey | None = None
+    """How much of a batch's key its draws on a CPU depend on: whole, or 32bit, to repeat a training to the bit whose
+    checkpoint names none; whole unless given."""
     device: str | None = None
     """cpu, cuda, or auto: a GPU where there is one. This and the next six are
     remembered when resumed; auto unless given."""

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 Purpose = Literal["select", "fit", "score"]
+WORDS = slice(3, 3 + 624)  # of the Mersenne Twister, in the 64-bit numbers of the state of torch's generator
 
 
 def key(*parts: object) -> int:
@@ -170,6 +171,24 @@ class _GroupedSource:
         raise AssertionError("groups are completed from the prompts' own source")
 
 
+def torch_generator(number: int, device: torch.device) -> torch.Generator:
+    """Returns a generator that depends on every bit of a 128-bit integer on a CPU, and on 64 elsewhere.
+
+    A seed sets 32 bits of the generator of CPUs, the Mersenne Twister; so its state is written, as its authors set it
+    from an array (Matsumoto and Nishimura, 1998, doi:10.1145/272991.272995, in the version of 2002). A GPU's, Philox
+    (Salmon et al., 2011), has a key of 64 bits.
+    """
+    made = torch.Generator(device)
+    if device.type != "cpu":
+        return made.manual_seed(number % 2**64)
+    words = [(number >> low) % 2**32 for low in range(0, 128, 32)]
+    twister = np.random.RandomState(words).get_state(legacy=False)
+    state = made.manual_seed(0).get_state()
+    state.numpy().view(np.uint64)[WORDS] = twister["state"]["key"]
+    made.set_state(state)
+    return made
+
+
 class BatchSource:
     """Draws one training batch, keyed by (seed, step), on any device; the batch's prompts are numbered from 0.
 
@@ -178,12 +197,20 @@ class BatchSource:
         step: the training step, from 0.
         prompts: the batch size.
         device: where the draws are made; CPU and GPU draws differ.
+        whole: draw from the whole key, or as trainings did before there was a choice: on a CPU by 32 bits of it, which
+            29 pairs of 500,001 steps share on average.
     """
 
-    def __init__(self, seed: int, step: int, prompts: int, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, seed: int, step: int, prompts: int, device: torch.device | str = "cpu", whole: bool = True
+    ) -> None:
         self._prompts = prompts
         self._device = torch.device(device)
-        self._generator = torch.Generator(self._device).manual_seed(key(seed, "train", step) % 2**63)
+        number = key(seed, "train", step)
+        if whole:
+            self._generator = torch_generator(number, self._device)
+        else:
+            self._generator = torch.Generator(self._device).manual_seed(number % 2**63)
 
     @property
     def prompts(self) -> int:

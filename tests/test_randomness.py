@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from probe.randomness import BatchSource, KeyedGenerator, PromptSource, generator, key
+from probe.randomness import BatchSource, KeyedGenerator, PromptSource, generator, key, torch_generator
 
 
 def drawn(seed=0, purpose="fit", numbers=range(6)):
@@ -111,6 +111,37 @@ def test_a_training_batch_depends_on_seed_and_step_only():
         torch.testing.assert_close(first.normal(3), again.normal(3), rtol=0, atol=0)
     assert not torch.equal(BatchSource(1, 5, 4).normal(3), BatchSource(1, 6, 4).normal(3))
     assert not torch.equal(BatchSource(1, 5, 4).normal(3), BatchSource(2, 5, 4).normal(3))
+
+
+def test_steps_whose_keys_share_32_bits_have_batches_of_their_own():
+    """Found among the first 500,001 steps of seed 0; torch's generator of CPUs takes 32 bits of a seed."""
+    steps = (14_303, 117_123)
+    assert len({key(0, "train", step) % 2**32 for step in steps}) == 1
+    before = [BatchSource(0, step, 4, whole=False).normal(3) for step in steps]
+    now = [BatchSource(0, step, 4).normal(3) for step in steps]
+    assert torch.equal(*before)
+    assert not torch.isclose(*now).any()
+
+
+def test_draws_by_a_part_of_the_key_are_those_of_trainings_before_there_was_a_choice():
+    seeded = torch.Generator().manual_seed(key(3, "train", 7) % 2**63)
+    assert torch.equal(BatchSource(3, 7, 4, whole=False).normal(5), torch.randn(4, 5, generator=seeded))
+
+
+@pytest.mark.parametrize("bit", [0, 31, 32, 63, 64, 95, 96, 127])
+def test_a_generator_of_torch_depends_on_every_bit_of_its_key(bit):
+    number = key("bits")
+    one, other = (torch_generator(each, torch.device("cpu")) for each in (number, number ^ (1 << bit)))
+    assert not torch.isclose(torch.randn(4, generator=one), torch.randn(4, generator=other)).any()
+
+
+def test_a_generator_of_torch_draws_the_twisters_numbers():
+    """Those that numpy's draws from the same four words; a number in [0, 1) is 24 bits of one."""
+    number = key("bits")
+    words = [(number >> 32 * place) % 2**32 for place in range(4)]
+    twister = np.random.RandomState(words).randint(0, 2**32, 1500, dtype=np.uint32)
+    drawn = torch.rand(1500, generator=torch_generator(number, torch.device("cpu")))
+    assert (drawn.numpy() == (twister % 2**24 / 2**24).astype(np.float32)).all()
 
 
 def test_groups_of_a_training_batch_share_draws():

@@ -149,7 +149,8 @@ def _threads(count: int) -> Iterator[None]:
 
 def _step(run: Run, plan: TrainPlan, task: Task, device: torch.device, processes: Processes = ALONE) -> None:
     active, context = plan.stage(run.step)
-    prompts = task.draw(BatchSource(plan.seed, run.step, plan.batch, device), context, active)
+    source = BatchSource(plan.seed, run.step, plan.batch, device, plan.batch_key == "whole")
+    prompts = task.draw(source, context, active)
     own = processes.share(plan.batch)
     spoken = _forward(run.forward, prompts.inputs[own], plan, run.step, processes)
     outputs = completed(spoken, own, plan.batch, processes)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import torch
 
-from probe.config import Kernel, ModelConfig, Precision, Schedule, TrainConfig
+from probe.config import BatchKey, Kernel, ModelConfig, Precision, Schedule, TrainConfig
 from probe.errors import ProbeError
 from probe.fields import Count, Dimension, NameOf, NotNegative, Positive, Range, Size, check
 from probe.models.layout import parse_layout
@@ -68,6 +68,8 @@ class TrainPlan:
     seed: int
     dim: Dimension
     precision: Precision = "float32"
+    batch_key: BatchKey = "32bit"
+    """How much of a batch's key its draws depend on; a plan of before there was a choice names none, and goes on so."""
 
     def __post_init__(self) -> None:
         check(self, lambda name: f"The training's {name}")
@@ -121,6 +123,7 @@ def make_plan(config: TrainConfig) -> TrainPlan:
         seed=_given(config.seed, 0),
         dim=dim,
         precision=_given(config.precision, "float32"),
+        batch_key=_given(config.batch_key, "whole"),
     )
 
 

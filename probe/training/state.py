@@ -215,7 +215,7 @@ def _shapes(config: ModelConfig) -> tuple[dict[str, tuple[tuple[int, ...], torch
 def _check_plan(plan: TrainPlan) -> None:
     _must(isinstance(plan, TrainPlan), "plan")
     _must(plan.preset in PRESETS and plan.schedule in ("constant", "cosine"), "plan")
-    _must(plan.precision in ("float32", "bfloat16"), "plan")
+    _must(plan.precision in ("float32", "bfloat16") and plan.batch_key in ("whole", "32bit"), "plan")
     _must(plan.context >= 1 and plan.dim >= 0 and plan.model.width >= 1, "plan")
     task = make(plan.task, plan.dim)
     _must(plan.batch * task.length(plan.context) < LARGEST, "plan")

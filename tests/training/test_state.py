@@ -50,6 +50,27 @@ def _signed(path: Path, content: dict[str, Any]) -> Path:
     return path
 
 
+def test_a_training_that_names_no_batch_key_goes_on_with_the_batches_it_began_with(tmp_path: Path) -> None:
+    """As all did before there was a choice: the weights are those of an unstopped training of that kind."""
+    old = {}
+    for kind, path in (("32bit", tmp_path / "old.pt"), ("whole", tmp_path / "new.pt")):
+        probe.train(replace(TOY, out=str(path), batch_key=kind))
+        old[kind] = checkpoints.load(str(path)).model.read_out.weight
+    assert not torch.equal(old["32bit"], old["whole"])
+
+    def stop(text: str, step: int, steps: int) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "stopped.pt"
+    with pytest.raises(KeyboardInterrupt):
+        probe.train(replace(TOY, out=str(out), batch_key="32bit"), report=stop)
+    content = checkpoints.load_state(state.path_of(out))
+    assert content["plan"].pop("batch_key") == "32bit"
+    _signed(state.path_of(out), content)
+    probe.train(TrainConfig(out=str(out), resume=True))
+    assert torch.equal(checkpoints.load(str(out)).model.read_out.weight, old["32bit"])
+
+
 def test_no_flipped_bit_changes_what_is_loaded(written: Path, tmp_path: Path) -> None:
     whole, known = written.read_bytes(), state.load(written)
     drawn, refused = random.Random(0), 0
@@ -114,6 +135,7 @@ MOMENT = "optimiser/read_out.weight/"
         (_set("plan", to={}), r"model|ModelConfig"),
         (_set("plan", "batch", to=10**12), r"plan|The training's|preset"),
         (_set("plan", "schedule", to="linear"), r"plan|The training's|preset"),
+        (_set("plan", "batch_key", to="64bit"), r"plan|The training's|preset"),
         (_set("plan", "preset", to="lap"), r"plan|The training's|preset"),
         (_set("plan", "dim", to=3), r"plan|The training's|preset"),
         (_set("plan", "task", to="linaer"), "Did you mean linear"),
