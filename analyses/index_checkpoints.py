@@ -70,6 +70,7 @@ def entry(path: Path, found: Checkpoint) -> dict[str, Any]:
     if "plan" in about:  # a planted control was not trained
         described["rate"] = about["plan"]["lr"]
         described["positions"] = about["plan"]["model"]["positions"]
+        described["batch_key"] = about["plan"].get("batch_key", "32bit")
     for name, error in measured.items():
         described |= {"learner": name, "learner_error": round(error, 6)}
     if make_task(found.task, found.dim).shape == make_task("linear", found.dim).shape:

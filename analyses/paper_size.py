@@ -3,7 +3,7 @@
     python analyses/paper_size.py [--arch mamba transformer] [--task skewed_linear] [--minutes 25]
 
 For each architecture: times a few hundred steps of the largest prompts, chooses as many steps as the minutes allow
-(never more than the published 500,001), trains by `probe train --preset paper --compile --precision bfloat16` with the
+(never more than the published 500,001), trains by `probe train --preset grazzi --compile --precision bfloat16` with the
 whole schedule fitted to them, and converts the result to checkpoints/paper-ARCH, a folder of files of 15 MB. Then the
 calibrated lens by the published protocol, its record and picture in figures/. A run that was cut short is resumed by
 the same command.
@@ -72,7 +72,7 @@ def parse() -> argparse.Namespace:
 def train(arch: str, arguments: argparse.Namespace) -> int:
     """Trains one architecture, or goes on with it; returns its steps."""
     out = arguments.work / f"paper-{arch}.pt"
-    common = ["--arch", arch, "--task", arguments.task, "--preset", "paper", *(TOY if arguments.toy else FAST)]
+    common = ["--arch", arch, "--task", arguments.task, "--preset", "grazzi", *(TOY if arguments.toy else FAST)]
     state = out.with_name(out.name + ".state")
     if state.is_file():
         probe("train", "--resume", "--out", out)

@@ -30,6 +30,7 @@ from probe.errors import ProbeError
 from probe.processes import Processes, StoppedError, ToldError, ending, joined, only_one
 from probe.processes.signals import Noted
 from probe.shell.delivery import deliver, wrote
+from probe.shell.deprecations import told_deprecations
 from probe.shell.voice import Call, Shell, UnreadError, tell, write
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def _run(given: Sequence[str], command: str, processes: Processes, asked: Noted)
     config, shell = read(flags, f"probe {name}", kind, Shell)
     if kind not in TOGETHER:
         only_one(processes, f"probe {name}")
-    return RUN[kind](config, Call(name, command, shell, processes, asked))
+    with told_deprecations(aloud=processes.writes):
+        return RUN[kind](config, Call(name, command, shell, processes, asked))
 
 
 def _version() -> str:

@@ -40,7 +40,8 @@ class TrainConfig(Settings):
     """Blocks as text instead, e.g. M24, (AF)12, M(AM)12, or {M}8, one block applied eight times; by default the
     architecture's."""
     preset: Annotated[str, NameOf("preset")] | None = None
-    """Sizes, steps and rates: laptop, the default, takes half an hour on one core; paper is the published recipe."""
+    """Sizes, steps and rates: laptop, the default, takes half an hour on one core; grazzi and park are the recipes that
+    these papers published, by task and architecture."""
     dim: Size | None = None
     """Dimension of the inputs x; by default as the preset has it for the task."""
     width: Size | None = None

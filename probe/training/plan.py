@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Annotated, Any, TypeVar
 
@@ -15,7 +16,8 @@ from probe.fields import Count, Dimension, NameOf, NotNegative, Positive, Range,
 from probe.models.layout import parse_layout
 from probe.models.mixers import norm_of, positions_of, recipe_of
 from probe.tasks import Shape, make
-from probe.training.presets import ARCHITECTURES, PRESETS, Preset, architectures_of
+from probe.training.presets import ARCHITECTURES, OLD, PRESETS, Architecture
+from probe.training.recipes import Preset
 
 # what may change between a run and its continuation without changing what is trained
 FREE_ON_RESUME = (
@@ -99,14 +101,20 @@ def make_plan(config: TrainConfig) -> TrainPlan:
     if config.task is None:
         raise ProbeError("No task was given, but a training needs one. Add --task linear, for example.")
     preset_name = _given(config.preset, "laptop")
+    if preset_name in OLD:
+        warnings.warn(
+            f"The preset {preset_name} is {OLD[preset_name]} now, and goes with the next version.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
     preset = PRESETS[preset_name]
     special = preset.task(config.task)
     dim = _given(config.dim, _given(special.dim, preset.dim))
     context = _given(config.context, _given(special.context, preset.context))
     task = make(config.task, dim)
     family = _family(config, preset)
+    recipe = preset.recipe(config.task, family.recipe)
     model = _model_config(config, preset, family, task.shape, task.length(context))
-    recipe = preset.recipe(family.recipe)
     return TrainPlan(
         model=model,
         task=config.task,
@@ -115,9 +123,9 @@ def make_plan(config: TrainConfig) -> TrainPlan:
         steps=_given(config.steps, _given(special.steps, recipe.steps)),
         batch=_given(config.batch, preset.batch),
         lr=_given(config.lr, _given(special.lr, recipe.lr)),
-        schedule=_given(config.schedule, preset.schedule),
+        schedule=_given(config.schedule, _given(special.schedule, preset.schedule)),
         warmup=_given(config.warmup, preset.warmup),
-        clip=_given(config.clip, preset.clip),
+        clip=_given(config.clip, _given(special.clip, preset.clip)),
         curriculum=_given(config.curriculum, recipe.curriculum),
         preset=preset_name,
         seed=_given(config.seed, 0),
@@ -228,19 +236,20 @@ def _given(flag: T | None, default: T) -> T:
 
 
 def _model_config(config: TrainConfig, preset: Preset, family: Family, shape: Shape, length: int) -> ModelConfig:
+    recipe = preset.recipe(config.task or "", family.recipe)
     positions = _given(config.positions, family.positions)
     return ModelConfig(
         layout=family.layout,
         dim=shape.inputs,
-        width=_given(config.width, preset.recipe(family.recipe).width),
+        width=_given(config.width, recipe.width),
         outputs=shape.outputs,
         norm=_given(config.norm, family.norm),  # type: ignore[arg-type]
         positions=positions,  # type: ignore[arg-type]
-        slots=length if positions == "learned" else 0,
+        slots=max(length, recipe.slots) if positions == "learned" else 0,
         attention_heads=_given(config.attention_heads, preset.attention_heads),
         symbols=shape.symbols,
         dropout=_given(config.dropout, 0.0),
-        init=_given(config.init, "own"),
+        init=_given(config.init, recipe.init),
     )
 
 
@@ -250,25 +259,64 @@ def _family(config: TrainConfig, preset: Preset) -> Family:
             "A training needs either --arch or --layout. "
             f"Give one of them: --arch {' or '.join(ARCHITECTURES)}, or --layout M12."
         )
-    return _layout_family(config.layout) if config.arch is None else _named_family(config.arch, config, preset)
+    families = _families(preset, config.task or "")
+    if config.arch is None:
+        found = _layout_family(config.layout, families)
+        _refuse_unpublished(config, preset, found.arch)
+        return found
+    _refuse_unpublished(config, preset, config.arch)
+    return _named_family(config.arch, families[config.arch], config, preset)
 
 
-def _layout_family(layout: str | None) -> Family:
+def _refuse_unpublished(config: TrainConfig, preset: Preset, arch: str) -> None:
+    """Refuses a task or an architecture of which a published preset has no recipe.
+
+    Raises:
+        ProbeError: if it has none.
+    """
+    name = (config.task or "").partition(":")[0]
+    if preset.published and name not in preset.tasks:
+        raise ProbeError(
+            f"--preset {config.preset} was given with the task {name}, but {preset.published} published recipes of "
+            f"{', '.join(preset.tasks)} alone. Give one of these, or --preset laptop."
+        )
+    if preset.published and arch not in preset.recipes_of(name):
+        raise ProbeError(
+            f"--preset {config.preset} was given with {arch} on {name}, but {preset.published} published recipes of "
+            f"{', '.join(preset.recipes_of(name))} there. Give one of these, or --preset laptop."
+        )
+
+
+def _families(preset: Preset, task: str) -> dict[str, Architecture]:
+    """Returns the architectures that may be named, as a preset has them on a task; of a published one its own alone."""
+    recipes = preset.recipes_of(task)
+    found = {name: family for name, family in ARCHITECTURES.items() if name in recipes or not preset.published}
+    for name, recipe in recipes.items():
+        found[name] = replace(
+            found[name],
+            layout=_given(recipe.layout, found[name].layout),
+            norm=_given(recipe.norm, found[name].norm),
+            positions=_given(recipe.positions, found[name].positions),
+        )
+    return found
+
+
+def _layout_family(layout: str | None, families: Mapping[str, Architecture]) -> Family:
     """Returns the named architecture that a layout is of, or one derived from the attributes of its mixers."""
     assert layout is not None, "either an architecture or a layout is given"
     letters = parse_layout(layout)
     positions = positions_of(letters, layout)
-    same = [name for name, text in architectures_of(len(letters)).items() if parse_layout(text) == letters]
+    texts = {name: family.named(len(letters)) for name, family in families.items()}
+    same = [name for name, text in texts.items() if text is not None and parse_layout(text) == letters]
     # two architectures may differ in their positions alone, as the hybrids do
-    same.sort(key=lambda name: ARCHITECTURES[name].positions != positions)
+    same.sort(key=lambda name: families[name].positions != positions)
     if same:
-        return Family(same[0], layout, ARCHITECTURES[same[0]].norm, ARCHITECTURES[same[0]].positions, same[0])
+        return Family(same[0], layout, families[same[0]].norm, families[same[0]].positions, same[0])
     return Family(layout, layout, norm_of(letters, layout), positions, recipe_of(letters, layout))
 
 
-def _named_family(arch: str, config: TrainConfig, preset: Preset) -> Family:
-    family = ARCHITECTURES[arch]
-    blocks = _given(config.blocks, preset.recipe(arch).blocks)
+def _named_family(arch: str, family: Architecture, config: TrainConfig, preset: Preset) -> Family:
+    blocks = _given(config.blocks, preset.recipe(config.task or "", arch).blocks)
     layout = family.named(blocks)
     if layout is None:
         before = f"{family.blocks_before} and " if family.blocks_before else ""

@@ -5,10 +5,14 @@ Nothing here imports torch, so that `probe --help` is instant.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from probe.curriculum import Curriculum
+from probe.training.grazzi import GRAZZI
+from probe.training.paper import PAPER
+from probe.training.park import PARK
+from probe.training.recipes import Preset, Recipe, TaskRecipe
 
 
 @dataclass(frozen=True)
@@ -60,66 +64,10 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
-def architectures_of(blocks: int) -> dict[str, str]:
-    """Returns the layouts of every architecture that has so many blocks, by its name."""
-    layouts = {name: family.named(blocks) for name, family in ARCHITECTURES.items()}
-    return {name: layout for name, layout in layouts.items() if layout is not None}
-
-
 def architecture(name: str) -> str | None:
     """Returns the registered name of an architecture, whose hyphens and underscores may be left out or exchanged."""
     plain = {known.replace("_", ""): known for known in ARCHITECTURES}
     return plain.get(name.lower().replace("_", "").replace("-", ""))
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What suits one architecture within a preset."""
-
-    blocks: int
-    width: int
-    steps: int
-    lr: float
-    curriculum: bool
-
-
-@dataclass(frozen=True)
-class TaskRecipe:
-    """What suits one task within a preset, where it departs from the preset and the architecture's recipe."""
-
-    dim: int | None = None
-    context: int | None = None
-    steps: int | None = None
-    lr: float | None = None
-    dims: Curriculum | None = None
-    points: Curriculum | None = None
-
-
-@dataclass(frozen=True)
-class Preset:
-    """What `probe train` does where no flag says otherwise."""
-
-    dim: int
-    context: int
-    batch: int
-    schedule: Literal["constant", "cosine"]
-    warmup: int
-    clip: float
-    attention_heads: int
-    dims: Curriculum
-    points: Curriculum
-    recipes: dict[str, Recipe]
-    """By architecture; one that is not named takes the first."""
-    tasks: dict[str, TaskRecipe] = field(default_factory=dict)
-    """By task, where it departs from what stands above."""
-
-    def recipe(self, arch: str | None) -> Recipe:
-        """Returns the recipe of an architecture, or the first for one without its own."""
-        return self.recipes.get(arch or "", next(iter(self.recipes.values())))
-
-    def task(self, name: str) -> TaskRecipe:
-        """Returns the settings in which a task, named with or without options, departs from the preset."""
-        return self.tasks.get(name.partition(":")[0], TaskRecipe())
 
 
 PRESETS: dict[str, Preset] = {
@@ -192,37 +140,9 @@ PRESETS: dict[str, Preset] = {
             "relu_network": TaskRecipe(context=40, points=Curriculum(11, 4, 300)),
         },
     ),
-    # Grazzi et al. (2024), A.1 and configurations; the optimiser is Adam without weight decay or clipping
-    "paper": Preset(
-        dim=20,
-        context=40,
-        batch=64,
-        schedule="cosine",
-        warmup=0,
-        clip=0.0,
-        attention_heads=8,
-        dims=Curriculum(5, 1, 2000),
-        points=Curriculum(11, 2, 2000),
-        recipes={
-            "mamba": Recipe(blocks=24, width=256, steps=500_001, lr=1e-4, curriculum=True),
-            "transformer": Recipe(blocks=24, width=256, steps=500_001, lr=1e-4, curriculum=True),
-            # Grazzi et al. (2024) for S4, at a width that gives it Mamba's parameters; Park et al. (2024) for hybrids
-            "s4": Recipe(blocks=24, width=435, steps=500_001, lr=1e-3, curriculum=True),
-            "s4_post_norm": Recipe(blocks=24, width=435, steps=500_001, lr=1e-3, curriculum=True),
-            "mambaformer": Recipe(blocks=25, width=256, steps=500_001, lr=1e-4, curriculum=True),
-        },
-        tasks={
-            # Park et al. (2024), configurations, and those of Garg et al. (2022) that both papers share
-            "relu_network": TaskRecipe(context=100, points=Curriculum(26, 5, 2000)),
-            "decision_tree": TaskRecipe(context=100, lr=4e-4, points=Curriculum(26, 5, 2000)),
-            "orthogonal_outlier": TaskRecipe(context=100, points=Curriculum(26, 5, 2000)),
-            "many_outlier": TaskRecipe(
-                context=511, steps=1_000_001, dims=Curriculum(4, 1, 2000), points=Curriculum(12, 2, 200)
-            ),
-            "sparse_parity": TaskRecipe(dim=10, context=139, lr=4e-4),
-            "chain_of_thought": TaskRecipe(dim=10, context=100, points=Curriculum(26, 5, 2000)),
-            "vector_retrieval": TaskRecipe(context=64, lr=2e-4),
-            "vector_mqar": TaskRecipe(context=63),
-        },
-    ),
+    "grazzi": GRAZZI,
+    "park": PARK,
+    "paper": PAPER,
 }
+OLD: dict[str, str] = {"paper": "grazzi or park"}
+"""Presets that work for one version, and what they are called now."""

@@ -75,7 +75,7 @@ def test_final_errors_are_of_the_score_prompts_with_nothing_dropped(tmp_path: Pa
 
 
 def test_a_curriculum_ends_at_what_was_asked_for() -> None:
-    plan = make_plan(TrainConfig(out="x", task="skewed_linear", arch="mamba", preset="paper"))
+    plan = make_plan(TrainConfig(out="x", task="skewed_linear", arch="mamba", preset="grazzi"))
     assert plan.stage(100_000) == plan.stage(500_000) == (20, 40)
-    short = make_plan(TrainConfig(out="x", task="linear", arch="mamba", preset="paper", dim=7, context=12))
+    short = make_plan(TrainConfig(out="x", task="linear", arch="mamba", preset="grazzi", dim=7, context=12))
     assert short.stage(500_000) == (7, 12)
