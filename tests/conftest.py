@@ -1,6 +1,7 @@
 """Checks shapes and types at run time in every room of tensors, and keeps every test process to one thread."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,9 +75,9 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from probe.config import TrainConfig
 
     folder = tmp_path_factory.mktemp("toys")
+    # on batches of before there was a choice: tests say of these two, for example, how they compare
+    config = TrainConfig(out="", task="linear", dim=2, width=8, context=4, steps=20, lr=1e-3, batch_key="32bit")
     for name, layout in (("m", "M2"), ("t", "(AF)1")):
-        config = TrainConfig(
-            out=str(folder / f"{name}.pt"), task="linear", layout=layout, dim=2, width=8, context=4, steps=20, lr=1e-3
-        )
-        probe.train(config, command=f"probe train --layout {layout}")
+        own = replace(config, out=str(folder / f"{name}.pt"), layout=layout)
+        probe.train(own, command=f"probe train --layout {layout}")
     return folder

@@ -203,7 +203,7 @@ def by_seed(models: Sequence[Checkpoint]) -> list[list[int]]:
         if plan is None:
             groups[found.digest] = {"": place}
             continue
-        told = {key: value for key, value in plan.items() if key not in ("seed", "dim", "model")}
+        told = {key: value for key, value in plan.items() if key not in ("seed", "dim", "model", "batch_key")}
         # settings that a file was written without have their defaults, as when it is loaded
         key = f"{sorted(told.items())} {ModelConfig(**plan['model'])} {found.description.get('step')}"
         groups.setdefault(key, {}).setdefault(str(plan["seed"]), place)

@@ -25,6 +25,12 @@ def test_steps_of_one_training_are_no_seeds_and_one_step_of_several_seeds_is_a_s
     assert side_name(models[1::2]) == "M1 (3 seeds)"
 
 
+def test_a_training_of_before_batches_had_a_whole_key_is_a_seed_beside_later_ones() -> None:
+    models = [_checkpoint(seed, 60) for seed in (0, 1, 2)]
+    del models[0].description["plan"]["batch_key"]
+    assert by_seed(models) == [[0, 1, 2]]
+
+
 @pytest.mark.parametrize("steps", [(10, 20), (60, 60)])
 def test_checkpoints_of_one_seed_are_never_two_of_a_group(steps: tuple[int, int]) -> None:
     assert max(map(len, by_seed([_checkpoint(0, step) for step in steps]))) == 1
