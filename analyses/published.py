@@ -71,6 +71,18 @@ def demonstrations() -> pd.DataFrame:
     return both.assign(panel="7", run=1, low=None, high=None)
 
 
+def lasting_tasks() -> list[str]:
+    """Returns the tasks that ran with every number of demonstrations of figure 7, in all models but Mamba 2.8B.
+
+    There are nine. With Mamba 2.8B three of them lack 256 demonstrations.
+    """
+    table = _read("grazzi-demonstrations.csv")
+    table = table[table["model"] != "Mamba 2.80B"]
+    runs = table.groupby(["task", "model"])["demonstrations"].nunique().unstack()
+    most = table["demonstrations"].nunique()
+    return sorted(runs.index[(runs == most).all(axis=1)])
+
+
 def table_1() -> pd.DataFrame:
     """Returns Table 1: a row a task and model, with five demonstrations and without."""
     source = files("probe.language").joinpath("grazzi_table1.tsv").read_text(encoding="utf-8")

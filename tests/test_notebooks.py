@@ -121,6 +121,13 @@ def test_figure_7_averages_over_the_same_tasks_throughout() -> None:
     assert mamba["published"].round(3).loc[[1, 16, 256]].tolist() == [0.519, 0.841, 0.892]
 
 
+def test_nine_tasks_ran_with_every_number_of_demonstrations() -> None:
+    lasting = published.lasting_tasks()
+    assert len(lasting) == 9
+    assert {"es_en", "list_last", "location_religion"} < set(lasting)
+    assert not {"antonyms", "to_upper", "next_letter"} & set(lasting)
+
+
 def test_table_1_has_every_task_and_model() -> None:
     table = published.table_1()
     assert table.groupby("model")["task"].nunique().eq(18).all()
