@@ -22,7 +22,8 @@ class SkewedLinear(Task):
 
     Grazzi et al. (2024), arXiv:2402.03170, section 3.1: with power 1 the covariance's i-th eigenvalue is
     proportional to 1/i². B is scaled so that the covariance's trace is `dim`; the target's variance is then that of
-    `linear`, dim * x_scale² * y_scale², plus noise² where it is noisy. With dim 2 the eigenvalues of the covariance are 1.6 and 0.4.
+    `linear`, dim * x_scale² * y_scale², plus noise² where it is noisy. With dim 2 the eigenvalues of the covariance are
+    1.6 and 0.4.
 
     Args:
         dim: dimension of x.
