@@ -14,6 +14,7 @@ import argparse
 import csv
 import re
 import tempfile
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 import probe
 from probe.errors import ProbeError
 
-FILE, PAGE = Path("analyses/rates.csv"), Path("docs/checkpoints.md")
+FILE, PAGE, INDEX = Path("analyses/rates.csv"), Path("docs/checkpoints.md"), Path("checkpoints/index.toml")
 COLUMNS = ("group", "architecture", "rate", "steps", "seed", "error")
 GRID = (1e-3, 2e-3, 4e-3)
 WIDEST = (1.25e-4, 3.2e-2)
@@ -35,16 +36,20 @@ class Group:
     """Trainings whose rates are chosen together.
 
     Args:
-        title: what the page calls them.
+        context: examples before the last query.
         steps: of a run; the trainings themselves take ten times as many.
-        setting: further keywords of `probe.train`.
     """
 
-    title: str
     task: str
+    dim: int
+    context: int
     steps: int
     architectures: tuple[str, ...]
-    setting: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """What the page calls them."""
+        return f"{self.task}, {self.dim} dimensions, {self.context} examples"
 
 
 # what an architecture is to `probe.train`, where it is not one of its names alone
@@ -60,8 +65,9 @@ PAIR = ("mamba", "transformer without positions")
 THREE = (*PAIR, "mambaformer")
 GROUPS = {
     "skewed": Group(
-        "skewed_linear, 5 dimensions, 15 examples",
         "skewed_linear",
+        5,
+        15,
         800,
         (
             *THREE,
@@ -70,20 +76,12 @@ GROUPS = {
             *("constant delta", "constant B", "constant C"),
             *("mamba2", "rwkv7", "linear_attention", "deltanet", "hybrid", "lstm"),
         ),
-        {},
     ),
-    "skewed-20": Group(
-        "skewed_linear, 20 dimensions, 40 examples",
-        "skewed_linear",
-        800,
-        (*THREE, "s4"),
-        {"dim": 20, "context": 40},
-    ),
-    "sparse": Group(
-        "sparse_linear, 10 dimensions, 20 examples", "sparse_linear", 400, THREE, {"dim": 10, "context": 20}
-    ),
-    "relu": Group("relu_network, 5 dimensions, 40 examples", "relu_network", 400, THREE, {}),
-    "tree": Group("decision_tree, 5 dimensions, 40 examples", "decision_tree", 400, THREE, {}),
+    "skewed-20": Group("skewed_linear", 20, 40, 800, (*THREE, "s4")),
+    "noisy-10": Group("skewed_linear:noise=0.5", 10, 30, 300, (*PAIR, "gated_deltanet")),
+    "sparse": Group("sparse_linear", 10, 20, 400, THREE),
+    "relu": Group("relu_network", 5, 40, 400, THREE),
+    "tree": Group("decision_tree", 5, 40, 400, THREE),
 }
 
 
@@ -111,10 +109,10 @@ def following(errors: Mapping[float, float]) -> float | None:
 def run(group: Group, architecture: str, rate: float) -> float:
     """Returns the error that a run ends with at its last query, infinite where it diverged."""
     kind = KINDS.get(architecture, {"arch": architecture})
-    setting = {"steps": group.steps, "warmup": group.steps // 10, "lr": rate, "threads": 1, **group.setting, **kind}
+    size = {"dim": group.dim, "context": group.context, "steps": group.steps, "warmup": group.steps // 10}
     with tempfile.TemporaryDirectory() as folder:
         try:
-            probe.train(task=group.task, out=f"{folder}/run.pt", **setting)
+            probe.train(task=group.task, out=f"{folder}/run.pt", lr=rate, threads=1, **size, **kind)
         except ProbeError as error:
             if "diverged" not in str(error):
                 raise
@@ -132,8 +130,26 @@ def add(row: Sequence[object]) -> None:
         writer.writerow(row)
 
 
-def markdown() -> str:
-    """Returns the page's table: a row a group and architecture that was tried, a column a rate."""
+def used(group: Group, architecture: str, index: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the rates that shipped checkpoints of an architecture were trained at, in words."""
+    kind = KINDS.get(architecture, {"arch": architecture})
+    name, bare = kind.get("arch", kind.get("layout")), kind.get("positions") == "none"
+    rates = {
+        one["rate"]
+        for one in index.values()
+        if (one["task"], one["dim"], one["context"], one["arch"]) == (group.task, group.dim, group.context, name)
+        and (architecture != "transformer" or one["positions"] == "learned")
+        and (not bare or one["positions"] == "none")
+    }
+    return ", ".join(f"{rate:g}" for rate in sorted(rates))
+
+
+def markdown(index: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the page's table: a row a group and architecture that was tried, a column a rate.
+
+    Args:
+        index: what checkpoints/index.toml holds, of which the last column is.
+    """
     found = {
         (name, architecture): errors
         for name, group in GROUPS.items()
@@ -141,12 +157,13 @@ def markdown() -> str:
         if (errors := tried(name, architecture))
     }
     rates = sorted({rate for errors in found.values() for rate in errors})
-    lines = [["trainings", "architecture", *(f"{rate:g}" for rate in rates)], ["---"] * (len(rates) + 2)]
+    titles = ["trainings", "architecture", *(f"{rate:g}" for rate in rates), "rate of the checkpoints"]
+    lines = [titles, ["---"] * len(titles)]
     for (name, architecture), errors in found.items():
         best = min(errors, key=lambda rate: errors[rate])
         edge = best in (min(errors), max(errors))
         cells = [_cell(errors.get(rate), rate == best, edge) for rate in rates]
-        lines.append([GROUPS[name].title, architecture, *cells])
+        lines.append([GROUPS[name].title, architecture, *cells, used(GROUPS[name], architecture, index)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
@@ -174,7 +191,8 @@ def main() -> None:
                 add((name, architecture, f"{rate:g}", group.steps, 0, f"{error:.4f}"))
                 print(name, architecture, f"{rate:g}", f"{error:.4f}", flush=True)
     if MARKS.search(text := PAGE.read_text(encoding="utf-8")):
-        PAGE.write_text(MARKS.sub(lambda marks: f"{marks[1]}{markdown()}{marks[3]}", text), encoding="utf-8")
+        index = tomllib.loads(INDEX.read_text(encoding="utf-8"))
+        PAGE.write_text(MARKS.sub(lambda marks: f"{marks[1]}{markdown(index)}{marks[3]}", text), encoding="utf-8")
 
 
 if __name__ == "__main__":

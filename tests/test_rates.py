@@ -1,6 +1,7 @@
 """Claims: rates are tried on one grid, beyond its edge while the best is there, and the table says where."""
 
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -40,5 +41,13 @@ def test_the_table_marks_the_best_and_whether_it_lies_at_an_edge(tmp_path, monke
         for rate, error in zip(rates.GRID, found, strict=True):
             rates.add(("skewed", architecture, rate, 800, 0, error))
     title = rates.GROUPS["skewed"].title
-    assert f"| {title} | mamba | 0.300 | **0.200** | 0.400 |" in rates.markdown()
-    assert f"| {title} | s4 | 0.300 | 0.200 | **0.100** (edge) |" in rates.markdown()
+    shipped = {"task": "skewed_linear", "dim": 5, "context": 15, "arch": "s4", "positions": "none"}
+    index = {"a": shipped | {"rate": 0.004}, "b": shipped | {"rate": 0.008}, "c": shipped | {"rate": 0.1, "dim": 20}}
+    assert f"| {title} | mamba | 0.300 | **0.200** | 0.400 |  |" in rates.markdown(index)
+    assert f"| {title} | s4 | 0.300 | 0.200 | **0.100** (edge) | 0.004, 0.008 |" in rates.markdown(index)
+
+
+def test_the_page_has_the_table_of_the_runs(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parent.parent)
+    index = tomllib.loads(rates.INDEX.read_text(encoding="utf-8"))
+    assert rates.markdown(index) in rates.PAGE.read_text(encoding="utf-8")
