@@ -46,6 +46,15 @@ def shipped(*names: str) -> tuple[str, ...]:
     return tuple(os.path.relpath(path) for path in paths.values() if path.is_file())
 
 
+def seeds(*named: tuple[str, str]) -> dict[str, str]:
+    """Returns what to call each checkpoint that is there of every seed of those named, as pairs of file and series."""
+    found = {}
+    for name, series in named:
+        more = sorted((ROOT / "checkpoints").glob(f"{name}-seed[0-9]*.pt"))
+        found |= dict.fromkeys([name, *(path.stem for path in more)], series)
+    return found
+
+
 def untrained(dim: int, context: int, outputs: int = 1) -> Checkpoint:
     """Returns a model of one untrained block, for evaluating learners where there is no checkpoint."""
     with torch.random.fork_rng(devices=[]):
@@ -82,6 +91,11 @@ def recorded(name: str) -> Record:
 
 
 def draw(figure: Figure, name: str) -> Figure:
-    """Writes a picture."""
-    save_figure(figure, FIGURES / f"{name}.png")
+    """Writes a picture, and in it which series of which source every panel has."""
+    curves = {}
+    for axes in figure.axes:
+        found = {(str(line.get_label()), str(line.get_gid())) for line in axes.lines if line.get_gid()}
+        if found:
+            curves[axes.get_label()] = sorted(found)
+    save_figure(figure, FIGURES / f"{name}.png", json.dumps(curves) if curves else None)
     return figure

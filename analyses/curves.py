@@ -13,7 +13,7 @@ COLUMNS = ["panel", "series", "source", "run", "x", "value", "low", "high"]
 
 
 def by_layer(record: Record, panel: str, names: Mapping[str, str], head: str, quantity: str = "error") -> pd.DataFrame:
-    """Returns a head's error, scale or shift against depth, of the models named.
+    """Returns a head's error, scale or shift against depth, of the models named, a run a model.
 
     Args:
         names: what to call each model; the others are left out.
@@ -25,7 +25,7 @@ def by_layer(record: Record, panel: str, names: Mapping[str, str], head: str, qu
         panel=panel,
         series=table["model"].map(names),
         source="measured",
-        run=1,
+        run=table["model"],
         x=table["depth"],
         value=table[quantity],
         low=table[low],

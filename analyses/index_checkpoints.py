@@ -85,11 +85,12 @@ def toml(name: str, described: Mapping[str, Any]) -> str:
 
 def markdown(index: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns the page's table: a row per task and architecture, its seeds together."""
-    groups: dict[tuple[str, str, int, int], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for one in (one for one in index.values() if one["steps"]):
-        groups.setdefault((one["task"], _arch(one), one["dim"], one["steps"]), []).append(one)
+        kind = (one["task"], one["dim"], one["context"], _arch(one), one["parameters"], one["steps"])
+        groups.setdefault(kind, []).append(one)
     titles = ["task", "architecture", "parameters", "steps", "error", "learner", "the abstracts say"]
-    lines = [titles, ["---"] * len(titles), *(_row(*key, found) for key, found in sorted(groups.items()))]
+    lines = [titles, ["---"] * len(titles), *(_row(found) for _, found in sorted(groups.items()))]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
@@ -98,13 +99,15 @@ def _arch(one: Mapping[str, Any]) -> str:
     return f"{one['arch']} without positions" if (one["arch"], one.get("positions")) in BARE else one["arch"]
 
 
-def _row(task: str, arch: str, dim: int, steps: int, found: list[Mapping[str, Any]]) -> list[str]:
+def _row(found: list[Mapping[str, Any]]) -> list[str]:
+    """Returns the row of trainings that differ in their seed alone."""
+    first = found[0]
+    task, arch = first["task"], _arch(first)
     own = ", ".join(f"{one['error']:.4f}" for one in sorted(found, key=lambda one: int(one["seed"])))
-    learner = f"{found[0]['learner']} {found[0]['learner_error']:.4f}" if "learner" in found[0] else "guessing 1"
-    length = LENGTHS.get(task, f"{found[0]['context']} examples")
-    what = f"{task}, {dim} dimensions, {length}"
+    learner = f"{first['learner']} {first['learner_error']:.4f}" if "learner" in first else "guessing 1"
+    what = f"{task}, {first['dim']} dimensions, {LENGTHS.get(task, '{} examples').format(first['context'])}"
     stated = STATED.get((task, arch), "not stated")
-    return [what, arch, f"{found[0]['parameters']:,}", f"{steps:,}", own, learner, stated]
+    return [what, arch, f"{first['parameters']:,}", f"{first['steps']:,}", own, learner, stated]
 
 
 def main() -> None:

@@ -18,6 +18,9 @@ NUMBERS = ["value", "low", "high"]
 ZERO = {"1d": 1 / 9, "1e": 1 / 9, "2a": 3 / 20, "2c": 1 / 20, "3b": 1 / 20, "3c": 3 / 20, "9a": 1 / 9}
 """What predicting zero costs in the paper's unit, squared error over dimension, where it is not 1."""
 
+WITHOUT_OURS: dict[tuple[str, str], str] = {}
+"""Published curves, by panel and series, that no model or learner of ours stands beside, and why."""
+
 
 def contexts(panels: Sequence[str], series: Sequence[str] = ()) -> pd.DataFrame:
     """Returns the normalised errors of figures 1, 2, 8, 9 and 10 against examples per dimension.

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 ANALYSES = ROOT / "analyses"
@@ -82,6 +83,37 @@ def test_a_notebook_is_valid() -> None:
     nbformat = pytest.importorskip("nbformat", reason="needs layerprobe[notebooks]")
     for notebook in NOTEBOOKS:
         nbformat.validate(nbformat.read(notebook, as_version=4))
+
+
+def drawn() -> dict[str, dict[str, set[str]]]:
+    """The series of every panel of the pictures in figures/, by their source, as the pictures themselves hold them."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for picture in sorted({name for notebook in NOTEBOOKS for name in pictures(notebook)}):
+        with Image.open(ROOT / "figures" / f"{picture}.png") as image:
+            panels = json.loads(image.text.get("Description", "{}"))
+        for panel, curves in panels.items():
+            for series, source in curves:
+                found.setdefault(panel, {}).setdefault(source, set()).add(series)
+    return found
+
+
+def test_every_published_panel_is_drawn() -> None:
+    panels = {name for name, sources in drawn().items() if "published" in sources}
+    tables = [published.layers(["3a", "3b", "3c", "3d", "4a", "4b"]), published.gamma(), published.demonstrations()]
+    known = {panel for table in tables for panel in table["panel"]}
+    for name in ("grazzi-contexts.csv", "grazzi-layers.csv"):
+        known |= set(pd.read_csv(published.FOLDER / name, dtype={"panel": str})["panel"])
+    without = {re.sub(r"(?<=\d)(scale|shift)$|(?<=[abc])(scale|shift)$", "", panel) for panel in panels}
+    assert known <= without
+
+
+def test_every_published_curve_has_one_of_ours_beside_it_or_a_reason() -> None:
+    lacking = {
+        (panel, series)
+        for panel, sources in drawn().items()
+        for series in sources.get("published", set()) - sources.get("measured", set())
+    }
+    assert lacking == set(published.WITHOUT_OURS)
 
 
 def test_published_tables_are_small_and_complete() -> None:

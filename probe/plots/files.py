@@ -17,6 +17,8 @@ METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "svg": {"Date": None, "Creator": None},
 }
+ABOUT = {"png": "Description", "pdf": "Subject", "svg": "Description"}
+"""Where a kind of file holds what it is about."""
 
 
 def rendered(figure: Figure, path: str | Path) -> bytes:
@@ -26,18 +28,23 @@ def rendered(figure: Figure, path: str | Path) -> bytes:
     return content.getvalue()
 
 
-def save_figure(figure: Figure, path: str | Path) -> Path:
-    """Writes a picture as its suffix says (png, pdf, svg), whole or not at all, the same bytes each time."""
+def save_figure(figure: Figure, path: str | Path, about: str | None = None) -> Path:
+    """Writes a picture as its suffix says (png, pdf, svg), whole or not at all, the same bytes each time.
+
+    Args:
+        about: what the picture is about, to be held in its file beside it.
+    """
     path = Path(path)
     _kind(path)
-    write_atomically(path, lambda file: _draw(figure, path, file))
+    write_atomically(path, lambda file: _draw(figure, path, file, about))
     return path
 
 
-def _draw(figure: Figure, path: Path, file: BinaryIO) -> None:
+def _draw(figure: Figure, path: Path, file: BinaryIO, about: str | None = None) -> None:
     kind = _kind(path)
+    told = {} if about is None else {ABOUT[kind]: about}
     with page():
-        figure.savefig(file, format=kind, metadata=METADATA[kind])
+        figure.savefig(file, format=kind, metadata=METADATA[kind] | told)
 
 
 def _kind(path: Path) -> str:

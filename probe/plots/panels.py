@@ -88,6 +88,8 @@ class Panels:
 def curve_panels(curves: pd.DataFrame, panels: Panels) -> Figure:
     """Draws every panel's curves, colour by series and line by source; bands where a curve has both bounds.
 
+    An axes is labelled by its panel's name, a line by its series, and its gid is the source.
+
     Args:
         curves: one row a point, with the columns `CURVE_COLUMNS`; runs of one series are drawn line by line.
     """
@@ -168,7 +170,8 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, panels: Panels, colou
     for place, x in enumerate(panels.marks.values()):
         axes.axvline(x, color=style.GREY, linewidth=0.8, linestyle=(":", "-.")[place % 2], zorder=1)
     for (series, source, _), curve in rows.groupby(["series", "source", "run"], sort=False):
-        _draw_curve(axes, curve.sort_values("x"), LOOKS[str(source)], str(series), colours, panels.y_scale == "log")
+        _draw_curve(axes, curve.sort_values("x"), str(source), str(series), colours, panels.y_scale == "log")
+    axes.set_label(name)
     axes.set_title(panels.titles[name], loc="left", fontsize=7.5)
     axes.grid(True, axis="y", which="major")
     axes.margins(x=0.02)
@@ -176,7 +179,8 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, panels: Panels, colou
         style.whole_numbers(axes)
 
 
-def _draw_curve(axes: Axes, curve: pd.DataFrame, look: Look, name: str, colours: Mapping[str, str], log: bool) -> None:
+def _draw_curve(axes: Axes, curve: pd.DataFrame, source: str, name: str, colours: Mapping[str, str], log: bool) -> None:
+    look = LOOKS[source]
     x, value = curve["x"].to_numpy(dtype=np.float64), curve["value"].to_numpy(dtype=np.float64)
     if log:
         # a learner that errs by nothing but rounding leaves the axis at the bottom
@@ -193,6 +197,7 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, look: Look, name: str, colours:
         markersize=3.0,
         zorder=look.order,
         label=name,
+        gid=source,
     )
     low, high = curve["low"].astype("float64"), curve["high"].astype("float64")
     if low.notna().all() and high.notna().all():

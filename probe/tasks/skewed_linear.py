@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.fields import Dimension, Range, Scale, Size
+from probe.fields import Dimension, Range, Scale, Size, Spread
 from probe.randomness import Source, pool
 from probe.tasks.choices import check_functions, weights
 from probe.tasks.prompts import Prompts, paired, truncate
@@ -22,7 +22,8 @@ class SkewedLinear(Task):
 
     Grazzi et al. (2024), arXiv:2402.03170, section 3.1: with power 1 the covariance's i-th eigenvalue is
     proportional to 1/i². B is scaled so that the covariance's trace is `dim`; the target's variance is then that of
-    `linear`, dim * x_scale² * y_scale². With dim 2 the eigenvalues of the covariance are 1.6 and 0.4.
+    `linear`, dim * x_scale² * y_scale², plus noise² where it is noisy. With dim 2 the eigenvalues of the covariance are
+    1.6 and 0.4.
 
     Args:
         dim: dimension of x.
@@ -33,6 +34,8 @@ class SkewedLinear(Task):
         y_scale: factor on y.
         functions: how many different w there are; 0 draws a fresh one for each prompt. With 1 there is nothing to
             learn in context, a control; small pools are those of Raventós et al. (2023), arXiv:2306.15063.
+        noise: standard deviation of the noise that is added to y; none is unless given.
+        target: whether the query's target is the noisy y, or the clean w.x.
     """
 
     linear: ClassVar[bool] = True
@@ -44,6 +47,8 @@ class SkewedLinear(Task):
     x_scale: Scale = 1.0
     y_scale: Scale = 1.0
     functions: Annotated[int, Range(0, 2**20)] = 0
+    noise: Spread = 0.0
+    target: Literal["noisy", "clean"] = "noisy"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,9 +63,13 @@ class SkewedLinear(Task):
         w = weights(source, self.dim, self.functions)
         x = torch.einsum("bcd,bde->bce", source.normal(context + 1, self.dim), root) * self.x_scale
         x = truncate(x, active)
-        y = self.y_scale * torch.einsum("bcd,bd->bc", x, w)
+        clean = self.y_scale * torch.einsum("bcd,bd->bc", x, w)
         drawn = {"w": self.y_scale * w, "covariance_root": root * self.x_scale}
-        return paired(x, y, drawn)
+        if self.noise == 0:
+            return paired(x, clean, drawn)
+        y = clean + self.noise * source.normal(context + 1)
+        target = y if self.target == "noisy" else clean
+        return paired(x, y, drawn | {"noise": torch.full_like(y[:, 0], self.noise)}, targets=target)
 
     @property
     def known(self) -> Tensor | None:
@@ -70,7 +79,8 @@ class SkewedLinear(Task):
     @property
     def variance(self) -> float:
         """The target's expected square: the mean squared error of predicting zero."""
-        return self.dim * self.x_scale**2 * self.y_scale**2
+        clean = self.dim * self.x_scale**2 * self.y_scale**2
+        return clean + (self.noise**2 if self.target == "noisy" else 0.0)
 
 
 def skewed_root(source: Source, dim: int, power: float) -> Float[Tensor, "batch {dim} {dim}"]:

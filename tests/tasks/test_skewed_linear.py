@@ -93,3 +93,25 @@ def test_truncation_comes_after_the_rotation():
     assert not kept.x[..., 2:].any()
     expected = torch.einsum("bcd,bd->bc", kept.x.double(), kept.parameters["w"].double())
     torch.testing.assert_close(kept.y.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_noise_is_added_to_what_is_drawn_without_it():
+    """x, w and the clean target are those of the same prompts without noise, and y differs by its deviation."""
+    plain, noisy = draw(SkewedLinear(4), range(64), 199), draw(SkewedLinear(4, noise=0.5), range(64), 199)
+    assert torch.equal(noisy.x, plain.x)
+    assert torch.equal(noisy.parameters["w"], plain.parameters["w"])
+    assert (noisy.parameters["noise"] == 0.5).all() and "noise" not in plain.parameters
+    added = (noisy.y - plain.y).double()
+    assert added.square().mean().sqrt() == pytest.approx(0.5, abs=5 * 0.5 / (2 * added.numel()) ** 0.5)
+    assert torch.equal(noisy.targets[..., 0], noisy.y)
+    clean = draw(SkewedLinear(4, noise=0.5, target="clean"), range(64), 199)
+    assert torch.equal(clean.y, noisy.y) and torch.equal(clean.targets, plain.targets)
+
+
+@pytest.mark.parametrize(("target", "variance"), [("noisy", 4.25), ("clean", 4.0)])
+def test_predicting_zero_costs_what_the_task_says(target, variance):
+    """Over 40,000 targets, within five standard errors of the mean of a square of a variable with heavy tails."""
+    task = SkewedLinear(4, noise=0.5, target=target)
+    squares = draw(task, range(40_000), 0).targets.double().square()
+    assert task.variance == variance
+    assert squares.mean() == pytest.approx(variance, abs=5 * squares.std().item() / len(squares) ** 0.5)

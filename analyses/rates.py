@@ -1,0 +1,199 @@
+"""Tries rates: every architecture of a group of trainings on one grid, by runs of a tenth of their length.
+
+    python analyses/rates.py [GROUP ...] [--only ARCHITECTURE ...]
+
+Three rates are tried; while the best is at an edge of those tried, one beyond it is, up to `WIDEST` either way. Every
+run's error, at the largest context on the prompts that `probe train` ends with, is added to analyses/rates.csv as it
+ends, and what stands there is not run again. The table in docs/checkpoints.md is written from it: the best rate of an
+architecture is bold, and marked where it is at an edge still.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import probe
+from probe.errors import ProbeError
+
+FILE, PAGE, INDEX = Path("analyses/rates.csv"), Path("docs/checkpoints.md"), Path("checkpoints/index.toml")
+COLUMNS = ("group", "architecture", "rate", "steps", "seed", "error")
+GRID = (1e-3, 2e-3, 4e-3)
+WIDEST = (1.25e-4, 3.2e-2)
+MARKS = re.compile(r"(<!-- rates -->\n)(.*?)(<!-- end of rates -->)", re.DOTALL)
+DIVERGED = float("inf")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trainings whose rates are chosen together.
+
+    Args:
+        context: examples before the last query.
+        steps: of a run; the trainings themselves take ten times as many.
+    """
+
+    task: str
+    dim: int
+    context: int
+    steps: int
+    architectures: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """What the page calls them."""
+        return f"{self.task}, {self.dim} dimensions, {self.context} examples"
+
+
+# what an architecture is to `probe.train`, where it is not one of its names alone
+KINDS: dict[str, Mapping[str, Any]] = {
+    "transformer without positions": {"arch": "transformer", "positions": "none"},
+    "without convolution": {"layout": "M[conv=off]8"},
+    "without gate": {"layout": "M[gate=off]11"},
+    "constant delta": {"layout": "M[delta=constant]8"},
+    "constant B": {"layout": "M[B=constant]8"},
+    "constant C": {"layout": "M[C=constant]8"},
+}
+PAIR = ("mamba", "transformer without positions")
+THREE = (*PAIR, "mambaformer")
+GROUPS = {
+    "skewed": Group(
+        "skewed_linear",
+        5,
+        15,
+        800,
+        (
+            *THREE,
+            *("transformer", "s4", "s4_mamba", "rwkv4", "gated_deltanet", "standard_hybrid"),
+            *("mamba_without_selection", "without convolution", "without gate"),
+            *("constant delta", "constant B", "constant C"),
+            *("mamba2", "rwkv7", "linear_attention", "deltanet", "hybrid", "lstm"),
+        ),
+    ),
+    "skewed-20": Group("skewed_linear", 20, 40, 800, (*THREE, "s4")),
+    "noisy-10": Group("skewed_linear:noise=0.5", 10, 30, 300, (*PAIR, "gated_deltanet")),
+    "sparse": Group("sparse_linear", 10, 20, 400, THREE),
+    "relu": Group("relu_network", 5, 40, 400, THREE),
+    "tree": Group("decision_tree", 5, 40, 400, THREE),
+}
+
+
+def tried(group: str, architecture: str) -> dict[float, float]:
+    """Returns the errors of the runs that the file holds, by rate."""
+    if not FILE.is_file():
+        return {}
+    with FILE.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if (row["group"], row["architecture"]) == (group, architecture)]
+    return {float(row["rate"]): float(row["error"]) for row in sorted(rows, key=lambda row: float(row["rate"]))}
+
+
+def following(errors: Mapping[float, float]) -> float | None:
+    """Returns the rate to be tried next, or None where the best lies within those tried or no further one may be."""
+    for rate in GRID:
+        if rate not in errors:
+            return rate
+    best = min(errors, key=lambda rate: errors[rate])
+    for edge, beyond in ((max(errors), max(errors) * 2), (min(errors), min(errors) / 2)):
+        if best == edge and WIDEST[0] <= beyond <= WIDEST[1]:
+            return beyond
+    return None
+
+
+def run(group: Group, architecture: str, rate: float) -> float:
+    """Returns the error that a run ends with at its last query, infinite where it diverged."""
+    kind = KINDS.get(architecture, {"arch": architecture})
+    size = {"dim": group.dim, "context": group.context, "steps": group.steps, "warmup": group.steps // 10}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            probe.train(task=group.task, out=f"{folder}/run.pt", lr=rate, threads=1, **size, **kind)
+        except ProbeError as error:
+            if "diverged" not in str(error):
+                raise
+            return DIVERGED
+        return float(probe.load_checkpoint(f"{folder}/run.pt").description["errors"][-1])
+
+
+def add(row: Sequence[object]) -> None:
+    """Adds a row to the file."""
+    new = not FILE.is_file()
+    with FILE.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if new:
+            writer.writerow(COLUMNS)
+        writer.writerow(row)
+
+
+def used(group: Group, architecture: str, index: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the rates that shipped checkpoints of an architecture were trained at, in words."""
+    kind = KINDS.get(architecture, {"arch": architecture})
+    name, bare = kind.get("arch", kind.get("layout")), kind.get("positions") == "none"
+    rates = {
+        one["rate"]
+        for one in index.values()
+        if (one["task"], one["dim"], one["context"], one["arch"]) == (group.task, group.dim, group.context, name)
+        and (architecture != "transformer" or one["positions"] == "learned")
+        and (not bare or one["positions"] == "none")
+    }
+    return ", ".join(f"{rate:g}" for rate in sorted(rates))
+
+
+def markdown(index: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the page's table: a row a group and architecture that was tried, a column a rate.
+
+    Args:
+        index: what checkpoints/index.toml holds, of which the last column is.
+    """
+    found = {
+        (name, architecture): errors
+        for name, group in GROUPS.items()
+        for architecture in group.architectures
+        if (errors := tried(name, architecture))
+    }
+    rates = sorted({rate for errors in found.values() for rate in errors})
+    titles = ["trainings", "architecture", *(f"{rate:g}" for rate in rates), "rate of the checkpoints"]
+    lines = [titles, ["---"] * len(titles)]
+    for (name, architecture), errors in found.items():
+        best = min(errors, key=lambda rate: errors[rate])
+        edge = best in (min(errors), max(errors))
+        cells = [_cell(errors.get(rate), rate == best, edge) for rate in rates]
+        lines.append([GROUPS[name].title, architecture, *cells, used(GROUPS[name], architecture, index)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _cell(error: float | None, best: bool, edge: bool) -> str:
+    if error is None:
+        return ""
+    text = "diverged" if error == DIVERGED else f"{error:.3f}"
+    return f"**{text}**{' (edge)' if edge else ''}" if best else text
+
+
+def main() -> None:
+    """Runs what is asked for and not known yet, and writes the page's table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"{', '.join(GROUPS)}; all unless given")
+    parser.add_argument("--only", nargs="+", metavar="ARCHITECTURE")
+    asked = parser.parse_args()
+    for name, group in GROUPS.items():
+        if asked.groups and name not in asked.groups:
+            continue
+        for architecture in group.architectures:
+            if asked.only and architecture not in asked.only:
+                continue
+            while (rate := following(tried(name, architecture))) is not None:
+                error = run(group, architecture, rate)
+                add((name, architecture, f"{rate:g}", group.steps, 0, f"{error:.4f}"))
+                print(name, architecture, f"{rate:g}", f"{error:.4f}", flush=True)
+    if MARKS.search(text := PAGE.read_text(encoding="utf-8")):
+        index = tomllib.loads(INDEX.read_text(encoding="utf-8"))
+        PAGE.write_text(MARKS.sub(lambda marks: f"{marks[1]}{markdown(index)}{marks[3]}", text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
