@@ -329,8 +329,8 @@ class PlotConfig(Settings):
     """The figure, FILE.png, FILE.pdf or FILE.svg."""
     kind: Annotated[str, NameOf("picture")] = "auto"
     """The record's own unless given. Of fit: error by layer, error by examples, both as a map, scale and shift by
-    layer; the training curve; what probe evaluate, compare or claim (ten pictures) measured; what probe evaluate, fit
-    or compare measured on language tasks."""
+    layer, error by layer and kept step; the training curve; what probe evaluate, compare or claim (ten pictures)
+    measured; what probe evaluate, fit or compare measured on language tasks."""
     depth: Literal["auto", "layer", "depth", "parameters", "flops"] = "auto"
     """The axis of a layer curve."""
     context: Context | None = None

@@ -20,6 +20,7 @@ from probe.plots.layers import layer_curve
 from probe.plots.panels import Panels, curve_panels
 from probe.plots.prompting import prompting_curves
 from probe.plots.report import report_page, save_report
+from probe.plots.steps import step_map
 from probe.plots.style import View
 from probe.plots.training import training_curve
 from probe.records import Record
@@ -33,6 +34,7 @@ PICTURES: dict[str, dict[str, str]] = {
         "contexts": "contexts:context_curve",
         "heatmap": "heatmap:heat_map",
         "calibration": "calibration:calibration_curve",
+        "steps": "steps:step_map",
     },
     "train": {
         "training": "training:training_curve",
@@ -146,5 +148,6 @@ __all__ = [
     "report_page",
     "save_figure",
     "save_report",
+    "step_map",
     "training_curve",
 ]

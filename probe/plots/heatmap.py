@@ -43,7 +43,7 @@ def heat_map(records: Sequence[Record], view: View = USUAL) -> Figure:
         grids += [(f"{one.label}{of}", grid) for one in series if not (grid := _grid(one, head)).empty]
     if not grids:
         raise ProbeError("The record has no head at any layer to draw. Give a record of probe fit.")
-    norm = _norm([grid for _, grid in grids])
+    norm = scale([grid for _, grid in grids])
     across = min(len(grids), ACROSS)
     down = -(-len(grids) // across)
     columns = view.columns or (1 if across == 1 else 2)
@@ -52,7 +52,8 @@ def heat_map(records: Sequence[Record], view: View = USUAL) -> Figure:
         panels = figure.subplots(down, across, squeeze=False)
         mesh: QuadMesh | None = None
         for axes, (label, grid) in zip(panels.flat, grids, strict=False):
-            mesh = _draw(axes, label, grid, norm, 8 if across <= 2 else 6)
+            mesh = draw_cells(axes, label, grid, norm, 8 if across <= 2 else 6)
+            axes.set_xlabel("examples in context")
         for axes in panels[:, 0]:
             axes.set_ylabel("layer (0 = read-in)")
         figure.align_ylabels(panels[:, 0])
@@ -81,7 +82,7 @@ def _grid(one: Series, head: str) -> pd.DataFrame:
     return grid.reindex(range(one.blocks + 1)) if len(grid) else grid
 
 
-def _norm(grids: Sequence[pd.DataFrame]) -> LogNorm:
+def scale(grids: Sequence[pd.DataFrame]) -> LogNorm:
     """Returns a scale from the smallest error to the largest, at least a decade wide."""
     values = np.concatenate([grid.to_numpy(dtype="float64", na_value=np.nan).ravel() for grid in grids])
     values = values[values > 0]
@@ -91,19 +92,23 @@ def _norm(grids: Sequence[pd.DataFrame]) -> LogNorm:
     return LogNorm(min(float(values.min()), high / 10), high, clip=False)
 
 
-def _draw(axes: Axes, label: str, grid: pd.DataFrame, norm: LogNorm, ticks: int) -> QuadMesh:
-    """Draws a cell a context: contexts may be spaced geometrically, and cells to scale would vanish."""
+def draw_cells(axes: Axes, label: str, grid: pd.DataFrame, norm: LogNorm, ticks: int) -> QuadMesh:
+    """Draws a cell a column: contexts and steps may be spaced geometrically, and cells to scale would vanish.
+
+    Args:
+        grid: errors, layers down and contexts or steps across.
+        ticks: so many columns are named at most.
+    """
     # A zero has no logarithm; it belongs at the dark end, not among the missing cells.
     values = grid.to_numpy(dtype="float64", na_value=np.nan).clip(min=norm.vmin or 0.0)
     shown = np.ma.masked_invalid(values)
     axes.set_facecolor("#dddddd")
     mesh = axes.pcolormesh(shown, cmap=COLOUR_MAP, norm=norm, linewidth=0, rasterized=values.size > 4000)
-    contexts = [int(n) for n in grid.columns]
-    columns = _ticks(len(contexts), ticks)
-    axes.set_xticks([i + 0.5 for i in columns], [str(contexts[i]) for i in columns])
+    across = [int(n) for n in grid.columns]
+    columns = _ticks(len(across), ticks)
+    axes.set_xticks([i + 0.5 for i in columns], [str(across[i]) for i in columns])
     layers = _ticks(len(grid), 9)
     axes.set_yticks([i + 0.5 for i in layers], [str(i) for i in layers])
-    axes.set_xlabel("examples in context")
     axes.set_title(label, fontsize=7.5)
     axes.tick_params(length=2)
     return mesh

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from probe.errors import ProbeError
-from probe.fields import Dimension, Scale, Size, Spread
-from probe.randomness import Source
+from probe.fields import Dimension, Range, Scale, Size, Spread
+from probe.randomness import Source, pool
+from probe.tasks.choices import check_functions, weights
 from probe.tasks.prompts import Prompts, paired, truncate
 from probe.tasks.task import Task
 
@@ -32,6 +33,9 @@ class NoisyLinear(Task):
         group_size: prompts that are renormalised together, by number: 64 as released.
         x_scale: factor on x.
         y_scale: factor on w.x, before the noise.
+        functions: how many different w there are; 0 draws a fresh one for each prompt. The pool is that of `linear`.
+            Dimension 8, noise 0.5 and 2 to 2^20 functions are the setting of Raventós et al. (2023), arXiv:2306.15063,
+            section 3. A pool cannot be renormalised, which would give each prompt another w.
     """
 
     linear: ClassVar[bool] = True
@@ -44,12 +48,22 @@ class NoisyLinear(Task):
     group_size: Size = 1
     x_scale: Scale = 1.0
     y_scale: Scale = 1.0
+    functions: Annotated[int, Range(0, 2**20)] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_functions(self.functions, self.dim)
+        if self.functions and self.renormalise:
+            raise ProbeError(
+                f"functions={self.functions} was given with renormalise, which scales w by the y of its group, but "
+                "learners that know a pool need its w as they are. Drop renormalise, or functions."
+            )
 
     def draw(self, source: Source, context: int, active: int | None = None) -> Prompts:
         """Draws prompts with `context` examples before the last query; coordinates from `active` on are 0."""
         # a group is renormalised whole, also where only some of its prompts are asked for
         wide, chosen = source.completed(self.group_size) if self.renormalise else (source, None)
-        w = wide.normal(self.dim)
+        w = weights(wide, self.dim, self.functions)
         x = truncate(wide.normal(context + 1, self.dim) * self.x_scale, active)
         clean = self.y_scale * torch.einsum("bcd,bd->bc", x, w)
         y = clean + self.noise * wide.normal(context + 1)
@@ -60,6 +74,11 @@ class NoisyLinear(Task):
         target = y if self.target == "noisy" else clean
         drawn = {"w": w, "noise": self.noise * factor.squeeze(1)}
         return paired(x, y, drawn, targets=target)
+
+    @property
+    def known(self) -> Tensor | None:
+        """The w that there are, where they are a finite set."""
+        return self.y_scale * pool(self.functions, self.dim) if self.functions else None
 
     @property
     def variance(self) -> float:

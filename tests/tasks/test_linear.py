@@ -5,7 +5,7 @@ import torch
 
 from probe.errors import ProbeError
 from probe.randomness import BatchSource, PromptSource
-from probe.tasks import Linear, SkewedLinear
+from probe.tasks import Linear, NoisyLinear, SkewedLinear
 
 
 def test_the_worked_example(planted):
@@ -59,7 +59,7 @@ def test_inactive_coordinates_are_zero_and_do_not_count():
     assert abs(squares.mean() - 2) < 5 * squares.std() / 4000**0.5
 
 
-@pytest.mark.parametrize("task", [Linear(3, functions=2), SkewedLinear(3, functions=2)])
+@pytest.mark.parametrize("task", [Linear(3, functions=2), SkewedLinear(3, functions=2), NoisyLinear(3, functions=2)])
 def test_a_pool_of_functions_is_the_same_for_every_seed_and_purpose(task):
     """Each prompt has one of the pool's, all of them occur, and the inputs stay fresh."""
     sources = [PromptSource(0, "fit", range(40)), PromptSource(7, "score", range(40)), BatchSource(3, 5, 40)]

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from probe.errors import ProbeError
+from probe.learners import DiscretePosterior, Examples, Ridge
 from probe.randomness import BatchSource, PromptSource
-from probe.tasks import NoisyLinear
+from probe.tasks import Linear, NoisyLinear
 
 
 def draw(task, numbers=range(8), context=6, **options):
@@ -88,3 +90,39 @@ def test_truncation_hides_coordinates_before_y_is_made():
     prompts = draw(NoisyLinear(4, noise=0.0), active=1)
     assert not prompts.x[..., 1:].any()
     torch.testing.assert_close(prompts.y, prompts.x[..., 0] * prompts.parameters["w"][:, :1])
+
+
+@pytest.mark.parametrize("y_scale", [1.0, 2.0])
+def test_a_pool_is_the_one_of_linear_and_every_w_drawn_is_known(y_scale):
+    """What the task says it knows is what its prompts are drawn from, scaled alike."""
+    task = NoisyLinear(3, noise=0.5, functions=4, y_scale=y_scale)
+    assert torch.equal(task.known, Linear(3, functions=4, y_scale=y_scale).known)
+    drawn = {tuple(w) for w in draw(task, range(60)).parameters["w"].tolist()}
+    assert drawn == {tuple(w) for w in task.known.tolist()}
+    assert NoisyLinear(3).known is None
+
+
+def test_a_pool_changes_w_alone():
+    """The noise is what it is without a pool, on every example."""
+    prompts = draw(NoisyLinear(3, noise=0.5, functions=2), range(500), 19)
+    noise = (prompts.y - torch.einsum("bcd,bd->bc", prompts.x, prompts.parameters["w"])).double()
+    assert abs(noise.std() - 0.5) < 5 * 0.5 / (2 * noise.numel()) ** 0.5
+    assert prompts.parameters["noise"].unique().tolist() == [0.5]
+
+
+def test_on_prompts_of_the_pool_the_posterior_mean_errs_less_than_ridge_and_on_fresh_ones_more():
+    """Raventos et al. (2023), section 2: each is the Bayes estimator of its own prompts."""
+    errors = {}
+    for name, functions in (("pool", 8), ("fresh", 0)):
+        found = draw(NoisyLinear(4, noise=0.5, functions=functions), range(400), 6)
+        examples = Examples(found.x[:, :-1].double(), found.y[:, :-1].double(), found.parameters["noise"])
+        for learner in (DiscretePosterior(functions=8), Ridge()):
+            missed = learner.predict(examples, found.x[:, -1].double()) - found.y[:, -1].double()
+            errors[name, type(learner)] = missed.square().mean()
+    assert errors["pool", DiscretePosterior] < 0.8 * errors["pool", Ridge]
+    assert errors["fresh", Ridge] < 0.5 * errors["fresh", DiscretePosterior]
+
+
+def test_a_pool_that_would_be_renormalised_is_refused():
+    with pytest.raises(ProbeError, match="functions=4 was given with renormalise"):
+        NoisyLinear(3, functions=4, renormalise=True)

@@ -141,7 +141,7 @@ def test_inactive_coordinates_are_zero(text, context):
 
 
 NAMES = ", ".join(TASKS)
-NOISY = "noise, target, renormalise, group_size, x_scale, y_scale"
+NOISY = "noise, target, renormalise, group_size, x_scale, y_scale, functions"
 
 
 @pytest.mark.parametrize(
