@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 
 HERE = Path(__file__).parent
-OURS = r"(probe|notebook|budget|curves|published|verdict|thresholds|known_trained)(\.|$)"
+OURS = r"(probe|notebook|budget|curves|park|park_table|published|verdict|thresholds|known_trained)(\.|$)"
 
 
 def cells(notebook: Path) -> list[str]:

@@ -12,7 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter
 
 from probe.errors import ProbeError, suggest
 from probe.plots import style
@@ -163,6 +163,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, panels: Panels, colou
         axes.set_xscale("log")
         if rows["x"].min() >= PLAIN:
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.xaxis.set_minor_formatter(LogFormatter())  # of less than a decade, where no power of ten may lie
     log = _of(panels.y_scale, name) == "log"
     if log:
         style.log_errors(axes, *panels.limits.get(name, _limits(rows, panels.references, panels.levels.get(name))))
