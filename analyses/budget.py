@@ -84,8 +84,8 @@ def measured(name: str, command: Command, config: Any, models: Sequence[Checkpoi
     if REDRAW and (FIGURES / f"{name}.csv").is_file():
         known = load_record(FIGURES / name)
         # a setting that is newer than the record has its default
-        asked = _settings(asdict(config))
-        if _settings(asked | known.provenance["config"]) == asked:
+        asked = _settings(asdict(config), bool(models))
+        if _settings(asked | known.provenance["config"], bool(models)) == asked:
             return known
     save_record(command(replace(config, ckpt=tuple(models)) if models else config), FIGURES / name)
     return load_record(FIGURES / name)
@@ -102,7 +102,7 @@ def measured_each(
     asked = asdict(config) | {"tasks": list(tasks)}
     if REDRAW and (FIGURES / f"{name}.csv").is_file():
         known = load_record(FIGURES / name)
-        if _settings(known.provenance["config"]) == _settings(asked):
+        if _settings(known.provenance["config"], bool(models)) == _settings(asked, bool(models)):
             return known
     given = replace(config, ckpt=tuple(models)) if models else config
     found = [command(replace(given, task=task)) for task in tasks]
@@ -112,10 +112,14 @@ def measured_each(
     return load_record(FIGURES / name)
 
 
-def _settings(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns a config as JSON holds it, without the folders of its checkpoints and whatever their order."""
+def _settings(config: dict[str, Any], stand_ins: bool) -> dict[str, Any]:
+    """Returns a config as JSON holds it, without the folders of its checkpoints and whatever their order.
+
+    Args:
+        stand_ins: whether the checkpoints are stand-ins, which are left out.
+    """
     plain = json.loads(json.dumps(config))
-    return plain | {"ckpt": sorted(Path(name).name for name in plain["ckpt"])}
+    return plain | {"ckpt": [] if stand_ins else sorted(Path(name).name for name in plain["ckpt"])}
 
 
 def recorded(name: str) -> Record:

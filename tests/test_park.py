@@ -102,8 +102,19 @@ def test_a_record_of_several_tasks_tells_them_apart_and_is_drawn_by_their_option
     assert drawn["nearest key"].to_dict() == {1: 1.0, 3: 1.0}
     assert len(drawn["Mamba"]) == 2
     monkeypatch.setattr(budget, "REDRAW", True)
-    again = budget.measured_each("both", _refused, config, tasks, [])
+    again = budget.measured_each("both", _refused, config, tasks, [stand_in])
     pd.testing.assert_frame_equal(again.table, record.table)
+
+
+def test_what_a_stand_in_was_measured_for_is_drawn_again_and_for_a_checkpoint_it_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "FIGURES", tmp_path)
+    monkeypatch.setattr(budget, "REDRAW", True)
+    stand_in = budget.untrained_for("linear", 3, 4)
+    config = EvaluateConfig(ckpt=(), task="linear", learner=("none",), prompts=32)
+    record = budget.measured("one", evaluate, config, [stand_in])
+    pd.testing.assert_frame_equal(budget.measured("one", _refused, config, [stand_in]).table, record.table)
+    with pytest.raises(AssertionError, match="measured again"):
+        budget.measured("one", _refused, replace(config, ckpt=("mamba.pt",)))
 
 
 def _refused(config: EvaluateConfig) -> None:

@@ -28,6 +28,7 @@ def recalled(answers: Float[Tensor, "*lead batch query dim"], prompts: Prompts) 
     # the first query stands behind as many examples as there are pairs
     asked = [context - values.shape[1] for context in prompts.contexts]
     # |a - v|² without |a|², which is the same for every value
-    distances = values.square().sum(-1)[:, None] - 2 * torch.einsum("...bqd,bpd->...bqp", answers, values)
+    products = torch.einsum("...bqd,bpd->...bqp", answers.to(values.dtype), values)
+    distances = values.square().sum(-1)[:, None] - 2 * products
     found: Tensor = distances.argmin(-1) == prompts.parameters["queried"][:, asked]
     return found

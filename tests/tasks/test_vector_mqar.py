@@ -61,7 +61,9 @@ def test_the_right_value_is_recalled_and_guesses_rarely_are(task, context):
     generator = torch.Generator().manual_seed(0)
     near = prompts.targets + 1e-3 * torch.randn(prompts.targets.shape, generator=generator)
     guesses = torch.randn(prompts.targets.shape, generator=generator)
-    found = task.metrics(torch.stack([near, guesses]), prompts)["accuracy"]
+    answers = torch.stack([near, guesses])
+    found = task.metrics(answers, prompts)["accuracy"]
+    assert torch.equal(task.metrics(answers.double(), prompts)["accuracy"], found)
     assert found.shape == (2, *prompts.counted.shape)
     assert found[0].all()
     count = found[1].numel()
