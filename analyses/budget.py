@@ -15,10 +15,21 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from probe import Checkpoint, ModelConfig, NativeModel, Record, ResidualModel, from_model, load_record, save_record
+from probe import (
+    Checkpoint,
+    ModelConfig,
+    NativeModel,
+    Record,
+    ResidualModel,
+    from_model,
+    load_record,
+    make_task,
+    save_record,
+)
 from probe.plots import save_figure
 
 Value = TypeVar("Value")
@@ -63,6 +74,16 @@ def untrained(dim: int, context: int, outputs: int = 1) -> Checkpoint:
     return from_model(NativeModel(model), "untrained", context=context)
 
 
+def untrained_for(task: str, dim: int, context: int) -> Checkpoint:
+    """Returns a model of one untrained block for a task, for drawing its references where there is no checkpoint."""
+    shape = make_task(task, dim).shape
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        described = ModelConfig("F", dim=shape.inputs, width=8, outputs=shape.outputs, symbols=shape.symbols)
+        model = ResidualModel(described)
+    return from_model(NativeModel(model), "untrained", task, context=context, dim=dim)
+
+
 def measured(name: str, command: Command, config: Any, models: Sequence[Checkpoint] = ()) -> Record:
     """Runs a command, writes its record, and returns it as it will be read.
 
@@ -72,17 +93,42 @@ def measured(name: str, command: Command, config: Any, models: Sequence[Checkpoi
     if REDRAW and (FIGURES / f"{name}.csv").is_file():
         known = load_record(FIGURES / name)
         # a setting that is newer than the record has its default
-        asked = _settings(asdict(config))
-        if _settings(asked | known.provenance["config"]) == asked:
+        asked = _settings(asdict(config), bool(models))
+        if _settings(asked | known.provenance["config"], bool(models)) == asked:
             return known
     save_record(command(replace(config, ckpt=tuple(models)) if models else config), FIGURES / name)
     return load_record(FIGURES / name)
 
 
-def _settings(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns a config as JSON holds it, without the folders of its checkpoints."""
+def measured_each(
+    name: str, command: Command, config: Any, tasks: Sequence[str], models: Sequence[Checkpoint] = ()
+) -> Record:
+    """Runs a command on several tasks, and returns one record of all, with a column `task`.
+
+    Args:
+        models: stand-ins for the checkpoints of the configuration.
+    """
+    asked = asdict(config) | {"tasks": list(tasks)}
+    if REDRAW and (FIGURES / f"{name}.csv").is_file():
+        known = load_record(FIGURES / name)
+        if _settings(known.provenance["config"], bool(models)) == _settings(asked, bool(models)):
+            return known
+    given = replace(config, ckpt=tuple(models)) if models else config
+    found = [command(replace(given, task=task)) for task in tasks]
+    table = pd.concat([one.table.assign(task=task) for one, task in zip(found, tasks, strict=True)], ignore_index=True)
+    about = found[0].provenance
+    save_record(Record(table, about | {"kind": "evaluate-tasks", "config": about["config"] | asked}), FIGURES / name)
+    return load_record(FIGURES / name)
+
+
+def _settings(config: dict[str, Any], stand_ins: bool) -> dict[str, Any]:
+    """Returns a config as JSON holds it, without the folders of its checkpoints and whatever their order.
+
+    Args:
+        stand_ins: whether the checkpoints are stand-ins, which are left out.
+    """
     plain = json.loads(json.dumps(config))
-    return plain | {"ckpt": [Path(name).name for name in plain["ckpt"]]}
+    return plain | {"ckpt": [] if stand_ins else sorted(Path(name).name for name in plain["ckpt"])}
 
 
 def recorded(name: str) -> Record:

@@ -7,7 +7,7 @@ from math import comb
 
 import pandas as pd
 
-from probe import Record
+from probe import Record, make_task
 
 COLUMNS = ["panel", "series", "source", "run", "x", "value", "low", "high"]
 
@@ -20,7 +20,7 @@ def by_layer(record: Record, panel: str, names: Mapping[str, str], head: str, qu
     """
     table = record.table
     table = table[(table["head"] == head) & table["model"].isin(list(names)) & table["layer"].notna()]
-    low, high = ("low", "high") if quantity == "error" else (f"{quantity}_low", f"{quantity}_high")
+    low, high = _band(quantity)
     found = table.assign(
         panel=panel,
         series=table["model"].map(names),
@@ -35,7 +35,11 @@ def by_layer(record: Record, panel: str, names: Mapping[str, str], head: str, qu
 
 
 def by_context(
-    record: Record, panels: Mapping[str, str], names: Mapping[str, str], per_dimension: bool = True
+    record: Record,
+    panels: Mapping[str, str],
+    names: Mapping[str, str],
+    per_dimension: bool = True,
+    quantity: str = "error",
 ) -> pd.DataFrame:
     """Returns models' and learners' errors against the number of examples, one panel a prompting style.
 
@@ -43,6 +47,7 @@ def by_context(
         panels: the panel of each style; other styles are left out.
         names: what to call each model and each learner; the others are left out.
         per_dimension: whether examples are counted per dimension of x.
+        quantity: error, or a column such as accuracy.
     """
     about = record.provenance["models"]
     table = record.table[record.table["prompting"].isin(list(panels))]
@@ -56,9 +61,41 @@ def by_context(
         source="measured",
         run=table["model"],
         x=table["context"] / (dimension if per_dimension else 1),
-        value=table["error"],
+        value=table[quantity],
+        low=table[_band(quantity)[0]],
+        high=table[_band(quantity)[1]],
     )
     return found[(own | first) & series.notna()][COLUMNS]
+
+
+def by_option(record: Record, panel: str, names: Mapping[str, str], option: str, quantity: str) -> pd.DataFrame:
+    """Returns models' and references' errors with the most examples against an option of the record's tasks.
+
+    Args:
+        record: of several tasks, with a column `task`.
+        names: what to call each model and each reference; the others are left out.
+        option: the field of the tasks, such as query_noise.
+        quantity: error, or a column such as accuracy.
+    """
+    first, about = next(iter(record.provenance["models"].items()))
+    table = record.table[record.table["context"] == record.table["context"].max()]
+    own = table["head"] == "model"
+    found = table.assign(
+        panel=panel,
+        series=table["model"].where(own, table["head"]).map(names),
+        source="measured",
+        run=table["model"],
+        x=[getattr(make_task(text, about["dim"]), option) for text in table["task"]],
+        value=table[quantity],
+        low=table[_band(quantity)[0]],
+        high=table[_band(quantity)[1]],
+    )
+    return found[(own | (table["model"] == first)) & found["series"].notna()][COLUMNS]
+
+
+def _band(quantity: str) -> tuple[str, str]:
+    """Returns the columns of a quantity's band."""
+    return ("low", "high") if quantity == "error" else (f"{quantity}_low", f"{quantity}_high")
 
 
 def by_flops(record: Record, panel: str, names: Mapping[str, str]) -> pd.DataFrame:

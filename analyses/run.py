@@ -15,7 +15,9 @@ import warnings
 from pathlib import Path
 
 HERE = Path(__file__).parent
-OURS = r"(probe|notebook|budget|curves|published|verdict|thresholds|known_trained|diversity|through)(\.|$)"
+OURS = (
+    r"(probe|notebook|budget|curves|park|park_table|published|verdict|thresholds|known_trained|diversity|through)(\.|$)"
+)
 
 
 def cells(notebook: Path) -> list[str]:

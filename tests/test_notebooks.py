@@ -23,7 +23,7 @@ ANALYSES = ROOT / "analyses"
 NOTEBOOKS = sorted(ANALYSES.glob("*.ipynb"))
 ALLOWED = {
     *("probe", "pandas", "matplotlib", "pathlib", "os"),
-    *("budget", "curves", "diversity", "published", "thresholds", "through", "verdict"),
+    *("budget", "curves", "diversity", "park", "park_table", "published", "thresholds", "through", "verdict"),
 }
 WITHOUT_RECORDS = {"grazzi_language", "verdict"}
 """Notebooks that draw numbers that were published or are at hand in the repository, and measure nothing themselves."""
@@ -44,7 +44,7 @@ def pictures(notebook: Path) -> set[str]:
 
 def test_there_is_a_notebook_for_every_group_of_figures() -> None:
     assert {"grazzi_layers", "grazzi_regression", "grazzi_language"} <= set(names)
-    assert {"park_regression", "park_recall", "park_hybrids"} <= set(names)
+    assert {"park_regression", "park_recall", "park_hybrids", "park_language", "park_table"} <= set(names)
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,14 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter
 
 from probe.errors import ProbeError, suggest
 from probe.plots import style
 from probe.plots.style import Line, Numbers
 
+Text = TypeVar("Text", bound=str)
+Scale = Literal["linear", "log"]
 CURVE_COLUMNS = ["panel", "series", "source", "run", "x", "value", "low", "high"]
 SHADES = ("black", "#666666", "#a0a0a0")
 COLOURS = (*style.COLOURS, "#882255", "#999933")
@@ -58,16 +60,18 @@ class Panels:
 
     Args:
         titles: of the panels, by name; those named are drawn, in this order.
+        x_label: one for all, beneath the lowest, or one a panel; so is y_label, at the left.
         sources: what to call the sources in the legend.
         colours: of series, where pictures laid side by side must agree; the rest take the colours that are left.
         references: series drawn in greys, such as classical learners.
         levels: horizontal lines: what knowing nothing costs, by panel.
         marks: vertical lines and what to call them.
         limits: of the y axis, by panel; from the data where none are given.
+        y_scale: one for all, or one a panel.
     """
 
     titles: Mapping[str, str]
-    x_label: str
+    x_label: str | Mapping[str, str]
     y_label: str | Mapping[str, str]
     sources: Mapping[str, str] = field(default_factory=dict)
     colours: Mapping[str, int] = field(default_factory=dict)
@@ -77,8 +81,8 @@ class Panels:
     band_name: str = "95 % band, by prompt"
     marks: Mapping[str, float] = field(default_factory=dict)
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    x_scale: Literal["linear", "log"] = "linear"
-    y_scale: Literal["linear", "log"] = "log"
+    x_scale: Scale = "linear"
+    y_scale: Scale | Mapping[str, Scale] = "log"
     shared_x: bool = True
     across: int = 2
     height: float = 2.0
@@ -107,8 +111,8 @@ def curve_panels(curves: pd.DataFrame, panels: Panels) -> Figure:
                 continue
             rows = curves[curves["panel"] == names[place]]
             _draw_panel(axes, rows, names[place], panels, colours)
-            if place + across >= len(names):
-                axes.set_xlabel(panels.x_label)
+            if isinstance(panels.x_label, Mapping) or place + across >= len(names):
+                axes.set_xlabel(_of(panels.x_label, names[place]))
                 axes.tick_params(labelbottom=True)  # also above a place that stays empty
             if isinstance(panels.y_label, Mapping) or place % across == 0:
                 axes.set_ylabel(_of(panels.y_label, names[place]))
@@ -117,8 +121,9 @@ def curve_panels(curves: pd.DataFrame, panels: Panels) -> Figure:
     return figure
 
 
-def _of(label: str | Mapping[str, str], name: str) -> str:
-    return label if isinstance(label, str) else label[name]
+def _of(each: Text | Mapping[str, Text], name: str) -> Text:
+    """Returns what is said of a panel, or of all."""
+    return each[name] if isinstance(each, Mapping) else each
 
 
 def _check(curves: pd.DataFrame, panels: Panels) -> None:
@@ -160,7 +165,9 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, panels: Panels, colou
         axes.set_xscale("log")
         if rows["x"].min() >= PLAIN:
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    if panels.y_scale == "log":
+            axes.xaxis.set_minor_formatter(LogFormatter())  # of less than a decade, where no power of ten may lie
+    log = _of(panels.y_scale, name) == "log"
+    if log:
         style.log_errors(axes, *panels.limits.get(name, _limits(rows, panels.references, panels.levels.get(name))))
         axes.yaxis.set_minor_formatter(NullFormatter())
     elif name in panels.limits:
@@ -170,7 +177,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, panels: Panels, colou
     for place, x in enumerate(panels.marks.values()):
         axes.axvline(x, color=style.GREY, linewidth=0.8, linestyle=(":", "-.")[place % 2], zorder=1)
     for (series, source, _), curve in rows.groupby(["series", "source", "run"], sort=False):
-        _draw_curve(axes, curve.sort_values("x"), str(source), str(series), colours, panels.y_scale == "log")
+        _draw_curve(axes, curve.sort_values("x"), str(source), str(series), colours, log)
     axes.set_label(name)
     axes.set_title(panels.titles[name], loc="left", fontsize=7.5)
     axes.grid(True, axis="y", which="major")

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from probe.errors import ProbeError
 from probe.fields import Dimension, Size
 from probe.randomness import Source
 from probe.tasks.choices import distinct
 from probe.tasks.prompts import Prompts, queries
-from probe.tasks.recall import of_norm, take_turns
+from probe.tasks.recall import of_norm, recalled, take_turns
 from probe.tasks.task import Axis, Shape, Task
 
 
@@ -25,7 +27,8 @@ class VectorMqar(Task):
     follows it. With `context` pairs before the last query the first ``context + 1 - queries`` are shown, the others
     are repeated ones; 32 pairs, all of them asked for, take queries 32 and context 63. With the pairs (a, b), (c, d)
     and queries 2 the prompt is a b c d c d a, or a b c d a b c, and the targets are d, b, or b, d. The target's
-    variance is 1, 1/dim a coordinate.
+    variance is 1, 1/dim a coordinate. Beside the squared error stands the share of answers that lie nearest, of all
+    values of the prompt, to the right one.
 
     Args:
         dim: dimension of keys and values.
@@ -70,6 +73,12 @@ class VectorMqar(Task):
             y=y,
             parameters={"values": values, "queried": queried},
         )
+
+    def metrics(
+        self, answers: Float[Tensor, "*lead batch query dim"], prompts: Prompts, logits: bool = True
+    ) -> dict[str, Float[Tensor, "*lead batch query"]]:
+        """Returns as the `accuracy` whether, of all values of the prompt, the one asked for is the nearest."""
+        return {"accuracy": recalled(answers, prompts).double()}
 
     @property
     def variance(self) -> float:

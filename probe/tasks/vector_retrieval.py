@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from probe.errors import ProbeError
-from probe.fields import Dimension, Spread
+from probe.fields import Dimension, Range, Spread
 from probe.randomness import Source
 from probe.tasks.choices import whole
 from probe.tasks.prompts import Prompts
-from probe.tasks.recall import of_norm, take_turns
+from probe.tasks.recall import of_norm, recalled, take_turns
 from probe.tasks.task import Axis, Shape, Task
 
 
@@ -24,7 +24,8 @@ class VectorRetrieval(Task):
 
     The released code of Park et al. (2024), arXiv:2402.04248, with 64 pairs. Keys and values are uniform on a sphere;
     the prompt is k1 v1 ... kN vN q with N = `context`. With the pairs (a, b), (c, d) and the query c the target is d.
-    The target's variance is dim, 1 a coordinate, or 1 where the norm is 1.
+    The target's variance is dim, 1 a coordinate, or 1 where the norm is 1. Beside the squared error stands the share
+    of answers that lie nearest, of all values of the prompt, to the right one.
 
     Args:
         dim: dimension of keys and values.
@@ -33,6 +34,7 @@ class VectorRetrieval(Task):
             and in proportion where it is 1; the sum is brought back to the norm.
         released: whether, as in the released code, one query in N + 1 is a key that was never shown; its target is
             the value of the key that is most like it.
+        place: the pair that is asked for in every prompt, 1 the first; 0 draws one of them for each, as released.
     """
 
     grows: ClassVar[tuple[Axis, ...]] = ()
@@ -42,6 +44,15 @@ class VectorRetrieval(Task):
     norm: Literal["sqrt_dim", "unit"] = "sqrt_dim"
     query_noise: Spread = 0.0
     released: bool = False
+    place: Annotated[int, Range(0, 2**16)] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.place and self.released:
+            raise ProbeError(
+                f"Pair {self.place} was asked for with released=true, but there a query may be a key that was never "
+                "shown. Leave out one of the two."
+            )
 
     @property
     def shape(self) -> Shape:
@@ -56,6 +67,11 @@ class VectorRetrieval(Task):
         """
         if context < 1:
             raise ProbeError(f"A context of {context} was given, but a query needs a pair. Give at least 1.")
+        if context < self.place:
+            raise ProbeError(
+                f"A context of {context} was given, but place={self.place} needs as many pairs. Give a larger context "
+                "or an earlier place."
+            )
         keys, values = (self._normed(source.normal(context, self.dim)) for _ in range(2))
         query, queried = self._query(source, keys)
         place = queried[..., None].expand(-1, -1, self.dim)
@@ -81,6 +97,8 @@ class VectorRetrieval(Task):
         else:
             choices = keys
         chosen = whole(source, choices.shape[1], 1)
+        if self.place:
+            chosen = torch.full_like(chosen, self.place - 1)
         query = choices.gather(1, chosen[..., None].expand(-1, -1, self.dim))
         likest = torch.einsum("bpd,bqd->bqp", keys, query).argmax(-1)
         queried = torch.where(chosen < keys.shape[1], chosen, likest)
@@ -94,6 +112,12 @@ class VectorRetrieval(Task):
 
     def _length(self) -> float:
         return self.dim**0.5 if self.norm == "sqrt_dim" else 1.0
+
+    def metrics(
+        self, answers: Float[Tensor, "*lead batch query dim"], prompts: Prompts, logits: bool = True
+    ) -> dict[str, Float[Tensor, "*lead batch query"]]:
+        """Returns as the `accuracy` whether, of all values of the prompt, the one asked for is the nearest."""
+        return {"accuracy": recalled(answers, prompts).double()}
 
     @property
     def variance(self) -> float:

@@ -73,6 +73,27 @@ def test_limits_hold_every_model_where_no_reference_is_named(curves):
     assert right.get_ylim()[0] < 0.05
 
 
+def test_panels_may_have_axes_of_their_own(curves):
+    panels = replace(
+        PANELS,
+        x_label={"a": "place", "b": "noise"},
+        y_label={"a": "error", "b": "share"},
+        y_scale={"a": "log", "b": "linear"},
+    )
+    left, right = curve_panels(curves, panels).axes
+    assert [(axes.get_xlabel(), axes.get_ylabel(), axes.get_yscale()) for axes in (left, right)] == [
+        ("noise", "share", "linear"),
+        ("place", "error", "log"),
+    ]
+
+
+def test_a_log_axis_of_less_than_a_decade_has_plain_numbers(curves):
+    narrow = curves.assign(x=18 + 6 * curves["x"])
+    left, _ = curve_panels(narrow, replace(PANELS, x_scale="log", shared_x=False)).axes
+    left.figure.draw_without_rendering()
+    assert "20" in [label.get_text() for label in left.get_xticklabels(minor=True)]
+
+
 def test_a_curve_far_above_the_level_leaves_at_the_top(curves):
     wild = pd.concat([curves, _curve("a", "S4", "published", [1.0, 500.0, 900.0])])
     _, right = curve_panels(wild, PANELS).axes

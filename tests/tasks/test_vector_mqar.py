@@ -1,4 +1,4 @@
-"""Claims: keys shown again are followed by their values, and only they are asked for."""
+"""Claims: keys shown again are followed by their values, only they are asked for, and the nearest value is recalled."""
 
 import pytest
 import torch
@@ -6,21 +6,11 @@ import torch
 from probe.errors import ProbeError
 from probe.randomness import PromptSource
 from probe.tasks import VectorMqar, VectorRetrieval
+from probe.tasks.prompts import only
 
 
 def draw(task, numbers=range(50), context=15):
     return task.draw(PromptSource(0, "fit", numbers), context)
-
-
-def recalled(answers, prompts):
-    """Whether an answer lies nearest, of all values of its prompt, to the one it should be."""
-    values = prompts.parameters["values"]
-    # pairs and queries count alike as examples: the first query stands behind as many as there are pairs
-    asked = [context - values.shape[1] for context in prompts.contexts]
-    # |a - v|² without |a|², which is the same for every value
-    distances = values.square().sum(-1)[:, None] - 2 * torch.einsum("...bqd,bpd->...bqp", answers, values)
-    nearest = distances.argmin(-1)
-    return nearest == prompts.parameters["queried"][:, asked]
 
 
 def test_the_worked_example(planted):
@@ -71,12 +61,23 @@ def test_the_right_value_is_recalled_and_guesses_rarely_are(task, context):
     generator = torch.Generator().manual_seed(0)
     near = prompts.targets + 1e-3 * torch.randn(prompts.targets.shape, generator=generator)
     guesses = torch.randn(prompts.targets.shape, generator=generator)
-    found = recalled(torch.stack([near, guesses]), prompts)
+    answers = torch.stack([near, guesses])
+    found = task.metrics(answers, prompts)["accuracy"]
+    assert torch.equal(task.metrics(answers.double(), prompts)["accuracy"], found)
     assert found.shape == (2, *prompts.counted.shape)
     assert found[0].all()
     count = found[1].numel()
     # queries of one prompt share its values: five standard errors, as if only prompts were independent
     assert abs(found[1].double().mean() - 1 / 8) < 5 * (7 / 64 / min(count, 500)) ** 0.5
+
+
+def test_some_of_the_queries_are_recalled_as_they_are_among_all():
+    prompts = draw(VectorMqar(4, queries=3))
+    answers = torch.randn(prompts.targets.shape, generator=torch.Generator().manual_seed(1))
+    whole = VectorMqar(4, queries=3).metrics(answers, prompts)["accuracy"]
+    part = VectorMqar(4, queries=3).metrics(answers[:, [0, 2]], only(prompts, torch.tensor([0, 2])))["accuracy"]
+    assert 0 < whole.sum() < whole.numel()
+    assert torch.equal(part, whole[:, [0, 2]])
 
 
 @pytest.mark.parametrize(("queries", "context"), [(8, 14), (3, 1), (1, 0)])

@@ -62,3 +62,22 @@ def test_as_released_one_query_in_nine_was_never_shown_and_takes_the_likest_keys
 def test_a_prompt_without_a_pair_is_refused():
     with pytest.raises(ProbeError, match=r"A context of 0 was given, but a query needs a pair\. Give at least 1\."):
         draw(VectorRetrieval(2), context=0)
+
+
+@pytest.mark.parametrize("place", [1, 5, 8])
+def test_the_pair_asked_for_is_the_one_named_and_the_pairs_are_those_of_random_places(place):
+    prompts, drawn = draw(VectorRetrieval(4, place=place)), draw(VectorRetrieval(4))
+    assert torch.equal(prompts.inputs[:, :-1], drawn.inputs[:, :-1])
+    assert torch.equal(prompts.inputs[:, -1], prompts.inputs[:, 2 * place - 2])
+    assert torch.equal(prompts.targets[:, 0], prompts.inputs[:, 2 * place - 1])
+    assert (prompts.parameters["queried"] == place - 1).all()
+
+
+def test_a_place_beyond_the_pairs_is_refused():
+    with pytest.raises(ProbeError, match=r"A context of 8 was given, but place=9 needs as many pairs\. Give a larger"):
+        draw(VectorRetrieval(2, place=9))
+
+
+def test_a_place_is_refused_where_a_query_may_never_have_been_shown():
+    with pytest.raises(ProbeError, match=r"Pair 2 was asked for with released=true, but there .* Leave out one"):
+        VectorRetrieval(2, released=True, place=2)
