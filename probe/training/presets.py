@@ -95,8 +95,8 @@ PRESETS: dict[str, Preset] = {
     # linear_self_attention_unmasked, warm-ups of 100: .022 at 3e-3 and 2,400 steps, .264 at 3e-3 and 1,500; with the
     # preset's warm-up of 400 it left what it had learned at 5e-3 after 1,000 steps of 2,000.
     # skewed_linear, SOAP (Vyas et al., 2024, arXiv:2409.11321) for Adam, bases renewed every 10 steps: transformer
-    # without positions, 2,500 steps with the curriculum, .248 by Adam and .071 by SOAP at 1e-3, which was at .129 after 1,500;
-    # mamba, 800 steps, .079 by Adam at 4e-3 and .106 and .154 by SOAP at 4e-3 and 2e-3.
+    # without positions, 2,500 steps with the curriculum, .248 by Adam at 1e-3, .071 by SOAP, which was at .129 after
+    # 1,500; mamba, 800 steps, .079 by Adam at 4e-3, and .106 and .154 by SOAP at 4e-3 and 2e-3.
     # Recipes whose rate is not named here were not tried.
     "laptop": Preset(
         dim=5,
