@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import comb
 
 import pandas as pd
@@ -40,6 +40,7 @@ def by_context(
     names: Mapping[str, str],
     per_dimension: bool = True,
     quantity: str = "error",
+    chosen: Collection[int] = (),
 ) -> pd.DataFrame:
     """Returns models' and learners' errors against the number of examples, one panel a prompting style.
 
@@ -48,9 +49,12 @@ def by_context(
         names: what to call each model and each learner; the others are left out.
         per_dimension: whether examples are counted per dimension of x.
         quantity: error, or a column such as accuracy.
+        chosen: the numbers of examples that are kept; all are unless given.
     """
     about = record.provenance["models"]
     table = record.table[record.table["prompting"].isin(list(panels))]
+    if chosen:
+        table = table[table["context"].isin(list(chosen))]
     own = table["head"] == "model"
     first = table["model"] == next(iter(about))  # learners stand under every model
     series = table["model"].where(own, table["head"]).map(names)
