@@ -158,7 +158,8 @@ def test_a_task_without_a_checkpoint_is_a_row_that_says_so(tmp_path):
 
 
 def test_the_seed_in_the_middle_stands_for_its_architecture():
-    line = next(one for one in park_table.lines(ROOT / "figures") if one.title == "linear, skewed x")
+    rows = (one for one in park_table.lines(ROOT / "figures") if one.title == "linear, skewed x")
+    line = next(one for one in rows if one.about == "5 dimensions, 15 examples")
     record = budget.recorded("park-table-skewed_linear-5-15")
     table, series = record.table, record.provenance["series"]
     errors = table[(table["head"] == "model") & (table["model"].map(series) == "Mamba")]["error"]

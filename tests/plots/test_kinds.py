@@ -25,7 +25,7 @@ SHIPPED = {
     "language-layers": "language-lens-smollm2-135m",
 }
 """A shipped record of each kind; of some pictures another, which holds what they show."""
-HOLDS = {"calibration": "grazzi-layers-skewed_linear-15", "steps": "through-layers"}
+HOLDS = {"calibration": "grazzi-layers-skewed20-40", "steps": "through-layers"}
 EVIDENCE = {
     "claim-completeness": "causes",
     "claim-loop": "loop",
