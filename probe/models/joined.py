@@ -28,7 +28,7 @@ class Joining(Mixer):
 
     title: ClassVar[str] = "joining of pairs"
     residual: ClassVar[Residual] = "none"
-    recipe: ClassVar[str] = "linear_self_attention"
+    recipe: ClassVar[str] = ""  # that of the blocks behind it
 
     def __init__(self, width: int, blocks: int, slots: int = 0) -> None:
         super().__init__()

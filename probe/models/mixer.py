@@ -29,7 +29,7 @@ class Mixer(nn.Module):
         ordered: whether the block itself can tell the order of tokens; where none of a model's can, positions are
             learned.
         recipe: the architecture whose sizes and rate suit models that begin with such a block and are of no named
-            architecture.
+            architecture; none where that is for the blocks behind it to say.
     """
 
     title: ClassVar[str]

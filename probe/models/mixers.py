@@ -52,8 +52,8 @@ def positions_of(letters: Sequence[Letter], layout: str) -> Literal["none", "lea
 
 
 def recipe_of(letters: Sequence[Letter], layout: str) -> str:
-    """Returns the architecture whose recipe suits a model of these blocks that is of no named one."""
-    return _known(letters[0], layout).recipe
+    """Returns the architecture whose recipe suits a model of these blocks: that of the first that has one, or none."""
+    return next((_known(letter, layout).recipe for letter in letters if _known(letter, layout).recipe), "")
 
 
 def make_mixer(

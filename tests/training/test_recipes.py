@@ -176,3 +176,11 @@ def test_the_page_on_training_has_every_published_recipe() -> None:
     page = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
     rows = [line for line in page.splitlines() if line.startswith(("| `grazzi`", "| `park`"))]
     assert rows == [_row(name, task) for name, preset in PUBLISHED.items() for task in preset.tasks]
+
+
+@pytest.mark.parametrize(
+    ("layout", "width", "rate"), [("JM4", 64, 4e-3), ("J(AF)4", 64, 1e-3), ("JL4", 64, 2e-3), ("JH4", 6, 5e-3)]
+)
+def test_joined_tokens_take_the_recipe_of_the_blocks_behind_them(layout, width, rate):
+    plan = make_plan(TrainConfig(task="linear", out="x.pt", layout=layout))
+    assert (plan.model.width, plan.lr) == (width, rate)
