@@ -106,7 +106,7 @@ def test_every_published_panel_is_drawn() -> None:
     known = {panel for table in tables for panel in table["panel"]}
     for name in ("grazzi-contexts.csv", "grazzi-layers.csv"):
         known |= set(pd.read_csv(published.FOLDER / name, dtype={"panel": str})["panel"])
-    without = {re.sub(r"(?<=\d)(scale|shift)$|(?<=[abc])(scale|shift)$", "", panel) for panel in panels}
+    without = {re.sub(r"(scale|shift)$", "", panel) for panel in panels}
     assert known <= without
 
 

@@ -53,7 +53,8 @@ def positions_of(letters: Sequence[Letter], layout: str) -> Literal["none", "lea
 
 def recipe_of(letters: Sequence[Letter], layout: str) -> str:
     """Returns the architecture whose recipe suits a model of these blocks: that of the first that has one, or none."""
-    return next((_known(letter, layout).recipe for letter in letters if _known(letter, layout).recipe), "")
+    recipes = [_known(letter, layout).recipe for letter in letters]
+    return next(filter(None, recipes), "")
 
 
 def make_mixer(

@@ -157,3 +157,10 @@ def test_a_log_axis_of_any_range_has_two_labels_at_least(low, high):
     ]
     assert 2 <= len(shown) <= 9
     assert len(set(shown)) == len(shown)
+
+
+@pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
+def test_a_file_holds_what_it_is_told_about_the_picture(ending, tmp_path):
+    told = save_figure(picture(), tmp_path / f"a.{ending}", "curves of two models").read_bytes()
+    assert b"curves of two models" in told
+    assert b"curves of two models" not in save_figure(picture(), tmp_path / f"b.{ending}").read_bytes()
