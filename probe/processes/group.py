@@ -127,6 +127,15 @@ class Group:
         dist.destroy_process_group()
         self.shutdown.close()
 
+    def abandon(self) -> None:
+        """Ends this process's threads of the group after a failure, and does nothing after `leave`.
+
+        Gloo's threads that still run when the interpreter ends abort the process now and then (SIGABRT for exit code
+        2). NCCL's group is left as it is: to destroy it would wait for work that a lost process never ends.
+        """
+        if dist.is_initialized() and not self._direct:
+            dist.destroy_process_group()
+
     def _send(self, value: object, to: int) -> None:
         content = _packed(value)
         with self._together():

@@ -32,6 +32,7 @@ def joined() -> Iterator[Processes]:
     try:
         yield group
         group.shared(lambda: None)
+        group.leave()
     except KeyboardInterrupt as error:
         if not group.shutdown.speaks():
             raise ToldError("interrupted", code=130) from error
@@ -46,4 +47,5 @@ def joined() -> Iterator[Processes]:
         group.shutdown.post(f"Process {group.rank} of {group.count} failed ({type(error).__name__}), so all end.")
         group.shutdown.speaks()  # its traceback follows
         raise
-    group.leave()
+    finally:
+        group.abandon()
