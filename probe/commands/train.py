@@ -25,7 +25,7 @@ from probe.processes.signals import Noted, told
 from probe.progress import Report, silent
 from probe.randomness import BatchSource, key
 from probe.records import Record
-from probe.records.summary import number
+from probe.records.tables import number
 from probe.tasks import Prompts, Task, make
 from probe.training import state
 from probe.training.outputs import keep, refuse_past, save, save_stopped, take
