@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from probe import progress, text
@@ -117,7 +117,23 @@ def _run(given: Sequence[str], command: str, processes: Processes, asked: Noted)
     if kind not in TOGETHER:
         only_one(processes, f"probe {name}")
     with told_deprecations(aloud=processes.writes):
-        return RUN[kind](config, Call(name, command, shell, processes, asked))
+        return RUN[kind](_formatted(config, name, shell), Call(name, command, shell, processes, asked))
+
+
+def _formatted(config: Any, name: str, shell: Shell) -> Any:
+    """Returns a configuration that prints JSON where --format asks for it.
+
+    Raises:
+        ProbeError: if the command's answer has no such format, or --json asks for another.
+    """
+    if shell.format in ("markdown", "csv") and type(config) not in TABULAR:
+        raise ProbeError(
+            f"--format {shell.format} was given, but the answer of probe {name} is no table of a record. Choose table "
+            "or json."
+        )
+    if config.json and shell.format not in ("table", "json"):
+        raise ProbeError(f"--json and --format {shell.format} were given, but an answer has one format. Drop one.")
+    return replace(config, json=True) if shell.format == "json" else config
 
 
 def _version() -> str:
@@ -128,7 +144,7 @@ def _version() -> str:
 
 def _train(config: TrainConfig, call: Call) -> int:
     from probe.commands.train import train
-    from probe.records.summary import number
+    from probe.records.tables import number
 
     with call.progress() as show:
         result = train(config, command=call.command, report=show, processes=call.processes)
@@ -157,7 +173,7 @@ def _sweep(config: SweepConfig, call: Call) -> int:
         trainings = result.table[["model", "outcome", "error"]].to_dict("records")
         call.say_json({"trainings": trainings, "wrote": written})
     else:
-        call.say(sweep_table(result))
+        call.say_parts(sweep_table(result))
         call.say(wrote(written))
     if failed:
         raise ProbeError(
@@ -255,6 +271,9 @@ def _list(config: ListConfig, call: Call) -> int:
 
 TOGETHER = (TrainConfig, FitConfig, EvaluateConfig)
 """Commands that several processes can run together."""
+
+TABULAR = (FitConfig, EvaluateConfig, CompareConfig, ClaimConfig)
+"""Commands whose answer is a record, which Markdown and CSV can hold."""
 
 RUN: dict[type, Callable[[Any, Call], int]] = {
     TrainConfig: _train,

@@ -16,6 +16,7 @@ from probe.model_config import ModelConfig as ModelConfig
 Kernel = Literal["auto", "reference", "cpu", "triton", "mamba_ssm"]
 Schedule = Literal["constant", "cosine"]
 Precision = Literal["float32", "bfloat16"]
+TrainingLog = Literal["csv", "tensorboard", "wandb"]
 BatchKey = Literal["whole", "32bit"]
 Task = Annotated[str, NameOf("task")]
 Context = Annotated[int, Range(0, 2**20)]
@@ -100,6 +101,9 @@ class TrainConfig(Settings):
     keep: tuple[int | str, ...] = ()
     """Steps kept as checkpoints in the folder FILE-steps: N,N,... or geometric (0, 1, 2, 4, ... and the last); none
     unless given."""
+    log: tuple[TrainingLog, ...] = ()
+    """Where losses are logged beside FILE-training.csv, which is always written: tensorboard (the folder
+    FILE-tensorboard) or wandb; remembered when resumed; csv alone unless given."""
     json: Delivery[bool] = False
     """Print a summary of the training as JSON on stdout."""
     resume: bool = False

@@ -37,6 +37,7 @@ from probe.models.controls import planted_model
 from probe.plots import KINDS, choose_kind
 from probe.records import Record, load, save
 from probe.records.summary import comparison_table, layer_table, prompting_table
+from probe.records.tables import Part, on_terminal
 
 RUNS = "how it runs, not what is measured"
 LANGUAGE = "for language tasks, whose tests are in tests/language"
@@ -143,9 +144,9 @@ HEADS_OF = {"protocol": {"head": ("calibrated",), "context": "12"}}
 """What an option must stand beside to decide anything."""
 
 
-def claim_table(record: Record) -> str:
+def claim_table(record: Record) -> list[Part]:
     lines = [f"{one['outcome']} {one['name']}: {one['seen']}" for one in record.provenance["criteria"]]
-    return "\n".join([record.provenance["verdict"], *lines])
+    return [record.provenance["verdict"], *lines]
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,11 @@ class Verb:
     config: Callable[[], Any]
     entries: dict[str, Entry | str]
     run: Callable[[Any], Record]
-    tell: Callable[[Record], str]
+    table: Callable[[Record], list[Part]]
+
+    def tell(self, record: Record) -> str:
+        """Returns what is printed of a record."""
+        return on_terminal(self.table(record))
 
 
 SMALL = {"prompts": 64, "score": 32, "batch": 96}

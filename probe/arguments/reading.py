@@ -18,7 +18,7 @@ SYNONYMS = {
     "checkpoint": "ckpt", "checkpoints": "ckpt", "model": "ckpt", "models": "ckpt", "output": "out", "stem": "out",
     "file": "out", "architecture": "arch", "learning-rate": "lr", "batch-size": "batch", "examples": "context",
     "n-prompts": "prompts", "num-prompts": "prompts", "silent": "quiet", "no-color": "plain", "dimension": "dim",
-    "layers": "blocks", "style": "prompting", "axis": "depth", "x": "depth", "baseline": "learner", "format": "json",
+    "layers": "blocks", "style": "prompting", "axis": "depth", "x": "depth", "baseline": "learner",
 }  # fmt: skip
 """What else a flag is called elsewhere."""
 LONG = 100

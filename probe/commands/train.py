@@ -6,10 +6,11 @@ import math
 import shlex
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,9 +26,10 @@ from probe.processes.signals import Noted, told
 from probe.progress import Report, silent
 from probe.randomness import BatchSource, key
 from probe.records import Record
-from probe.records.summary import number
+from probe.records.tables import number
 from probe.tasks import Prompts, Task, make
 from probe.training import state
+from probe.training.logs import opened
 from probe.training.outputs import keep, refuse_past, save, save_stopped, take
 from probe.training.plan import RunSettings, TrainPlan, choose_settings, resumed_plan
 from probe.training.plan import make_plan as make_plan
@@ -81,7 +83,9 @@ def train(
             run.forward = compiled(run.model, device)
         # of several processes one waits for the other: SIGTERM is looked at by all together
         signals = held.enter_context(noted() if processes.count == 1 else noted(("SIGINT", "SIGHUP")))
-        record = _train(run, plan, out, processes, signals, report)
+        logs = settings.log if processes.writes else ()
+        add = held.enter_context(opened(logs, out, run.identity, run.step, asdict(plan)))
+        record = _train(run, plan, out, processes, signals, report, add)
         return TrainResult(record.table, record.provenance, out)
 
 
@@ -92,6 +96,7 @@ def _train(
     processes: Processes,
     signals: Noted,
     report: Report,
+    add: Callable[[Mapping[str, Any]], None],
 ) -> Record:
     task = make(plan.task, plan.dim)
     device = torch.device(run.settings.device)
@@ -105,6 +110,7 @@ def _train(
             _step(run, plan, task, device, processes)
             if run.step % LOG_EVERY == 0 or run.step == plan.steps:
                 _log(run, plan, report)
+                add(run.rows[-1])
             if processes.writes and time.monotonic() - saved > run.settings.save_seconds:
                 save(run, plan, out)
                 saved = time.monotonic()

@@ -9,73 +9,39 @@ from typing import Any
 import pandas as pd
 
 from probe.records import METRICS, Record
+from probe.records.tables import CELL, Grid, Part, band, banded, bar, change, number
 from probe.text import line
 
-CELL = 60
-"""Letters of a name in a table."""
-EXACT = 1e-9
-"""Below this a number is what rounding leaves of zero."""
 
+def layer_block(rows: pd.DataFrame) -> list[Part]:
+    """Returns the tables of one model, target and context.
 
-def number(value: Any) -> str:
-    """Returns a number with three significant digits, and nothing where there is none."""
-    if value is None or pd.isna(value):
-        return ""
-    return f"{float(value):#.3g}".rstrip(".") if abs(value) >= EXACT else "0"
-
-
-def band(low: Any, high: Any) -> str:
-    """Returns a band from its ends, and nothing where there is none."""
-    return f"{number(low)} to {number(high)}" if number(low) and number(high) else ""
-
-
-def change(value: Any, before: Any) -> str:
-    """Returns by which share a number lies above or below the one before it."""
-    known = number(value) and number(before) and before != 0
-    if not known:
-        return ""
-    return f"{100 * (float(value) / float(before) - 1):+#.3g}".rstrip(".") + " %"
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Returns rows of cells, the first of them the titles, as lines; a column without any cell is left out.
-
-    Words stand to the left and numbers to the right.
-    """
-    columns = [list(column) for column in zip(*rows, strict=True) if any(column[1:])]
-    padded = []
-    for column in columns:
-        width, words = max(map(len, column)), any(cell[:1].isalpha() for cell in column[1:])
-        padded.append([cell.ljust(width) if words else cell.rjust(width) for cell in column])
-    return ["  ".join(cells).rstrip() for cells in zip(*padded, strict=True)]
-
-
-def layer_block(rows: pd.DataFrame) -> list[str]:
-    """Returns the rows of one model, target and context as lines.
-
-    They are the error of every head by layer with its band and what each block changes, and below these the
-    references: what has no layer, and the model's own answer.
+    They are the error of every head by layer with its band, what each block changes and the error as a bar, whose whole
+    is the largest error or 1; and below it the references: what has no layer, and the model's own answer.
     """
     layered = rows[rows["layer"].notna() & (rows["head"] != "model")]
     heads = {str(head): each.set_index("layer") for head, each in layered.groupby("head", sort=False)}
-    lines = [["layer", *(title for head in heads for title in (line(head, CELL), "95 % band", "change"))]]
-    lines += [
-        [str(layer), *(cell for each in heads.values() for cell in _layer_cells(each, layer))]
+    full = max(1.0, float(layered["error"].max())) if heads else 1.0
+    titles = [title for head in heads for title in (line(head, CELL), "95 % band", "change", f"0 to {number(full)}")]
+    cells = [
+        [str(layer), *(cell for each in heads.values() for cell in _layer_cells(each, layer, full))]
         for layer in sorted(layered["layer"].astype(int).unique())
     ]
+    bars = frozenset(4 * (place + 1) for place in range(len(heads)))
     others = rows[rows["layer"].isna() | (rows["head"] == "model")]
     references = [["reference", "error", "95 % band"]]
     references += [[_reference(row.head), number(row.error), band(row.low, row.high)] for row in others.itertuples()]
-    found = aligned(lines) if heads else []
-    return [*found, *(["", *aligned(references)] if len(references) > 1 else [])]
+    found: list[Part] = [Grid([["layer", *titles], *cells], bars)] if heads else []
+    return [*found, *_below(references)]
 
 
-def _layer_cells(rows: pd.DataFrame, layer: int) -> tuple[str, str, str]:
+def _layer_cells(rows: pd.DataFrame, layer: int, full: float) -> tuple[str, str, str, str]:
     if layer not in rows.index:
-        return "", "", ""
+        return "", "", "", ""
     here = rows.loc[layer]
     before = rows.loc[layer - 1, "error"] if layer - 1 in rows.index else None
-    return number(here["error"]), band(here["low"], here["high"]), change(here["error"], before)
+    error = here["error"]
+    return number(error), band(here["low"], here["high"]), change(error, before), bar(error, full)
 
 
 def _reference(head: object) -> str:
@@ -112,20 +78,20 @@ def prompting_summary(record: Record) -> dict[str, Any]:
     return styles
 
 
-def prompting_table(record: Record) -> str:
+def prompting_table(record: Record) -> list[Part]:
     """Returns the errors at a few contexts with their bands, by prompting style, model and learner, and the metrics."""
-    lines = [f"{_about(record)}: error ({_unit(record, 'y')}) by number of examples, 95 % bands by prompt"]
+    lines: list[Part] = [f"{_about(record)}: error ({_unit(record, 'y')}) by number of examples, 95 % bands by prompt"]
     for style, rows in record.table.groupby("prompting", sort=False):
         contexts = _shown_contexts(rows)
         own = rows["head"] == "model"
         named = rows.assign(name=rows["model"].where(own, rows["head"]))
-        lines += ["", line(style, CELL), *_by_context(named, contexts, "error", "low", "high")]
+        lines += ["", line(style, CELL), _by_context(named, contexts, "error", "low", "high")]
         for name, words in METRICS.items():
             if name in named.columns and named[name].notna().any():
                 measured = named[named[name].notna()]
                 shown = _by_context(measured, contexts, name, f"{name}_low", f"{name}_high")
-                lines += ["", f"{line(style, CELL)}: {words}", *shown]
-    return "\n".join(lines)
+                lines += ["", f"{line(style, CELL)}: {words}", shown]
+    return lines
 
 
 def _shown_contexts(rows: pd.DataFrame) -> list[int]:
@@ -134,22 +100,26 @@ def _shown_contexts(rows: pd.DataFrame) -> list[int]:
     return sorted({contexts[round(i * (len(contexts) - 1) / 3)] for i in range(4)})
 
 
-def _by_context(rows: pd.DataFrame, contexts: Sequence[int], *columns: str) -> list[str]:
+def _by_context(rows: pd.DataFrame, contexts: Sequence[int], *columns: str) -> Grid:
     """Returns values with their bands, a line a name; a learner stands under every model alike and is told once."""
     cells = [["examples", *map(str, contexts)]]
     for name, found in rows.groupby("name", sort=False):
         by_context = found.drop_duplicates("context").set_index("context")
         known = [by_context.loc[context] if context in by_context.index else None for context in contexts]
         cells.append([line(name, CELL), *("" if at is None else banded(*at[list(columns)]) for at in known)])
-    return aligned(cells)
+    return Grid(cells)
 
 
 def _about(record: Record) -> str:
     """Returns the task, and on how many prompts errors were measured."""
     config = record.provenance.get("config")
     task = config.get("task") if isinstance(config, Mapping) else getattr(config, "task", None)
+    return f"{line(task or 'a task', CELL)}, {_prompts(record)}"
+
+
+def _prompts(record: Record) -> str:
     low, high = (int(end) for end in (record.table["prompts"].min(), record.table["prompts"].max()))
-    return f"{line(task or 'a task', CELL)}, {f'{low:,} to ' if low < high else ''}{high:,} prompts"
+    return f"{f'{low:,} to ' if low < high else ''}{high:,} prompts"
 
 
 def _unit(record: Record, target: str) -> str:
@@ -158,27 +128,45 @@ def _unit(record: Record, target: str) -> str:
     return f"1 = {line(units.get(target, 'predicting zero'), CELL)}"
 
 
-def banded(value: Any, low: Any, high: Any) -> str:
-    """Returns a number with its band in parentheses, where it has one."""
-    ends = band(low, high)
-    return f"{number(value)} ({ends})" if number(value) and ends else number(value)
-
-
-def language_table(record: Record, by: str) -> str:
+def language_table(record: Record, by: str) -> list[Part]:
     """Returns the accuracies of language tasks, by number of demonstrations or, at the largest, by layer."""
     rows = record.table[record.table["metric"] == "accuracy"]
     if by == "context":
-        grid = rows.pivot_table(index=["model", "task"], columns="context", values="value", sort=False)
-        return f"accuracy by number of demonstrations\n{grid.to_string(float_format=_share, na_rep='')}"
-    most = rows["context"].max()
-    rows = rows[rows["context"] == most]
-    own = rows[rows["layer"].notna()].astype({"layer": int})
-    grid = own.pivot_table(index="layer", columns=["model", "task", "head"], values="value", sort=False)
-    lines = [f"accuracy at {most} demonstrations", grid.to_string(float_format=_share, na_rep="")]
-    others = rows[rows["layer"].isna()]
-    return "\n".join(
-        [*lines, *(f"  {row.model} {row.task} {row.head}: {row.value:.3f}" for row in others.itertuples())]
-    )
+        named = rows.assign(name=[f"{line(row.model, CELL)} {line(row.task, CELL)}" for row in rows.itertuples()])
+        contexts = sorted(set(rows["context"]))
+        title = f"{_prompts(record)} a task: accuracy by number of demonstrations, 95 % bands by prompt"
+        return [title, _by_context(named, contexts, "value", "value_low", "value_high")]
+    most = int(rows["context"].max())
+    lines: list[Part] = [f"{_prompts(record)} a task: accuracy at {most} demonstrations, 95 % bands by prompt"]
+    for (model, task), each in rows[rows["context"] == most].groupby(["model", "task"], sort=False):
+        lines += ["", f"{line(model, CELL)}, {line(task, CELL)}", *_language_block(each)]
+    return lines
+
+
+def _language_block(rows: pd.DataFrame) -> list[Part]:
+    """Returns one task's accuracy by layer and head with its band and a bar, and what has no layer."""
+    layered = rows[rows["layer"].notna()]
+    heads = {str(head): each.set_index("layer") for head, each in layered.groupby("head", sort=False)}
+    titles = [title for head in heads for title in (line(head, CELL), "95 % band", "0 to 1.00")]
+    cells = [["layer", *titles]]
+    for layer in sorted(layered["layer"].astype(int).unique()):
+        known = [each.loc[layer] if layer in each.index else None for each in heads.values()]
+        shown = [("", "", "") if at is None else _accuracy(at) for at in known]
+        cells.append([str(layer), *(cell for each in shown for cell in each)])
+    rest = rows[rows["layer"].isna()]
+    others = [["reference", "accuracy", "95 % band"]]
+    others += [[_reference(at["head"]), *_accuracy(at)[:2]] for _, at in rest.iterrows()]
+    found: list[Part] = [Grid(cells, frozenset(3 * (place + 1) for place in range(len(heads))))] if heads else []
+    return [*found, *_below(others)]
+
+
+def _below(rows: Sequence[Sequence[str]]) -> list[Part]:
+    """Returns a table below another one, unless it has titles alone."""
+    return ["", Grid(rows)] if len(rows) > 1 else []
+
+
+def _accuracy(at: pd.Series) -> tuple[str, str, str]:
+    return number(at["value"]), band(at["value_low"], at["value_high"]), bar(at["value"], 1.0)
 
 
 def language_summary(record: Record) -> dict[str, Any]:
@@ -194,20 +182,16 @@ def language_summary(record: Record) -> dict[str, Any]:
     return {"accuracy": found}
 
 
-def _share(number: float) -> str:
-    return f"{number:.3f}"
-
-
-def layer_table(record: Record) -> str:
+def layer_table(record: Record) -> list[Part]:
     """Returns the errors by layer at the largest context, a block a model and target, with what each block changes."""
     table = record.table
     context = int(table["context"].max())
     about = f"error at {context} examples, 95 % bands by prompt; change: what each block makes of the error before it"
-    lines = [f"{_about(record)}: {about}"]
+    lines: list[Part] = [f"{_about(record)}: {about}"]
     for (model, target), rows in table[table["context"] == context].groupby(["model", "target"], sort=False):
         title = f"{line(model, CELL)}, target {line(target, CELL)} ({_unit(record, str(target))})"
         lines += ["", title, *layer_block(rows), *_metric_lines(rows)]
-    return "\n".join(lines)
+    return lines
 
 
 def _metric_lines(rows: pd.DataFrame) -> list[str]:
@@ -226,7 +210,7 @@ def _metric_lines(rows: pd.DataFrame) -> list[str]:
     return lines
 
 
-def comparison_table(record: Record) -> str:
+def comparison_table(record: Record) -> list[Part]:
     """Returns the checkpoints compared, the settings, and the sentences of the verdict."""
     told = record.provenance.get("config")
     config: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
@@ -234,23 +218,25 @@ def comparison_table(record: Record) -> str:
         f"the {config.get('head')} head fitted on {config.get('prompts'):,}, along the share of {config.get('depth')}"
     )
     header = f"{line(config.get('task'), CELL)}: {config.get('score'):,} prompts, {read}"
-    return "\n".join([header, *map(line, record.provenance["verdict"])])
+    return [header, *map(line, record.provenance["verdict"])]
 
 
-def sweep_table(record: Record) -> str:
+def sweep_table(record: Record) -> list[Part]:
     """Returns the trainings with their errors, the best first, and what those said that have none."""
     best = record.table.sort_values("error")
     rows = [[line(row.model), number(row.error), number(row.seconds), line(row.outcome)] for row in best.itertuples()]
-    return "\n".join(aligned([["training", "error", "seconds", "outcome"], *rows]))
+    return [Grid([["training", "error", "seconds", "outcome"], *rows])]
 
 
-def claim_table(record: Record) -> str:
-    """Returns the verdict on a claim, a line a criterion, and warnings."""
+def claim_table(record: Record) -> list[Part]:
+    """Returns the verdict on a claim, a row a criterion, how often the verdict errs, and warnings."""
     found = record.provenance
-    seen = [f"  {_outcome(one):<10}  {one['name']}: {line(one['seen'])}" for one in found["criteria"]]
-    warnings = [f"  warning     {line(words)}" for words in found.get("warnings") or []]
     each = [f"{line(name, CELL)}: {line(one['verdict'])}" for name, one in (found.get("verdicts") or {}).items()]
-    return "\n".join([line(found["verdict"]), *each, *seen, *_errs(found), *warnings])
+    rows = [["outcome", "criterion", "what was seen"]]
+    rows += [[_outcome(one), line(one["name"], CELL), line(one["seen"])] for one in found["criteria"]]
+    warnings = [f"warning: {line(words)}" for words in found.get("warnings") or []]
+    rest = [*_errs(found), *warnings]
+    return [line(found["verdict"]), *each, "", Grid(rows), *(["", *rest] if rest else [])]
 
 
 def _outcome(criterion: Mapping[str, Any]) -> str:
@@ -260,9 +246,9 @@ def _outcome(criterion: Mapping[str, Any]) -> str:
 def _errs(found: Mapping[str, Any]) -> list[str]:
     """Returns how often the verdict errs on models of known answer, in records that say so."""
     return [
-        f"  errs        on models of known answer: it supports {one['sensitivity']:.0%} and rejects "
+        f"On models of known answer the verdict supports {one['sensitivity']:.0%} and rejects "
         f"{one['wrongly_fails']:.0%} of {one['iterating']} that iterate, and supports {one['wrongly_holds']:.0%} and "
-        f"rejects {one['specificity']:.0%} of {one['impostors']} that do not"
+        f"rejects {one['specificity']:.0%} of {one['impostors']} that do not."
         for one in found.get("errs") or []
         if one["criterion"] == "verdict"
     ]
@@ -285,9 +271,9 @@ def claim_summary(record: Record) -> dict[str, Any]:
     return {name: record.provenance[name] for name in told if name in record.provenance}
 
 
-def verdict_table(record: Record) -> str:
+def verdict_table(record: Record) -> list[Part]:
     """Returns the sentences of a verdict, a line each."""
-    return "\n".join(record.provenance["verdict"])
+    return [line(words) for words in record.provenance["verdict"]]
 
 
 def verdict_summary(record: Record) -> dict[str, Any]:
@@ -300,11 +286,11 @@ class Summary:
     """How a kind of record is told.
 
     Args:
-        table: makes its lines on a terminal.
+        table: makes what is printed: lines and tables.
         plain: makes a plain object for scripts.
     """
 
-    table: Callable[[Record], str]
+    table: Callable[[Record], list[Part]]
     plain: Callable[[Record], dict[str, Any]]
 
 

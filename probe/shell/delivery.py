@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,9 +47,24 @@ def deliver(config: Measuring, call: Call, run: Callable[[progress.Report], Resu
     if config.json:
         call.say_json(summary.plain(result))
         return 0
-    call.say(summary.table(result))
+    if call.shell.format == "csv":
+        csv = next(path for path in map(Path, written) if path.suffix == ".csv")
+        call.say(csv.read_text(encoding="utf-8").rstrip("\n"))
+        return 0
+    call.say_parts(summary.table(result))
     call.say(wrote(written))
+    call.hint(following(call.name, stem.path, config))
     return 0
+
+
+def following(verb: str, stem: str | Path, config: Measuring) -> str:
+    """Returns the command that a reader of a result is likely to want next."""
+    record = shlex.quote(f"{stem}.csv")
+    if verb == "fit" and config.task != "language":
+        return f"probe plot {record} --kind heatmap --out {shlex.quote(f'{stem}-heatmap.png')}"
+    if verb == "evaluate" and config.task != "language":
+        return f"probe fit --ckpt {shlex.join(map(str, config.ckpt))} --task {shlex.quote(config.task)}"
+    return f"probe plot {record} --out {shlex.quote(f'{stem}.pdf')}"
 
 
 def _refuse_others(stem: Stem, config: Measuring) -> None:

@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from probe import progress, text
 from probe.errors import ProbeError
 from probe.processes import Processes
 from probe.processes.signals import Noted
 from probe.progress import Report
+
+if TYPE_CHECKING:
+    from probe.records.tables import Part
+
+Format = Literal["table", "markdown", "csv", "json"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,10 @@ class Shell:
     quiet: bool = False
     """Say nothing on stderr of how far the work has come, and no notes; mistakes are said."""
     plain: bool = False
-    """Write ASCII alone, and lines instead of bars; colours are left out by NO_COLOR too."""
+    """Write ASCII alone, and lines instead of bars; NO_COLOR leaves out bars within tables too."""
+    format: Format = "table"
+    """How the answer is printed on stdout: as a table for a terminal or in Markdown, as the rows of the record, or as
+    the summary that --json prints."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +60,27 @@ class Call:
         """Prints what was asked for."""
         write(sys.stdout, text.plain(words) if self.shell.plain else words)
 
+    def say_parts(self, parts: Sequence[Part]) -> None:
+        """Prints lines and tables as the user asked for them."""
+        from probe.records.tables import in_markdown, on_terminal
+
+        if self.shell.format == "markdown":
+            self.say(in_markdown(parts))
+            return
+        drawn = not (self.shell.plain or os.environ.get("NO_COLOR")) and _has_blocks(sys.stdout)
+        words = on_terminal(parts, bars=drawn)
+        self.say(words if _fits(words, sys.stdout) else on_terminal(parts, bars=False))
+
     def say_json(self, value: object) -> None:
         """Prints an object as JSON in one line; NaN becomes null."""
         from probe.records import plain
 
         write(sys.stdout, json.dumps(plain(value), allow_nan=False))
+
+    def hint(self, words: str) -> None:
+        """Prints what the next command could be, on stderr, where a reader sits before a table."""
+        if not self.shell.quiet and self.shell.format == "table":
+            tell(f"next: {words}")
 
     def note(self, words: str) -> None:
         """Prints what a reader of the results should know, on stderr."""
@@ -84,6 +109,22 @@ class Call:
 
 class UnreadError(Exception):
     """Says that nobody reads what is printed any more, as after `| head`."""
+
+
+def _has_blocks(stream: TextIO | None) -> bool:
+    """Returns whether a stream's letters include those that bars are made of."""
+    try:
+        "█".encode((stream.encoding if stream else None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _fits(words: str, stream: TextIO | None) -> bool:
+    """Returns whether no line breaks on a terminal; elsewhere lines may have any length."""
+    if stream is None or not stream.isatty():
+        return True
+    return max(map(len, words.split("\n"))) <= shutil.get_terminal_size().columns
 
 
 def write(stream: TextIO | None, words: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import torch
 
-from probe.config import BatchKey, Kernel, ModelConfig, Precision, Schedule, TrainConfig
+from probe.config import BatchKey, Kernel, ModelConfig, Precision, Schedule, TrainConfig, TrainingLog
 from probe.errors import ProbeError
 from probe.fields import Count, Dimension, NameOf, NotNegative, Positive, Range, Size, check
 from probe.models.layout import parse_layout
@@ -21,7 +21,8 @@ from probe.training.recipes import Preset
 
 # what may change between a run and its continuation without changing what is trained
 FREE_ON_RESUME = (
-    "out", "device", "kernel", "precision", "compile", "threads", "save_seconds", "keep", "json", "resume", "overwrite"
+    "out", "device", "kernel", "precision", "compile", "threads", "save_seconds", "keep", "log", "json",
+    "resume", "overwrite",
 )  # fmt: skip
 DIGITS = 12  # of a step's number
 
@@ -148,6 +149,7 @@ class RunSettings:
         processes: how many run it together.
         save_seconds: between two saves.
         keep: steps whose weights are kept, rising.
+        log: the libraries that log it beside our own file.
     """
 
     device: str = "auto"
@@ -158,6 +160,7 @@ class RunSettings:
     processes: Size = 1
     save_seconds: NotNegative = 60.0
     keep: Annotated[tuple[int, ...], Range(0, 2**40)] = ()
+    log: tuple[TrainingLog, ...] = ()
 
     def __post_init__(self) -> None:
         check(self, lambda name: f"The run's {name}")
@@ -187,6 +190,7 @@ def choose_settings(config: TrainConfig, plan: TrainPlan, processes: int, before
         processes=processes,
         save_seconds=_given(config.save_seconds, usual.save_seconds),
         keep=kept_steps(config.keep, plan.steps) or usual.keep,
+        log=config.log or usual.log,
     )
 
 

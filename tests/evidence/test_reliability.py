@@ -10,6 +10,7 @@ from probe.evidence.criteria import RULES
 from probe.evidence.reliability import reliability
 from probe.records import EVIDENCE_COLUMNS
 from probe.records.summary import claim_table
+from probe.records.tables import on_terminal
 
 SHIPPED = Path(__file__).parents[2] / "probe" / "evidence" / "reliability.csv"
 
@@ -39,6 +40,6 @@ def test_a_table_says_how_often_its_verdict_errs_where_the_record_does():
         | {"impostors": 10, "specificity": 0.9, "wrongly_holds": 0.1}
     ]
     nothing = pd.DataFrame(columns=EVIDENCE_COLUMNS)
-    assert "models of known answer" not in claim_table(Record(nothing, told))
-    table = claim_table(Record(nothing, told | {"errs": errs}))
+    assert "models of known answer" not in on_terminal(claim_table(Record(nothing, told)))
+    table = on_terminal(claim_table(Record(nothing, told | {"errs": errs})))
     assert "supports 80% and rejects 5% of 20 that iterate, and supports 10% and rejects 90% of 10" in table
