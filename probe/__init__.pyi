@@ -114,6 +114,7 @@ def train(
     threads: int | None = None,
     save_seconds: float | None = None,
     keep: int | str | Sequence[int | str] = (),
+    probe_every: int | None = None,
     log: Literal["csv", "tensorboard", "wandb"] | Sequence[Literal["csv", "tensorboard", "wandb"]] = (),
     resume: bool = False,
     overwrite: bool = False,

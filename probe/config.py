@@ -101,6 +101,10 @@ class TrainConfig(Settings):
     keep: tuple[int | str, ...] = ()
     """Steps kept as checkpoints in the folder FILE-steps: N,N,... or geometric (0, 1, 2, 4, ... and the last); none
     unless given."""
+    probe_every: Annotated[int, Range(0, 2**40)] | None = None
+    """Steps between two at which linear heads are fitted on every layer, on 1,024 prompts, which changes no weight:
+    their errors stand in FILE-probing.csv (`probe plot --kind steps`), the weights in FILE-steps. 0 probes none;
+    remembered when resumed; none unless given."""
     log: tuple[TrainingLog, ...] = ()
     """Where losses are logged beside FILE-training.csv, which is always written: tensorboard (the folder
     FILE-tensorboard) or wandb; remembered when resumed; csv alone unless given."""

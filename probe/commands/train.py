@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from probe.checkpoints.snapshots import path_at
+from probe.commands.fit import fit
 from probe.commands.keywords import takes
-from probe.config import TrainConfig
+from probe.config import FitConfig, TrainConfig
 from probe.errors import ProbeError
 from probe.probing.results import TrainResult
 from probe.processes import ALONE, EndedError, Processes, StoppedError, noted
@@ -28,7 +30,7 @@ from probe.randomness import BatchSource, key
 from probe.records import Record
 from probe.records.tables import number
 from probe.tasks import Prompts, Task, make
-from probe.training import state
+from probe.training import probed, state
 from probe.training.logs import opened
 from probe.training.outputs import keep, refuse_past, save, save_stopped, take
 from probe.training.plan import RunSettings, TrainPlan, choose_settings, resumed_plan
@@ -38,6 +40,7 @@ from probe.training.run import training_flops as training_flops
 
 LOG_EVERY = 50
 FINAL_PROMPTS = 4096
+PROBED_PROMPTS, PROBED_SCORE = 1024, 512  # that heads are fitted and measured on while training
 
 
 @takes(TrainConfig)
@@ -107,6 +110,7 @@ def _train(
             processes.check()
             signals.check()
             keep(run, plan, task, out, processes)
+            _probe(run, plan, out, processes)
             _step(run, plan, task, device, processes)
             if run.step % LOG_EVERY == 0 or run.step == plan.steps:
                 _log(run, plan, report)
@@ -115,6 +119,7 @@ def _train(
                 save(run, plan, out)
                 saved = time.monotonic()
         keep(run, plan, task, out, processes)
+        _probe(run, plan, out, processes)
 
         def finish() -> Record:
             return save(run, plan, out, errors_of(run.model, task, plan, device, FINAL_PROMPTS, signals.check))
@@ -129,6 +134,22 @@ def _train(
         signalled = signals.number or (stop.number if isinstance(stop, StoppedError) else signal.SIGINT)
         go_on = shlex.join(["probe", "train", "--resume", "--out", str(out)])
         raise StoppedError(f"{told(signalled)}; {kept}; go on with: {go_on}", signalled) from stop
+
+
+def _probe(run: Run, plan: TrainPlan, out: Path, processes: Processes) -> None:
+    """Fits heads on a step that is probed, whose weights have just been kept, and adds their errors to the record."""
+    if not processes.writes or run.step not in probed.steps(run.settings.probe_every, plan.steps):
+        return
+    taken = FitConfig(
+        ckpt=(str(path_at(out, run.step)),),
+        task=plan.task,
+        head=("linear",),
+        prompts=PROBED_PROMPTS,
+        score=PROBED_SCORE,
+        device=run.settings.device,
+        kernel=run.settings.kernel,
+    )
+    probed.add(fit(taken, command=run.command), out)
 
 
 def _device(config: TrainConfig, settings: RunSettings) -> torch.device:

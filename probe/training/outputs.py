@@ -21,7 +21,7 @@ from probe.models import ResidualModel
 from probe.processes import Processes
 from probe.records import Record
 from probe.tasks import Task
-from probe.training import state
+from probe.training import probed, state
 from probe.training.plan import TrainPlan
 from probe.training.run import Run, described, errors_of, refuse_divergence, state_of
 
@@ -31,7 +31,7 @@ KEPT_PROMPTS = 256  # that the errors of a kept step are measured on
 def take(config: TrainConfig, out: Path, held: ExitStack) -> None:
     """Takes the output for this training."""
     check_writable(out)
-    log = records.record_paths(_log_stem(out))
+    log = (*records.record_paths(_log_stem(out)), *records.record_paths(probed.stem_of(out)))
     held.enter_context(owned(out, log[0]))
     settle(destination(out).parent)
     if config.resume and config.overwrite:
@@ -95,7 +95,8 @@ def save_stopped(run: Run, plan: TrainPlan, out: Path) -> str:
 
 def keep(run: Run, plan: TrainPlan, task: Task, out: Path, processes: Processes) -> None:
     """Writes the weights of a step that is kept, unless that file is there."""
-    if run.step not in run.settings.keep or not processes.writes:
+    kept = (*run.settings.keep, *probed.steps(run.settings.probe_every, plan.steps))
+    if run.step not in kept or not processes.writes:
         return
     refuse_divergence(run)
     path = path_at(out, run.step)

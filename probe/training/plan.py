@@ -21,7 +21,7 @@ from probe.training.recipes import Preset
 
 # what may change between a run and its continuation without changing what is trained
 FREE_ON_RESUME = (
-    "out", "device", "kernel", "precision", "compile", "threads", "save_seconds", "keep", "log", "json",
+    "out", "device", "kernel", "precision", "compile", "threads", "save_seconds", "keep", "probe_every", "log", "json",
     "resume", "overwrite",
 )  # fmt: skip
 DIGITS = 12  # of a step's number
@@ -149,6 +149,7 @@ class RunSettings:
         processes: how many run it together.
         save_seconds: between two saves.
         keep: steps whose weights are kept, rising.
+        probe_every: steps between two at which heads are fitted; 0 for none.
         log: the libraries that log it beside our own file.
     """
 
@@ -160,6 +161,7 @@ class RunSettings:
     processes: Size = 1
     save_seconds: NotNegative = 60.0
     keep: Annotated[tuple[int, ...], Range(0, 2**40)] = ()
+    probe_every: Annotated[int, Range(0, 2**40)] = 0
     log: tuple[TrainingLog, ...] = ()
 
     def __post_init__(self) -> None:
@@ -190,6 +192,7 @@ def choose_settings(config: TrainConfig, plan: TrainPlan, processes: int, before
         processes=processes,
         save_seconds=_given(config.save_seconds, usual.save_seconds),
         keep=kept_steps(config.keep, plan.steps) or usual.keep,
+        probe_every=_given(config.probe_every, usual.probe_every),
         log=config.log or usual.log,
     )
 
