@@ -84,11 +84,13 @@ class Line:
 
     Attributes:
         mark: whether it is a single value, shown as a mark and no line.
+        quiet: whether it is what others are judged by, such as a null: grey, and not summed up in words.
     """
 
     label: str
     dash: Dash = "solid"
     mark: bool = False
+    quiet: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +108,7 @@ class Chart:
         mapped: the facet that a map lays upwards; no map unless given.
         blocks: whether x counts blocks, and the page says what each of them changes.
         shown: so many series are drawn at first.
+        called: what a series is.
     """
 
     title: str
@@ -118,6 +121,7 @@ class Chart:
     mapped: str = ""
     blocks: bool = False
     shown: int = 12
+    called: str = "model"
 
     def plain(self) -> dict[str, Any]:
         """Returns the chart as the page's script reads it: names apart from numbers, and codes for names."""
@@ -133,9 +137,12 @@ class Chart:
             "axes": [asdict(axis) for axis in self.axes],
             "value": asdict(self.value),
             "facets": [_facet(facet, _order(table[facet.column])) for facet in used],
-            "mapped": self.mapped if any(f.column == self.mapped and table[f.column].nunique() > 1 for f in used) else "",
+            "mapped": self.mapped
+            if any(f.column == self.mapped and table[f.column].nunique() > 1 for f in used)
+            else "",
             "blocks": self.blocks,
             "shown": self.shown,
+            "called": self.called,
             "rows": {
                 "series": _codes(table["series"], series),
                 "line": _codes(table["line"], lines),
@@ -168,7 +175,7 @@ def _codes(column: pd.Series[Any], order: Sequence[Any]) -> list[int]:
 def _line(name: str, known: Mapping[str, Line], place: int, table: pd.DataFrame) -> dict[str, Any]:
     line = known.get(name) or Line(str(name).replace("_", " "), DASHES[place % len(DASHES)])
     level = bool(table.loc[table["line"] == name, "x"].isna().all())
-    return {"label": text.line(line.label, LABEL), "dash": line.dash, "mark": line.mark, "level": level}
+    return {**asdict(line), "label": text.line(line.label, LABEL), "level": level}
 
 
 def _facet(facet: Facet, values: Sequence[Any]) -> dict[str, Any]:

@@ -71,7 +71,9 @@ def _model(record: Record, name: str, place: int) -> dict[str, Any]:
     about, config = found["models"][name], found["config"]
     told = found["verdicts"][name] if "verdicts" in found else found
     own = replace(record, table=table[table["model"] == name])
-    drawn = {number: one for number, each in enumerate(PICTURES) if (one := drawn_picture(each, own, f"{place}-{number}"))}
+    drawn = {
+        number: one for number, each in enumerate(PICTURES) if (one := drawn_picture(each, own, f"{place}-{number}"))
+    }
     return {
         "name": name,
         "verdict": told["verdict"],

@@ -15,9 +15,9 @@ LINES = {
     "frozen": Line("the last layer's head", "dashdot"),
     "lens": Line("lens", "dash"),
     "calibrated": Line("calibrated lens", "dot"),
-    "untrained": Line("null: an untrained model", "longdashdot"),
-    "fixed_function": Line("null: one fixed function", "5,1,1,1"),
-    "shuffled_targets": Line("null: shuffled targets", "dot"),
+    "untrained": Line("null: an untrained model", "longdashdot", quiet=True),
+    "fixed_function": Line("null: one fixed function", "5,1,1,1", quiet=True),
+    "shuffled_targets": Line("null: shuffled targets", "dot", quiet=True),
 }
 """Heads by their name, and nulls by their site."""
 

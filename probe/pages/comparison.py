@@ -77,12 +77,17 @@ def _needs(records: Sequence[Record], columns: set[str]) -> None:
 
 
 def _verdict(records: Sequence[Record]) -> Markup:
+    """Returns what the comparison amounts to; many sentences are folded."""
     told = [record.provenance.get("verdict") or [] for record in records]
-    return paragraphs([line for each in told for line in ([each] if isinstance(each, str) else each)], "verdict")
+    lines = [line for each in told for line in ([each] if isinstance(each, str) else each)]
+    if len(lines) <= FEW:
+        return paragraphs(lines, "verdict")
+    summary = Markup("<summary>What the comparison amounts to, in {} sentences</summary>").format(len(lines))
+    return Markup("<details>{}{}</details>").format(summary, paragraphs(lines))
 
 
 def _paired(rows: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
-    """Returns a chart's rows, once for every kind of band that is there."""
+    """Returns a chart's rows, once for every kind of band that is there, those over seeds first."""
     found = []
     sign = " − " if y == "difference" else " / "
     for says, (low, high) in BANDS.items():
@@ -102,20 +107,23 @@ def _paired(rows: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
                 )
             )
     table = pd.concat(found, ignore_index=True)
-    return table[table["x"].notna() & table["y"].notna()]
+    return table[table["x"].notna() & table["y"].notna()].sort_values("line", ascending=False, kind="stable")
 
 
 def _chart(
     records: Sequence[Record], title: str, table: pd.DataFrame, axis: Axis, value: Value, mapped: str = ""
 ) -> Chart:
+    over_seeds = table.loc[table["line"] == "seeds", "series"].nunique()
+    scores = pd.Series([words.setting(record, "score") for record in records], dtype="float64")
     return Chart(
         title=title,
-        about=about(records, "bands: 95 %, paired"),
+        about=about(records, "bands: 95 %, paired", scores),
         table=table,
         axes=(axis,),
         value=value,
         facets=(Facet("task", "task", first=True), Facet("band", "a band holds for", first=True)),
         lines={"seeds": Line("over training seeds"), "prompts": Line("over prompts", "dash")},
         mapped=mapped,
-        shown=FEW,
+        shown=over_seeds or FEW,
+        called="pair",
     )

@@ -47,7 +47,7 @@ def context_section(records: Sequence[Record]) -> Section:
             Facet("step", "training step", slider=True),
             Facet("prompting", "prompts", first=True),
             Facet("target", "target", first=True),
-            Facet("measure", "shown", first=True, words=METRICS, values={"error": value, **median, **others}),
+            Facet("measure", "measure", first=True, words=METRICS, values={"error": value, **median, **others}),
         ),
         lines=lines([str(name) for name in table["line"].unique()], OWN),
     )

@@ -47,7 +47,7 @@ def language_section(records: Sequence[Record]) -> Section:
         table=table,
         axes=(Axis("context", "demonstrations in the prompt"),),
         value=SHARE,
-        facets=(Facet("task", "task", first=True), Facet("metric", "shown", first=True, values=METRICS)),
+        facets=(Facet("task", "task", first=True), Facet("metric", "measure", first=True, values=METRICS)),
         lines=HEADS_HERE,
         mapped="task",
     )
@@ -68,7 +68,7 @@ def language_layer_section(records: Sequence[Record]) -> Section:
         facets=(
             Facet("context", "demonstrations in the prompt", slider=True),
             Facet("task", "task", first=True),
-            Facet("metric", "shown", first=True, values=METRICS),
+            Facet("metric", "measure", first=True, values=METRICS),
         ),
         lines=lines([str(name) for name in table["line"].unique()], HEADS_HERE),
         mapped="task" if table["task"].nunique() > 1 else "context",

@@ -49,7 +49,7 @@ def layer_section(records: Sequence[Record]) -> Section:
             Facet("context", "examples in context", slider=True),
             Facet("step", "training step", slider=True),
             Facet("target", "target", first=True),
-            Facet("measure", "shown", first=True, words=METRICS, values=_values(measures, value)),
+            Facet("measure", "measure", first=True, words=METRICS, values=_values(measures, value)),
         ),
         lines=lines(names, {**HEADS, **OWN}),
         mapped="context" if table["context"].nunique() > 1 or table["step"].isna().all() else "step",

@@ -46,7 +46,7 @@ def training_section(records: Sequence[Record]) -> Section:
         table=table,
         axes=(Axis("step", "training step"),),
         value=MEASURES["loss"],
-        facets=(Facet("measure", "shown", first=True, values=MEASURES),),
+        facets=(Facet("measure", "measure", first=True, values=MEASURES),),
         lines={"own": Line("training")},
     )
     return Section("Training", [chart])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from probe.plots.report import PICTURES
 from torch import nn
 
 import probe
@@ -17,7 +18,6 @@ from probe.config import ClaimConfig, ModelConfig
 from probe.models import ResidualModel
 from probe.models.controls import planted_model
 from probe.plots import save_report
-from probe.plots.report import PICTURES
 
 CONTEXT = 12
 REST = ("known", "states", "influence", "causes", "loop", "map", "online", "spectral")

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from probe.plots.report import BESIDE, CLAIMED, LADDER, PICTURES
 
 from probe.errors import ProbeError
 from probe.evidence.criteria import RULES
@@ -14,7 +15,6 @@ from probe.evidence.verdict import CLAIMED as CLAIMED_RUNGS
 from probe.evidence.verdict import RUNGS
 from probe.plots import report_page, save_report
 from probe.plots.glossary import GLOSSARY
-from probe.plots.report import BESIDE, CLAIMED, LADDER, PICTURES
 from probe.records import Record, with_dtypes
 
 HOSTILE = "<script>x</script>\x1b[2J"

@@ -65,19 +65,20 @@ function toggle(chart, set, code, words, drawn) {
 
 // Returns the legend: a row of series, and a row of lines; each switches what it stands for on and off.
 function addLegend(chart) {
-  const { series, lines, blocks } = chart.spec;
+  const { series, lines, called } = chart.spec;
   const soft = "currentColor"; // of the page, dark or light
   const row = (words, buttons) => make("div", { class: "legend", role: "group", "aria-label": words },
     make("span", { class: "soft" }, words), ...buttons);
   const several = series.length > 1;
-  const models = series.map((label, code) =>
-    toggle(chart, chart.hidden, code, label, sample(colourOf(chart, { series: code, line: 0 }, { soft }), "solid", "full")));
+  const models = series.map((label, code) => toggle(chart, chart.hidden, code, label,
+    sample(COLOURS[code % COLOURS.length], shape(code), { full: true })));
   const heads = lines.map((line, code) => {
-    const colour = several || line.level ? soft : colourOf(chart, { series: 0, line: code }, { soft });
-    return toggle(chart, chart.without, code, line.label, sample(colour, line.dash, line.mark ? "empty" : ""));
+    const colour = several || line.level || line.quiet ? soft : colourOf(chart, { series: 0, line: code }, { soft });
+    return toggle(chart, chart.without, code, line.label,
+      line.mark ? sample(colour, "diamond") : sample(colour, "line", { dash: line.dash }));
   });
   const rows = [];
-  if (several) rows.push(row(blocks ? "models" : "shown", models));
+  if (several) rows.push(row(`${called}s`, models));
   if (lines.length > 1) rows.push(row("lines", heads));
   return make("div", {}, ...rows);
 }

@@ -12,7 +12,8 @@ function limits(chart) {
   const { rows } = chart.spec;
   const value = valueOf(chart);
   const shown = rowsOf(chart, openSliders(chart)).filter((row) => isShown(chart, row));
-  const drawn = shown.filter((row) => rows.x[row] !== null);
+  const own = shown.filter((row) => rows.x[row] !== null && rows.series[row] !== EVERY);
+  const drawn = own.length ? own : shown.filter((row) => rows.x[row] !== null);
   const log = isLog(chart);
   const ys = drawn.map((row) => rows.y[row]).filter((y) => !log || y > 0);
   let lowest = ys.reduce((a, b) => Math.min(a, b), Infinity);
@@ -20,9 +21,9 @@ function limits(chart) {
   if (!ys.length) [lowest, highest] = log ? [0.1, 1] : [0, 1];
   const curve = lowest;
   for (const row of shown) {
-    const near = rows.x[row] !== null ? [rows.low[row], rows.high[row]] : [rows.y[row]];
-    for (const y of near) {
-      if (y === null || (log && y < curve / (rows.x[row] === null ? REACH : 3))) continue;
+    const reference = rows.x[row] === null || rows.series[row] === EVERY;
+    for (const y of reference ? [rows.y[row]] : [rows.low[row], rows.high[row]]) {
+      if (y === null || (log && y < curve / (reference ? REACH : 3))) continue;
       lowest = Math.min(lowest, y);
       highest = Math.max(highest, y);
     }
@@ -39,7 +40,7 @@ function limits(chart) {
 
 function hover(chart, curve, row) {
   const { rows, axes } = chart.spec;
-  const at = chart.spec.blocks ? `layer ${rows.x[row]}` : `${axes[chart.axis].says} ${number(position(chart, row))}`;
+  const at = chart.spec.blocks ? `layer ${rows.x[row]}` : `${axes[chart.axis].says} ${placed(position(chart, row))}`;
   const band = span(rows.low[row], rows.high[row]);
   const lines = [nameOf(chart, curve), `${at}: ${number(rows.y[row])}`, ...(band ? [`band ${band}`] : [])];
   return lines.map(escaped).join("<br>");
@@ -119,18 +120,30 @@ function horizontal(chart, colours) {
   return { ...axisLook(colours), title: { text: axis.says, standoff: 8 }, type: axis.log ? "log" : "linear", ...whole };
 }
 
+// Returns round values between two powers of ten, about a handful of them.
+function logTicks([low, high]) {
+  const wide = high - low;
+  const parts = wide > 1.3 ? [1] : wide > 0.6 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9];
+  const step = Math.max(1, Math.ceil(wide / 8));
+  const values = [];
+  for (let decade = Math.floor(low); decade <= Math.ceil(high); decade++) {
+    if (decade % step === 0) values.push(...parts.map((part) => part * 10 ** decade));
+  }
+  const tickvals = values.filter((tick) => Math.log10(tick) >= low && Math.log10(tick) <= high);
+  return { tickmode: "array", tickvals, ticktext: tickvals.map(placed) };
+}
+
 function curveFigure(chart, colours) {
   const range = limits(chart);
   const value = valueOf(chart);
   const drawn = levels(chart, colours).filter((level) => !isLog(chart) || Math.log10(level.y) >= range[0]);
   const type = isLog(chart) ? "log" : "linear";
-  const decades = type === "log" && range[1] - range[0] < 1.3 ? { dtick: "D2" } : {};
   const layout = {
     ...frame(colours), margin: { l: 60, r: 14, t: 8, b: 50 }, hovermode: "closest", shapes: drawn.map(levelShape),
     xaxis: horizontal(chart, colours),
-    yaxis: { ...axisLook(colours), type, range, title: { text: value.says, standoff: 8 }, ...decades },
+    yaxis: { ...axisLook(colours), type, range, title: { text: value.says, standoff: 8 } },
   };
-  if (type === "log" && !("dtick" in decades)) Object.assign(layout.yaxis, { dtick: 1, tickformat: ".4~g" });
+  if (type === "log") Object.assign(layout.yaxis, logTicks(range));
   return { data: traces(chart, colours, range), layout, levels: levels(chart, colours) };
 }
 

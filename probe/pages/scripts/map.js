@@ -28,13 +28,10 @@ function ticks(words, most) {
   return { tickmode: "array", tickvals: shown, ticktext: shown.map((place) => escaped(String(words[place]))) };
 }
 
+// Returns the ticks of a colour scale of logarithms.
 function scaleTicks(low, high) {
-  const values = [];
-  for (let decade = Math.floor(low); decade <= Math.ceil(high); decade++) {
-    for (const part of high - low > 1.5 ? [1] : [1, 2, 5]) values.push(part * 10 ** decade);
-  }
-  const shown = values.filter((value) => Math.log10(value) >= low && Math.log10(value) <= high);
-  return { tickvals: shown.map(Math.log10), ticktext: shown.map(number) };
+  const { tickvals, ticktext } = logTicks([low, high]);
+  return { tickvals: tickvals.map(Math.log10), ticktext };
 }
 
 function outline(across, row, colour, width) {
@@ -69,7 +66,8 @@ function mapFigure(chart, curve, colours) {
       plot_bgcolor: colours.line,
       shapes: [outline(wide, standsAt, "#000000", 4), outline(wide, standsAt, "#ffffff", 1.5)],
       xaxis: { ...axisLook(colours), title: { text: title, standoff: 8 }, showgrid: false, ...ticks(across, 9) },
-      yaxis: { ...axisLook(colours), title: { text: escaped(one.says), standoff: 8 }, showgrid: false, ...ticks(one.words, 12) },
+      yaxis: { ...axisLook(colours), title: { text: escaped(one.says), standoff: 8 }, showgrid: false,
+        ...ticks(one.words, one.slider ? 12 : 26), autorange: one.slider ? true : "reversed" },
     },
   };
 }

@@ -47,6 +47,10 @@ function isShown(chart, row) {
   return !chart.hidden.has(series[row]) && !chart.without.has(line[row]);
 }
 
+function last(code) {
+  return code === EVERY ? Number.MAX_SAFE_INTEGER : code; // what is true of all stands behind the others
+}
+
 // Returns rows by series and line, those along the axis in its order, in the order of series and lines.
 function curvesOf(chart, rows) {
   const { series, line, x } = chart.spec.rows;
@@ -56,7 +60,7 @@ function curvesOf(chart, rows) {
     if (!found.has(key)) found.set(key, { series: series[row], line: line[row], rows: [] });
     found.get(key).rows.push(row);
   }
-  const curves = [...found.values()].sort((a, b) => a.series - b.series || a.line - b.line);
+  const curves = [...found.values()].sort((a, b) => last(a.series) - last(b.series) || a.line - b.line);
   for (const curve of curves) curve.rows.sort((a, b) => x[a] - x[b]);
   return curves;
 }

@@ -7,6 +7,7 @@ function gain(value, before, after) {
 }
 
 function changeWords(value, before, after) {
+  if (value.share && before === after) return "0";
   if (value.share) return `${after >= before ? "+" : "\u2212"}${number(Math.abs(after - before))}`;
   if (before <= 0 || after <= 0) return "";
   return after <= before ? `\u00f7${number(before / after)}` : `\u00d7${number(after / before)}`;
@@ -33,9 +34,11 @@ function changesOf(chart, curve) {
     const [first, last] = [rows.x[step.from] + 1, rows.x[step.row]];
     const named = first === last ? `block ${last}` : `blocks ${first} to ${last}`;
     const marks = [];
-    if (step.gain === best && best > 0) marks.push(`the largest ${better}`);
-    else if (step.gain < 0) marks.push(`a ${worse}`);
-    if (overlap(rows, step.from, step.row)) marks.push("bands overlap");
+    const overlapping = overlap(rows, step.from, step.row);
+    if (step.before === step.after) marks.push("no change");
+    else if (step.gain === best && best > 0) marks.push(`the largest ${better}`);
+    else if (step.gain < 0 && !overlapping) marks.push(`a ${worse}`);
+    if (overlapping && step.before !== step.after) marks.push("bands overlap");
     step.largest = step.gain === best && best > 0;
     step.words = [`${named}: ${number(step.before)} to ${number(step.after)}`, ...marks].join(", ");
   }
@@ -59,18 +62,20 @@ function tableOf(chart) {
   if (spec.blocks) {
     const steps = shownCurves(chart).flatMap((curve) => changesOf(chart, curve));
     return {
-      heads: ["model", "read by", "block", "before", "after", "change", "in words"], numeric: [2, 3, 4, 5],
+      heads: [spec.called, "read by", "block", "in words", "change", "before", "after"], numeric: [2, 4, 5, 6],
       body: steps.map((step) => [
-        ...who(step.curve), [String(rows.x[step.row]), rows.x[step.row]], [number(step.before), step.before],
-        [number(step.after), step.after], [changeWords(value, step.before, step.after), step.gain], [step.words, step.words],
+        ...who(step.curve), [String(rows.x[step.row]), rows.x[step.row]], [step.words, step.words],
+        [changeWords(value, step.before, step.after), step.gain], [number(step.before), step.before],
+        [number(step.after), step.after],
       ]),
     };
   }
   const axis = spec.axes[chart.axis].says;
   return {
-    heads: ["shown", "line", axis, value.name, "from", "to"], numeric: [2, 3, 4, 5],
+    heads: [spec.called, "line", axis, value.name, "from", "to"], numeric: [2, 3, 4, 5],
     body: shownCurves(chart).flatMap((curve) => curve.rows.map((row) => [
-      ...who(curve), ...[position(chart, row), rows.y[row], rows.low[row], rows.high[row]].map((cell) => [number(cell), cell]),
+      ...who(curve), [placed(position(chart, row)), position(chart, row)],
+      ...[rows.y[row], rows.low[row], rows.high[row]].map((cell) => [number(cell), cell]),
     ])),
   };
 }
@@ -107,12 +112,13 @@ function fillTable(chart) {
 function say(chart) {
   const told = [];
   if (chart.spec.blocks) {
-    for (const curve of shownCurves(chart).slice(0, 8)) {
+    const curves = shownCurves(chart).filter((curve) => !chart.spec.lines[curve.line].quiet).slice(0, 8);
+    for (const curve of curves) {
       const largest = changesOf(chart, curve).find((step) => step.largest);
       if (largest) told.push(`${nameOf(chart, curve)}: ${largest.words}`);
     }
   }
   const lines = levels(chart, theme()).map((level) => `${level.name} ${number(level.y)}`);
-  if (lines.length) told.push(`Horizontal lines: ${lines.join(", ")}.`);
+  if (lines.length) told.push(`Horizontal lines: ${lines.join("; ")}.`);
   chart.parts.said.replaceChildren(...told.map((words) => make("p", {}, words)));
 }
