@@ -129,6 +129,7 @@ class Chart:
         series = _order(table["series"])
         lines = _order(table["line"], self.lines)
         used = [facet for facet in self.facets if table[facet.column].notna().any()]
+        several = [facet.column for facet in used if table[facet.column].nunique() > 1]
         return {
             "title": self.title,
             "about": self.about,
@@ -137,9 +138,7 @@ class Chart:
             "axes": [asdict(axis) for axis in self.axes],
             "value": asdict(self.value),
             "facets": [_facet(facet, _order(table[facet.column])) for facet in used],
-            "mapped": self.mapped
-            if any(f.column == self.mapped and table[f.column].nunique() > 1 for f in used)
-            else "",
+            "mapped": self.mapped if self.mapped in several else "",
             "blocks": self.blocks,
             "shown": self.shown,
             "called": self.called,

@@ -102,7 +102,7 @@ def _paired(rows: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
                         "low": rows[low],
                         "high": rows[high],
                         "band": says,
-                        "task": rows["task"] if "task" in rows else None,
+                        "task": rows.get("task"),
                     }
                 )
             )

@@ -72,8 +72,8 @@ def _rows(one: Model, measure: str) -> pd.DataFrame:
             "low": table[low] if low in table else float("nan"),
             "high": table[high] if high in table else float("nan"),
             "step": pd.array([one.step] * len(table), dtype="Int64"),
-            "prompting": table["prompting"] if "prompting" in table else None,
-            "target": table["target"] if "target" in table else None,
+            "prompting": table.get("prompting"),
+            "target": table.get("target"),
             "measure": measure,
         }
     )

@@ -43,7 +43,9 @@ def read_models(records: Sequence[Record]) -> list[Model]:
         kept = label != training and step is not None and trainings.count(training) > 1
         last = about.get("blocks") or (table["layer"].max() if "layer" in table.columns else 0)
         blocks = 0 if pd.isna(last) else int(last)
-        models.append(Model(training if kept else label, int(step) if kept else None, blocks, about, table))
+        models.append(
+            Model(training if kept else label, int(step) if kept and step is not None else None, blocks, about, table)
+        )
     return models
 
 

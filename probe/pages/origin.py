@@ -52,6 +52,7 @@ def _origin(record: Record, name: str) -> dict[str, Any]:
         "name": name or f"a record of probe {provenance.get('kind')}",
         "rows": len(record.table),
         "models": models,
-        "notes": [*(provenance.get("notes") or []), *(provenance.get("warnings") or [])],
+        # a claim's page says its notes where the claim is
+        "notes": [] if provenance.get("kind") == "claim" else provenance.get("notes") or [],
         "told": json.dumps(told, indent=2, ensure_ascii=False),
     }

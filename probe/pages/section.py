@@ -12,6 +12,9 @@ from markupsafe import Markup
 from probe import text
 from probe.pages.chart import Chart
 
+NOTHING = Markup()
+"""HTML of nothing."""
+
 
 @dataclass(frozen=True, eq=False)
 class Section:
@@ -26,8 +29,8 @@ class Section:
 
     title: str
     charts: Sequence[Chart] = ()
-    before: Markup = Markup("")
-    after: Markup = Markup("")
+    before: Markup = NOTHING
+    after: Markup = NOTHING
 
 
 def filled(template: str, **told: Any) -> Markup:
