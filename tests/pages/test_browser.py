@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,14 @@ def layers(*models: str, steps: tuple[int, ...] = ()) -> Record:
     told = {name: about | ({"step": int(name[-6:])} if steps else {}) for name in names}
     provenance = {"kind": "fit", "config": {"task": "linear"}, "command": "probe fit --ckpt m.pt", "models": told}
     return Record(with_dtypes(pd.DataFrame(rows)), provenance)
+
+
+def slim(name: str) -> Record:
+    """A shipped record; of a claim, the evidence that has few pictures, since drawing all takes half a minute."""
+    record = load(FIGURES / name)
+    if record.provenance["kind"] != "claim":
+        return record
+    return replace(record, table=record.table[record.table["evidence"].isin(["curve", "nulls", "transfer"])])
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +140,9 @@ def test_what_would_be_loaded_or_evaluated_is_refused_by_the_page_itself(browser
     opened(browser, page)
     attempts = {
         "fetch('https://example.invalid/').then(() => done('let in'), () => done('refused'))": "refused",
-        "try { eval('1'); done('let in') } catch { done('refused') }": "refused",
+        # a text that is run later is run by the page, while the driver's own scripts may do what they like
+        "setTimeout('window.evaluated = 1'); "
+        "setTimeout(() => done(window.evaluated ? 'let in' : 'refused'), 200)": "refused",
         "const s = document.createElement('script'); s.textContent = 'window.taken = 1'; document.body.append(s); "
         "done(window.taken ? 'let in' : 'refused')": "refused",
     }
@@ -231,7 +242,7 @@ def test_every_control_is_reached_and_moved_by_keyboard(browser, page):
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280, 2560])
 def test_it_fits_telephones_and_walls_and_its_words_stand_out_from_the_ground(browser, folder, width, dark):
-    records = [layers("one", "a-model-of-a-rather-long-name-with-version-2.11"), load(FIGURES / "claim-mamba")]
+    records = [layers("one", "a-model-of-a-rather-long-name-with-version-2.11"), slim("claim-mamba")]
     path = folder / "both.html"
     opened(browser, path if path.exists() else view_page(records).save(path), width, dark)
     wide, seen = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
@@ -297,7 +308,7 @@ KINDS = (
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_of_record_is_drawn_with_nothing_to_complain_of(browser, folder, name):
     said(browser), requested(browser)
-    path = view_page([load(FIGURES / name)]).save(folder / f"kind-{name}.html")
+    path = view_page([slim(name)]).save(folder / f"kind-{name}.html")
     opened(browser, path)
     assert said(browser) == []
     assert requested(browser) == [path.as_uri()]
