@@ -30,6 +30,7 @@ def commands(checkpoints: Path) -> Iterator[str]:
     yield f"claim --ckpt m.pt --task linear {FEW} --asked 32 --skip known states influence causes nulls --out claim"
     yield "plot fit.csv --kind heatmap --out map.pdf"
     yield "plot m-training.csv --kind training --out training.svg"
+    yield "view fit.csv evaluate.csv compare.csv claim.csv m-training.csv --out page.html"
     yield "check --ckpt m.pt"
     yield "convert --ckpt m.pt --out parts --part-megabytes 1"
     yield "check --ckpt parts"

@@ -18,6 +18,7 @@ from probe import interventions as interventions
 from probe import kernels as kernels
 from probe import learners as learners
 from probe import models as models
+from probe import pages as pages
 from probe import plots as plots
 from probe import statistics as statistics
 from probe import tasks as tasks
@@ -44,10 +45,12 @@ from probe.config import ModelConfig as ModelConfig
 from probe.config import PlotConfig as PlotConfig
 from probe.config import SweepConfig as SweepConfig
 from probe.config import TrainConfig as TrainConfig
+from probe.config import ViewConfig as ViewConfig
 from probe.errors import ProbeError as ProbeError
 from probe.language import Tokenizer
 from probe.learners import Learner
 from probe.models import ResidualModel as ResidualModel
+from probe.pages import Page as Page
 from probe.probing.result import Result as Result
 from probe.probing.results import CheckResult as CheckResult
 from probe.probing.results import ClaimResult as ClaimResult
@@ -250,6 +253,15 @@ def plot(
     ax: Axes | Figure | SubFigure | None = None,
 ) -> PlotResult:
     """Draws records that were saved, or results at hand, laid over one another."""
+
+def view(
+    config: ViewConfig | _Record | Sequence[_Record] | None = None,
+    /,
+    *,
+    records: _Record | Sequence[_Record] = ...,
+    out: str | Path | None = None,
+) -> Page:
+    """Makes one HTML page of records that were saved, or of results at hand."""
 
 def check(
     config: CheckConfig | None = None,

@@ -25,6 +25,7 @@ from probe.config import (
     PlotConfig,
     SweepConfig,
     TrainConfig,
+    ViewConfig,
 )
 from probe.errors import ProbeError
 from probe.processes import Processes, StoppedError, ToldError, ending, joined, only_one
@@ -44,6 +45,7 @@ COMMANDS: dict[str, type] = {
     "compare": CompareConfig,
     "claim": ClaimConfig,
     "plot": PlotConfig,
+    "view": ViewConfig,
     "check": CheckConfig,
     "convert": ConvertConfig,
     "list": ListConfig,
@@ -226,6 +228,18 @@ def _plot(config: PlotConfig, call: Call) -> int:
     return 0
 
 
+def _view(config: ViewConfig, call: Call) -> int:
+    from probe.commands.view import beside, view
+
+    page = view(replace(config, out=config.out or beside(config.records[0])))
+    assert page.path is not None, "the command line names a file"
+    if config.json:
+        call.say_json({"wrote": [page.path]})
+    else:
+        call.say(wrote([page.path]))
+    return 0
+
+
 def _check(config: CheckConfig, call: Call) -> int:
     from probe.commands.check import check
 
@@ -283,6 +297,7 @@ RUN: dict[type, Callable[[Any, Call], int]] = {
     CompareConfig: _compare,
     ClaimConfig: _claim,
     PlotConfig: _plot,
+    ViewConfig: _view,
     CheckConfig: _check,
     ConvertConfig: _convert,
     ListConfig: _list,

@@ -350,6 +350,18 @@ class PlotConfig(Settings):
 
 
 @dataclass(frozen=True)
+class ViewConfig(Settings):
+    """Makes one HTML page of saved records, to be looked into: without the models, and without a network."""
+
+    records: Positional[tuple[Annotated[str, OrObject("probe.records:at_hand")], ...]]
+    """RECORD.csv files; those of one kind are laid over one another, of several kinds follow one another."""
+    out: str | None = None
+    """The page, FILE.html; by default named as the first record, and beside it."""
+    json: Delivery[bool] = False
+    """Print what was written as JSON on stdout instead of lines."""
+
+
+@dataclass(frozen=True)
 class CheckConfig(Settings):
     """Checks on this very file that what runs is what it stores, and that what is captured is the residual stream."""
 

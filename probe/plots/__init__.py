@@ -19,7 +19,6 @@ from probe.plots.language_layers import language_curves
 from probe.plots.layers import layer_curve
 from probe.plots.panels import Panels, curve_panels
 from probe.plots.prompting import prompting_curves
-from probe.plots.report import report_page, save_report
 from probe.plots.steps import step_map
 from probe.plots.style import View
 from probe.plots.training import training_curve
@@ -145,9 +144,7 @@ __all__ = [
     "layer_curve",
     "prompting_curves",
     "rendered",
-    "report_page",
     "save_figure",
-    "save_report",
     "step_map",
     "training_curve",
 ]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
+    from probe.pages import Page
+
 FEW = 4
 """So many models are named in a line."""
 HEAD = 8
@@ -70,6 +72,16 @@ class Result(Record):
         view = View(x, context, some, (layers,) if isinstance(layers, int) else tuple(layers), target, title, ax=ax)
         figure = KINDS[chosen]([self], view)
         return figure if ax is None else ax
+
+    def view(self) -> Page:
+        """Returns a page of the result, to be looked into: one HTML file that needs nothing from elsewhere.
+
+        Raises:
+            ProbeError: if there is no page of such a result.
+        """
+        from probe.pages import view_page
+
+        return view_page([self])
 
     def shown(self, ending: str) -> bytes:
         """Returns the file that shows this result, by its ending: .png, .pdf or .svg."""

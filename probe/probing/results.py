@@ -141,9 +141,7 @@ class ClaimResult(Result):
 
     def shown(self, ending: str) -> bytes:
         """Returns the report, or with the ending of a picture the picture."""
-        from probe.plots import report_page
-
-        return report_page(self) if ending == ".html" else super().shown(ending)
+        return self.view().content if ending == ".html" else super().shown(ending)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

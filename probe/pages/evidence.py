@@ -1,25 +1,18 @@
-"""The report of a claim: one HTML file that holds its pictures, drawn from the record alone."""
+"""The pictures of a claim's evidence: what each shows, and the criteria that it stands beside."""
 
 from __future__ import annotations
 
 import base64
 import io
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from importlib.resources import files
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from probe import text
 from probe.errors import ProbeError
-from probe.files import write_atomically
 from probe.plots import style
 from probe.plots.causes import draw_causes
 from probe.plots.completeness import draw_completeness
@@ -32,7 +25,6 @@ from probe.plots.evidence import (
     draw_unexplained,
 )
 from probe.plots.exchanged import draw_exchanged
-from probe.plots.glossary import GLOSSARY
 from probe.plots.influence import draw_influence
 from probe.plots.known import draw_known
 from probe.plots.loop import draw_moved
@@ -188,145 +180,8 @@ PICTURES: tuple[Picture, ...] = (
 )
 """Every picture, those of criteria first; one more is one more line."""
 
-OUTCOMES = ("holds", "fails", "undecided")
-LADDER = ("decodable", "used", "closed loop", "one map", "named family")
-"""The rungs, from the ground up."""
-CLAIMED = "closed loop"
-"""The rung from which on the claim is supported."""
-BESIDE = {
-    "over time": "another way to iterate: from token to token",
-    "shown": "shown, and deciding nothing",
-    "": "criteria",
-}
-"""Criteria that are on no rung, by what they are for; those of records without rungs are last."""
 
-
-def save_report(record: Record, path: str | Path) -> Path:
-    """Writes the report of a claim, whole or not at all.
-
-    Raises:
-        ProbeError: if the record is not one of probe claim, or the file is not named .html.
-    """
-    path = Path(path)
-    if path.suffix != ".html":
-        raise ProbeError(f"{path} was given for a report, but a report is an .html file. Name it so.")
-    page = report_page(record)
-    write_atomically(path, lambda file: file.write(page))
-    return path
-
-
-def report_page(record: Record) -> bytes:
-    """Returns the report of a claim as a page of HTML.
-
-    Raises:
-        ProbeError: if the record is not one of probe claim.
-    """
-    if record.provenance.get("kind") != "claim":
-        raise ProbeError(f"A record of {record.provenance.get('kind')} was given, but a report needs one of claim.")
-    return _page(record).encode()
-
-
-def _page(record: Record) -> str:
-    found = record.provenance
-    template = files("probe.plots").joinpath("report.html").read_text(encoding="utf-8")
-    # every text of the record, whoever wrote it, passes through `text.terminal`, and is then escaped
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_cleaned)
-    return environment.from_string(template).render(
-        task=found["config"]["task"],
-        verdict=found["verdict"],
-        models=[_model(record, str(name), place) for place, name in enumerate(found["models"])],
-        errs=found.get("errs") or [],
-        share=_share,
-        glossary=GLOSSARY,
-        provenance=json.dumps({name: found[name] for name in ("command", "config", "versions", "models")}, indent=2),
-    )
-
-
-def _model(record: Record, name: str, place: int) -> dict[str, Any]:
-    """Returns what the page says of one model."""
-    table, found = with_dtypes(record.table), record.provenance
-    about, config = found["models"][name], found["config"]
-    told = found["verdicts"][name] if "verdicts" in found else found
-    own = replace(record, table=table[table["model"] == name])
-    drawn = {number: one for number, each in enumerate(PICTURES) if (one := _picture(each, own, f"{place}-{number}"))}
-    return {
-        "name": name,
-        "verdict": told["verdict"],
-        "about": f"{about['arch']}, {style.count(about['blocks'], 'block')} ({about['layout']}), width "
-        f"{about['width']}, {style.count(about['dim'], 'dimension')}; {about['block']}.",
-        "context": about["context"] if config["context"] is None else config["context"],
-        "rung": told.get("rung", ""),
-        "outcome": told.get("outcome") or ("supported" if told.get("supported") else "not supported"),
-        "against": told.get("against", ""),
-        "over_time": told.get("along_the_sequence", ""),
-        "ladder": _ladder(told),
-        "counts": {outcome: sum(one["outcome"] == outcome for one in told["criteria"]) for outcome in OUTCOMES},
-        "groups": _groups(told, drawn),
-        "pictures": [one for number, one in drawn.items() if not PICTURES[number].criteria],
-        "missing": told["not_tested"] | {one["name"]: one["seen"] for one in told["criteria"] if _untested(one)},
-        "notes": [*(told.get("notes") or []), *(told.get("warnings") or [])],
-        "tables": [_table(str(kind), rows) for kind, rows in own.table.groupby("evidence", sort=False)],
-    }
-
-
-def _ladder(told: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Returns the rungs, each with what it says and its outcome; none of a record that knows of none."""
-    reached = LADDER.index(told["rung"]) + 1 if told.get("rung") in LADDER else 0
-    return [
-        one | {"reached": place < reached, "claimed": one["name"] == CLAIMED}
-        for place, one in enumerate(told.get("rungs") or [])
-    ]
-
-
-def _groups(told: Mapping[str, Any], drawn: Mapping[int, dict[str, str]]) -> list[dict[str, Any]]:
-    """Returns the criteria by rung, in the order of the rungs, each with the picture that it belongs to."""
-    says = {one["name"]: one["says"] for one in told.get("rungs") or []}
-    groups = []
-    shown: dict[str, str] = {}
-    for rung in (*LADDER, *BESIDE):
-        criteria = [one for one in told["criteria"] if one.get("rung", "") == rung]
-        if not criteria:
-            continue
-        cards = [_card(one, drawn, shown) for one in criteria]
-        groups.append({"title": BESIDE.get(rung) or rung, "says": says.get(rung, ""), "criteria": cards})
-    return groups
-
-
-def _card(criterion: Mapping[str, Any], drawn: Mapping[int, dict[str, str]], shown: dict[str, str]) -> dict[str, Any]:
-    """Returns what the page says of a criterion; a picture that stands beside another one already is linked to.
-
-    Args:
-        shown: by the id of a picture that is shown, the criterion that it stands beside.
-    """
-    name = criterion["name"]
-    pictures = [one for number, one in drawn.items() if name in PICTURES[number].criteria]
-    for one in pictures:
-        shown.setdefault(one["id"], name)
-    untested = _untested(criterion)
-    outcome = criterion["outcome"] if criterion["outcome"] in OUTCOMES else "undecided"
-    return {
-        **criterion,
-        "excludes": criterion.get("excludes", ""),
-        "state": "undecided" if untested else outcome,
-        "said": "not tested" if untested else criterion["outcome"],
-        "pictures": [one for one in pictures if shown[one["id"]] == name],
-        "links": {one["id"]: shown[one["id"]] for one in pictures if shown[one["id"]] != name},
-    }
-
-
-def _untested(criterion: Mapping[str, Any]) -> bool:
-    return not criterion.get("tested", True)
-
-
-def _cleaned(value: Any) -> Any:
-    return text.terminal(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _share(value: Any) -> str:
-    return f"{value:.0%}" if isinstance(value, (int, float)) and value == value else ""
-
-
-def _picture(picture: Picture, record: Record, number: str) -> dict[str, Any] | None:
+def drawn(picture: Picture, record: Record, number: str) -> dict[str, Any] | None:
     """Returns a picture, or None where the record does not hold what it shows."""
     if not (record.table["evidence"] == picture.evidence).any():
         return None
@@ -339,11 +194,3 @@ def _picture(picture: Picture, record: Record, number: str) -> dict[str, Any] | 
         figure.savefig(file, format="png", dpi=200, metadata={"Software": None})
     data = base64.b64encode(file.getvalue()).decode()
     return {"id": f"picture-{number}", "caption": picture.caption, "data": data}
-
-
-def _table(name: str, rows: pd.DataFrame) -> dict[str, Any]:
-    filled = rows.drop(columns=["model", "evidence"]).dropna(axis=1, how="all")
-    words = filled.select_dtypes(exclude="number")
-    filled = filled.assign(**{str(column): words[column].map(_cleaned) for column in words})
-    html = filled.to_html(index=False, border=0, na_rep="", float_format=lambda number: f"{number:.4g}")
-    return {"name": name, "count": len(rows), "html": html}
