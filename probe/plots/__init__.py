@@ -20,6 +20,7 @@ from probe.plots.layers import layer_curve
 from probe.plots.panels import Panels, curve_panels
 from probe.plots.prompting import prompting_curves
 from probe.plots.report import report_page, save_report
+from probe.plots.simplex import simplex_figure
 from probe.plots.steps import step_map
 from probe.plots.style import View
 from probe.plots.training import training_curve
@@ -65,6 +66,9 @@ PICTURES: dict[str, dict[str, str]] = {
     },
     "language-compare": {
         "language-comparison": "language_comparison:language_comparison",
+    },
+    "beliefs": {
+        "simplex": "simplex:simplex_figure",
     },
     "sweep": {},
     "check": {},
@@ -148,6 +152,7 @@ __all__ = [
     "report_page",
     "save_figure",
     "save_report",
+    "simplex_figure",
     "step_map",
     "training_curve",
 ]
