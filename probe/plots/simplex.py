@@ -24,7 +24,9 @@ CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]])
 """Where a belief that is sure of a state lies."""
 ACROSS = {1: 2, 2: 3}
 """Panels in a row, by the columns of a paper."""
-BEYOND = 0.12
+HIGH = {1: 1.6, 2: 2.1}
+"""Of a row in inches, by the columns of a paper."""
+BEYOND = 0.14
 """How far outside the triangle a panel reaches."""
 
 
@@ -55,7 +57,7 @@ def simplex_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     across = ACROSS[columns]
     down = -(-(len(panels) + 1) // across)
     with style.page():
-        figure = canvas(view.ax, columns, 2.1 * down)
+        figure = canvas(view.ax, columns, HIGH[columns] * down)
         grid = figure.subplots(down, across, squeeze=False)
         first = panels[0][1]
         _draw(grid.flat[0], "true beliefs", first, TRUE)
@@ -78,7 +80,7 @@ def _draw(axes: Axes, title: str, table: pd.DataFrame, names: Sequence[str]) -> 
     for state, (x, y) in enumerate(CORNERS):
         below = y == 0
         axes.annotate(
-            f"state {state}", (x, y), (0, -3 if below else 3), textcoords="offset points", fontsize=6.5, ha="center",
+            f"state {state}", (x, y), (0, -9 if below else 9), textcoords="offset points", fontsize=6.5, ha="center",
             va="top" if below else "bottom",
         )  # fmt: skip
     axes.set_xlim(-BEYOND, 1 + BEYOND)
