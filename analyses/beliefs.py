@@ -39,6 +39,7 @@ class BeliefConfig:
         context: tokens before the last.
         prompts: prompts that heads are fitted on.
         score: prompts that R² is measured on.
+        shown: score prompts that the simplex shows.
         seed: of every prompt.
     """
 
@@ -47,6 +48,7 @@ class BeliefConfig:
     context: int = 15
     prompts: int = 4096
     score: int = 1024
+    shown: int = 100
     seed: int = 0
 
 
@@ -101,9 +103,10 @@ def beliefs(config: BeliefConfig) -> probe.Record:
     return probe.Record(table[[*COLUMNS, *further]], _provenance(config, "belief-r2"))
 
 
-def positions(config: BeliefConfig, count: int) -> probe.Record:
+def positions(config: BeliefConfig) -> probe.Record:
     """Returns true and predicted beliefs of some score prompts at every model's last layer, for the simplex."""
     fit, score = sample(config, "fit"), sample(config, "score")
+    count = config.shown
     truth = score.beliefs[:count]
     tables = []
     for path in config.ckpt:
@@ -119,7 +122,7 @@ def positions(config: BeliefConfig, count: int) -> probe.Record:
         for state in range(truth.shape[2]):
             columns[f"predicted_{state}"] = predicted[..., state].flatten().double().numpy().round(4)
         tables.append(pd.DataFrame(columns))
-    return probe.Record(pd.concat(tables, ignore_index=True), _provenance(config, "beliefs") | {"shown": count})
+    return probe.Record(pd.concat(tables, ignore_index=True), _provenance(config, "beliefs"))
 
 
 @torch.no_grad()
