@@ -16,7 +16,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 OURS = (
-    r"(probe|notebook|budget|curves|park|park_table|published|verdict|thresholds|known_trained|diversity|through)(\.|$)"
+    r"(probe|notebook|beliefs|budget|curves|park|park_table|published|verdict|thresholds|known_trained|diversity|through"
+    r"|tracking)(\.|$)"
 )
 
 

@@ -23,7 +23,8 @@ ANALYSES = ROOT / "analyses"
 NOTEBOOKS = sorted(ANALYSES.glob("*.ipynb"))
 ALLOWED = {
     *("probe", "pandas", "matplotlib", "pathlib", "os"),
-    *("budget", "curves", "diversity", "park", "park_table", "published", "thresholds", "through", "verdict"),
+    *("beliefs", "budget", "curves", "diversity", "park", "park_table", "published", "thresholds", "through"),
+    *("tracking", "verdict"),
 }
 WITHOUT_RECORDS = {"grazzi_language", "verdict"}
 """Notebooks that draw numbers that were published or are at hand in the repository, and measure nothing themselves."""

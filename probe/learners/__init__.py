@@ -27,6 +27,8 @@ LEARNERS: Registry[type[Learner]] = Registry(
         "masked_least_squares": "masked_least_squares:MaskedLeastSquares",
         "power_least_squares": "power_least_squares:PowerLeastSquares",
         "ridge": "ridge:Ridge",
+        "generalised_least_squares": "generalised_least_squares:GeneralisedLeastSquares",
+        "kalman": "kalman:Kalman",
         "discrete_posterior": "discrete_posterior:DiscretePosterior",
         "lasso": "lasso:Lasso",
         "averaging": "averaging:Averaging",

@@ -19,6 +19,7 @@ from probe.plots.language_layers import language_curves
 from probe.plots.layers import layer_curve
 from probe.plots.panels import Panels, curve_panels
 from probe.plots.prompting import prompting_curves
+from probe.plots.simplex import simplex_figure
 from probe.plots.steps import step_map
 from probe.plots.style import View
 from probe.plots.training import training_curve
@@ -64,6 +65,9 @@ PICTURES: dict[str, dict[str, str]] = {
     },
     "language-compare": {
         "language-comparison": "language_comparison:language_comparison",
+    },
+    "beliefs": {
+        "simplex": "simplex:simplex_figure",
     },
     "sweep": {},
     "check": {},
@@ -145,6 +149,7 @@ __all__ = [
     "prompting_curves",
     "rendered",
     "save_figure",
+    "simplex_figure",
     "step_map",
     "training_curve",
 ]

@@ -27,7 +27,7 @@ UNITS = {
 }
 """The label of an axis of errors, by what an error of 1 is."""
 ZERO, GUESS = UNITS
-GUESSED = ("induction", "linear_classification", "regular_language", "sparse_parity", "token_mqar")
+GUESSED = ("hidden_markov", "induction", "linear_classification", "regular_language", "sparse_parity", "token_mqar")
 """Tasks of signs and symbols: what older records, which do not tell their units, must be read by."""
 POINTWISE = "bands: 95 % by prompt, each point's own"
 

@@ -19,9 +19,14 @@ from probe.processes import ALONE, Processes, merge_each
 from probe.progress import Report
 from probe.randomness import Purpose
 from probe.statistics import LayerErrors
+from probe.tasks import Task
 
 CHANCE = "chance"
 """What the heads on random numbers are called, which are fitted wherever another one is."""
+
+
+OPTIMAL = "optimal"
+"""What the answers are called that no model improves on, of a task that knows them."""
 
 
 def measure(
@@ -92,7 +97,7 @@ def _score(
 ) -> dict[str, LayerErrors]:
     answering = {head.name: head for head in heads if head.overrides("answer")}
     references = {name: learners.make(name) for name in experiment.task.references[:1]}
-    logits = {"model"} | {name for name, head in answering.items() if head.logits}
+    logits = {"model", OPTIMAL} | {name for name, head in answering.items() if head.logits}
     scores = _tables(experiment, fitted, [*answering], [*references], pass_.seed, target)
     for numbers, prompts, captured in experiment.batches(pass_, "score", processes):
         answers = {"model": experiment.task.answer(captured.output.cpu())[None]}
@@ -104,9 +109,12 @@ def _score(
                 else:
                     truth = target_of(target, prompts, experiment.task, experiment.task_name)
                     scores[name].update(numbers, predicted, truth)
+                    scores[name].add_moments(numbers, truth)
         with torch.no_grad():
             answers |= {name: head.answer(experiment, captured.stream).cpu() for name, head in answering.items()}
         answers |= {name: learned(reference, prompts)[None] for name, reference in references.items()}
+        optimal = experiment.task.optimal(prompts)
+        answers |= {} if optimal is None else {OPTIMAL: optimal[None]}
         guess = experiment.task.guess(prompts)
         for name, answer in answers.items():
             scores[name].add(numbers, experiment.task.cost(answer, prompts), guess, prompts.counted)
@@ -129,4 +137,5 @@ def _tables(
     scores = {"model": experiment.errors("y", [experiment.layers - 1], seed)}
     scores |= {name: experiment.errors(target, None if name == CHANCE else everywhere, seed) for name in fitted}
     scores |= {name: experiment.errors("y", everywhere, seed) for name in answering}
-    return scores | {name: experiment.errors("y", None, seed) for name in references}
+    known = [OPTIMAL] if type(experiment.task).optimal is not Task.optimal else []
+    return scores | {name: experiment.errors("y", None, seed) for name in [*references, *known]}

@@ -23,9 +23,16 @@ def target_of(target: str, prompts: Prompts, task: Task, task_name: str) -> Floa
     if target == "y":
         return task.encoded(prompts)
     # whole numbers and masks name symbols, coordinates or places, which a regression cannot predict
-    drawn = {name: value for name, value in prompts.parameters.items() if value.ndim == 2 and value.is_floating_point()}
+    places = {name: 3 if name in task.by_point else 2 for name in prompts.parameters}
+    drawn = {
+        name: value
+        for name, value in prompts.parameters.items()
+        if value.ndim == places[name] and value.is_floating_point()
+    }
     if target not in drawn:
         whole = "It holds whole numbers or a mask, which a regression cannot predict. "
         why = whole if target in prompts.parameters else suggest(target, ["y", *drawn])
         raise ProbeError(f"No target of {task_name} is called {target!r}. {why}Targets: {', '.join(['y', *drawn])}.")
+    if target in task.by_point:
+        return drawn[target][:, list(prompts.contexts)].float()
     return drawn[target][:, None].expand(-1, len(prompts.contexts), -1).float()

@@ -61,6 +61,9 @@ METRICS = {
     "accuracy": "share of right answers",
     "legal": "share of legal letters",
     "total_variation": "total variation distance",
+    "cross_entropy": "cross-entropy (nats)",
+    "divergence": "cross-entropy above the least possible (nats)",
+    "r2": "R², share of the target's variance explained",
 }
 """What rows may hold beside an error, by its column; its band stands in NAME_low and NAME_high."""
 

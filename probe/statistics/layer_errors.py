@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from probe.statistics.bootstrap import RatioBootstrap
+from probe.statistics.bootstrap import Band, RatioBootstrap, band_of
 
 
 class LayerErrors:
@@ -34,6 +34,7 @@ class LayerErrors:
         self._costs = torch.zeros(len(self.layers), len(self.contexts), dtype=torch.float64)
         self._counted = torch.zeros(len(self.contexts), dtype=torch.float64)
         self.means: dict[str, RatioBootstrap] = {}
+        self.moments: RatioBootstrap | None = None
 
     def update(
         self,
@@ -81,6 +82,27 @@ class LayerErrors:
             mean = self.means.setdefault(name, RatioBootstrap(self.ratio.shape, seed=self.ratio.seed))
             mean.update(numbers, (values.double() * weight).transpose(0, 1), weight[:, None])
 
+    def add_moments(self, numbers: Sequence[int], target: Float[Tensor, "batch context target"]) -> None:
+        """Adds the targets' own values, by which rows have R², the share of their variance that is explained."""
+        values = target.double()
+        both = torch.cat([values, values.square().sum(-1, keepdim=True)], dim=-1)
+        if self.moments is None:
+            self.moments = RatioBootstrap(both.shape[1:], seed=self.ratio.seed)
+        self.moments.update(numbers, both, torch.ones_like(both[..., :1]))
+
+    def explained(self) -> Band:
+        """Returns R² = 1 - squared errors / squared deviations from the mean over the same prompts, with its band.
+
+        It is resampled whole, the mean included; nan where the target does not vary.
+        """
+        assert self.moments is not None, "moments were added"
+        draws = self.moments.draws()
+        square = draws[..., -1]
+        variance = square - draws[..., :-1].square().sum(-1)
+        # what rounding leaves of a constant's variance is none
+        left = self.ratio.draws() * (square / variance.where(variance > 1e-9 * square, torch.nan))[:, None]
+        return band_of(1 - left)
+
     def merge(self, other: LayerErrors) -> LayerErrors:
         """Returns the errors over both sets of prompts, which must not overlap."""
         assert (self.target, self.layers, self.contexts) == (other.target, other.layers, other.contexts), (
@@ -94,6 +116,9 @@ class LayerErrors:
         for name in {**self.means, **other.means}:
             both = [one.means[name] for one in (self, other) if name in one.means]
             merged.means[name] = both[0] if len(both) == 1 else both[0].merge(both[1])
+        merged.moments = self.moments
+        if self.moments is not None and other.moments is not None:
+            merged.moments = self.moments.merge(other.moments)
         return merged
 
     def rows(self, model: str, head: str) -> Iterator[dict[str, Any]]:
@@ -101,6 +126,9 @@ class LayerErrors:
         error, (low, high) = self.ratio.estimate(), self.ratio.interval()
         counted = [int(number) for number in self._counted.tolist()]
         further = {name: (mean.estimate(), *mean.interval()) for name, mean in self.means.items()}
+        if self.moments is not None:
+            band = self.explained()
+            further["r2"] = (band.value, band.low, band.high)
         for i, layer in enumerate(self.layers):
             for j, context in enumerate(self.contexts):
                 yield {
@@ -117,6 +145,6 @@ class LayerErrors:
                     "prompts": counted[j],
                 } | {
                     f"{name}{end}": values[i, j].item()
-                    for name, band in further.items()
-                    for end, values in zip(("", "_low", "_high"), band, strict=True)
+                    for name, ends in further.items()
+                    for end, values in zip(("", "_low", "_high"), ends, strict=True)
                 }

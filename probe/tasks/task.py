@@ -44,6 +44,7 @@ class Task(Checked):
         grows: what a curriculum may let grow.
         linear: whether y is w.x, so that learners that look for w suit it.
         references: learners, by name, to lay beside a model; `probe fit` shows the first.
+        by_point: drawn parameters that have a value at every point, ``[batch, point, value]``.
         appendable: whether a later x may be appended alone as the query of an earlier context.
         dim: the dimension of x; 0 where x is a symbol.
     """
@@ -53,6 +54,7 @@ class Task(Checked):
     linear: ClassVar[bool] = False
     appendable: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ()
+    by_point: ClassVar[tuple[str, ...]] = ()
 
     dim: Annotated[int, Range(0, 2**16)] = 0
 
@@ -92,6 +94,10 @@ class Task(Checked):
     def answer(self, outputs: Float[Tensor, "*place output"]) -> Float[Tensor, "*place answer"]:
         """Returns, of what is read out at a query, the part that answers it."""
         return outputs
+
+    def optimal(self, prompts: Prompts) -> Float[Tensor, "batch query answer"] | None:
+        """Returns the answers that no model improves on in expectation, where the task knows them; None elsewhere."""
+        return None
 
     def cost(
         self, answers: Float[Tensor, "*lead batch query answer"], prompts: Prompts
