@@ -54,6 +54,7 @@ QUICK: dict[str, list[str]] = {
     ],
     "training_memory": ["--sizes", "M1:16x9", "--batch", "4", "--repeats", "1"],
     "sampling": ["--repeats", "1"],
+    "pages": ["--rows", "1000", "--repeats", "1"],
     "growth": ["--most", "1", "--axes", "prompts"],
 }
 """Every benchmark that needs no GPU, and the flags by which it is over soon."""
