@@ -8,7 +8,7 @@ from probe import ModelConfig, NativeModel, ResidualModel, from_model
 
 
 def tiny(task, dim, context):
-    shape = probe.make_task(task, dim).shape
+    shape = probe.make_task(task, max(dim, 1)).shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         config = ModelConfig("M", dim=shape.inputs, width=16, outputs=shape.outputs, symbols=shape.symbols)
