@@ -120,7 +120,9 @@ def over_filter(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
     """
     table = record.table
     table = table[(table["other"] == "y") & table["model"].isin(list(names)) & (table["context"] > 0)]
-    return table.assign(panel="error", series=table["model"].map(names), source="measured", run=1, x=table["context"])
+    own = table["model"].isin(record.provenance["models"])
+    source = own.map({True: "measured", False: "exact"})
+    return table.assign(panel="error", series=table["model"].map(names), source=source, run=1, x=table["context"])
 
 
 def distances(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:

@@ -213,7 +213,7 @@ def quotient(a: _Bootstrap, b: _Bootstrap, level: float = 0.95) -> Band:
     return Band(ratios[0], *_percentiles(ratios[1:], level))
 
 
-def band_of(draws: Float64[Tensor, "draw cell"], level: float = 0.95, simultaneous: bool = False) -> Band:
+def band_of(draws: Float64[Tensor, "draw ..."], level: float = 0.95, simultaneous: bool = False) -> Band:
     """Returns the band of something that was computed anew in every resample.
 
     Args:

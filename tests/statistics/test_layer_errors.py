@@ -59,3 +59,33 @@ def test_what_does_not_count_may_be_anything():
     assert [row["error"] for row in errors.rows("m", "linear")] == [0.25, 0.25]
     assert [row["prompts"] for row in errors.rows("m", "linear")] == [2, 1]
     assert [row["mse"] for row in errors.rows("m", "linear")] == [1.0, 1.0]
+
+
+def test_r2_is_one_less_the_errors_over_the_deviations_from_the_mean_merged_or_whole() -> None:
+    """The mean that knowing nothing would predict is each coordinate's own, over the same prompts."""
+    drawn = torch.Generator().manual_seed(1)
+    target = torch.rand(60, 2, 3, generator=drawn).double() + 5
+    predicted = target + 0.1 * torch.randn(1, 60, 2, 3, generator=drawn).double()
+
+    def gather(*numbers: int) -> LayerErrors:
+        errors, chosen = LayerErrors("belief", [0], 1, [1, 2], seed=5), list(numbers)
+        errors.update(chosen, predicted[:, chosen], target[chosen])
+        errors.add_moments(chosen, target[chosen])
+        return errors
+
+    deviations = (target - target.mean(0)).square().sum(-1).sum(0)
+    expected = 1 - (predicted[0] - target).square().sum(-1).sum(0) / deviations
+    halves = gather(*range(0, 60, 2)).merge(gather(*range(1, 60, 2)))
+    for errors in (gather(*range(60)), halves):
+        for row, value in zip(errors.rows("m", "linear"), expected.tolist(), strict=True):
+            assert abs(row["r2"] - value) < 1e-9
+            assert row["r2_low"] < row["r2"] < row["r2_high"] < 1
+
+
+def test_a_constant_target_has_no_r2() -> None:
+    errors = LayerErrors("belief", [0], 1, [1], seed=0)
+    target = torch.full((9, 1, 2), 0.7)
+    errors.update(range(9), target[None] + 0.1, target)
+    errors.add_moments(range(9), target)
+    (row,) = errors.rows("m", "linear")
+    assert row["r2"] != row["r2"] and row["error"] < 1
