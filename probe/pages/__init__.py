@@ -21,6 +21,7 @@ SECTIONS: Registry[Draw] = Registry(
         "evaluate": "contexts:context_section",
         "compare": "comparison:comparison_section",
         "claim": "claim:claim_section",
+        "beliefs": "beliefs:belief_section",
         "train": "training:training_section",
         "language": "language:language_section",
         "language-layers": "language:language_layer_section",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
+from probe.pages.png import encoded
 from probe.plots import style
 from probe.plots.causes import draw_causes
 from probe.plots.completeness import draw_completeness
@@ -189,8 +188,4 @@ def drawn(picture: Picture, record: Record, number: str) -> dict[str, Any] | Non
         figure = picture.draw(record)
     except ProbeError:  # of this kind of evidence there is another part
         return None
-    file = io.BytesIO()
-    with style.page():
-        figure.savefig(file, format="png", dpi=200, metadata={"Software": None})
-    data = base64.b64encode(file.getvalue()).decode()
-    return {"id": f"picture-{number}", "caption": picture.caption, "data": data}
+    return {"id": f"picture-{number}", "caption": picture.caption, "data": encoded(figure)}

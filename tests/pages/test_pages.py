@@ -192,3 +192,17 @@ def test_a_page_is_made_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_beliefs_have_a_picture_a_layer_the_last_first():
+    rows = [
+        {"model": "m", "layer": layer, "prompt": prompt}
+        | {f"{kind}_{state}": (0.2, 0.3, 0.5)[state] for kind in ("true", "predicted") for state in range(3)}
+        for layer in (0, 2)
+        for prompt in range(4)
+    ]
+    drawn = view_page([Record(pd.DataFrame(rows), {"kind": "beliefs", "models": {"m": {}}})]).content.decode()
+    assert re.findall(r"<figcaption>(.*?)</figcaption>", drawn) == ["Layer 2", "Layer 0"]
+    assert drawn.count("data:image/png;base64,") == 2
+    with pytest.raises(ProbeError, match="Give a record of beliefs"):
+        view_page([Record(pd.DataFrame({"model": ["m"]}), {"kind": "beliefs", "models": {"m": {}}})])
