@@ -80,7 +80,7 @@ def _draw(axes: Axes, title: str, table: pd.DataFrame, names: Sequence[str]) -> 
     for state, (x, y) in enumerate(CORNERS):
         below = y == 0
         axes.annotate(
-            f"state {state}", (x, y), (0, -9 if below else 9), textcoords="offset points", fontsize=6.5, ha="center",
+            f"state {state}", (x, y), (0, -9 if below else 6), textcoords="offset points", fontsize=6.5, ha="center",
             va="top" if below else "bottom",
         )  # fmt: skip
     axes.set_xlim(-BEYOND, 1 + BEYOND)
