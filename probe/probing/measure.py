@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from probe import learners
+from probe.data import WEIGHTS
 from probe.heads import FittedHeads, Head, LinearHeads, Origin
 from probe.heads.chance import noise
 from probe.heads.head import read
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, learned
+from probe.probing.own_data import add_beside, share_of, units_of
 from probe.probing.ridge_fit import Read, fit_ridges
 from probe.probing.targets import counted_of, target_of
 from probe.processes import ALONE, Processes, merge_each
@@ -62,7 +64,8 @@ def _fit(
             truth = {target: target_of(target, prompts, experiment.task, experiment.task_name)}
             counted = counted_of(target, prompts)
             features = _features(experiment, heads, pass_, purpose, numbers, captured.stream)
-            yield {name: Read(one, truth, counted) for name, one in features.items()}
+            weights = prompts.parameters.get(WEIGHTS)
+            yield {name: Read(one, truth, counted, weights) for name, one in features.items()}
             report(f"{purpose} {experiment.checkpoint.name}", numbers.stop, pass_.count(purpose))
 
     found = fit_ridges(batches, processes)
@@ -74,7 +77,7 @@ def _origin(experiment: Experiment, head: str, target: str) -> Origin:
         model=experiment.checkpoint.name,
         digest=experiment.checkpoint.digest,
         task=str(experiment.task_name),
-        target=target,
+        target=target if target != "y" else experiment.target,
         head=head,
         layers=(0,) if head == CHANCE else tuple(range(experiment.layers)),
         contexts=tuple(experiment.contexts),
@@ -95,7 +98,8 @@ def _score(
     logits = {"model"} | {name for name, head in answering.items() if head.logits}
     scores = _tables(experiment, fitted, [*answering], [*references], pass_.seed, target)
     for numbers, prompts, captured in experiment.batches(pass_, "score", processes):
-        answers = {"model": experiment.task.answer(captured.output.cpu())[None]}
+        units = units_of(experiment.task, "score", numbers)
+        answers = {"model": experiment.task.answer(captured.output.cpu())[None]} if experiment.answered else {}
         if fitted:
             for name, features in _features(experiment, heads, pass_, "score", numbers, captured.stream).items():
                 predicted = fitted[name](features).cpu()
@@ -109,9 +113,10 @@ def _score(
         answers |= {name: learned(reference, prompts)[None] for name, reference in references.items()}
         guess = experiment.task.guess(prompts)
         for name, answer in answers.items():
-            scores[name].add(numbers, experiment.task.cost(answer, prompts), guess, prompts.counted)
+            scores[name].add(units, experiment.task.cost(answer, prompts), guess, prompts.counted, share_of(prompts))
             metrics = experiment.task.metrics(answer, prompts, logits=name in logits)
-            scores[name].add_metrics(numbers, metrics, prompts.counted)
+            scores[name].add_metrics(units, metrics, prompts.counted, share_of(prompts))
+            add_beside(scores[name], experiment.task, units, answer, prompts)
         report(f"score {experiment.checkpoint.name}", numbers.stop, pass_.score)
     return processes.merged(scores, merge_each, dict)
 
@@ -126,7 +131,7 @@ def _tables(
 ) -> dict[str, LayerErrors]:
     """Returns an empty table of errors for the model itself, every head and every reference."""
     everywhere = range(experiment.layers)
-    scores = {"model": experiment.errors("y", [experiment.layers - 1], seed)}
+    scores = {"model": experiment.errors("y", [experiment.layers - 1], seed)} if experiment.answered else {}
     scores |= {name: experiment.errors(target, None if name == CHANCE else everywhere, seed) for name in fitted}
     scores |= {name: experiment.errors("y", everywhere, seed) for name in answering}
     return scores | {name: experiment.errors("y", None, seed) for name in references}

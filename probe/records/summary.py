@@ -148,6 +148,7 @@ def _about(record: Record) -> str:
     """Returns the task, and on how many prompts errors were measured."""
     config = record.provenance.get("config")
     task = config.get("task") if isinstance(config, Mapping) else getattr(config, "task", None)
+    task = task or record.provenance.get("task")
     low, high = (int(end) for end in (record.table["prompts"].min(), record.table["prompts"].max()))
     return f"{line(task or 'a task', CELL)}, {f'{low:,} to ' if low < high else ''}{high:,} prompts"
 
