@@ -228,7 +228,7 @@ class _Scores:
     def add(self, numbers: range, answers: Tensor, task: Task, prompts: Prompts, logits: bool) -> None:
         """Adds answers [batch, context, answer], which of symbols may be logits or not."""
         cost, guess = task.cost(answers, prompts), task.guess(prompts)
-        units, share = units_of(task, "score", numbers), share_of(prompts)
+        units, share = units_of(task, "score", numbers), share_of(task, prompts)
         self.errors.add(units, cost[None], guess, prompts.counted, share)
         metrics = task.metrics(answers, prompts, logits=logits)
         further = {name: values[None] for name, values in metrics.items()}

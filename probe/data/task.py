@@ -290,9 +290,9 @@ class CategoricalData(DataTask):
 
 
 def weights_of(prompts: Prompts) -> Tensor:
-    """Returns how much each prompt counts, [batch, 1]; a number for all where nothing says so."""
+    """Returns how much each prompt counts, [batch, 1]; once where nothing says so."""
     found = prompts.parameters.get(WEIGHTS)
-    return torch.ones(1, 1, dtype=torch.float64) if found is None or found.ndim != 1 else found[:, None]
+    return torch.ones(len(prompts.inputs), 1, dtype=torch.float64) if found is None else found[:, None]
 
 
 def last_counted(mask: Tensor) -> Tensor:

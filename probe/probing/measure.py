@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from probe import learners
-from probe.data import WEIGHTS
 from probe.heads import FittedHeads, Head, LinearHeads, Origin
 from probe.heads.chance import noise
 from probe.heads.head import read
@@ -64,7 +63,8 @@ def _fit(
             truth = {target: target_of(target, prompts, experiment.task, experiment.task_name)}
             counted = counted_of(target, prompts)
             features = _features(experiment, heads, pass_, purpose, numbers, captured.stream)
-            weights = prompts.parameters.get(WEIGHTS)
+            share = share_of(experiment.task, prompts)
+            weights = None if share is None else share[:, 0]
             yield {name: Read(one, truth, counted, weights) for name, one in features.items()}
             report(f"{purpose} {experiment.checkpoint.name}", numbers.stop, pass_.count(purpose))
 
@@ -98,7 +98,7 @@ def _score(
     logits = {"model"} | {name for name, head in answering.items() if head.logits}
     scores = _tables(experiment, fitted, [*answering], [*references], pass_.seed, target)
     for numbers, prompts, captured in experiment.batches(pass_, "score", processes):
-        units = units_of(experiment.task, "score", numbers)
+        units, share = units_of(experiment.task, "score", numbers), share_of(experiment.task, prompts)
         answers = {"model": experiment.task.answer(captured.output.cpu())[None]} if experiment.answered else {}
         if fitted:
             for name, features in _features(experiment, heads, pass_, "score", numbers, captured.stream).items():
@@ -113,9 +113,9 @@ def _score(
         answers |= {name: learned(reference, prompts)[None] for name, reference in references.items()}
         guess = experiment.task.guess(prompts)
         for name, answer in answers.items():
-            scores[name].add(units, experiment.task.cost(answer, prompts), guess, prompts.counted, share_of(prompts))
+            scores[name].add(units, experiment.task.cost(answer, prompts), guess, prompts.counted, share)
             metrics = experiment.task.metrics(answer, prompts, logits=name in logits)
-            scores[name].add_metrics(units, metrics, prompts.counted, share_of(prompts))
+            scores[name].add_metrics(units, metrics, prompts.counted, share)
             add_beside(scores[name], experiment.task, units, answer, prompts)
         report(f"score {experiment.checkpoint.name}", numbers.stop, pass_.score)
     return processes.merged(scores, merge_each, dict)
