@@ -141,7 +141,8 @@ class FitConfig(Settings):
     """The task with its options; it may differ from the one the checkpoint was trained on. Needed unless --data
     or --streams is given."""
     head: Annotated[tuple[str, ...], NameOf("head")] = ("linear", "lens")
-    """linear: ridge from the stream to the target. normed: the same after the model's own final norm. lens: the
+    """linear: ridge from the stream to the target. normed: the same after the model's own final norm. logistic: to a
+    category, by scikit-learn, on streams of at most 1 GB. lens: the
     model's own decoder applied early. calibrated: the lens with a scale and a shift per prompt. task_vector, for
     language tasks: the stream of a prompt with demonstrations patched into one without, layer by layer."""
     target: str = "y"

@@ -103,9 +103,12 @@ class Parquet:
     def parts(self, first: int = 0) -> Iterator[dict[str, Array]]:
         """Yields batches of rows."""
         arrow = _arrow()
-        with arrow.parquet.ParquetFile(self.path) as opened:
-            for batch in islice(opened.iter_batches(batch_size=1024), first, None):
-                yield {name: as_array(_column(batch.column(name), arrow), name) for name in batch.schema.names}
+        try:
+            with arrow.parquet.ParquetFile(self.path) as opened:
+                for batch in islice(opened.iter_batches(batch_size=1024), first, None):
+                    yield {name: as_array(_column(batch.column(name), arrow), name) for name in batch.schema.names}
+        except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError, OSError) as error:
+            raise ProbeError(f"{self.path} cannot be read as parquet ({error}). Write the file anew.") from error
 
 
 @dataclass(frozen=True, eq=False)

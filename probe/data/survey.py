@@ -29,15 +29,15 @@ class Told:
         categories: of each purpose, the values that occur where the target is categorical.
         low: the smallest value at every position and coordinate of a target of real numbers.
         high: the largest.
-        total: their sum.
-        rows: how many there were.
+        total: their sum, each as often as it weighs.
+        weight: how much they weigh together.
     """
 
     categories: dict[str, set[Any]] = field(default_factory=lambda: {purpose: set() for purpose in PURPOSES})
     low: Array | None = None
     high: Array | None = None
     total: Array | None = None
-    rows: int = 0
+    weight: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ class _Survey:
         self._starts.append(self._starts[-1] + count)
         for name, one in part.items():
             if name.startswith(TARGET):
-                self._learn(name.removeprefix(TARGET), one, sides, part.get("mask"))
+                self._learn(name.removeprefix(TARGET), one, sides, part)
 
     def done(self) -> Survey:
         """Returns what is known of all rows."""
@@ -204,7 +204,8 @@ class _Survey:
                     "on. Put each group on one side."
                 )
 
-    def _learn(self, name: str, one: Array, sides: Array, mask: Array | None) -> None:
+    def _learn(self, name: str, one: Array, sides: Array, part: dict[str, Array]) -> None:
+        mask = part.get("mask")
         told = self._targets.setdefault(name, Told())
         if one.dtype.kind != "f":
             for place, purpose in enumerate(PURPOSES):
@@ -221,11 +222,13 @@ class _Survey:
         kept = one[sides == 0].astype(np.float64)
         if not len(kept):
             return
-        low, high, total = kept.min(0), kept.max(0), kept.sum(0)
+        low, high = kept.min(0), kept.max(0)
+        weights = part["weights"][sides == 0].astype(np.float64) if "weights" in part else np.ones(len(kept))
+        total = np.tensordot(weights, kept, axes=1)
         told.low = low if told.low is None else np.minimum(told.low, low)
         told.high = high if told.high is None else np.maximum(told.high, high)
         told.total = total if told.total is None else told.total + total
-        told.rows += len(kept)
+        told.weight += float(weights.sum())
 
 
 def _numbers(groups: Array, where: str) -> Array:

@@ -121,7 +121,7 @@ class DataTask(Task):
             queries=queries,
             contexts=self.contexts,
             counted=counted,
-            x=inputs,
+            x=inputs[torch.arange(len(inputs))[:, None], queries.expand(len(inputs), -1)],
             y=targets,
             parameters=self._parameters(fields),
         )
@@ -231,11 +231,12 @@ class RealData(DataTask):
 
     def _mean(self, prompts: Prompts) -> Tensor:
         told = self.survey.targets[self.target]
-        mean = torch.from_numpy(np.atleast_1d(np.asarray(told.total) / told.rows))
+        mean = torch.from_numpy(np.atleast_1d(np.asarray(told.total) / max(told.weight, 1e-300)))
         if mean.ndim == 2:
             places = self.places
             mean = mean.mean(0) if places is None else mean if len(mean) == len(places) else mean[list(places)]
-        return mean.expand(len(self.contexts), -1)
+        asked = [self.contexts.index(context) for context in prompts.contexts]
+        return mean.expand(len(self.contexts), -1)[asked]
 
     def beside(self, answers: Float[Tensor, "layer batch query answer"], prompts: Prompts) -> Beside:
         """Returns r2, the share of the variance about the mean of what was fitted on."""

@@ -11,12 +11,13 @@ from probe import learners
 from probe.heads import FittedHeads, Head, LinearHeads, Origin
 from probe.heads.chance import noise
 from probe.heads.head import read
+from probe.heads.logistic import Held, fit_logistic
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, learned
 from probe.probing.own_data import add_beside, share_of, units_of
 from probe.probing.ridge_fit import Read, fit_ridges
 from probe.probing.targets import counted_of, target_of
-from probe.processes import ALONE, Processes, merge_each
+from probe.processes import ALONE, Processes, merge_each, only_one
 from probe.progress import Report
 from probe.randomness import Purpose
 from probe.statistics import LayerErrors
@@ -68,8 +69,23 @@ def _fit(
             yield {name: Read(one, truth, counted, weights) for name, one in features.items()}
             report(f"{purpose} {experiment.checkpoint.name}", numbers.stop, pass_.count(purpose))
 
-    found = fit_ridges(batches, processes)
+    held = [head for head in heads if head.held]
+    heads = [head for head in heads if not head.held]
+    own = {head.name: {target: _fit_held(experiment, head, pass_, report, processes)} for head in held}
+    found = fit_ridges(batches, processes) | own
     return {name: one[target].fitted_on(_origin(experiment, name, target)) for name, one in found.items()}
+
+
+def _fit_held(experiment: Experiment, head: Head, pass_: Pass, report: Report, processes: Processes) -> LinearHeads:
+    """Fits a head on streams that are held in memory."""
+    only_one(processes, f"--head {head.name}")
+
+    def batches(purpose: Purpose) -> Iterator[Held]:
+        for numbers, prompts, captured in experiment.batches(pass_, purpose):
+            yield read(head, experiment.model, captured.stream), prompts.targets[..., 0].long(), prompts.counted
+            report(f"{purpose} {head.name} {experiment.checkpoint.name}", numbers.stop, pass_.count(purpose))
+
+    return fit_logistic(batches, experiment.task.shape.outputs)
 
 
 def _origin(experiment: Experiment, head: str, target: str) -> Origin:
