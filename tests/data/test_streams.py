@@ -97,7 +97,7 @@ def named(streams: np.ndarray, kind: str) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    "kind", ["array", "npy", "files", "safetensors", "nnsight", "TransformerLens", "both in a file"]
+    "kind", ["array", "npy", "files", "safetensors", "nnsight", "TransformerLens", "one file"]
 )
 def test_captures_of_other_tools_give_the_same_heads(foreign, tmp_path: Path, kind):
     streams, target = foreign
@@ -155,6 +155,6 @@ def test_heads_that_need_the_model_are_refused_on_kept_streams(kept: Path, capsy
 def test_the_shell_captures_and_says_what(toys: Path, tmp_path: Path, capsys):
     flags = ["--task", "linear", "--out", str(tmp_path / "s"), "--prompts", "32", "--score", "32"]
     assert main(["capture", "--ckpt", str(toys / "m.pt"), *flags]) == 0
-    assert "3 layers, 5 contexts, 8 wide" in capsys.readouterr().out
+    assert "3 layers and 5 contexts, 8 wide" in capsys.readouterr().out
     assert main(["capture", "--ckpt", str(toys / "m.pt"), *flags]) == 2
     assert "--overwrite" in capsys.readouterr().err
