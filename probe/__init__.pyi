@@ -6,7 +6,7 @@ room; or it is a command, whose home is the file of its name in probe/commands.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
@@ -32,8 +32,10 @@ from probe.capture import from_transformer_lens as from_transformer_lens
 from probe.capture import hooked as hooked
 from probe.capture import run_with_cache as run_with_cache
 from probe.capture.huggingface import HuggingFaceModel as HuggingFaceModel
+from probe.capture_config import CaptureConfig as CaptureConfig
 from probe.checkpoints import Checkpoint as Checkpoint
 from probe.checkpoints import from_model as from_model
+from probe.commands.capture import keep_streams as keep_streams
 from probe.commands.plot import PlotResult as PlotResult
 from probe.config import CheckConfig as CheckConfig
 from probe.config import ClaimConfig as ClaimConfig
@@ -46,6 +48,8 @@ from probe.config import PlotConfig as PlotConfig
 from probe.config import SweepConfig as SweepConfig
 from probe.config import TrainConfig as TrainConfig
 from probe.config import ViewConfig as ViewConfig
+from probe.data import Data as Data
+from probe.data import Streams
 from probe.errors import ProbeError as ProbeError
 from probe.language import Tokenizer
 from probe.learners import Learner
@@ -80,6 +84,8 @@ _Learner = str | Learner | type[Learner]
 _Head = str | heads.Head | type[heads.Head]
 _Tokenizer = str | Path | Tokenizer
 _Record = str | Path | Record
+_Data = str | Path | Data
+_Streams = str | Path | Streams | Any
 
 # commands: written by tests/stub.py
 
@@ -145,8 +151,8 @@ def fit(
     config: FitConfig | None = None,
     /,
     *,
-    ckpt: _Model | Sequence[_Model] = ...,
-    task: _Task = ...,
+    ckpt: _Model | Sequence[_Model] = (),
+    task: _Task | None = None,
     head: _Head | Sequence[_Head] = ("linear", "lens"),
     target: str = "y",
     context: str | int | Sequence[int] = "all",
@@ -160,7 +166,8 @@ def fit(
     protocol: Literal["published", "released"] = "published",
     tokenizer: _Tokenizer | None = None,
     match: Literal["published", "exact", "prefix", "synonym"] = "published",
-    data: str | Path | None = None,
+    data: _Data | None = None,
+    streams: _Streams | None = None,
     command: str = "",
     report: Report = ...,
     processes: Processes = ...,
@@ -172,7 +179,7 @@ def evaluate(
     /,
     *,
     ckpt: _Model | Sequence[_Model] = ...,
-    task: _Task = ...,
+    task: _Task | None = None,
     prompting: str | Sequence[str] = ("standard",),
     learner: _Learner | Sequence[_Learner] = ("usual",),
     context: int | None = None,
@@ -186,7 +193,7 @@ def evaluate(
     tokenizer: _Tokenizer | None = None,
     tokens: int = 1,
     match: Literal["published", "exact", "prefix", "synonym"] = "published",
-    data: str | Path | None = None,
+    data: _Data | None = None,
     command: str = "",
     report: Report = ...,
     processes: Processes = ...,
@@ -198,7 +205,7 @@ def compare(
     /,
     *,
     ckpt: _Model | Sequence[_Model] = ...,
-    task: _Task = ...,
+    task: _Task | None = None,
     head: _Head = "linear",
     depth: Literal["blocks", "parameters", "flops"] = "blocks",
     context: int | None = None,
@@ -212,7 +219,7 @@ def compare(
     tokenizer: _Tokenizer | None = None,
     tokens: int = 1,
     match: Literal["published", "exact", "prefix", "synonym"] = "published",
-    data: str | Path | None = None,
+    data: _Data | None = None,
     command: str = "",
     report: Report = ...,
 ) -> CompareResult:

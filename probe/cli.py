@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from probe import progress, text
 from probe.arguments import explained, overview, read, unknown_command
+from probe.capture_config import CaptureConfig
 from probe.config import (
     CheckConfig,
     ClaimConfig,
@@ -44,6 +45,7 @@ COMMANDS: dict[str, type] = {
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
     "claim": ClaimConfig,
+    "capture": CaptureConfig,
     "plot": PlotConfig,
     "view": ViewConfig,
     "check": CheckConfig,
@@ -216,6 +218,21 @@ def _claim(config: ClaimConfig, call: Call) -> int:
     return deliver(config, call, lambda show: claim(config, command=call.command, report=show))
 
 
+def _capture(config: CaptureConfig, call: Call) -> int:
+    from probe.commands.capture import keep_streams
+
+    with call.progress() as show:
+        kept = keep_streams(config, command=call.command, report=show)
+    told = {"out": config.out, "layers": kept.layers, "contexts": kept.places, "width": kept.width}
+    if config.json:
+        call.say_json(told)
+    else:
+        call.say(
+            f"{text.line(config.out)}: streams at {kept.layers} layers and {kept.places} contexts, {kept.width} wide"
+        )
+    return 0
+
+
 def _plot(config: PlotConfig, call: Call) -> int:
     from probe.commands.plot import plot
 
@@ -296,6 +313,7 @@ RUN: dict[type, Callable[[Any, Call], int]] = {
     EvaluateConfig: _evaluate,
     CompareConfig: _compare,
     ClaimConfig: _claim,
+    CaptureConfig: _capture,
     PlotConfig: _plot,
     ViewConfig: _view,
     CheckConfig: _check,

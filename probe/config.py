@@ -23,6 +23,8 @@ Context = Annotated[int, Range(0, 2**20)]
 Seed = Annotated[int, Range(-(2**63), 2**63 - 1)]
 Matching = Literal["published", "exact", "prefix", "synonym"]
 Model = Annotated[str, OrObject("probe.checkpoints:at_hand")]
+Data = Annotated[str, OrObject("probe.data:at_hand")]
+Streams = Annotated[str, OrObject("probe.data:streams_at_hand")]
 LANGUAGE = Group("language tasks")
 Tokenizer = Annotated[str, OrObject("probe.language:tokenizer_at_hand")]
 
@@ -140,21 +142,23 @@ class SweepConfig(Settings):
 class FitConfig(Settings):
     """Fits heads on the residual stream at every block and measures their errors on fresh prompts."""
 
-    ckpt: tuple[Model, ...]
+    ckpt: tuple[Model, ...] = ()
     """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
     not found here is sought in checkpoints/, in the folders of PROBE_CHECKPOINTS, and where probe's own lie."""
-    task: Task
-    """The task with its options; it may differ from the one the checkpoint was trained on."""
+    task: Task | None = None
+    """The task with its options; it may differ from the one the checkpoint was trained on. Needed unless --data
+    or --streams is given."""
     head: Annotated[tuple[str, ...], NameOf("head")] = ("linear", "lens")
-    """linear: ridge from the stream to the target. normed: the same after the model's own final norm. lens: the
+    """linear: ridge from the stream to the target. normed: the same after the model's own final norm. logistic: to a
+    category, by scikit-learn, on streams of at most 1 GB. lens: the
     model's own decoder applied early. calibrated: the lens with a scale and a shift per prompt. task_vector, for
     language tasks: the stream of a prompt with demonstrations patched into one without, layer by layer."""
     target: str = "y"
-    """What the linear head is asked for: y, or a drawn parameter such as w."""
+    """What the linear head is asked for: y, a drawn parameter such as w, or a target of --data by its name."""
     context: Annotated[str, Numbers(("all",))] = "all"
     """Numbers of examples before the query: all, or some of them; for language tasks, all means 5 demonstrations."""
     prompts: Count = 8192
-    """Prompts the heads are fitted on; a quarter as many again choose the penalty."""
+    """Prompts the heads are fitted on; a quarter as many again choose the penalty. Of --data at most so many."""
     score: Count = 2048
     """Prompts the errors are measured on."""
     seed: Seed = 0
@@ -173,8 +177,12 @@ class FitConfig(Settings):
     """A tokenizer's folder or name, where the checkpoint brings none; by default its own."""
     match: Annotated[Matching, LANGUAGE] = "published"
     """How answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of each category."""
-    data: Annotated[str | None, LANGUAGE] = None
-    """A folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
+    data: Data | None = None
+    """In place of a task: .npz, .parquet, .safetensors or a folder of .npy files with the fields inputs and targets.
+    With a language task, a folder of the authors' own word pairs, CATEGORY/TASK.json."""
+    streams: Streams | None = None
+    """In place of a checkpoint: a folder of probe capture, or another tool's .npy or .safetensors, of streams [prompt,
+    layer, time, width]; --data then gives targets alone, where none were kept."""
     out: Delivery[str | None] = None
     """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
     is the picture's. By default
@@ -194,8 +202,9 @@ class EvaluateConfig(Settings):
     ckpt: tuple[Model, ...]
     """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
     not found here is sought in checkpoints/, in the folders of PROBE_CHECKPOINTS, and where probe's own lie."""
-    task: Task
-    """The task with its options; it may differ from the one a checkpoint was trained on."""
+    task: Task | None = None
+    """The task with its options; it may differ from the one a checkpoint was trained on. Needed unless --data
+    is given."""
     prompting: Annotated[tuple[str, ...], NameOf("prompting")] = ("standard",)
     """How prompts are drawn: standard (as the task has it), isotropic, or shifted between examples and query as in
     Garg et al. (2022); see probe list prompting."""
@@ -226,8 +235,9 @@ class EvaluateConfig(Settings):
     """The most tokens that are decoded, up to the end of the line."""
     match: Annotated[Matching, LANGUAGE] = "published"
     """How answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of each category."""
-    data: Annotated[str | None, LANGUAGE] = None
-    """A folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
+    data: Data | None = None
+    """In place of a task: .npz, .parquet, .safetensors or a folder of .npy files with the fields inputs and targets.
+    With a language task, a folder of the authors' own word pairs, CATEGORY/TASK.json."""
     out: Delivery[str | None] = None
     """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
     is the picture's. By default
@@ -244,8 +254,8 @@ class CompareConfig(Settings):
 
     ckpt: tuple[Model, ...]
     """Two checkpoints or more, of any kind that fit takes."""
-    task: Task
-    """The task with its options."""
+    task: Task | None = None
+    """The task with its options; needed unless --data is given."""
     head: Annotated[str, NameOf("head")] = "linear"
     """What reads the stream, as for probe fit: linear, normed, lens, or another that is measured at every context;
     language models are compared by their own answers alone."""
@@ -274,8 +284,9 @@ class CompareConfig(Settings):
     """The most tokens that are decoded, up to the end of the line."""
     match: Annotated[Matching, LANGUAGE] = "published"
     """How answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of each category."""
-    data: Annotated[str | None, LANGUAGE] = None
-    """A folder of the authors' own word pairs, CATEGORY/TASK.json; by default ours."""
+    data: Data | None = None
+    """In place of a task: .npz, .parquet, .safetensors or a folder of .npy files with the fields inputs and targets.
+    With a language task, a folder of the authors' own word pairs, CATEGORY/TASK.json."""
     out: Delivery[str | None] = None
     """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
     is the picture's. By default

@@ -109,17 +109,22 @@ class PromptSource:
         seed: any integer.
         purpose: what the prompts are for; different purposes never share a prompt.
         numbers: the prompts' numbers, from 0.
+
+    Attributes:
+        purpose: what the prompts are for.
+        numbers: the prompts' numbers.
     """
 
     def __init__(self, seed: int, purpose: Purpose, numbers: Sequence[int]) -> None:
         self._identity = (seed, purpose)
-        self._numbers = list(numbers)
-        self._stream = _Streams([key(seed, purpose, number) for number in self._numbers])
+        self.purpose = purpose
+        self.numbers = list(numbers)
+        self._stream = _Streams([key(seed, purpose, number) for number in self.numbers])
 
     @property
     def prompts(self) -> int:
         """The number of prompts in the batch."""
-        return len(self._numbers)
+        return len(self.numbers)
 
     def normal(self, *shape: int) -> Tensor:
         """Returns standard normal draws, float32 ``[prompts, *shape]``."""
@@ -131,7 +136,7 @@ class PromptSource:
 
     def grouped(self, size: int) -> Source:
         """Returns a source whose draws are shared by the prompts of a group, number // size."""
-        groups = [number // size for number in self._numbers]
+        groups = [number // size for number in self.numbers]
         distinct = sorted(set(groups))
         streams = _Streams([key(*self._identity, "group", size, group) for group in distinct])
         member = torch.tensor([distinct.index(group) for group in groups], dtype=torch.long)
@@ -139,10 +144,10 @@ class PromptSource:
 
     def completed(self, size: int) -> tuple[Source, Tensor]:
         """Returns a source over every member of the groups touched, and where this batch's prompts stand in it."""
-        groups = sorted({number // size for number in self._numbers})
+        groups = sorted({number // size for number in self.numbers})
         everyone = [group * size + offset for group in groups for offset in range(size)]
         place = {number: index for index, number in enumerate(everyone)}
-        index = torch.tensor([place[number] for number in self._numbers], dtype=torch.long)
+        index = torch.tensor([place[number] for number in self.numbers], dtype=torch.long)
         seed, purpose = self._identity
         return PromptSource(seed, purpose, everyone), index
 

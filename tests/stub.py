@@ -17,8 +17,16 @@ from probe.fields import NameOf, Numbers, OrObject, hints_of
 
 STUB = Path(__file__).parent.parent / "probe" / "__init__.pyi"
 MARK = "# commands: written by tests/stub.py\n"
-UNLISTED = ("list",)
-"""Commands of the shell alone."""
+OBJECTS = {
+    "probe.checkpoints:at_hand": "_Model",
+    "probe.language:tokenizer_at_hand": "_Tokenizer",
+    "probe.records:at_hand": "_Record",
+    "probe.data:at_hand": "_Data",
+    "probe.data:streams_at_hand": "_Streams",
+}
+"""What may be given as an object, by the function that reads it."""
+UNLISTED = ("list", "capture")
+"""Commands of the shell alone, or of another name in Python."""
 GIVEN = {"task": "_Task", "learner": "_Learner", "head": "_Head"}
 """What may be given by name or as an object, by registry."""
 SHOWN = (str, int, float, bool, tuple, NoneType)
@@ -64,9 +72,7 @@ def typed(hint: Any) -> str:
             if isinstance(mark, NameOf) and mark.registry in GIVEN:
                 return _listed(GIVEN[mark.registry]) if get_origin(inner) is tuple else GIVEN[mark.registry]
             if isinstance(mark, OrObject):
-                return {"probe.checkpoints": "_Model", "probe.language": "_Tokenizer", "probe.records": "_Record"}[
-                    mark.reader.split(":")[0]
-                ]
+                return OBJECTS[mark.reader]
             if isinstance(mark, Numbers):
                 return "str | int | Sequence[int]"
         return typed(inner)

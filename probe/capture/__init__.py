@@ -5,11 +5,12 @@ from typing import Any
 
 from probe.capture.cache import Cache, run_with_cache
 from probe.capture.description import DescribedModel, ModelDescription
-from probe.capture.hooks import Captured, Place, StreamModel, capture, observe, put_first, put_sum
+from probe.capture.hooks import Captured, Place, StreamModel, at_queries, capture, observe, put_first, put_sum
 from probe.capture.invariants import Finding, check_invariants
 from probe.capture.module import ModuleModel
 from probe.capture.native import NativeModel
 from probe.capture.nnsight import NnsightModel, capture_by_path
+from probe.capture.stored import StoredModel
 from probe.capture.transformer_lens import from_transformer_lens, hooked
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "NativeModel",
     "NnsightModel",
     "Place",
+    "StoredModel",
     "StreamModel",
+    "at_queries",
     "capture",
     "capture_by_path",
     "check_invariants",

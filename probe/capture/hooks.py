@@ -76,7 +76,7 @@ class Captured:
 def capture(
     model: StreamModel,
     inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"],
-    positions: Int[Tensor, " context"],
+    positions: Int[Tensor, " context"] | Int[Tensor, "batch context"],
 ) -> Captured:
     """Runs the model and copies the stream at the given tokens, at the read-in and after every block.
 
@@ -84,12 +84,12 @@ def capture(
     it, and no larger tensor is kept alive.
 
     Args:
-        positions: the tokens to keep, by their place in the sequence.
+        positions: the tokens to keep, by their place in the sequence, of all prompts or of each.
 
     Raises:
         AssertionError: if a place saw no call, or more than one, during the pass.
     """
-    shape = (len(model.places), len(inputs), len(positions), model.width)
+    shape = (len(model.places), len(inputs), positions.shape[-1], model.width)
     stream = torch.empty(0)
 
     def keep(layer: int, seen: Tensor) -> None:
@@ -97,11 +97,23 @@ def capture(
         if layer == 0:
             # symbols do not say of what type the stream is
             stream = seen.new_empty(shape)
-        torch.index_select(seen, 1, positions, out=stream[layer])
+        if positions.ndim == 1:
+            torch.index_select(seen, 1, positions, out=stream[layer])
+        else:
+            stream[layer] = at_queries(seen, positions)
 
     with observe(model.places, keep):
         output = model.run(inputs)
-    return Captured(stream, output.index_select(1, positions))
+    return Captured(stream, at_queries(output, positions))
+
+
+def at_queries(
+    seen: Float[Tensor, "batch time some"], positions: Int[Tensor, " context"] | Int[Tensor, "batch context"]
+) -> Float[Tensor, "batch context some"]:
+    """Returns what stands at some tokens, the same of all prompts or each prompt's own."""
+    if positions.ndim == 1:
+        return seen.index_select(1, positions)
+    return seen.gather(1, positions[..., None].expand(-1, -1, seen.shape[-1]))
 
 
 @contextmanager

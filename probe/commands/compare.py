@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -21,6 +21,7 @@ from probe.language import Study, compare_language, study_of
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, by_seed, describe, load_all, notes_on, side_name
 from probe.probing.measure import measure
+from probe.probing.own_data import check_answered, open_data
 from probe.probing.plans import Trainings, trainings
 from probe.probing.prepare import set_before
 from probe.probing.results import CompareResult
@@ -84,7 +85,10 @@ def compare(config: CompareConfig, *, command: str = "", report: Report = silent
 
 
 def _compare_numbers(config: CompareConfig, command: str, report: Report) -> Record:
-    models = load_all(config.ckpt)
+    models, opened, given = load_all(config.ckpt), open_data(config), config
+    if opened is not None:
+        check_answered(opened.task, models, "probe compare")
+        config = replace(config, task=opened.text, data=None)
     heads = make_all((config.head,))
     if heads[0].overrides("judge"):
         raise ProbeError(
@@ -99,17 +103,19 @@ def _compare_numbers(config: CompareConfig, command: str, report: Report) -> Rec
     provenance = {
         "kind": "compare",
         "command": command,
-        "config": asdict(config),
+        "config": asdict(given),
         "versions": versions(),
         "units": {"y": experiments[0].task.unit},
         "verdict": verdicts(table, _trainings(measured)),
-        "notes": notes_on([one.experiment.checkpoint for one in measured], context),
+        "notes": notes_on([one.experiment.checkpoint for one in measured], context) if opened is None else [],
         "models": {
             one.name: describe(one.experiment.checkpoint, one.experiment.task, context)
             | {"depths": one.depths, "errors": one.errors.ratio.estimate()[:, -1].tolist()}
             for one in measured
         },
     }
+    if opened is not None:
+        provenance |= {"task": opened.task.name, "data": opened.task.told}
     return Record(table, provenance)
 
 
@@ -137,7 +143,7 @@ def _shared(experiments: Sequence[Experiment], context: int) -> list[int]:
 
 
 def _measure(experiment: Experiment, config: CompareConfig, heads: Sequence[Head], report: Report) -> Measured:
-    _, scores = measure(experiment, heads, Pass.of(config), "y", report)
+    _, scores = measure(experiment, heads, Pass.of(config, experiment.task), "y", report)
     return Measured(experiment, depths_of(experiment, config.depth), scores[heads[0].name], scores["model"])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from probe import learners
+from probe.capture import at_queries
 from probe.checkpoints import Checkpoint
 from probe.commands.keywords import takes
 from probe.config import EvaluateConfig
+from probe.data import DataTask
 from probe.errors import ProbeError
 from probe.language import Study, evaluate_language, study_of
 from probe.probing.experiment import (
@@ -30,6 +32,7 @@ from probe.probing.experiment import (
     task_for,
     trained_context,
 )
+from probe.probing.own_data import Opened, add_beside, check_answered, open_data, share_of, units_of
 from probe.probing.results import EvaluateResult
 from probe.processes import ALONE, Processes, merge_each, only_one
 from probe.processes.devices import device_named
@@ -88,6 +91,8 @@ def _evaluate_words(config: EvaluateConfig, command: str, report: Report, proces
 
 
 def _evaluate_numbers(config: EvaluateConfig, command: str, report: Report, processes: Processes) -> Record:
+    opened = open_data(config)
+    given, config = config, config if opened is None else _on_data(config, opened)
     plan = prepare(config)
     check_same(plan.models, processes)
     rows: list[dict[str, Any]] = []
@@ -98,15 +103,33 @@ def _evaluate_numbers(config: EvaluateConfig, command: str, report: Report, proc
     provenance = {
         "kind": "evaluate",
         "command": command,
-        "config": asdict(config),
+        "config": asdict(given),
         "versions": versions(),
         "processes": processes.count,
-        "notes": notes_on(plan.models, plan.context),
+        "notes": [] if opened is not None else notes_on(plan.models, plan.context),
         "units": {"y": plan.task.unit},
         "models": {found.name: describe(found, plan.task, plan.context) for found in plan.models},
     }
+    if opened is not None:
+        provenance |= {"task": opened.task.name, "data": opened.task.told}
     first = [*COLUMNS, "prompting", "median", "band"]
     return Record(table[[*first, *(name for name in table.columns if name not in first)]], provenance)
+
+
+def _on_data(config: EvaluateConfig, opened: Opened) -> EvaluateConfig:
+    """Returns the settings with data as the task, of which no more prompts are asked than there are.
+
+    Raises:
+        ProbeError: if the models do not answer the data's target, or prompts were to be drawn in another style.
+    """
+    check_answered(opened.task, load_all(config.ckpt), "probe evaluate")
+    if config.prompting != ("standard",) or config.learner not in (("usual",), ("none",)) or config.context is not None:
+        raise ProbeError(
+            "--data was given with --prompting, --learner or --context, but data have given rows and are no pairs. "
+            "Drop these flags."
+        )
+    prompts = min(config.prompts, opened.task.available("score"))
+    return replace(config, task=opened.text, data=None, learner=("none",), prompts=prompts)
 
 
 STUDIES: dict[Study, Callable[[EvaluateConfig, str, Report, Processes], Record]] = {
@@ -129,8 +152,11 @@ def prepare(config: EvaluateConfig) -> Plan:
                 "ones, but the same prompts are shown to both. Evaluate them apart."
             )
         task_for(found, config.task, config.dim)
-    context = trained_context(models) if config.context is None else config.context
-    if context < 1:
+    if isinstance(task, DataTask):
+        context = max(task.contexts)
+    else:
+        context = trained_context(models) if config.context is None else config.context
+    if context < 1 and not isinstance(task, DataTask):
         raise ProbeError(f"--context {context} was given, but at least 1 is needed. Give a larger number.")
     device = device_named(config.device)
     for found in models:
@@ -138,14 +164,14 @@ def prepare(config: EvaluateConfig) -> Plan:
         found.model.to(device)
         found.stream.use_kernel(config.kernel)
     for style in config.prompting:
-        _check_style(style, task, config.task)
+        _check_style(style, task, config.task or "")
     known = _learners(config, task)
     sample = task.draw(PromptSource(config.seed, "score", [0]), context)
     if known and sample.y.ndim != 2:
         raise ProbeError(
             f"Learners were named, but they predict one number from pairs, and {config.task} has none. Drop --learner."
         )
-    indices = choose_indices(config.index, context)
+    indices = [] if isinstance(task, DataTask) else choose_indices(config.index, context)
     return Plan(models, task, context, indices, known, device)
 
 
@@ -199,12 +225,15 @@ class _Scores:
         self.costs: dict[int, Tensor] = {}
         self.guesses: dict[int, Tensor] = {}
 
-    def add(self, numbers: Sequence[int], answers: Tensor, task: Task, prompts: Prompts, logits: bool) -> None:
+    def add(self, numbers: range, answers: Tensor, task: Task, prompts: Prompts, logits: bool) -> None:
         """Adds answers [batch, context, answer], which of symbols may be logits or not."""
         cost, guess = task.cost(answers, prompts), task.guess(prompts)
-        self.errors.add(numbers, cost[None], guess, prompts.counted)
+        units, share = units_of(task, "score", numbers), share_of(task, prompts)
+        self.errors.add(units, cost[None], guess, prompts.counted, share)
         metrics = task.metrics(answers, prompts, logits=logits)
-        self.errors.add_metrics(numbers, {name: values[None] for name, values in metrics.items()}, prompts.counted)
+        further = {name: values[None] for name, values in metrics.items()}
+        self.errors.add_metrics(units, further, prompts.counted, share)
+        add_beside(self.errors, task, units, answers[None], prompts)
         self.costs[numbers[0]] = cost.where(prompts.counted, torch.nan)
         self.guesses[numbers[0]] = guess.where(prompts.counted, torch.nan)
 
@@ -269,7 +298,7 @@ def _answers(found: Checkpoint, drawn: Prompts | Replaced, plan: Plan, style: st
         return torch.stack(each, dim=1), drawn.asked(plan.indices)
     if style == "recursive" and isinstance(plan.task, ChainOfThought):
         return plan.task.recursive(run, drawn, plan.indices), only(drawn, torch.tensor(plan.indices))
-    return plan.task.answer(run(drawn.inputs).index_select(1, drawn.queries)), drawn
+    return plan.task.answer(at_queries(run(drawn.inputs), drawn.queries)), drawn
 
 
 def _learned(learner: learners.Learner, drawn: Prompts | Replaced, plan: Plan) -> tuple[Tensor, Prompts]:

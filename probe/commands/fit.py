@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import pandas as pd
 
+from probe.checkpoints import Checkpoint
 from probe.commands.keywords import takes
 from probe.config import FitConfig
 from probe.heads import FittedHeads, LinearHeads, make_all
 from probe.language import Study, language_layers, study_of
 from probe.probing.draws import Pass
-from probe.probing.experiment import Experiment, check_same, describe, notes_on
+from probe.probing.experiment import Experiment, check_same, describe, load_all, notes_on, shape_of
 from probe.probing.judged import judged_rows
 from probe.probing.measure import CHANCE, measure
+from probe.probing.own_data import Opened, notes_of, open_data
 from probe.probing.prepare import prepare
 from probe.probing.results import FitResult
 from probe.processes import ALONE, Processes, only_one
 from probe.progress import Report, silent
 from probe.records import COLUMNS, versions
 from probe.tasks.objectives import ZERO
+
+USUAL = ("linear", "lens")
+"""The heads that are fitted where none is named."""
+WITHOUT = "The model's own answers and the lens are left out: they answer no target of these data."
+"""The note of a record of data whose target the model does not predict."""
+NO_MODEL = "The model's own answers and the lens are left out: kept streams have no read-out."
+"""The note of a record of kept streams."""
 
 
 @takes(FitConfig)
@@ -46,12 +55,15 @@ def _fit_words(config: FitConfig, command: str, report: Report, processes: Proce
 
 
 def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Processes) -> FitResult:
-    experiments = prepare(config)
+    opened = open_data(config, config.target, config.streams)
+    models = list(opened.models) if opened is not None and opened.models else load_all(config.ckpt)
+    asked = config if opened is None else _on_data(config, opened, models)
+    experiments = prepare(asked, models)
     check_same([experiment.checkpoint for experiment in experiments], processes)
     rows: list[dict[str, Any]] = []
     fitted: dict[str, FittedHeads[LinearHeads]] = {}
     for experiment in experiments:
-        found, own = _probe(experiment, config, report, processes)
+        found, own = _probe(experiment, asked, report, processes)
         rows += own
         fitted |= {experiment.checkpoint.name: found} if found else {}
     table = pd.DataFrame(rows)
@@ -62,19 +74,39 @@ def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Pro
         "config": asdict(config),
         "versions": versions(),
         "processes": processes.count,
-        "notes": [
-            note for experiment in experiments for note in notes_on([experiment.checkpoint], max(experiment.contexts))
-        ],
-        "units": {"y": experiments[0].task.unit} | ({} if config.target == "y" else {config.target: ZERO}),
+        "notes": _notes(config, experiments, opened),
+        "units": {"y": experiments[0].task.unit} | _further_units(config, experiments[0], opened),
         "models": {
             experiment.checkpoint.name: describe(experiment.checkpoint, experiment.task, experiment.longest)
             for experiment in experiments
         },
     }
+    if opened is not None:
+        provenance |= {"task": opened.task.name, "data": opened.task.told}
     heads: FittedHeads[Any] = FittedHeads(fitted, "checkpoint")
     if len(experiments) == 1 and fitted:
         (heads,) = fitted.values()
     return FitResult(table[[*COLUMNS, *further]], provenance, heads if fitted else None)
+
+
+def _on_data(config: FitConfig, opened: Opened, models: Sequence[Checkpoint]) -> FitConfig:
+    """Returns the settings with data as the task, without the lens of the usual heads where it cannot answer."""
+    own = all(opened.task.answered_by(shape_of(found)) for found in models)
+    head = USUAL[:1] if config.head == USUAL and not own else config.head
+    return replace(config, task=opened.text, data=None, streams=None, target="y", head=head)
+
+
+def _notes(config: FitConfig, experiments: Sequence[Experiment], opened: Opened | None) -> list[str]:
+    if opened is None:
+        return [note for one in experiments for note in notes_on([one.checkpoint], max(one.contexts))]
+    own = [] if experiments[0].answered else [NO_MODEL if opened.models else WITHOUT]
+    return own + notes_of(opened.task, config.prompts, config.score)
+
+
+def _further_units(config: FitConfig, experiment: Experiment, opened: Opened | None) -> dict[str, str]:
+    if opened is not None:
+        return {experiment.target: experiment.task.unit}
+    return {} if config.target == "y" else {config.target: ZERO}
 
 
 def _probe(
@@ -82,8 +114,10 @@ def _probe(
 ) -> tuple[FittedHeads[LinearHeads], list[dict[str, Any]]]:
     """Returns the fitted heads of one checkpoint, and the rows of all heads."""
     heads = make_all(config.head, config.protocol)
-    fitted, scores = measure(experiment, heads, Pass.of(config), config.target, report, processes)
+    fitted, scores = measure(experiment, heads, Pass.of(config, experiment.task), config.target, report, processes)
     rows = [row for head, errors in scores.items() for row in errors.rows(experiment.checkpoint.name, head)]
+    if config.target == "y":
+        rows = [row | {"target": experiment.target} for row in rows]
     for name, found in fitted.items():
         chosen = [row for row in rows if row["head"] == name]
         for row, penalty in zip(chosen, found.penalty.flatten().tolist(), strict=True):

@@ -1,7 +1,7 @@
 """Heads: maps from the stream to a target, fitted in one pass over batches that are then forgotten.
 
 A head of one's own is a subclass of `Head`; one that everybody may name is a file here and a line in `HEADS`.
-scikit-learn is imported by `probe.heads.estimator` alone.
+scikit-learn is imported by `probe.heads.estimator` and `probe.heads.logistic` alone.
 """
 
 from collections.abc import Iterable
@@ -23,6 +23,7 @@ HEADS: Registry[type[Head]] = Registry(
     {
         "linear": "linear:Linear",
         "normed": "normed:Normed",
+        "logistic": "logistic:Logistic",
         "lens": "lens:Lens",
         "calibrated": "calibrated:Calibrated",
         "task_vector": "task_vector:TaskVector",

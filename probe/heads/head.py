@@ -93,11 +93,13 @@ class Head:
 
     Attributes:
         logits: whether answers for symbols are logarithms of probabilities but for a constant.
+        held: whether it is fitted on streams that are held in memory, by `probe.heads.logistic`, and not as a ridge.
         own_prompts: prompts that `judge` is called on in all; 0 where it is not overridden.
         own_batch: prompts that it is called on at a time.
     """
 
     logits: ClassVar[bool] = False
+    held: ClassVar[bool] = False
     own_prompts: int = 0
     own_batch: int = 8
 

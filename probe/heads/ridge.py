@@ -44,14 +44,17 @@ class SelectionErrors:
         stream: Float[Tensor, "layer batch context width"],
         target: Float[Tensor, "batch context target"],
         counted: Bool[Tensor, "batch context"] | None = None,
+        weights: Float[Tensor, " batch"] | None = None,
     ) -> None:
-        """Adds a batch of selection prompts, each at the contexts at which it counts, or at all."""
+        """Adds a batch of selection prompts, each where it counts, or at all contexts, and as often as it weighs."""
         truth = target.to(self.by_target).transpose(0, 1)[:, :, None]
         for layer, predicted in enumerate(self.path.predict_layers(stream)):
             squared = predicted.sub_(truth).square_()
             if counted is not None:
                 # not multiplied by 0, which would keep a NaN
                 squared.masked_fill_(~counted.T[..., None, None].to(squared.device), 0.0)
+            if weights is not None:
+                squared.mul_(weights.to(squared)[:, None, None])
             self.by_target[:, layer] += squared.sum(dim=1).transpose(0, 1)
         self.count += stream.shape[1]
 

@@ -80,7 +80,7 @@ class Asked(Protocol):
         """The models: files, folders or hub names, or texts that carry one."""
 
     @property
-    def task(self) -> str:
+    def task(self) -> str | None:
         """The tasks, see `named`."""
 
     @property
@@ -110,7 +110,7 @@ def studies(asked: Asked) -> list[Study]:
     Raises:
         ProbeError: if a model, its tokenizer, a task or a number does not fit.
     """
-    names, device = named(asked.task), device_named(asked.device)
+    names, device = named(asked.task or ""), device_named(asked.device)
     files, found = checkpoints.expanded(asked.ckpt), list[Study]()
     for file, one in zip(files, load_all(files), strict=True):
         symbols = one.stream.description.symbols
@@ -176,7 +176,7 @@ def provenance(
         "config": asdict(config),
         "versions": versions(),
         "models": {study.checkpoint.name: _about(study) for study in found},
-        "published": published(named(config.task)),
+        "published": published(named(config.task or "")),
     }
 
 

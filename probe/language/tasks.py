@@ -94,9 +94,9 @@ Study = Literal["numbers", "words"]
 """What a task is about, which decides how a command studies it."""
 
 
-def study_of(task: str) -> Study:
+def study_of(task: str | None) -> Study:
     """Returns "words" where a task's text names a word-pair task or a set of them, else "numbers"."""
-    return "words" if task.partition(":")[0] in (EVERYTHING, *LANGUAGE_TASKS) else "numbers"
+    return "words" if task is not None and task.partition(":")[0] in (EVERYTHING, *LANGUAGE_TASKS) else "numbers"
 
 
 def named(text: str) -> list[str]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from probe.data import DataTask
 from probe.randomness import Purpose
+from probe.tasks import Task
+
+FEWEST_SCORED = 32
+"""Prompts that bands need."""
 
 
 @runtime_checkable
@@ -38,21 +43,26 @@ class Pass:
         score: prompts that errors are measured on.
         seed: of every prompt.
         batch: prompts a forward pass; results depend on it by rounding alone.
+        select: the most prompts that choose penalties, where there are only so many.
     """
 
     prompts: int
     score: int
     seed: int = 0
     batch: int = 128
+    select: int = 2**40
 
     @classmethod
-    def of(cls, settings: Sizes) -> Pass:
-        """Returns the prompts that a command's settings ask for."""
-        return cls(settings.prompts, settings.score, settings.seed, settings.batch)
+    def of(cls, settings: Sizes, task: Task | None = None) -> Pass:
+        """Returns the prompts that a command's settings ask for; of data at most as many as there are."""
+        if not isinstance(task, DataTask):
+            return cls(settings.prompts, settings.score, settings.seed, settings.batch)
+        prompts, score = min(settings.prompts, task.available("fit")), min(settings.score, task.available("score"))
+        return cls(prompts, score, settings.seed, settings.batch, task.available("select"))
 
     def count(self, purpose: Purpose) -> int:
         """Returns how many prompts are drawn for a purpose."""
-        return {"fit": self.prompts, "select": -(-self.prompts // 4), "score": self.score}[purpose]
+        return {"fit": self.prompts, "select": min(-(-self.prompts // 4), self.select), "score": self.score}[purpose]
 
     def batches(self, purpose: Purpose, most: int | None = None) -> list[range]:
         """Returns the prompts' numbers, a batch at a time.

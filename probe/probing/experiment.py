@@ -14,6 +14,7 @@ from probe import checkpoints, tasks
 from probe.capture import Captured, DescribedModel, ModelDescription, capture
 from probe.checkpoints import Checkpoint
 from probe.config import ModelConfig
+from probe.data import DataTask
 from probe.errors import ProbeError
 from probe.learners import Learner, run
 from probe.probing.draws import Pass
@@ -59,6 +60,16 @@ class Experiment:
         """The number of layers, the read-in included."""
         return len(self.model.places)
 
+    @property
+    def answered(self) -> bool:
+        """Whether the model's own predictions answer what is asked for; of data they may not."""
+        return not isinstance(self.task, DataTask) or self.task.answered_by(shape_of(self.checkpoint))
+
+    @property
+    def target(self) -> str:
+        """What records call the answer: y, or the target of data."""
+        return self.task.target if isinstance(self.task, DataTask) else "y"
+
     def errors(self, target: str, layers: Sequence[int] | None, seed: int) -> LayerErrors:
         """Returns an empty table of errors at this experiment's contexts.
 
@@ -66,7 +77,7 @@ class Experiment:
             layers: those that are measured, or None for what has no layer.
             seed: of the bands.
         """
-        return LayerErrors(target, layers, self.layers - 1, self.contexts, seed)
+        return LayerErrors(target, layers, max(self.layers - 1, 1), self.contexts, seed)
 
     @torch.no_grad()
     def decode(self, stream: Tensor) -> Tensor:
@@ -117,7 +128,7 @@ def load_all(names: Sequence[str], models: Sequence[Checkpoint] = ()) -> list[Ch
     return list(models) or [checkpoints.load(name) for name in names]
 
 
-def task_for(found: Checkpoint, text: str, dim: int | None) -> Task:
+def task_for(found: Checkpoint, text: str | None, dim: int | None) -> Task:
     """Returns the task that a text names, in the checkpoint's dimension.
 
     Args:
@@ -126,12 +137,19 @@ def task_for(found: Checkpoint, text: str, dim: int | None) -> Task:
     Raises:
         ProbeError: if the checkpoint has another dimension, or reads and predicts something else than the task.
     """
-    described = found.stream.description
+    if text is None:
+        raise ProbeError("No task was given, but heads need prompts. Add --task NAME, or --data FILE.")
     if dim is not None and dim != found.dim:
         reads = f"{found.dim}-dimensional inputs" if found.dim else "symbols"
         raise ProbeError(f"{found.name} reads {reads}, but --dim {dim} was given. Drop --dim to use the checkpoint's.")
     task = tasks.make(text, found.dim or 1)  # symbols have no dimension
-    shape = Shape(described.inputs, described.outputs, described.symbols)
+    shape = shape_of(found)
+    if isinstance(task, DataTask):
+        if not task.suits(shape):
+            of = f"{shape.symbols} symbols" if shape.symbols else f"vectors of {shape.inputs} coordinates"
+            own = f"{task.shape.symbols} symbols" if task.shape.symbols else f"vectors of {task.shape.inputs}"
+            raise ProbeError(f"{found.name} reads {of}, but {task.name} has {own}. Give inputs of the model's kind.")
+        return task
     if task.shape != shape:
         fitting = found.task or f"induction:vocabulary={shape.symbols}"
         raise ProbeError(
@@ -139,6 +157,12 @@ def task_for(found: Checkpoint, text: str, dim: int | None) -> Task:
             f"as {fitting}."
         )
     return task
+
+
+def shape_of(found: Checkpoint) -> Shape:
+    """Returns what a checkpoint reads and predicts."""
+    described = found.stream.description
+    return Shape(described.inputs, described.outputs, described.symbols)
 
 
 def check_same(models: Sequence[Checkpoint], processes: Processes) -> None:

@@ -11,11 +11,13 @@ from probe import learners
 from probe.heads import FittedHeads, Head, LinearHeads, Origin
 from probe.heads.chance import noise
 from probe.heads.head import read
+from probe.heads.logistic import Held, fit_logistic
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, learned
+from probe.probing.own_data import add_beside, share_of, units_of
 from probe.probing.ridge_fit import Read, fit_ridges
 from probe.probing.targets import counted_of, target_of
-from probe.processes import ALONE, Processes, merge_each
+from probe.processes import ALONE, Processes, merge_each, only_one
 from probe.progress import Report
 from probe.randomness import Purpose
 from probe.statistics import LayerErrors
@@ -67,11 +69,28 @@ def _fit(
             truth = {target: target_of(target, prompts, experiment.task, experiment.task_name)}
             counted = counted_of(target, prompts)
             features = _features(experiment, heads, pass_, purpose, numbers, captured.stream)
-            yield {name: Read(one, truth, counted) for name, one in features.items()}
+            share = share_of(experiment.task, prompts)
+            weights = None if share is None else share[:, 0]
+            yield {name: Read(one, truth, counted, weights) for name, one in features.items()}
             report(f"{purpose} {experiment.checkpoint.name}", numbers.stop, pass_.count(purpose))
 
-    found = fit_ridges(batches, processes)
+    held = [head for head in heads if head.held]
+    heads = [head for head in heads if not head.held]
+    own = {head.name: {target: _fit_held(experiment, head, pass_, report, processes)} for head in held}
+    found = fit_ridges(batches, processes) | own
     return {name: one[target].fitted_on(_origin(experiment, name, target)) for name, one in found.items()}
+
+
+def _fit_held(experiment: Experiment, head: Head, pass_: Pass, report: Report, processes: Processes) -> LinearHeads:
+    """Fits a head on streams that are held in memory."""
+    only_one(processes, f"--head {head.name}")
+
+    def batches(purpose: Purpose) -> Iterator[Held]:
+        for numbers, prompts, captured in experiment.batches(pass_, purpose):
+            yield read(head, experiment.model, captured.stream), prompts.targets[..., 0].long(), prompts.counted
+            report(f"{purpose} {head.name} {experiment.checkpoint.name}", numbers.stop, pass_.count(purpose))
+
+    return fit_logistic(batches, experiment.task.shape.outputs)
 
 
 def _origin(experiment: Experiment, head: str, target: str) -> Origin:
@@ -79,7 +98,7 @@ def _origin(experiment: Experiment, head: str, target: str) -> Origin:
         model=experiment.checkpoint.name,
         digest=experiment.checkpoint.digest,
         task=str(experiment.task_name),
-        target=target,
+        target=target if target != "y" else experiment.target,
         head=head,
         layers=(0,) if head == CHANCE else tuple(range(experiment.layers)),
         contexts=tuple(experiment.contexts),
@@ -100,7 +119,8 @@ def _score(
     logits = {"model", OPTIMAL} | {name for name, head in answering.items() if head.logits}
     scores = _tables(experiment, fitted, [*answering], [*references], pass_.seed, target)
     for numbers, prompts, captured in experiment.batches(pass_, "score", processes):
-        answers = {"model": experiment.task.answer(captured.output.cpu())[None]}
+        units, share = units_of(experiment.task, "score", numbers), share_of(experiment.task, prompts)
+        answers = {"model": experiment.task.answer(captured.output.cpu())[None]} if experiment.answered else {}
         if fitted:
             for name, features in _features(experiment, heads, pass_, "score", numbers, captured.stream).items():
                 predicted = fitted[name](features).cpu()
@@ -117,9 +137,10 @@ def _score(
         answers |= {} if optimal is None else {OPTIMAL: optimal[None]}
         guess = experiment.task.guess(prompts)
         for name, answer in answers.items():
-            scores[name].add(numbers, experiment.task.cost(answer, prompts), guess, prompts.counted)
+            scores[name].add(units, experiment.task.cost(answer, prompts), guess, prompts.counted, share)
             metrics = experiment.task.metrics(answer, prompts, logits=name in logits)
-            scores[name].add_metrics(numbers, metrics, prompts.counted)
+            scores[name].add_metrics(units, metrics, prompts.counted, share)
+            add_beside(scores[name], experiment.task, units, answer, prompts)
         report(f"score {experiment.checkpoint.name}", numbers.stop, pass_.score)
     return processes.merged(scores, merge_each, dict)
 
@@ -134,7 +155,7 @@ def _tables(
 ) -> dict[str, LayerErrors]:
     """Returns an empty table of errors for the model itself, every head and every reference."""
     everywhere = range(experiment.layers)
-    scores = {"model": experiment.errors("y", [experiment.layers - 1], seed)}
+    scores = {"model": experiment.errors("y", [experiment.layers - 1], seed)} if experiment.answered else {}
     scores |= {name: experiment.errors(target, None if name == CHANCE else everywhere, seed) for name in fitted}
     scores |= {name: experiment.errors("y", everywhere, seed) for name in answering}
     known = [OPTIMAL] if type(experiment.task).optimal is not Task.optimal else []

@@ -10,17 +10,18 @@ import torch
 
 from probe.checkpoints import Checkpoint
 from probe.config import FitConfig
+from probe.data import DataTask
 from probe.errors import ProbeError
 from probe.heads import Head, make_all
-from probe.probing.draws import Pass, Sizes
+from probe.probing.draws import FEWEST_SCORED, Pass, Sizes
 from probe.probing.experiment import Experiment, check_length, load_all, task_for, trained_context
+from probe.probing.own_data import check_numbers
 from probe.probing.targets import target_of
 from probe.processes.devices import device_named
 from probe.randomness import PromptSource
 
 WIDE = 128  # above this width, contexts default to FEW
 FEW = 8
-FEWEST_SCORED = 32
 
 
 @runtime_checkable
@@ -28,8 +29,8 @@ class Setting(Sizes, Protocol):
     """Settings of how models are probed, which fit, compare and claim have in common."""
 
     @property
-    def task(self) -> str:
-        """The task with its options."""
+    def task(self) -> str | None:
+        """The task with its options, or the text that carries data."""
 
     @property
     def dim(self) -> int | None:
@@ -75,7 +76,7 @@ def set_before(
         ProbeError: if a model, the task, a head, a context or a number does not fit, before any work.
     """
     _check(setting, heads)
-    return [_experiment(found, setting, heads, contexts, target) for found in models]
+    return [experiment_of(found, setting, heads, contexts, target) for found in models]
 
 
 def _check(setting: Setting, heads: Sequence[Head]) -> None:
@@ -88,33 +89,51 @@ def _check(setting: Setting, heads: Sequence[Head]) -> None:
     device_named(setting.device)
 
 
-def _experiment(
-    found: Checkpoint, setting: Setting, heads: Sequence[Head], contexts: list[int] | None, target: str
+def experiment_of(
+    found: Checkpoint,
+    setting: Setting,
+    heads: Sequence[Head] = (),
+    contexts: list[int] | None = None,
+    target: str = "y",
 ) -> Experiment:
-    task, pass_ = task_for(found, setting.task, setting.dim), Pass.of(setting)
-    longest = trained_context([found]) if contexts is None else max(contexts)
+    """Returns one model set before a task, once every head suits it; see `set_before`."""
+    task = task_for(found, setting.task, setting.dim)
+    pass_, named = Pass.of(setting, task), setting.task or ""
+    if isinstance(task, DataTask):
+        longest = max(task.contexts)
+    else:
+        longest = trained_context([found]) if contexts is None else max(contexts)
     sample = task.draw(PromptSource(pass_.seed, "fit", [0]), longest)
     probed = choose_contexts(contexts, sample.contexts, found.stream.width)
     chosen = torch.tensor([sample.contexts.index(context) for context in probed])
     device = device_named(setting.device)
-    experiment = Experiment(
-        found, found.stream, task, setting.task, longest, probed, chosen, device, kernel=setting.kernel
-    )
+    experiment = Experiment(found, found.stream, task, named, longest, probed, chosen, device, kernel=setting.kernel)
     for head in heads:
         if head.name in task.references:
             raise ProbeError(
-                f"A head is called {head.name}, but so is a learner that is shown beside {setting.task}. Give the head "
+                f"A head is called {head.name}, but so is a learner that is shown beside {named}. Give the head "
                 "another name."
             )
+        if isinstance(task, DataTask):
+            check_numbers(task, setting.prompts, setting.score, head.width(found.stream) if head.fitted else None)
+            _check_answered(head, experiment)
         head.check(experiment, pass_.prompts)
     check_length(found, task, longest)
-    target_of(target, sample, task, setting.task)
+    target_of(target, sample, task, named)
     if target != "y" and not any(head.fitted for head in heads):
         raise ProbeError(
             f"--target {target} was given, but of the heads only linear and normed can be asked for it. "
             "Add --head linear, or drop --target."
         )
     return _moved(experiment)
+
+
+def _check_answered(head: Head, experiment: Experiment) -> None:
+    if not head.fitted and not experiment.answered:
+        raise ProbeError(
+            f"The head {head.name} gives the model's own answers, but those are not of the target {experiment.target}: "
+            "it is not called y, or has other numbers than the model predicts. Use --head linear."
+        )
 
 
 def same_on(found: Checkpoint, experiment: Experiment) -> Experiment:

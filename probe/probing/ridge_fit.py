@@ -30,11 +30,13 @@ class Read:
     Attributes:
         targets: by name; heads are fitted for each.
         counted: at which contexts a prompt counts; at all of them unless given.
+        weights: how much each prompt counts; once unless given.
     """
 
     features: Float[Tensor, "layer batch context width"]
     targets: Targets
     counted: Bool[Tensor, "batch context"] | None = None
+    weights: Float[Tensor, " batch"] | None = None
 
     @property
     def joint(self) -> Float64[Tensor, "batch context target"]:
@@ -82,7 +84,7 @@ class _Gathered:
         self.moments = Moments(grid, width, start, first.features.device)
 
     def update(self, read: Read) -> None:
-        self.moments.update(read.features, read.joint, read.counted)
+        self.moments.update(read.features, read.joint, read.counted, read.weights)
 
     def merge(self, other: _Gathered) -> _Gathered:
         merged = copy(self)
@@ -133,7 +135,7 @@ class _Choice:
         )
 
     def update(self, read: Read) -> None:
-        self._by.update(read.features, read.joint, read.counted)
+        self._by.update(read.features, read.joint, read.counted, read.weights)
 
     @property
     def sums(self) -> _Errors | Moments:

@@ -114,6 +114,7 @@ def _about(record: Record) -> str:
     """Returns the task, and on how many prompts errors were measured."""
     config = record.provenance.get("config")
     task = config.get("task") if isinstance(config, Mapping) else getattr(config, "task", None)
+    task = task or record.provenance.get("task")
     return f"{line(task or 'a task', CELL)}, {_prompts(record)}"
 
 

@@ -38,7 +38,7 @@ def stem_of(command: str, config: Any, names: Sequence[str]) -> Stem:
 
 
 def _default_name(command: str, config: Any, names: Sequence[str]) -> str:
-    told = [command, *names, config.task]
+    told = [command, *names, *([config.task] if config.task else [])]
     for field in fields(config):
         value = getattr(config, field.name)
         if field.name not in UNTOLD and field.default is not MISSING and value != field.default:

@@ -33,6 +33,7 @@ class LayerErrors:
         self.ratio = RatioBootstrap((len(self.layers), len(self.contexts)), seed=seed)
         self._costs = torch.zeros(len(self.layers), len(self.contexts), dtype=torch.float64)
         self._counted = torch.zeros(len(self.contexts), dtype=torch.float64)
+        self._weight = torch.zeros(len(self.contexts), dtype=torch.float64)
         self.means: dict[str, RatioBootstrap] = {}
         self.moments: RatioBootstrap | None = None
 
@@ -60,14 +61,17 @@ class LayerErrors:
         cost: Float[Tensor, "layer batch context"],
         guess: Float[Tensor, "batch context"],
         counted: Bool[Tensor, "batch context"],
+        weights: Float[Tensor, "batch 1"] | None = None,
     ) -> None:
         """Adds the costs of a batch of prompts, and what knowing nothing would have cost.
 
         Args:
             counted: which of them count; the others' cost and guess must be 0.
+            weights: how much each prompt counts, by which cost and guess were multiplied; once unless given.
         """
         self._costs += cost.double().sum(1)
         self._counted += counted.sum(0)
+        self._weight += (counted if weights is None else counted * weights).sum(0)
         self.ratio.update(numbers, cost.double().transpose(0, 1), guess.double()[:, None])
 
     def add_metrics(
@@ -75,9 +79,10 @@ class LayerErrors:
         numbers: Sequence[int],
         metrics: Mapping[str, Float[Tensor, "layer batch context"]],
         counted: Bool[Tensor, "batch context"],
+        weights: Float[Tensor, "batch 1"] | None = None,
     ) -> None:
         """Adds further quantities of a batch of prompts by name; a record's row has the mean of each, with its band."""
-        weight = counted.double()
+        weight = counted.double() if weights is None else counted * weights
         for name, values in metrics.items():
             mean = self.means.setdefault(name, RatioBootstrap(self.ratio.shape, seed=self.ratio.seed))
             mean.update(numbers, (values.double() * weight).transpose(0, 1), weight[:, None])
@@ -112,6 +117,7 @@ class LayerErrors:
         merged = LayerErrors(self.target, layers, self.blocks, self.contexts, self.ratio.seed)
         merged.ratio = self.ratio.merge(other.ratio)
         merged._costs = self._costs + other._costs
+        merged._weight = self._weight + other._weight
         merged._counted = self._counted + other._counted
         for name in {**self.means, **other.means}:
             both = [one.means[name] for one in (self, other) if name in one.means]
@@ -125,6 +131,7 @@ class LayerErrors:
         """Yields a record's row for every layer and context."""
         error, (low, high) = self.ratio.estimate(), self.ratio.interval()
         counted = [int(number) for number in self._counted.tolist()]
+        weight = [each if each > 0 else 1.0 for each in self._weight.tolist()]
         further = {name: (mean.estimate(), *mean.interval()) for name, mean in self.means.items()}
         if self.moments is not None:
             band = self.explained()
@@ -138,7 +145,7 @@ class LayerErrors:
                     "context": context,
                     "target": self.target,
                     "head": head,
-                    "mse": self._costs[i, j].item() / max(counted[j], 1),
+                    "mse": self._costs[i, j].item() / weight[j],
                     "error": error[i, j].item(),
                     "low": low[i, j].item(),
                     "high": high[i, j].item(),

@@ -16,7 +16,7 @@ class Prompts:
     Attributes:
         inputs: the tokens, vectors or the numbers of symbols; a scalar y stands in the first coordinate of its token.
         targets: what the model should predict at each query; the number of a symbol where the objective is one.
-        queries: where the queries stand in the sequence.
+        queries: where the queries stand in the sequence, of all prompts or of each.
         contexts: the number of examples before each query.
         counted: whether a query enters loss and error; an outlier does not.
         x: the function's inputs.
@@ -26,7 +26,7 @@ class Prompts:
 
     inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"]
     targets: Shaped[Tensor, "batch query target"]
-    queries: Int[Tensor, " query"]
+    queries: Int[Tensor, " query"] | Int[Tensor, "batch query"]
     contexts: tuple[int, ...]
     counted: Bool[Tensor, "batch query"]
     x: Shaped[Tensor, "batch point *each"]
@@ -66,7 +66,7 @@ def only(prompts: Prompts, chosen: Int[Tensor, " chosen"]) -> Prompts:
     return replace(
         prompts,
         targets=prompts.targets[:, chosen],
-        queries=prompts.queries[chosen],
+        queries=prompts.queries[..., chosen],
         contexts=tuple(prompts.contexts[place] for place in chosen.tolist()),
         counted=prompts.counted[:, chosen],
     )
