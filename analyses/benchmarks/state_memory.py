@@ -1,12 +1,12 @@
 """Measures the peak memory of heads on recurrent states at a long context, and of keeping every state.
 
-    python analyses/benchmarks/state_memory.py [--tokens 8192] [--every 8] [--sequences 2] [--out FILE.md]
+    python analyses/benchmarks/state_memory.py [--tokens 8192] [--every 8] [--sequences 1] [--out FILE.md]
 
 The model is a Mamba of transformers with the sizes of the released 130M one (24 blocks, width 768, 50,280 symbols) and
 random weights, which take as much memory as trained ones. Ours reads h_t of every block after every so many tokens
 through 256 random projections, and fits ridge heads for the next symbol's embedding on them, in a process of its own
 whose peak the system reports. Keeping every state is what a hook that saves h_t at every step does: layers x batch x
-time x inner width x states x 4 bytes. It is run as well, at lengths that this machine holds, to see that the
+time x inner width x states x 4 bytes. It is run as well, at a length that this machine holds, to see that the
 formula is right.
 """
 
@@ -36,7 +36,7 @@ def main() -> int:
         return 0
     base, _ = peak(["--work", "none"], arguments)
     rows = []
-    for tokens in sorted({max(64, arguments.tokens // 16), max(64, arguments.tokens // 4), arguments.tokens}):
+    for tokens in sorted({arguments.tokens // 8, arguments.tokens}):
         most, seconds = peak(["--work", "ours", "--at", str(tokens)], arguments)
         rows.append(row("ours, heads fitted", tokens, 1, most, base, naive(arguments, tokens, 1), seconds))
         held = most <= LIMIT
@@ -62,8 +62,8 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokens", type=int, default=8192, help="of a sequence")
     parser.add_argument("--every", type=int, default=8, help="tokens from one that is read to the next")
-    parser.add_argument("--sequences", type=int, default=2, help="sequences that heads are fitted on")
-    parser.add_argument("--naive", type=int, nargs="*", default=[128, 512], help="lengths at which every state is kept")
+    parser.add_argument("--sequences", type=int, default=1, help="sequences that heads are fitted on")
+    parser.add_argument("--naive", type=int, nargs="*", default=[128], help="lengths at which every state is kept")
     parser.add_argument("--width", type=int, default=768)
     parser.add_argument("--blocks", type=int, default=24)
     parser.add_argument("--symbols", type=int, default=50280)

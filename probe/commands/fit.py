@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from probe.commands.fit_health import fit_health
 from probe.commands.keywords import takes
 from probe.config import FitConfig
 from probe.errors import ProbeError
@@ -53,6 +54,9 @@ def _fit_words(config: FitConfig, command: str, report: Report, processes: Proce
 
 
 def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Processes) -> FitResult:
+    if config.lengths != "none":
+        only_one(processes, "--lengths")
+        return fit_health(config, command, report)
     experiments = prepare(config)
     check_same([experiment.checkpoint for experiment in experiments], processes)
     rows: list[dict[str, Any]] = []

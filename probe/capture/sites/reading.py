@@ -28,12 +28,14 @@ class AtSite:
         output: the model's predictions there.
         cells: the layer of each, and of attention heads the head.
         numbers: how many numbers stand in each cell, before any projection.
+        norms: the Euclidean norm of each cell's numbers, before any projection.
     """
 
     values: Float[Tensor, "cell batch token features"]
     output: Float[Tensor, "batch token outputs"]
     cells: tuple[Cell, ...]
     numbers: tuple[int, ...]
+    norms: Float[Tensor, "cell batch token"]
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -73,15 +75,18 @@ def capture_site(
     if found is None:
         captured = capture(model, inputs, torch.tensor(asked, device=inputs.device))
         cells = tuple(Cell(layer) for layer in range(len(captured.stream)))
-        return AtSite(captured.stream, captured.output, cells, (model.width,) * len(cells))
+        across = captured.stream.float().norm(dim=-1)
+        return AtSite(captured.stream, captured.output, cells, (model.width,) * len(cells), across)
     order = sorted(set(asked))
     narrow = narrow or Narrow(seed, widest)
     kept: dict[Cell, list[Tensor]] = {}
+    norms: dict[Cell, list[Tensor]] = {}
     numbers: dict[Cell, int] = {}
 
     def keep(cell: Cell, place: int, values: Tensor) -> None:
         numbers[cell] = values.shape[-1]
         name = site if cell.part < 0 else f"{site} {cell.part}"
+        norms.setdefault(cell, []).append(values.float().norm(dim=-1))
         kept.setdefault(cell, []).append(narrow(cell.layer, name, values.float()))
 
     output = found.read(model, inputs, order, keep)
@@ -90,7 +95,8 @@ def capture_site(
     stacked = [torch.nn.functional.pad(row, (0, features - row.shape[-1])) for row in _stacked(kept, cells)]
     back = torch.tensor([order.index(token) for token in asked], device=inputs.device)
     values = torch.stack(stacked).index_select(2, back)
-    return AtSite(values, output.index_select(1, back), cells, tuple(numbers[cell] for cell in cells))
+    lengths = torch.stack([torch.stack(norms[cell], dim=1) for cell in cells]).index_select(2, back)
+    return AtSite(values, output.index_select(1, back), cells, tuple(numbers[cell] for cell in cells), lengths)
 
 
 def _stacked(kept: dict[Cell, list[Tensor]], cells: Sequence[Cell]) -> list[Float[Tensor, "batch token features"]]:

@@ -43,19 +43,44 @@ class StateSite(Site):
 
     def read(self, model: StreamModel, inputs: Tensor, tokens: Sequence[int], keep: Keep) -> Tensor:
         """Runs the model and hands over every block's state at the tokens."""
-        if not isinstance(model, HuggingFaceModel):
-            own = [(layer, module.mixer) for layer, module in places_of(model) if isinstance(module, Block)]
-            found = [Recurrence(layer, mixer, states_after_tokens) for layer, mixer in own if has_state(mixer)]
-            if not found:
-                raise without_state(model)
-            return _read_inside(model, inputs, tokens, keep, found)
-        inner = [(layer, mixer) for layer, block in places_of(model) for mixer in block.modules()]
-        readers = [(layer, mixer, reader_of(mixer)) for layer, mixer in inner]
-        known = [Recurrence(layer, mixer, reader) for layer, mixer, reader in readers if reader is not None]
-        if not known:
+        found = recurrences(model)
+        if found:
+            with running_scan(_module(model)):
+                return _read_inside(model, inputs, tokens, keep, found)
+        if isinstance(model, HuggingFaceModel):
             return _read_cache(model, inputs, tokens, keep)
-        with running_scan(model.model):
-            return _read_inside(model, inputs, tokens, keep, known)
+        raise without_state(model)
+
+
+def recurrences(model: StreamModel) -> list[Recurrence]:
+    """Returns the mixers whose states follow from what they read, by layer; none where only a cache holds states."""
+    if not isinstance(model, HuggingFaceModel):
+        own = [(layer, module.mixer) for layer, module in places_of(model) if isinstance(module, Block)]
+        return [Recurrence(layer, mixer, states_after_tokens) for layer, mixer in own if has_state(mixer)]
+    inner = [(layer, mixer) for layer, block in places_of(model) for mixer in block.modules()]
+    readers = [(layer, mixer, reader_of(mixer)) for layer, mixer in inner]
+    return [Recurrence(layer, mixer, reader) for layer, mixer, reader in readers if reader is not None]
+
+
+def read_by(model: StreamModel, found: Sequence[Recurrence], inputs: Tensor) -> dict[int, Tensor]:
+    """Runs the model and returns what its recurrent mixers read at every token, by layer."""
+    seen: dict[int, Tensor] = {}
+
+    def see(number: int, hidden: Tensor) -> None:
+        seen[found[number].layer] = hidden.detach().clone()
+
+    with torch.no_grad(), running_scan(_module(model)):
+        watched(model, inputs, [inputs.shape[1] - 1], _places(found), see)
+    return seen
+
+
+def _module(model: StreamModel) -> nn.Module:
+    module: nn.Module = model.model  # type: ignore[attr-defined]  # every model of ours wraps one
+    return module
+
+
+def _places(found: Sequence[Recurrence]) -> list[Place]:
+    return [Place(f"the mixer of layer {one.layer}", one.mixer, "input", _itself) for one in found]
 
 
 def without_state(model: StreamModel) -> ProbeError:
@@ -73,14 +98,12 @@ def _read_inside(
     keep: Keep,
     found: Sequence[Recurrence],
 ) -> Tensor:
-    places = [Place(f"the mixer of layer {one.layer}", one.mixer, "input", _itself) for one in found]
-
     def see(number: int, hidden: Tensor) -> None:
         one = found[number]
         for place, state in enumerate(one.states(one.mixer, hidden[:, : tokens[-1] + 1], tokens)):
             keep(Cell(one.layer), place, state)
 
-    return watched(model, inputs, tokens, places, see)
+    return watched(model, inputs, tokens, _places(found), see)
 
 
 def _read_cache(model: HuggingFaceModel, inputs: Tensor, tokens: Sequence[int], keep: Keep) -> Tensor:
