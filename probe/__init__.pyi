@@ -31,6 +31,7 @@ from probe.capture import from_transformer_lens as from_transformer_lens
 from probe.capture import hooked as hooked
 from probe.capture import run_with_cache as run_with_cache
 from probe.capture.huggingface import HuggingFaceModel as HuggingFaceModel
+from probe.capture.sites import capture_site as capture_site
 from probe.checkpoints import Checkpoint as Checkpoint
 from probe.checkpoints import from_model as from_model
 from probe.commands.plot import PlotResult as PlotResult

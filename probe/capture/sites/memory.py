@@ -17,7 +17,7 @@ def influences(
     inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"],
     tokens: Sequence[int],
     seed: int = 0,
-) -> dict[int, list[Float64[Tensor, "batch time"]]]:
+) -> dict[int, list[Float64[Tensor, "batch _"]]]:
     """Returns, by layer and for each token t, an estimate of |d h_t / d x_s|² for every token s up to t.
 
     h is the block's state and x what the block's mixer reads, so that each block is looked at alone. The squared
