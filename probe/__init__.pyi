@@ -32,6 +32,7 @@ from probe.capture import from_transformer_lens as from_transformer_lens
 from probe.capture import hooked as hooked
 from probe.capture import run_with_cache as run_with_cache
 from probe.capture.huggingface import HuggingFaceModel as HuggingFaceModel
+from probe.capture.sites import capture_site as capture_site
 from probe.capture_config import CaptureConfig as CaptureConfig
 from probe.checkpoints import Checkpoint as Checkpoint
 from probe.checkpoints import from_model as from_model
@@ -155,6 +156,9 @@ def fit(
     task: _Task | None = None,
     head: _Head | Sequence[_Head] = ("linear", "lens"),
     target: str = "y",
+    site: str = "stream",
+    widest: int = 256,
+    lengths: str | int | Sequence[int] = "none",
     context: str | int | Sequence[int] = "all",
     prompts: int = 8192,
     score: int = 2048,

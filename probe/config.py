@@ -155,6 +155,14 @@ class FitConfig(Settings):
     language tasks: the stream of a prompt with demonstrations patched into one without, layer by layer."""
     target: str = "y"
     """What the linear head is asked for: y, a drawn parameter such as w, or a target of --data by its name."""
+    site: Annotated[str, NameOf("site")] = "stream"
+    """Where heads read: the stream, the recurrent state, attention, mlp, attention-head (before the output projection),
+    attention-head-output, or module:PATH. Beside the stream, linear heads alone."""
+    widest: Annotated[int, Range(0, 2**16)] = 256
+    """A site of more numbers than this is read through as many random projections; 0 reads it whole."""
+    lengths: Annotated[str, Numbers(("none", "auto"))] = "none"
+    """Measure how healthy a site stays at these numbers of examples instead: its norm, its memory, and the error of
+    heads that are frozen at the trained number; auto: 1 to 64 times that. The contexts are then these."""
     context: Annotated[str, Numbers(("all",))] = "all"
     """Numbers of examples before the query: all, or some of them; for language tasks, all means 5 demonstrations."""
     prompts: Count = 8192

@@ -69,6 +69,7 @@ REGISTRIES: dict[str, tuple[str, ...]] = {
     "learner": ("probe.learners:LEARNERS", "usual", "none"),
     "prompting": ("probe.tasks.prompting:PROMPTINGS", "standard", "recursive"),
     "picture": ("probe.plots:KINDS", "auto"),
+    "site": ("probe.capture.sites.listing:SITES",),
     "evidence": ("probe.commands.claim:STAGES",),
 }
 """By what is named: dictionaries as MODULE:NAME, and further words that are accepted in their place."""

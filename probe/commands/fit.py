@@ -9,10 +9,13 @@ from typing import Any
 import pandas as pd
 
 from probe.checkpoints import Checkpoint
+from probe.commands.fit_health import fit_health
 from probe.commands.keywords import takes
 from probe.config import FitConfig
+from probe.errors import ProbeError
 from probe.heads import FittedHeads, LinearHeads, make_all
 from probe.language import Study, language_layers, study_of
+from probe.probing.at_site import STREAM, heads_at
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, check_same, describe, load_all, notes_on, shape_of
 from probe.probing.judged import judged_rows
@@ -50,11 +53,19 @@ def fit(config: FitConfig, *, command: str = "", report: Report = silent, proces
 
 def _fit_words(config: FitConfig, command: str, report: Report, processes: Processes) -> FitResult:
     only_one(processes, f"--task {config.task}")
+    if config.site != STREAM:
+        raise ProbeError(
+            f"--site {config.site} was given, but word pairs are read from the stream alone. Give a task of numbers or "
+            "symbols, such as linear or induction, or drop --site."
+        )
     record = language_layers(config, command, report)
     return FitResult(record.table, record.provenance)
 
 
 def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Processes) -> FitResult:
+    if config.lengths != "none":
+        only_one(processes, "--lengths")
+        return fit_health(config, command, report)
     opened = open_data(config, config.target, config.streams)
     models = list(opened.models) if opened is not None and opened.models else load_all(config.ckpt)
     asked = config if opened is None else _on_data(config, opened, models)
@@ -83,6 +94,8 @@ def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Pro
     }
     if opened is not None:
         provenance |= {"task": opened.task.name, "data": opened.task.told}
+    sites = {one.checkpoint.name: one.site.described() for one in experiments if one.site is not None}
+    provenance |= {"sites": sites} if sites else {}
     heads: FittedHeads[Any] = FittedHeads(fitted, "checkpoint")
     if len(experiments) == 1 and fitted:
         (heads,) = fitted.values()
@@ -113,7 +126,7 @@ def _probe(
     experiment: Experiment, config: FitConfig, report: Report, processes: Processes
 ) -> tuple[FittedHeads[LinearHeads], list[dict[str, Any]]]:
     """Returns the fitted heads of one checkpoint, and the rows of all heads."""
-    heads = make_all(config.head, config.protocol)
+    heads = make_all(heads_at(config.site, config.head), config.protocol)
     fitted, scores = measure(experiment, heads, Pass.of(config, experiment.task), config.target, report, processes)
     rows = [row for head, errors in scores.items() for row in errors.rows(experiment.checkpoint.name, head)]
     if config.target == "y":
@@ -122,11 +135,20 @@ def _probe(
         chosen = [row for row in rows if row["head"] == name]
         for row, penalty in zip(chosen, found.penalty.flatten().tolist(), strict=True):
             row["penalty"] = penalty
+        for row, cell in zip(chosen, _cells_of(experiment, name), strict=True):
+            row["head"] = f"{name}, {cell}" if cell else name
     for head in heads:
         if head.overrides("judge"):
             rows += judged_rows(experiment, head, config.seed, report, processes)
     # those on random numbers show what chance is, and read nothing of the model
     return FittedHeads({name: found.to("cpu") for name, found in fitted.items() if name != CHANCE}), rows
+
+
+def _cells_of(experiment: Experiment, head: str) -> list[str]:
+    """Returns, for each row of a head, which of a layer's places it is of, in words; nothing where there is one."""
+    names = [""] * experiment.layers if experiment.site is None else [cell.name for cell in experiment.site.cells]
+    cells = [""] if head == CHANCE else names
+    return [cell for cell in cells for _ in experiment.contexts]
 
 
 STUDIES: dict[Study, Callable[[FitConfig, str, Report, Processes], FitResult]] = {

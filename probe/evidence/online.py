@@ -16,10 +16,11 @@ from jaxtyping import Float64
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from probe.capture.sites.narrow import Narrow
 from probe.errors import ProbeError
 from probe.evidence.online_learners import KINDS, Held, Kind, held
 from probe.evidence.rows import row
-from probe.evidence.sites import Narrow, Site, Token, read_sites
+from probe.evidence.sites import Site, Token, read_sites
 from probe.evidence.states import WIDEST
 from probe.heads import LinearHeads
 from probe.probing.draws import Pass

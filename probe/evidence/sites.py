@@ -10,38 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from probe.capture import observe
+from probe.capture.sites.narrow import Narrow
+from probe.capture.sites.stepped import STEPPED, State
 from probe.models import Block, ResidualModel
 from probe.models.fast_weights import FastWeights
 from probe.models.mamba import Mamba
-from probe.models.mamba2 import Mamba2
-from probe.models.recurrent import LSTM, RNN
-from probe.models.rwkv4 import RWKV4TimeMix
-from probe.models.rwkv7 import RWKV7TimeMix
-from probe.models.s4_mamba import S4Mamba
-from probe.models.s4d import S4D
 from probe.probing.experiment import Experiment
-from probe.randomness import generator
 
 Token = Literal["x", "y"]
-State = tuple[Tensor, ...]
-
-STEPPED: dict[type[nn.Module], Callable[[State], Tensor]] = {
-    Mamba2: lambda state: state[1],
-    RWKV7TimeMix: lambda state: state[1],
-    # the weighted mean of the values so far: its two sums are scaled alike at every token
-    RWKV4TimeMix: lambda state: state[1] / state[2].clamp(min=torch.finfo(state[2].dtype).tiny),
-    S4D: lambda state: state[0],
-    S4Mamba: lambda state: state[1],
-    LSTM: lambda state: torch.cat([state[0][0], state[1][0]], dim=-1),
-    RNN: lambda state: state[0][0],
-}
-"""What is the state of mixers that are read token by token, of all that their step form passes on."""
 
 
 @dataclass(frozen=True)
@@ -61,33 +42,6 @@ class Site:
     def __str__(self) -> str:
         """Says it in words, without the layer."""
         return f"{self.name} at {self.token}"
-
-
-@dataclass(frozen=True, eq=False)
-class Narrow:
-    """Projects sites that are too wide at random, in the same way at every token of every prompt.
-
-    The projection is Gaussian and depends on the seed, the layer and the site alone. What a head reads from it, it
-    could read from the whole site too, so that an error there is at most what is measured, up to noise.
-
-    Args:
-        widest: the most numbers that are read as they are, and how many a wider site is projected to; 0 for no limit.
-    """
-
-    seed: int
-    widest: int
-
-    def __call__(
-        self, layer: int, name: str, values: Float[Tensor, "batch context numbers"]
-    ) -> Float[Tensor, "batch context features"]:
-        """Returns the features that heads read."""
-        numbers = values.shape[-1]
-        if not self.widest or numbers <= self.widest:
-            return values
-        drawn = generator(self.seed, "projection", layer, name).standard_normal((numbers, self.widest), np.float32)
-        projection = torch.from_numpy(drawn).to(values) / self.widest**0.5
-        narrowed: Tensor = values @ projection
-        return narrowed
 
 
 def entering(block: Block, stream: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:

@@ -15,10 +15,11 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from probe.capture.sites.narrow import Narrow
 from probe.errors import ProbeError
 from probe.evidence.nulls import untrained
 from probe.evidence.rows import row
-from probe.evidence.sites import Narrow, Site, Token, read_sites
+from probe.evidence.sites import Site, Token, read_sites
 from probe.evidence.targets import quantities
 from probe.heads import LinearHeads
 from probe.probing.draws import Pass

@@ -148,6 +148,12 @@ class Mamba(Mixer):
         step = F.softplus(delta + self._step_bias())
         return MambaInside(entering, x, step, b, c, None if z is None else F.silu(z), states, self._rates())
 
+    def scanned(self, hidden: Float[Tensor, "batch time width"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns what the scan's states follow from: its inputs, the step sizes, the rates A, and B."""
+        x = self.conv1d(self._inputs(hidden)[0], backend="reference")
+        delta, b, _ = self._selected(x)
+        return x, F.softplus(delta + self._step_bias()), self._rates(), b
+
     def held(
         self, hidden: Float[Tensor, "batch time width"], constants: Mapping[str, Float[Tensor, " channels"]]
     ) -> Float[Tensor, "batch time width"]:

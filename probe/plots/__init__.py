@@ -57,6 +57,9 @@ PICTURES: dict[str, dict[str, str]] = {
         "claim-map": "one_map:one_map_figure",
         "claim-online": "online:online_figure",
     },
+    "health": {
+        "health": "health:health_figure",
+    },
     "language": {
         "language": "language:language_accuracy",
     },

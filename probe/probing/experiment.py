@@ -17,6 +17,7 @@ from probe.config import ModelConfig
 from probe.data import DataTask
 from probe.errors import ProbeError
 from probe.learners import Learner, run
+from probe.probing.at_site import AtSite
 from probe.probing.draws import Pass
 from probe.processes import ALONE, Processes
 from probe.randomness import PromptSource, Purpose
@@ -43,6 +44,7 @@ class Experiment:
         contexts: the numbers of examples before the queries that are probed.
         chosen: which of a prompt's queries these are.
         kernel: the backend of the selective scan.
+        site: where heads read, if it is not the stream.
     """
 
     checkpoint: Checkpoint
@@ -54,6 +56,12 @@ class Experiment:
     chosen: Tensor
     device: torch.device
     kernel: str = "auto"
+    site: AtSite | None = None
+
+    @property
+    def read_layers(self) -> Sequence[int]:
+        """The layers that heads read, one for each of a site's cells, or all of the stream's."""
+        return range(self.layers) if self.site is None else self.site.layers
 
     @property
     def layers(self) -> int:
@@ -110,7 +118,9 @@ class Experiment:
         """
         for numbers in processes.deal(pass_.batches(purpose, most)):
             prompts = only(self.task.draw(PromptSource(pass_.seed, purpose, numbers), self.longest), self.chosen)
-            yield numbers, prompts, capture(self.model, prompts.inputs.to(self.device), prompts.queries.to(self.device))
+            inputs, tokens = prompts.inputs.to(self.device), prompts.queries.to(self.device)
+            read = capture if self.site is None else self.site.captured
+            yield numbers, prompts, read(self.model, inputs, tokens)
 
 
 def load_all(names: Sequence[str], models: Sequence[Checkpoint] = ()) -> list[Checkpoint]:

@@ -55,8 +55,9 @@ def _features(
     experiment: Experiment, heads: Sequence[Head], pass_: Pass, purpose: Purpose, numbers: range, stream: Tensor
 ) -> dict[str, Tensor]:
     """Returns every fitted head's features by its name, and an independent random stream for the chance line."""
-    found = {head.name: read(head, experiment.model, stream) for head in heads if head.fitted}
-    return found | {CHANCE: noise(pass_.seed, purpose, numbers, len(experiment.contexts), experiment.model.width)}
+    whole = experiment.site is None
+    found = {head.name: read(head, experiment.model, stream) if whole else stream for head in heads if head.fitted}
+    return found | {CHANCE: noise(pass_.seed, purpose, numbers, len(experiment.contexts), stream.shape[-1])}
 
 
 def _fit(
@@ -99,8 +100,8 @@ def _origin(experiment: Experiment, head: str, target: str) -> Origin:
         digest=experiment.checkpoint.digest,
         task=str(experiment.task_name),
         target=target if target != "y" else experiment.target,
-        head=head,
-        layers=(0,) if head == CHANCE else tuple(range(experiment.layers)),
+        head=head if experiment.site is None else f"{head} at {experiment.site.name}",
+        layers=(0,) if head == CHANCE else tuple(experiment.read_layers),
         contexts=tuple(experiment.contexts),
     )
 
@@ -154,7 +155,7 @@ def _tables(
     target: str,
 ) -> dict[str, LayerErrors]:
     """Returns an empty table of errors for the model itself, every head and every reference."""
-    everywhere = range(experiment.layers)
+    everywhere = experiment.read_layers
     scores = {"model": experiment.errors("y", [experiment.layers - 1], seed)} if experiment.answered else {}
     scores |= {name: experiment.errors(target, None if name == CHANCE else everywhere, seed) for name in fitted}
     scores |= {name: experiment.errors("y", everywhere, seed) for name in answering}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -13,6 +13,7 @@ from probe.config import FitConfig
 from probe.data import DataTask
 from probe.errors import ProbeError
 from probe.heads import Head, make_all
+from probe.probing.at_site import STREAM, at_site, check_heads_at, heads_at
 from probe.probing.draws import FEWEST_SCORED, Pass, Sizes
 from probe.probing.experiment import Experiment, check_length, load_all, task_for, trained_context
 from probe.probing.own_data import check_numbers
@@ -45,6 +46,19 @@ class Setting(Sizes, Protocol):
         """The backend of the selective scan."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """Where heads read a model.
+
+    Attributes:
+        site: as `probe.capture.sites.site_named` takes it.
+        widest: the most numbers that are read as they are.
+    """
+
+    site: str = STREAM
+    widest: int = 0
+
+
 def prepare(config: FitConfig, models: Sequence[Checkpoint] = ()) -> list[Experiment]:
     """Returns the experiments that settings of `probe fit` describe, one a checkpoint.
 
@@ -54,9 +68,11 @@ def prepare(config: FitConfig, models: Sequence[Checkpoint] = ()) -> list[Experi
     Raises:
         ProbeError: if a checkpoint, the task, a head, a context or a number does not fit, before any work.
     """
-    heads = make_all(config.head, config.protocol)
+    heads = make_all(heads_at(config.site, config.head), config.protocol)
     _check(config, heads)
-    return set_before(load_all(config.ckpt, models), config, heads, parse_contexts(config.context), config.target)
+    found = load_all(config.ckpt, models)
+    place = Reading(config.site, config.widest)
+    return set_before(found, config, heads, parse_contexts(config.context), config.target, place)
 
 
 def set_before(
@@ -65,18 +81,20 @@ def set_before(
     heads: Sequence[Head],
     contexts: list[int] | None = None,
     target: str = "y",
+    place: Reading = Reading(),
 ) -> list[Experiment]:
     """Returns the models set before a task, one experiment each, once every head suits each of them.
 
     Args:
         contexts: numbers of examples before the queries; None for all, or of a wide model for eight.
         target: what fitted heads are asked for.
+        place: where they read.
 
     Raises:
         ProbeError: if a model, the task, a head, a context or a number does not fit, before any work.
     """
     _check(setting, heads)
-    return [experiment_of(found, setting, heads, contexts, target) for found in models]
+    return [experiment_of(found, setting, heads, contexts, target, place) for found in models]
 
 
 def _check(setting: Setting, heads: Sequence[Head]) -> None:
@@ -95,6 +113,7 @@ def experiment_of(
     heads: Sequence[Head] = (),
     contexts: list[int] | None = None,
     target: str = "y",
+    place: Reading = Reading(),
 ) -> Experiment:
     """Returns one model set before a task, once every head suits it; see `set_before`."""
     task = task_for(found, setting.task, setting.dim)
@@ -104,10 +123,13 @@ def experiment_of(
     else:
         longest = trained_context([found]) if contexts is None else max(contexts)
     sample = task.draw(PromptSource(pass_.seed, "fit", [0]), longest)
-    probed = choose_contexts(contexts, sample.contexts, found.stream.width)
+    site = at_site(found.stream, sample, place.site, place.widest, pass_.seed)
+    probed = choose_contexts(contexts, sample.contexts, found.stream.width if site is None else site.features)
     chosen = torch.tensor([sample.contexts.index(context) for context in probed])
     device = device_named(setting.device)
-    experiment = Experiment(found, found.stream, task, named, longest, probed, chosen, device, kernel=setting.kernel)
+    experiment = Experiment(
+        found, found.stream, task, named, longest, probed, chosen, device, kernel=setting.kernel, site=site
+    )
     for head in heads:
         if head.name in task.references:
             raise ProbeError(
@@ -115,9 +137,13 @@ def experiment_of(
                 "another name."
             )
         if isinstance(task, DataTask):
-            check_numbers(task, setting.prompts, setting.score, head.width(found.stream) if head.fitted else None)
+            wide = site.features if site is not None else head.width(found.stream) if head.fitted else None
+            check_numbers(task, setting.prompts, setting.score, wide)
             _check_answered(head, experiment)
-        head.check(experiment, pass_.prompts)
+        if site is None:
+            head.check(experiment, pass_.prompts)
+    if site is not None:
+        check_heads_at(site, pass_.prompts, len(probed))
     check_length(found, task, longest)
     target_of(target, sample, task, named)
     if target != "y" and not any(head.fitted for head in heads):

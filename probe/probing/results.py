@@ -246,6 +246,7 @@ class ConvertResult(Result):
 RESULTS: dict[str, type[Result]] = {
     "fit": FitResult,
     "language-layers": FitResult,
+    "health": FitResult,
     "evaluate": EvaluateResult,
     "language": EvaluateResult,
     "compare": CompareResult,

@@ -46,12 +46,15 @@ EVIDENCE_COLUMNS = [
     "prompts",
 ]  # fmt: skip
 
+HEALTH_COLUMNS = ["model", "site", "layer", "context", "metric", "target", "value", "low", "high", "prompts"]
+
 REQUIRED = {
     "fit": COLUMNS,
     "train": TRAINING_COLUMNS,
     "evaluate": [*COLUMNS, "prompting"],
     "compare": COMPARISON_COLUMNS,
     "claim": EVIDENCE_COLUMNS,
+    "health": HEALTH_COLUMNS,
     "language": [*COLUMNS, "task", "metric", "value"],
     "language-layers": [*COLUMNS, "task", "metric", "value"],
 }

@@ -282,6 +282,34 @@ def verdict_summary(record: Record) -> dict[str, Any]:
     return {"verdict": record.provenance["verdict"]}
 
 
+def health_table(record: Record) -> str:
+    """Returns what was measured of a site at the first, the middle and the last length, by layer."""
+    table = record.table
+    lengths = sorted(int(context) for context in table["context"].unique())
+    chosen = list(dict.fromkeys([lengths[0], lengths[len(lengths) // 2], lengths[-1]]))
+    lines = ["frozen: error of heads fitted at the trained length, refitted: at that length (1 = predicting zero)"]
+    for model, rows in table.groupby("model", sort=False):
+        cells = [["", "layer", *(f"after {length}" for length in chosen)]]
+        for (metric, site, layer), found in rows.groupby(["metric", "site", "layer"], sort=False, dropna=False):
+            values = found.set_index("context")["value"]
+            where = "" if str(metric) == "answer" else f"{layer} {site}" if "," in str(site) else str(layer)
+            name = "model's own error" if metric == "answer" else str(metric)
+            cells.append([name, where, *(number(values.loc[length]) for length in chosen)])
+        lines += ["", line(model), *aligned(cells)]
+    return "\n".join(lines)
+
+
+def health_summary(record: Record) -> dict[str, Any]:
+    """Returns the same for scripts: by model, metric, layer and number of examples."""
+    found: dict[str, Any] = {}
+    for row in record.table.to_dict("records"):
+        layer = "all" if pd.isna(row["layer"]) else str(int(row["layer"]))
+        where = layer if "," not in str(row["site"]) else f"{layer}, {row['site']}"
+        place = found.setdefault(str(row["model"]), {}).setdefault(str(row["metric"]), {}).setdefault(where, {})
+        place[str(int(row["context"]))] = row["value"]
+    return found
+
+
 @dataclass(frozen=True)
 class Summary:
     """How a kind of record is told.
@@ -300,6 +328,7 @@ SUMMARIES: dict[str, Summary] = {
     "evaluate": Summary(prompting_table, prompting_summary),
     "compare": Summary(comparison_table, verdict_summary),
     "claim": Summary(claim_table, claim_summary),
+    "health": Summary(health_table, health_summary),
     "language-layers": Summary(lambda record: language_table(record, "layer"), language_summary),
     "language": Summary(lambda record: language_table(record, "context"), language_summary),
     "language-compare": Summary(verdict_table, verdict_summary),

@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from probe import checkpoints
+from probe.capture.sites.narrow import Narrow
+from probe.capture.sites.stepped import STEPPED
 from probe.config import FitConfig, ModelConfig
 from probe.errors import ProbeError
-from probe.evidence.sites import STEPPED, Narrow, Site, inside, read_sites
+from probe.evidence.sites import Site, inside, read_sites
 from probe.evidence.states import states, states_rows, untrained_states
 from probe.models import ResidualModel
 from probe.models.controls import planted_state_model

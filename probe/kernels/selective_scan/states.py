@@ -1,0 +1,45 @@
+"""The states of the selective scan after some tokens alone, in memory that does not grow with the tokens between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+NUMBERS = 2**21
+"""Numbers that are held at a time for a stretch of tokens: a batch of them, times channels, times states."""
+
+
+def selective_scan_states_at(
+    u: Float[Tensor, "batch time channels"],
+    step: Float[Tensor, "batch time channels"],
+    A: Float[Tensor, "channels state"],
+    B: Float[Tensor, "batch time state"],
+    tokens: Sequence[int],
+) -> Iterator[Float[Tensor, "batch channels state"]]:
+    """Yields h_t after each of the tokens: what `reference.selective_scan_states` returns there, to rounding.
+
+    From one token q to a later one p the recurrence is, with elapsed time E_t, the sum of the steps up to t,
+
+        h_p = exp((E_p - E_q) A) h_q + sum over s in q+1..p of exp((E_p - E_s) A) step_s B_s u_s,
+
+    which is summed a stretch at a time; no exponent is positive. Differentiable.
+
+    Args:
+        step: the step size, after bias and softplus.
+        tokens: ascending, each once.
+    """
+    state = u.new_zeros(len(u), *A.shape)
+    stretch = max(1, NUMBERS // state.numel())
+    first = 0
+    for token in tokens:
+        for start in range(first, token + 1, stretch):
+            part = slice(start, min(start + stretch, token + 1))
+            elapsed = step[:, part].cumsum(1)
+            since = (elapsed[:, -1:] - elapsed).unsqueeze(-1)
+            driven = (step[:, part] * u[:, part]).unsqueeze(-1) * B[:, part].unsqueeze(-2)
+            state = torch.exp(elapsed[:, -1].unsqueeze(-1) * A) * state + (torch.exp(since * A) * driven).sum(1)
+        first = token + 1
+        yield state
