@@ -282,12 +282,12 @@ def verdict_summary(record: Record) -> dict[str, Any]:
     return {"verdict": record.provenance["verdict"]}
 
 
-def health_table(record: Record) -> str:
+def health_table(record: Record) -> list[Part]:
     """Returns what was measured of a site at the first, the middle and the last length, by layer."""
     table = record.table
     lengths = sorted(int(context) for context in table["context"].unique())
     chosen = list(dict.fromkeys([lengths[0], lengths[len(lengths) // 2], lengths[-1]]))
-    lines = ["frozen: error of heads fitted at the trained length, refitted: at that length (1 = predicting zero)"]
+    lines: list[Part] = ["frozen: error of heads fitted at the trained length, refitted: at that length (1 = predicting zero)"]
     for model, rows in table.groupby("model", sort=False):
         cells = [["", "layer", *(f"after {length}" for length in chosen)]]
         for (metric, site, layer), found in rows.groupby(["metric", "site", "layer"], sort=False, dropna=False):
@@ -295,8 +295,8 @@ def health_table(record: Record) -> str:
             where = "" if str(metric) == "answer" else f"{layer} {site}" if "," in str(site) else str(layer)
             name = "model's own error" if metric == "answer" else str(metric)
             cells.append([name, where, *(number(values.loc[length]) for length in chosen)])
-        lines += ["", line(model), *aligned(cells)]
-    return "\n".join(lines)
+        lines += ["", line(model, CELL), Grid(cells)]
+    return lines
 
 
 def health_summary(record: Record) -> dict[str, Any]:

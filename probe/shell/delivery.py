@@ -60,11 +60,11 @@ def deliver(config: Measuring, call: Call, run: Callable[[progress.Report], Resu
 def following(verb: str, stem: str | Path, config: Measuring) -> str:
     """Returns the command that a reader of a result is likely to want next."""
     record = shlex.quote(f"{stem}.csv")
-    if verb == "fit" and config.task != "language":
-        return f"probe plot {record} --kind heatmap --out {shlex.quote(f'{stem}-heatmap.png')}"
-    if verb == "evaluate" and config.task != "language":
+    if verb == "evaluate" and config.task and not config.task.startswith("language"):
         return f"probe fit --ckpt {shlex.join(map(str, config.ckpt))} --task {shlex.quote(config.task)}"
-    return f"probe plot {record} --out {shlex.quote(f'{stem}.pdf')}"
+    if verb == "claim":
+        return f"probe plot {record} --out {shlex.quote(f'{stem}.pdf')}"
+    return f"probe view {record} --out {shlex.quote(f'{stem}-page.html')}"
 
 
 def _refuse_others(stem: Stem, config: Measuring) -> None:

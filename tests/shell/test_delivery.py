@@ -53,7 +53,7 @@ def test_an_answer_is_printed_in_the_format_that_was_asked_for(
     assert _fit(toys, out) == 0
     printed = capsys.readouterr()
     assert "█" in printed.out
-    assert f"probe: next: probe plot {out}.csv --kind heatmap" in printed.err
+    assert f"probe: next: probe view {out}.csv --out" in printed.err
     assert _fit(toys, out, "--plain") == 0
     assert capsys.readouterr().out.isascii()
     assert _fit(toys, out, "--format", "csv") == 0
