@@ -22,6 +22,7 @@ SECTIONS: Registry[Draw] = Registry(
         "compare": "comparison:comparison_section",
         "claim": "claim:claim_section",
         "beliefs": "beliefs:belief_section",
+        "health": "health:health_section",
         "train": "training:training_section",
         "language": "language:language_section",
         "language-layers": "language:language_layer_section",

@@ -287,7 +287,9 @@ def health_table(record: Record) -> list[Part]:
     table = record.table
     lengths = sorted(int(context) for context in table["context"].unique())
     chosen = list(dict.fromkeys([lengths[0], lengths[len(lengths) // 2], lengths[-1]]))
-    lines: list[Part] = ["frozen: error of heads fitted at the trained length, refitted: at that length (1 = predicting zero)"]
+    lines: list[Part] = [
+        "frozen: error of heads fitted at the trained length, refitted: at that length (1 = predicting zero)"
+    ]
     for model, rows in table.groupby("model", sort=False):
         cells = [["", "layer", *(f"after {length}" for length in chosen)]]
         for (metric, site, layer), found in rows.groupby(["metric", "site", "layer"], sort=False, dropna=False):

@@ -18,6 +18,7 @@ from probe.cli import main
 from probe.errors import ProbeError
 from probe.pages import SECTIONS, Chart, Page, Section, Value, view_page
 from probe.pages.chart import EVERY, Axis, Facet
+from probe.pages.health import health_section
 from probe.pages.layers import layer_section
 from probe.plots import PICTURES
 from probe.records import Record, load, save
@@ -206,3 +207,19 @@ def test_beliefs_have_a_picture_a_layer_the_last_first():
     assert drawn.count("data:image/png;base64,") == 2
     with pytest.raises(ProbeError, match="Give a record of beliefs"):
         view_page([Record(pd.DataFrame({"model": ["m"]}), {"kind": "beliefs", "models": {"m": {}}})])
+
+
+def test_a_sites_health_has_a_line_a_layer_and_the_models_own_beside_them():
+    rows = [
+        {"model": "m", "site": site, "layer": layer, "context": context, "metric": metric, "target": "y",
+         "value": 0.5, "low": 0.4, "high": 0.6, "prompts": 8}
+        for site, layer, metric in (("state", 1, "norm"), ("state", 2, "norm"), ("state", 1, "frozen"), (None, None, "answer"))
+        for context in (4, 8)
+    ]  # fmt: skip
+    (chart,) = [
+        chart.plain()
+        for chart in health_section([Record(pd.DataFrame(rows), {"kind": "health", "models": {"m": {}}})]).charts
+    ]
+    assert set(chart["lines"]) == {"layer 1", "layer 2", "the model itself"} or len(chart["lines"]) == 3
+    with pytest.raises(ProbeError, match="Give the .csv of probe fit --lengths"):
+        health_section([Record(pd.DataFrame({"model": ["m"]}), {"kind": "health", "models": {"m": {}}})])
