@@ -96,9 +96,7 @@ def named(streams: np.ndarray, kind: str) -> dict[str, np.ndarray]:
     return own | {f"blocks.{layer - 1}.hook_resid_post": layers[layer] for layer in (2, 1)}
 
 
-@pytest.mark.parametrize(
-    "kind", ["array", "npy", "files", "safetensors", "nnsight", "TransformerLens", "one file"]
-)
+@pytest.mark.parametrize("kind", ["array", "npy", "files", "safetensors", "nnsight", "TransformerLens", "one file"])
 def test_captures_of_other_tools_give_the_same_heads(foreign, tmp_path: Path, kind):
     streams, target = foreign
     data = probe.Data(targets={"z": target})
