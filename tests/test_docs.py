@@ -259,7 +259,7 @@ def test_every_activation_that_models_name_is_listed():
 
 def test_a_command_that_lacks_what_it_needs_would_not_pass():
     """The reading above is the command line's own: it refuses what a shell would refuse."""
-    needed = [flag.name for flag in flags_of(COMMANDS["fit"]) if flag.default is MISSING]
+    needed = [flag.name for flag in flags_of(COMMANDS["claim"]) if flag.default is MISSING]
     assert needed == ["ckpt", "task"]
     with pytest.raises(ProbeError, match="no such flag"):
         read(["--ckpt", "mamba.pt", "--task", "linear", "--colour", "red"], "probe fit", COMMANDS["fit"], Shell)

@@ -48,6 +48,9 @@ GLOSSARY: Mapping[str, str] = {
     "third_order_newton": "The same, where every step cubes the error instead of squaring it.",
     "discrete_posterior": "The mean of a known set of weights, each counted by how well it fits the examples.",
     "CG": "Conjugate gradient: steps whose directions do not undo one another.",
+    "belief": "The probabilities of a source's hidden states, given the symbols so far.",
+    "Kalman filter": "The best prediction of a linear-Gaussian system; its gain says how an error moves it.",
+    "generalised least squares": "Least squares that knows how the examples' noise is correlated.",
     "FLOPs": "Floating-point operations.",
 }
 """Each term with its meaning, in the order in which a report shows them."""

@@ -210,16 +210,15 @@ def test_beliefs_have_a_picture_a_layer_the_last_first():
 
 
 def test_a_sites_health_has_a_line_a_layer_and_the_models_own_beside_them():
+    measured = (("state", 1, "norm"), ("state", 2, "norm"), ("state", 1, "frozen"), (None, None, "answer"))
     rows = [
-        {"model": "m", "site": site, "layer": layer, "context": context, "metric": metric, "target": "y",
-         "value": 0.5, "low": 0.4, "high": 0.6, "prompts": 8}
-        for site, layer, metric in (("state", 1, "norm"), ("state", 2, "norm"), ("state", 1, "frozen"), (None, None, "answer"))
+        {"model": "m", "site": site, "layer": layer, "context": context, "metric": metric, "target": "y"}
+        | {"value": 0.5, "low": 0.4, "high": 0.6, "prompts": 8}
+        for site, layer, metric in measured
         for context in (4, 8)
-    ]  # fmt: skip
-    (chart,) = [
-        chart.plain()
-        for chart in health_section([Record(pd.DataFrame(rows), {"kind": "health", "models": {"m": {}}})]).charts
     ]
-    assert set(chart["lines"]) == {"layer 1", "layer 2", "the model itself"} or len(chart["lines"]) == 3
-    with pytest.raises(ProbeError, match="Give the .csv of probe fit --lengths"):
+    (chart,) = health_section([Record(pd.DataFrame(rows), {"kind": "health", "models": {"m": {}}})]).charts
+    assert set(chart.lines) == {"layer 1", "layer 2", "the model itself"}
+    assert len(chart.table) == 8
+    with pytest.raises(ProbeError, match="A record without measures by length"):
         health_section([Record(pd.DataFrame({"model": ["m"]}), {"kind": "health", "models": {"m": {}}})])
