@@ -62,6 +62,7 @@ from probe.processes import Processes
 from probe.progress import Report
 from probe.records import Record as Record
 from probe.tasks import Task
+from probe.tasks import task as task
 
 capture_stream = capture.capture
 join_processes = processes.joined

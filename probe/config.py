@@ -22,6 +22,7 @@ Context = Annotated[int, Range(0, 2**20)]
 Seed = Annotated[int, Range(-(2**63), 2**63 - 1)]
 Matching = Literal["published", "exact", "prefix", "synonym"]
 Model = Annotated[str, OrObject("probe.checkpoints:at_hand")]
+Target = Annotated[str, OrObject("probe.probing.asked:at_hand")]
 LANGUAGE = Group("language tasks")
 Tokenizer = Annotated[str, OrObject("probe.language:tokenizer_at_hand")]
 
@@ -141,8 +142,12 @@ class FitConfig(Settings):
     """linear: ridge from the stream to the target. normed: the same after the model's own final norm. lens: the
     model's own decoder applied early. calibrated: the lens with a scale and a shift per prompt. task_vector, for
     language tasks: the stream of a prompt with demonstrations patched into one without, layer by layer."""
-    target: str = "y"
-    """What the linear head is asked for: y, or a drawn parameter such as w."""
+    target: Target = "y"
+    """What the linear head is asked for: y, what the task drew (see probe list targets TASK), or what a learner finds,
+    such as gd:steps=4 or its weights gd.w:steps=4; several as w+gd:steps=4."""
+    at: str = "x"
+    """The token that fitted heads read the stream at: x, the query; y, the token after it; or so many tokens after it,
+    such as -1."""
     context: Annotated[str, Numbers(("all",))] = "all"
     """Numbers of examples before the query: all, or some of them; for language tasks, all means 5 demonstrations."""
     prompts: Count = 8192
@@ -379,7 +384,13 @@ class ConvertConfig(Settings):
 class ListConfig(Settings):
     """Lists what can be named."""
 
-    what: Positional[Literal["all", "tasks", "architectures", "heads", "learners", "prompting", "checkpoints"]] = "all"
-    """One list, or all of them."""
+    what: Positional[
+        Literal["all", "tasks", "architectures", "heads", "learners", "prompting", "checkpoints", "targets"]
+    ] = "all"
+    """One list, or all of them but targets, which are those of a task."""
+    task: Positional[Task | None] = None
+    """The task whose targets are listed, with its options."""
+    dim: Size | None = None
+    """Dimension of that task's inputs x; 5 unless given."""
     json: Delivery[bool] = False
     """Print the lists as JSON on stdout instead of lines."""

@@ -84,7 +84,7 @@ def compare(config: CompareConfig, *, command: str = "", report: Report = silent
 
 
 def _compare_numbers(config: CompareConfig, command: str, report: Report) -> Record:
-    models = load_all(config.ckpt)
+    models = load_all(config.ckpt, dim=config.dim)
     heads = make_all((config.head,))
     if heads[0].overrides("judge"):
         raise ProbeError(

@@ -23,13 +23,13 @@ from probe.probing.experiment import (
     check_length,
     check_same,
     describe,
-    learned,
     load_all,
     notes_on,
     side_name,
     task_for,
     trained_context,
 )
+from probe.probing.learned import learned
 from probe.probing.results import EvaluateResult
 from probe.processes import ALONE, Processes, merge_each, only_one
 from probe.processes.devices import device_named
@@ -120,7 +120,7 @@ def prepare(config: EvaluateConfig) -> Plan:
     """Loads the checkpoints and refuses, before any work, what does not fit together."""
     if config.prompts < FEWEST:
         raise ProbeError(f"--prompts {config.prompts} was given, but bands need at least {FEWEST}. Give more.")
-    models = load_all(config.ckpt)
+    models = load_all(config.ckpt, dim=config.dim)
     task = task_for(models[0], config.task, config.dim)
     for found in models[1:]:
         if found.dim != models[0].dim:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,13 +15,16 @@ from probe.language import Study, language_layers, study_of
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, check_same, describe, notes_on
 from probe.probing.judged import judged_rows
-from probe.probing.measure import CHANCE, measure
+from probe.probing.measure import CHANCE, asked_of, measure
 from probe.probing.prepare import prepare
 from probe.probing.results import FitResult
+from probe.probing.targets import Target
 from probe.processes import ALONE, Processes, only_one
 from probe.progress import Report, silent
 from probe.records import COLUMNS, versions
-from probe.tasks.objectives import ZERO
+
+CELL = ("layer", "context", "target", "head")
+"""What tells the rows of a model apart."""
 
 
 @takes(FitConfig)
@@ -49,9 +52,12 @@ def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Pro
     experiments = prepare(config)
     check_same([experiment.checkpoint for experiment in experiments], processes)
     rows: list[dict[str, Any]] = []
-    fitted: dict[str, FittedHeads[LinearHeads]] = {}
+    fitted: dict[str, FittedHeads[Any]] = {}
+    units = {"y": experiments[0].task.unit}
     for experiment in experiments:
-        found, own = _probe(experiment, config, report, processes)
+        targets = asked_of(experiment, config.target, Pass.of(config))
+        units |= {target.name: target.unit for target in targets if target.name != "y"}
+        found, own = _probe_all(experiment, targets, config, report, processes)
         rows += own
         fitted |= {experiment.checkpoint.name: found} if found else {}
     table = pd.DataFrame(rows)
@@ -65,7 +71,7 @@ def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Pro
         "notes": [
             note for experiment in experiments for note in notes_on([experiment.checkpoint], max(experiment.contexts))
         ],
-        "units": {"y": experiments[0].task.unit} | ({} if config.target == "y" else {config.target: ZERO}),
+        "units": units,
         "models": {
             experiment.checkpoint.name: describe(experiment.checkpoint, experiment.task, experiment.longest)
             for experiment in experiments
@@ -77,12 +83,25 @@ def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Pro
     return FitResult(table[[*COLUMNS, *further]], provenance, heads if fitted else None)
 
 
+def _probe_all(
+    experiment: Experiment, targets: Sequence[Target], config: FitConfig, report: Report, processes: Processes
+) -> tuple[FittedHeads[Any], list[dict[str, Any]]]:
+    """Returns the fitted heads of one checkpoint, of several targets by target, and the rows of all heads once."""
+    found: dict[str, FittedHeads[LinearHeads]] = {}
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for target in targets:
+        found[target.name], own = _probe(experiment, target, config, report, processes)
+        rows = {tuple(row[name] for name in CELL): row for row in own} | rows
+    kept = {name: heads for name, heads in found.items() if heads}
+    return (FittedHeads(kept, "target") if len(targets) > 1 else found[targets[0].name]), list(rows.values())
+
+
 def _probe(
-    experiment: Experiment, config: FitConfig, report: Report, processes: Processes
+    experiment: Experiment, target: Target, config: FitConfig, report: Report, processes: Processes
 ) -> tuple[FittedHeads[LinearHeads], list[dict[str, Any]]]:
     """Returns the fitted heads of one checkpoint, and the rows of all heads."""
     heads = make_all(config.head, config.protocol)
-    fitted, scores = measure(experiment, heads, Pass.of(config), config.target, report, processes)
+    fitted, scores = measure(experiment, heads, Pass.of(config), target, report, processes)
     rows = [row for head, errors in scores.items() for row in errors.rows(experiment.checkpoint.name, head)]
     for name, found in fitted.items():
         chosen = [row for row in rows if row["head"] == name]

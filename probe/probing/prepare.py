@@ -14,7 +14,8 @@ from probe.errors import ProbeError
 from probe.heads import Head, make_all
 from probe.probing.draws import Pass, Sizes
 from probe.probing.experiment import Experiment, check_length, load_all, task_for, trained_context
-from probe.probing.targets import target_of
+from probe.probing.places import check_places, offset_of
+from probe.probing.targets import targets_of
 from probe.processes.devices import device_named
 from probe.randomness import PromptSource
 
@@ -55,7 +56,8 @@ def prepare(config: FitConfig, models: Sequence[Checkpoint] = ()) -> list[Experi
     """
     heads = make_all(config.head, config.protocol)
     _check(config, heads)
-    return set_before(load_all(config.ckpt, models), config, heads, parse_contexts(config.context), config.target)
+    contexts, offset = parse_contexts(config.context), offset_of(config.at)
+    return set_before(load_all(config.ckpt, models, config.dim), config, heads, contexts, config.target, offset)
 
 
 def set_before(
@@ -64,18 +66,20 @@ def set_before(
     heads: Sequence[Head],
     contexts: list[int] | None = None,
     target: str = "y",
+    offset: int = 0,
 ) -> list[Experiment]:
     """Returns the models set before a task, one experiment each, once every head suits each of them.
 
     Args:
         contexts: numbers of examples before the queries; None for all, or of a wide model for eight.
         target: what fitted heads are asked for.
+        offset: the tokens from a query to the token that they read the stream at.
 
     Raises:
         ProbeError: if a model, the task, a head, a context or a number does not fit, before any work.
     """
     _check(setting, heads)
-    return [_experiment(found, setting, heads, contexts, target) for found in models]
+    return [_experiment(found, setting, heads, contexts, target, offset) for found in models]
 
 
 def _check(setting: Setting, heads: Sequence[Head]) -> None:
@@ -89,16 +93,21 @@ def _check(setting: Setting, heads: Sequence[Head]) -> None:
 
 
 def _experiment(
-    found: Checkpoint, setting: Setting, heads: Sequence[Head], contexts: list[int] | None, target: str
+    found: Checkpoint,
+    setting: Setting,
+    heads: Sequence[Head],
+    contexts: list[int] | None,
+    target: str,
+    offset: int,
 ) -> Experiment:
     task, pass_ = task_for(found, setting.task, setting.dim), Pass.of(setting)
     longest = trained_context([found]) if contexts is None else max(contexts)
     sample = task.draw(PromptSource(pass_.seed, "fit", [0]), longest)
-    probed = choose_contexts(contexts, sample.contexts, found.stream.width)
+    probed = check_places(choose_contexts(contexts, sample.contexts, found.stream.width), sample, offset, contexts)
     chosen = torch.tensor([sample.contexts.index(context) for context in probed])
     device = device_named(setting.device)
     experiment = Experiment(
-        found, found.stream, task, setting.task, longest, probed, chosen, device, kernel=setting.kernel
+        found, found.stream, task, setting.task, longest, probed, chosen, device, setting.kernel, offset
     )
     for head in heads:
         if head.name in task.references:
@@ -108,11 +117,16 @@ def _experiment(
             )
         head.check(experiment, pass_.prompts)
     check_length(found, task, longest)
-    target_of(target, sample, task, setting.task)
+    targets_of(target, task, setting.task, longest, seed=pass_.seed, prompts=pass_.prompts, offset=offset)
     if target != "y" and not any(head.fitted for head in heads):
         raise ProbeError(
             f"--target {target} was given, but of the heads only linear and normed can be asked for it. "
             "Add --head linear, or drop --target."
+        )
+    unfit = [head.name for head in heads if offset and not head.fitted]
+    if unfit:
+        raise ProbeError(
+            f"The head {unfit[0]} was given with --at, but it answers at the queries alone. Drop one of the two."
         )
     return _moved(experiment)
 

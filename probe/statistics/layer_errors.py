@@ -73,9 +73,13 @@ class LayerErrors:
         self,
         numbers: Sequence[int],
         metrics: Mapping[str, Float[Tensor, "layer batch context"]],
-        counted: Bool[Tensor, "batch context"],
+        counted: Bool[Tensor, "batch context"] | Float[Tensor, "batch context"],
     ) -> None:
-        """Adds further quantities of a batch of prompts by name; a record's row has the mean of each, with its band."""
+        """Adds further quantities of a batch of prompts by name; a record's row has the mean of each, with its band.
+
+        Args:
+            counted: which of them count, or how much.
+        """
         weight = counted.double()
         for name, values in metrics.items():
             mean = self.means.setdefault(name, RatioBootstrap(self.ratio.shape, seed=self.ratio.seed))
