@@ -22,6 +22,7 @@ Context = Annotated[int, Range(0, 2**20)]
 Seed = Annotated[int, Range(-(2**63), 2**63 - 1)]
 Matching = Literal["published", "exact", "prefix", "synonym"]
 Model = Annotated[str, OrObject("probe.checkpoints:at_hand")]
+List = Literal["all", "tasks", "architectures", "heads", "learners", "prompting", "checkpoints", "targets"]
 Target = Annotated[str, OrObject("probe.probing.asked:at_hand")]
 LANGUAGE = Group("language tasks")
 Tokenizer = Annotated[str, OrObject("probe.language:tokenizer_at_hand")]
@@ -384,9 +385,7 @@ class ConvertConfig(Settings):
 class ListConfig(Settings):
     """Lists what can be named."""
 
-    what: Positional[
-        Literal["all", "tasks", "architectures", "heads", "learners", "prompting", "checkpoints", "targets"]
-    ] = "all"
+    what: Positional[List] = "all"
     """One list, or all of them but targets, which are those of a task."""
     task: Positional[Task | None] = None
     """The task whose targets are listed, with its options."""

@@ -113,11 +113,9 @@ def _without_flag(
     if takers and takers[0].listed:
         return {takers[0].name: [token for token, _ in bare]} if bare else {}
     if len(bare) > len(takers):
-        taken = {1: "one", 2: "two"}[len(takers)]
+        taken, dropped = {1: ("one", "other"), 2: ("two", "last")}[len(takers)]
         given = " and ".join(token for token, _ in bare[: len(takers) + 1])
-        raise ProbeError(
-            f"{given} were given, but {command} takes {taken}. Drop the {'other' if taken == 'one' else 'last'}."
-        )
+        raise ProbeError(f"{given} were given, but {command} takes {taken}. Drop the {dropped}.")
     return {taker.name: [token] for taker, (token, _) in zip(takers, bare, strict=False)}
 
 

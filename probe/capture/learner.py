@@ -67,10 +67,8 @@ class Steps(nn.Module):
         """Returns the weights before and after every step, and what predicts the y of an x at each."""
         examples = Examples(x, y)
         if not isinstance(self.learner, LinearLearner):
-            none = x.new_zeros(2, len(x), self.dim)
-            return none, lambda query: torch.stack(
-                [torch.zeros_like(query[:, 0]), self.learner.predict(examples, query)]
-            )
+            none, learner = x.new_zeros(2, len(x), self.dim), self.learner
+            return none, lambda query: torch.stack([torch.zeros_like(query[:, 0]), learner.predict(examples, query)])
         if isinstance(self.learner, IterativeLearner):
             weights = self.learner.iterates(examples)
         else:
@@ -99,10 +97,8 @@ class LearnerModel:
         self.width = 2 * dim + 2
         steps: Sequence[nn.Module] = list(self.model.steps)
         entry = Place("steps.0 (input)", steps[0], "input", itself)
-        self.places: Sequence[Place] = [
-            entry,
-            *(Place(f"steps.{i}", one, "output", itself) for i, one in enumerate(steps)),
-        ]
+        exits = [Place(f"steps.{i}", one, "output", itself) for i, one in enumerate(steps)]
+        self.places: Sequence[Place] = [entry, *exits]
         self.description = ModelDescription(
             layout=name,
             letters=("step",) * len(steps),

@@ -25,4 +25,4 @@ def learner_checkpoint(name: str, dim: int, context: int = 0) -> Checkpoint:
     """
     text = name.removeprefix(LEARNER)
     stream = LearnerModel(learners.make(text), dim, text)
-    return from_model(stream, text, context=context, description={"arch": text, "source": "learner", "learner": text})
+    return from_model(stream, name, context=context, description={"arch": text, "source": "learner", "learner": text})

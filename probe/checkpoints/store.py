@@ -169,7 +169,7 @@ def expanded(names: Sequence[str]) -> tuple[str, ...]:
 def called(name: str) -> str:
     """Returns the name in records and files of a checkpoint that is given by path, by name or as an object."""
     if name.startswith(LEARNER):
-        return clean_name(name.removeprefix(LEARNER))
+        return clean_name(name)
     given = _at_hand(name)
     return given.name if given else name_of(find(name))
 
