@@ -17,6 +17,7 @@ from probe.probing.learned import learned, weights_of
 from probe.randomness import PromptSource
 from probe.tasks import Prompts, Task
 from probe.tasks.objectives import GUESS, ZERO
+from probe.tasks.prompts import only
 
 Along = Literal["prompt", "query", "point", "token"]
 Read = Callable[[Prompts], Tensor]
@@ -157,19 +158,19 @@ def targets_of(
     if set(asked) == {"y"}:
         return [Answer(task)]
     count = max(FEWEST, min(prompts, SAMPLED))
-    sample, longer = (
-        task.draw(PromptSource(seed, "fit", range(number)), context)
-        for number, context in ((count, longest), (1, longest + 1))
-    )
+    sample = task.draw(PromptSource(seed, "fit", range(count)), longest)
+    other = _of_another_length(task, longest)
+    tokens = sample.queries + offset
+    probed = only(sample, ((tokens >= 0) & (tokens < sample.inputs.shape[1])).nonzero()[:, 0])
     found: list[Target] = []
     for name, value in asked.items():
         if name == "y" and value == "y":
             found.append(Answer(task))
             continue
         read = _reader(name, value, task_name, sample)
-        along = _along(read, sample, longer)
+        along = _along(read, sample, other)
         target = Target(name, read, along, offset, _categories(name, read(sample)))
-        _check(target, sample, prompts)
+        _check(target, probed, prompts)
         found.append(target)
     return found
 
@@ -191,12 +192,12 @@ def shortest(task: Task) -> int:
 
 def offered(task: Task, context: int) -> dict[str, str]:
     """Returns what a task's heads can be asked for by name, each in words: how many numbers, and a value for what."""
-    sample, longer = (task.draw(PromptSource(0, "fit", range(SAMPLED)), size) for size in (context, context + 1))
+    sample, other = task.draw(PromptSource(0, "fit", range(SAMPLED)), context), _of_another_length(task, context)
     answer = task.encoded(sample)
     found = {"y": f"{_numbers(tuple(answer.shape[2:]))} a query, the answer"}
     for name in sample.parameters:
         read = _drawn(name)
-        along, value = _along(read, sample, longer), read(sample)
+        along, value = _along(read, sample, other), read(sample)
         kept = tuple(value.shape[1 if along == "prompt" else 2 :])
         categories = _categories(name, value)
         kind = "" if categories is None else f", of {len(categories)} categories"
@@ -269,16 +270,27 @@ def _function(name: str, function: Callable[..., Any]) -> Read:
     return read
 
 
-def _along(read: Read, sample: Prompts, longer: Prompts) -> Along:
-    """Returns what a second axis runs along: it has the length of that at two lengths of prompts, which differ."""
-    sizes = [tuple(read(one).shape[1:2]) for one in (sample, longer)]
+def _of_another_length(task: Task, longest: int) -> Prompts:
+    """Returns a prompt with an example less, or one more where the task has none with less."""
+    source = PromptSource(0, "fit", [0])
+    if longest > 0:
+        try:
+            return task.draw(source, longest - 1)
+        except ProbeError:
+            pass
+    return task.draw(source, longest + 1)
+
+
+def _along(read: Read, sample: Prompts, other: Prompts) -> Along:
+    """Returns what a second axis runs along: it has the length of that in prompts of two lengths, which differ."""
+    sizes = [tuple(read(one).shape[1:2]) for one in (sample, other)]
     lengths: dict[Along, list[int]] = {
-        "point": [one.x.shape[1] for one in (sample, longer)],
-        "query": [len(one.contexts) for one in (sample, longer)],
-        "token": [one.inputs.shape[1] for one in (sample, longer)],
+        "point": [one.x.shape[1] for one in (sample, other)],
+        "query": [len(one.contexts) for one in (sample, other)],
+        "token": [one.inputs.shape[1] for one in (sample, other)],
     }
-    for along, (short, long) in lengths.items():
-        if short != long and sizes == [(short,), (long,)]:
+    for along, (first, second) in lengths.items():
+        if first != second and sizes == [(first,), (second,)]:
             return along
     return "prompt"
 
