@@ -35,7 +35,8 @@ class TrainConfig(Settings):
     out: str
     """The checkpoint to write, FILE.pt; the state stands beside it in FILE.pt.state."""
     task: Task | None = None
-    """The task with its options, e.g. linear or noisy_linear:noise=0.5,target=clean; needed unless resumed."""
+    """The task with its options, e.g. linear or noisy_linear:noise=0.5,target=clean, or FILE.py:NAME, a function of
+    yours, whose file is run; needed unless resumed."""
     arch: Annotated[str, NameOf("architecture")] | None = None
     """A named architecture (see probe list architectures); needed unless a layout is given, or resumed."""
     layout: str | None = None
@@ -135,10 +136,12 @@ class FitConfig(Settings):
     """Fits heads on the residual stream at every block and measures their errors on fresh prompts."""
 
     ckpt: tuple[Model, ...]
-    """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
+    """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names, or learners, such as
+    learner:gd:steps=8. A bare name that is
     not found here is sought in checkpoints/, in the folders of PROBE_CHECKPOINTS, and where probe's own lie."""
     task: Task
-    """The task with its options; it may differ from the one the checkpoint was trained on."""
+    """The task with its options, or FILE.py:NAME, whose file is run; it may differ from the one the checkpoint was
+    trained on."""
     head: Annotated[tuple[str, ...], NameOf("head")] = ("linear", "lens")
     """linear: ridge from the stream to the target. normed: the same after the model's own final norm. lens: the
     model's own decoder applied early. calibrated: the lens with a scale and a shift per prompt. task_vector, for
@@ -386,7 +389,7 @@ class ListConfig(Settings):
     """Lists what can be named."""
 
     what: Positional[List] = "all"
-    """One list, or all of them but targets, which are those of a task."""
+    """One list, or all but targets, which are a task's."""
     task: Positional[Task | None] = None
     """The task whose targets are listed, with its options."""
     dim: Size | None = None
