@@ -4,7 +4,7 @@ A name stands here with ``as``, and its home is the module that it is imported f
 room; or it is a command, whose home is the file of its name in probe/commands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,7 +69,8 @@ from probe.probing.results import load as load
 from probe.processes import Processes
 from probe.progress import Report
 from probe.records import Record as Record
-from probe.tasks import Task
+from probe.tasks import Prompts, Task
+from probe.tasks import task as task
 
 capture_stream = capture.capture
 join_processes = processes.joined
@@ -81,6 +82,7 @@ save_record = records.save
 
 _Model = str | Path | Checkpoint | DescribedModel | ResidualModel
 _Task = str | Task | type[Task]
+_Target = str | Callable[[Prompts], object] | Mapping[str, str | Callable[[Prompts], object]]
 _Learner = str | Learner | type[Learner]
 _Head = str | heads.Head | type[heads.Head]
 _Tokenizer = str | Path | Tokenizer
@@ -155,7 +157,8 @@ def fit(
     ckpt: _Model | Sequence[_Model] = (),
     task: _Task | None = None,
     head: _Head | Sequence[_Head] = ("linear", "lens"),
-    target: str = "y",
+    target: _Target = "y",
+    at: str = "x",
     site: str = "stream",
     widest: int = 256,
     lengths: str | int | Sequence[int] = "none",

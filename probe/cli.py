@@ -287,7 +287,7 @@ def _convert(config: ConvertConfig, call: Call) -> int:
 def _list(config: ListConfig, call: Call) -> int:
     from probe.commands.list import catalogue
 
-    lists = catalogue(config.what)
+    lists = catalogue(config.what, config.task, config.dim or 5)
     if config.json:
         call.say_json(lists)
         return 0

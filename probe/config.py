@@ -25,6 +25,8 @@ Matching = Literal["published", "exact", "prefix", "synonym"]
 Model = Annotated[str, OrObject("probe.checkpoints:at_hand")]
 Data = Annotated[str, OrObject("probe.data:at_hand")]
 Streams = Annotated[str, OrObject("probe.data:streams_at_hand")]
+List = Literal["all", "tasks", "architectures", "heads", "learners", "prompting", "checkpoints", "targets"]
+Target = Annotated[str, OrObject("probe.probing.asked:at_hand")]
 LANGUAGE = Group("language tasks")
 Tokenizer = Annotated[str, OrObject("probe.language:tokenizer_at_hand")]
 
@@ -36,7 +38,8 @@ class TrainConfig(Settings):
     out: str
     """The checkpoint to write, FILE.pt; the state stands beside it in FILE.pt.state."""
     task: Task | None = None
-    """The task with its options, e.g. linear or noisy_linear:noise=0.5,target=clean; needed unless resumed."""
+    """The task with its options, e.g. linear or noisy_linear:noise=0.5,target=clean, or FILE.py:NAME, a function of
+    yours, whose file is run; needed unless resumed."""
     arch: Annotated[str, NameOf("architecture")] | None = None
     """A named architecture (see probe list architectures); needed unless a layout is given, or resumed."""
     layout: str | None = None
@@ -143,18 +146,23 @@ class FitConfig(Settings):
     """Fits heads on the residual stream at every block and measures their errors on fresh prompts."""
 
     ckpt: tuple[Model, ...] = ()
-    """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names. A bare name that is
-    not found here is sought in checkpoints/, in the folders of PROBE_CHECKPOINTS, and where probe's own lie."""
+    """Checkpoints: files of probe train, official run folders, Hugging Face folders or hub names, or learners, such as
+    learner:gd:steps=8. A bare name that is not found here is sought in checkpoints/, in the folders of
+    PROBE_CHECKPOINTS, and where probe's own lie."""
     task: Task | None = None
-    """The task with its options; it may differ from the one the checkpoint was trained on. Needed unless --data
-    or --streams is given."""
+    """The task with its options, or FILE.py:NAME, whose file is run; it may differ from the one the checkpoint was
+    trained on. Needed unless --data or --streams is given."""
     head: Annotated[tuple[str, ...], NameOf("head")] = ("linear", "lens")
     """linear: ridge from the stream to the target. normed: the same after the model's own final norm. logistic: to a
     category, by scikit-learn, on streams of at most 1 GB. lens: the
     model's own decoder applied early. calibrated: the lens with a scale and a shift per prompt. task_vector, for
     language tasks: the stream of a prompt with demonstrations patched into one without, layer by layer."""
-    target: str = "y"
-    """What the linear head is asked for: y, a drawn parameter such as w, or a target of --data by its name."""
+    target: Target = "y"
+    """What the linear head is asked for: y, what the task drew (see probe list targets TASK), or what a learner finds,
+    such as gd:steps=4 or its weights gd.w:steps=4; several as w+gd:steps=4; or a target of --data by its name."""
+    at: str = "x"
+    """The token that fitted heads read the stream at: x, the query; y, the token after it; or so many tokens after it,
+    such as -1."""
     site: Annotated[str, NameOf("site")] = "stream"
     """Where heads read: the stream, the recurrent state, attention, mlp, attention-head (before the output projection),
     attention-head-output, or module:PATH. Beside the stream, linear heads alone."""
@@ -418,7 +426,11 @@ class ConvertConfig(Settings):
 class ListConfig(Settings):
     """Lists what can be named."""
 
-    what: Positional[Literal["all", "tasks", "architectures", "heads", "learners", "prompting", "checkpoints"]] = "all"
-    """One list, or all of them."""
+    what: Positional[List] = "all"
+    """One list, or all but targets, which are a task's."""
+    task: Positional[Task | None] = None
+    """The task whose targets are listed, with its options."""
+    dim: Size | None = None
+    """Dimension of that task's inputs x; 5 unless given."""
     json: Delivery[bool] = False
     """Print the lists as JSON on stdout instead of lines."""

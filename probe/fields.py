@@ -11,8 +11,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from probe.errors import ProbeError, suggest
+from probe.registries import IN_A_FILE, imported, is_object_for, object_text, registered
 from probe.registries import ObjectText as ObjectText
-from probe.registries import imported, is_object_for, object_text, registered
 
 Kind = TypeVar("Kind")
 
@@ -168,9 +168,12 @@ class Settings:
     dim: int | None
 
     def __post_init__(self) -> None:
-        """Checks every field; a task that is given as an object brings its dimension."""
+        """Checks every field; a task that is given as an object brings its dimension, one in a file is read from it."""
         check(self)
         task = getattr(self, "task", None)
+        if isinstance(task, str) and not isinstance(task, ObjectText) and IN_A_FILE.fullmatch(task):
+            task = imported("probe.tasks.registered:named_by_user")(task)
+            object.__setattr__(self, "task", task)
         if isinstance(task, ObjectText) and not isinstance(task.given, type) and self.dim is None:
             object.__setattr__(self, "dim", getattr(task.given, "dim", 0) or None)
 

@@ -6,6 +6,7 @@ at run time, is offered everywhere. Rooms are imported when a name is looked up,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import fields, is_dataclass
 from importlib import import_module
@@ -75,6 +76,8 @@ REGISTRIES: dict[str, tuple[str, ...]] = {
 """By what is named: dictionaries as MODULE:NAME, and further words that are accepted in their place."""
 BASES: dict[str, str] = {"task": "probe.tasks:Task", "learner": "probe.learners:Learner", "head": "probe.heads:Head"}
 """By what is named: the class as MODULE:NAME whose objects may be given in place of a name."""
+IN_A_FILE = re.compile(r".+\.py:[A-Za-z_]\w*")
+"""A task that is a function in a file, FILE.py:NAME."""
 FEW = 20
 """So many names are listed in a message; of more, the list is named instead."""
 
@@ -126,8 +129,8 @@ def object_text(value: object, registry: str) -> ObjectText:
     name = next((name for name, entry in known if entry is kind or entry is value), str(own))
     options = []
     if is_dataclass(value) and not isinstance(value, type):
-        told = [(field, getattr(value, field.name)) for field in fields(value) if field.name != "dim"]
-        options = [f"{field.name}={_word(found)}" for field, found in told if found != field.default]
+        told = [(one, getattr(value, one.name)) for one in fields(value) if one.repr and one.name != "dim"]
+        options = [f"{one.name}={_word(found)}" for one, found in told if found != one.default]
     return ObjectText(f"{name}:{','.join(options)}" if options else name, value)
 
 
@@ -152,6 +155,8 @@ def registered(registry: str, text: str) -> str:
     Raises:
         ProbeError: if the registry has no such name.
     """
+    if registry == "task" and IN_A_FILE.fullmatch(text):
+        return text
     name, separator, options = text.partition(":")
     known = list(entries_of(registry))
     found = name if name in known else {_folded(each): each for each in known}.get(_folded(name))

@@ -23,6 +23,7 @@ OBJECTS = {
     "probe.records:at_hand": "_Record",
     "probe.data:at_hand": "_Data",
     "probe.data:streams_at_hand": "_Streams",
+    "probe.probing.asked:at_hand": "_Target",
 }
 """What may be given as an object, by the function that reads it."""
 UNLISTED = ("list", "capture")

@@ -106,15 +106,17 @@ def _check_count(flag: Flag, taken: Sequence[str], again: bool) -> None:
 def _without_flag(
     bare: Sequence[tuple[str, str]], command: str, flags: Sequence[Flag], found: Mapping[str, object]
 ) -> dict[str, list[str]]:
-    """Returns the words that stand without a flag, as the value of the positional field."""
-    taker = next((flag for flag in flags if flag.alone), None)
-    if taker is None and bare:
+    """Returns the words that stand without a flag, as the values of the positional fields in their order."""
+    takers = [flag for flag in flags if flag.alone]
+    if not takers and bare:
         raise ProbeError(_stray(*bare[0], command, flags, found))
-    if taker is None or not bare:
-        return {}
-    if len(bare) > 1 and not taker.listed:
-        raise ProbeError(f"{bare[0][0]} and {bare[1][0]} were given, but {command} takes one. Drop the other.")
-    return {taker.name: [token for token, _ in bare]}
+    if takers and takers[0].listed:
+        return {takers[0].name: [token for token, _ in bare]} if bare else {}
+    if len(bare) > len(takers):
+        taken, dropped = {1: ("one", "other"), 2: ("two", "last")}[len(takers)]
+        given = " and ".join(token for token, _ in bare[: len(takers) + 1])
+        raise ProbeError(f"{given} were given, but {command} takes {taken}. Drop the {dropped}.")
+    return {taker.name: [token] for taker, (token, _) in zip(takers, bare, strict=False)}
 
 
 def _stray(token: str, before: str, command: str, flags: Sequence[Flag], found: Mapping[str, object]) -> str:

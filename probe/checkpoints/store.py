@@ -36,6 +36,8 @@ from probe.registries import ObjectText
 from probe.text import name as clean_name
 
 FORMAT = 1
+LEARNER = "learner:"
+"""What the name of a learner begins with that stands where a checkpoint may."""
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = Path(__file__).parent / "shipped"
 """Where an installed probe has the checkpoints that travel with it; the repository has no such folder."""
@@ -160,12 +162,14 @@ def _absent(name: str, beside: Sequence[Path]) -> ProbeError:
 
 def expanded(names: Sequence[str]) -> tuple[str, ...]:
     """Returns names of checkpoints, for a folder of kept steps those of its steps, in their order."""
-    found = [(name, [] if _at_hand(name) else kept_in(find(name))) for name in names]
+    found = [(name, [] if _at_hand(name) or name.startswith(LEARNER) else kept_in(find(name))) for name in names]
     return tuple(part for name, kept in found for part in (map(str, kept) if kept else [name]))
 
 
 def called(name: str) -> str:
     """Returns the name in records and files of a checkpoint that is given by path, by name or as an object."""
+    if name.startswith(LEARNER):
+        return clean_name(name)
     given = _at_hand(name)
     return given.name if given else name_of(find(name))
 

@@ -165,7 +165,7 @@ def _prepared(config: ClaimConfig) -> tuple[list[Experiment], Checkpoint | None]
             f"--task {config.task} was given, but the claim is examined on tasks of pairs with a number to predict. "
             "Use probe fit for language tasks."
         )
-    found = load_all(config.ckpt)
+    found = load_all(config.ckpt, dim=config.dim)
     contexts = [one.context if config.context is None else config.context for one in found]
     heads = make_all(USED)
     experiments = [set_before([one], config, heads, [context])[0] for one, context in zip(found, contexts, strict=True)]

@@ -85,7 +85,7 @@ def compare(config: CompareConfig, *, command: str = "", report: Report = silent
 
 
 def _compare_numbers(config: CompareConfig, command: str, report: Report) -> Record:
-    models, opened, given = load_all(config.ckpt), open_data(config), config
+    models, opened, given = load_all(config.ckpt, dim=config.dim), open_data(config), config
     if opened is not None:
         check_answered(opened.task, models, "probe compare")
         config = replace(config, task=opened.text, data=None)

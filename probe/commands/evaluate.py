@@ -25,13 +25,13 @@ from probe.probing.experiment import (
     check_length,
     check_same,
     describe,
-    learned,
     load_all,
     notes_on,
     side_name,
     task_for,
     trained_context,
 )
+from probe.probing.learned import learned
 from probe.probing.own_data import Opened, add_beside, check_answered, open_data, share_of, units_of
 from probe.probing.results import EvaluateResult
 from probe.processes import ALONE, Processes, merge_each, only_one
@@ -122,7 +122,7 @@ def _on_data(config: EvaluateConfig, opened: Opened) -> EvaluateConfig:
     Raises:
         ProbeError: if the models do not answer the data's target, or prompts were to be drawn in another style.
     """
-    check_answered(opened.task, load_all(config.ckpt), "probe evaluate")
+    check_answered(opened.task, load_all(config.ckpt, dim=config.dim), "probe evaluate")
     if config.prompting != ("standard",) or config.learner not in (("usual",), ("none",)) or config.context is not None:
         raise ProbeError(
             "--data was given with --prompting, --learner or --context, but data have given rows and are no pairs. "
@@ -143,7 +143,7 @@ def prepare(config: EvaluateConfig) -> Plan:
     """Loads the checkpoints and refuses, before any work, what does not fit together."""
     if config.prompts < FEWEST:
         raise ProbeError(f"--prompts {config.prompts} was given, but bands need at least {FEWEST}. Give more.")
-    models = load_all(config.ckpt)
+    models = load_all(config.ckpt, dim=config.dim)
     task = task_for(models[0], config.task, config.dim)
     for found in models[1:]:
         if found.dim != models[0].dim:

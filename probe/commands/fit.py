@@ -19,14 +19,17 @@ from probe.probing.at_site import STREAM, heads_at
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, check_same, describe, load_all, notes_on, shape_of
 from probe.probing.judged import judged_rows
-from probe.probing.measure import CHANCE, measure
+from probe.probing.measure import CHANCE, asked_of, measure
 from probe.probing.own_data import Opened, notes_of, open_data
 from probe.probing.prepare import prepare
 from probe.probing.results import FitResult
+from probe.probing.targets import Target
 from probe.processes import ALONE, Processes, only_one
 from probe.progress import Report, silent
 from probe.records import COLUMNS, versions
-from probe.tasks.objectives import ZERO
+
+CELL = ("layer", "context", "target", "head")
+"""What tells the rows of a model apart."""
 
 USUAL = ("linear", "lens")
 """The heads that are fitted where none is named."""
@@ -67,14 +70,17 @@ def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Pro
         only_one(processes, "--lengths")
         return fit_health(config, command, report)
     opened = open_data(config, config.target, config.streams)
-    models = list(opened.models) if opened is not None and opened.models else load_all(config.ckpt)
+    models = list(opened.models) if opened is not None and opened.models else load_all(config.ckpt, dim=config.dim)
     asked = config if opened is None else _on_data(config, opened, models)
     experiments = prepare(asked, models)
     check_same([experiment.checkpoint for experiment in experiments], processes)
     rows: list[dict[str, Any]] = []
-    fitted: dict[str, FittedHeads[LinearHeads]] = {}
+    fitted: dict[str, FittedHeads[Any]] = {}
+    units = {"y": experiments[0].task.unit}
     for experiment in experiments:
-        found, own = _probe(experiment, asked, report, processes)
+        targets = asked_of(experiment, asked.target, Pass.of(asked, experiment.task))
+        units |= {target.name: target.unit for target in targets if target.name != "y"}
+        found, own = _probe_all(experiment, targets, asked, report, processes)
         rows += own
         fitted |= {experiment.checkpoint.name: found} if found else {}
     table = pd.DataFrame(rows)
@@ -86,7 +92,7 @@ def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Pro
         "versions": versions(),
         "processes": processes.count,
         "notes": _notes(config, experiments, opened),
-        "units": {"y": experiments[0].task.unit} | _further_units(config, experiments[0], opened),
+        "units": units if opened is None else units | {experiments[0].target: experiments[0].task.unit},
         "models": {
             experiment.checkpoint.name: describe(experiment.checkpoint, experiment.task, experiment.longest)
             for experiment in experiments
@@ -116,18 +122,25 @@ def _notes(config: FitConfig, experiments: Sequence[Experiment], opened: Opened 
     return own + notes_of(opened.task, config.prompts, config.score)
 
 
-def _further_units(config: FitConfig, experiment: Experiment, opened: Opened | None) -> dict[str, str]:
-    if opened is not None:
-        return {experiment.target: experiment.task.unit}
-    return {} if config.target == "y" else {config.target: ZERO}
+def _probe_all(
+    experiment: Experiment, targets: Sequence[Target], config: FitConfig, report: Report, processes: Processes
+) -> tuple[FittedHeads[Any], list[dict[str, Any]]]:
+    """Returns the fitted heads of one checkpoint, of several targets by target, and the rows of all heads once."""
+    found: dict[str, FittedHeads[LinearHeads]] = {}
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for target in targets:
+        found[target.name], own = _probe(experiment, target, config, report, processes)
+        rows = {tuple(row[name] for name in CELL): row for row in own} | rows
+    kept = {name: heads for name, heads in found.items() if heads}
+    return (FittedHeads(kept, "target") if len(targets) > 1 else found[targets[0].name]), list(rows.values())
 
 
 def _probe(
-    experiment: Experiment, config: FitConfig, report: Report, processes: Processes
+    experiment: Experiment, target: Target, config: FitConfig, report: Report, processes: Processes
 ) -> tuple[FittedHeads[LinearHeads], list[dict[str, Any]]]:
     """Returns the fitted heads of one checkpoint, and the rows of all heads."""
     heads = make_all(heads_at(config.site, config.head), config.protocol)
-    fitted, scores = measure(experiment, heads, Pass.of(config, experiment.task), config.target, report, processes)
+    fitted, scores = measure(experiment, heads, Pass.of(config, experiment.task), target, report, processes)
     rows = [row for head, errors in scores.items() for row in errors.rows(experiment.checkpoint.name, head)]
     if config.target == "y":
         rows = [row | {"target": experiment.target} for row in rows]

@@ -12,10 +12,12 @@ from probe.errors import ProbeError
 from probe.heads import FittedHeads, LinearHeads
 from probe.probing.at_site import STREAM
 from probe.probing.draws import Pass
-from probe.probing.experiment import describe, load_all, notes_on
+from probe.probing.experiment import Experiment, describe, load_all, notes_on
 from probe.probing.health import health_rows, lengths_of, measure_health
+from probe.probing.measure import asked_of
 from probe.probing.prepare import prepare
 from probe.probing.results import FitResult
+from probe.probing.targets import Target
 from probe.progress import Report
 from probe.records import versions
 from probe.records.store import HEALTH_COLUMNS
@@ -43,16 +45,17 @@ def fit_health(config: FitConfig, command: str, report: Report) -> FitResult:
     sites: dict[str, Any] = {}
     units: dict[str, str] = {}
     notes: list[str] = []
-    for found in load_all(config.ckpt):
+    for found in load_all(config.ckpt, dim=config.dim):
         lengths = lengths_of(config.lengths, found.context)
         at_lengths = replace(config, context=",".join(map(str, lengths)))
         (experiment,) = prepare(at_lengths, [found])
-        measured = measure_health(experiment, Pass.of(config), config.target, found.context, report)
-        rows += health_rows(measured, experiment, config.target)
+        target = _one_target(experiment, config.target, Pass.of(config))
+        measured = measure_health(experiment, Pass.of(config), target, found.context, report)
+        rows += health_rows(measured, experiment, target.name)
         fitted[found.name] = FittedHeads({"linear": measured.heads})
         models[found.name] = describe(found, experiment.task, experiment.longest)
         sites |= {found.name: experiment.site.described()} if experiment.site is not None else {}
-        units = {config.target: ZERO, "y": experiment.task.unit}
+        units = {target.name: ZERO, "y": experiment.task.unit}
         notes += notes_on([found], max(lengths))
     provenance = {
         "kind": "health",
@@ -65,3 +68,17 @@ def fit_health(config: FitConfig, command: str, report: Report) -> FitResult:
         "sites": sites,
     }
     return FitResult(pd.DataFrame(rows)[HEALTH_COLUMNS], provenance, FittedHeads(fitted, "checkpoint"))
+
+
+def _one_target(experiment: Experiment, text: str, pass_: Pass) -> Target:
+    """Returns the target that is asked for.
+
+    Raises:
+        ProbeError: if there are several.
+    """
+    found = asked_of(experiment, text, pass_)
+    if len(found) > 1:
+        raise ProbeError(
+            f"{len(found)} targets were given with --lengths, which is measured for one. Ask for them one by one."
+        )
+    return found[0]

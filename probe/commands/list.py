@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from probe.checkpoints import folders
+from probe.errors import ProbeError
 from probe.heads import HEADS
-from probe.language import LANGUAGE_TASKS
+from probe.language import LANGUAGE_TASKS, study_of
 from probe.learners import LEARNERS
-from probe.tasks import TASKS
+from probe.probing.targets import offered, shortest
+from probe.tasks import TASKS, make
 from probe.tasks.prompting import PROMPTINGS
 from probe.text import line
 from probe.training.presets import ARCHITECTURES
@@ -20,9 +22,35 @@ BYTES = 2**24
 """The largest index of checkpoints that is read."""
 
 
-def catalogue(what: str = "all") -> dict[str, dict[str, str]]:
-    """Returns the lists asked for, each a line on every name; control characters of foreign names are replaced."""
+def catalogue(what: str = "all", task: str | None = None, dim: int = 5) -> dict[str, dict[str, str]]:
+    """Returns the lists asked for, each a line on every name; control characters of foreign names are replaced.
+
+    Args:
+        task: the task whose targets are listed.
+        dim: dimension of its inputs.
+
+    Raises:
+        ProbeError: if targets are asked for without a task, or a task is given without targets.
+    """
+    if what == "targets":
+        return {"targets": _targets(task, dim)}
+    if task is not None:
+        raise ProbeError(
+            f"The task {task} was given, but only its targets can be listed. Write probe list targets {task}."
+        )
     return {title: entries() for title, entries in LISTS.items() if what in ("all", title)}
+
+
+def _targets(task: str | None, dim: int) -> dict[str, str]:
+    """Returns what heads can be asked for on a task, each with its shape, and the learners whose findings can be."""
+    if task is None:
+        raise ProbeError("No task was given, but targets are those of a task. Write probe list targets linear.")
+    if study_of(task) == "words":
+        raise ProbeError(f"{task} was given, which is of words, but targets are drawn numbers. Name another task.")
+    found = make(task, dim)
+    learners = {"gd:steps=4": "the prediction of a learner with its options, where x is a vector and y a number"}
+    learners |= {"gd.w:steps=4": "the weights w that it finds; see probe list learners"}
+    return offered(found, shortest(found)) | (learners if found.shape.symbols == 0 and found.shape.outputs == 1 else {})
 
 
 def _first_lines(entries: Mapping[str, Any]) -> dict[str, str]:

@@ -16,11 +16,11 @@ from probe.checkpoints import Checkpoint
 from probe.config import ModelConfig
 from probe.data import DataTask
 from probe.errors import ProbeError
-from probe.learners import Learner, run
 from probe.probing.at_site import AtSite
 from probe.probing.draws import Pass
 from probe.processes import ALONE, Processes
 from probe.randomness import PromptSource, Purpose
+from probe.registries import ObjectText
 from probe.statistics import LayerErrors
 from probe.tasks import Prompts, Shape, Task
 from probe.tasks.prompts import append_each, only
@@ -45,6 +45,7 @@ class Experiment:
         chosen: which of a prompt's queries these are.
         kernel: the backend of the selective scan.
         site: where heads read, if it is not the stream.
+        offset: the tokens from a query to the token that fitted heads read the stream at.
     """
 
     checkpoint: Checkpoint
@@ -57,6 +58,7 @@ class Experiment:
     device: torch.device
     kernel: str = "auto"
     site: AtSite | None = None
+    offset: int = 0
 
     @property
     def read_layers(self) -> Sequence[int]:
@@ -118,13 +120,28 @@ class Experiment:
         """
         for numbers in processes.deal(pass_.batches(purpose, most)):
             prompts = only(self.task.draw(PromptSource(pass_.seed, purpose, numbers), self.longest), self.chosen)
-            inputs, tokens = prompts.inputs.to(self.device), prompts.queries.to(self.device)
-            read = capture if self.site is None else self.site.captured
-            yield numbers, prompts, read(self.model, inputs, tokens)
+            yield numbers, prompts, self._captured(prompts)
+
+    def drawn(self, pass_: Pass, purpose: Purpose) -> Iterator[Prompts]:
+        """Yields all prompts of a purpose at the experiment's contexts; no model runs."""
+        for numbers in pass_.batches(purpose):
+            yield only(self.task.draw(PromptSource(pass_.seed, purpose, numbers), self.longest), self.chosen)
+
+    def _captured(self, prompts: Prompts) -> Captured:
+        """Returns the stream at the queries, or at the tokens so far from them, and the answers at the queries."""
+        inputs, queries = prompts.inputs.to(self.device), prompts.queries.to(self.device)
+        read = capture if self.site is None else self.site.captured
+        if not self.offset:
+            return read(self.model, inputs, queries)
+        both = read(self.model, inputs, torch.cat([queries, queries + self.offset]))
+        return Captured(both.stream[:, :, len(queries) :], both.output[:, : len(queries)])
 
 
-def load_all(names: Sequence[str], models: Sequence[Checkpoint] = ()) -> list[Checkpoint]:
+def load_all(names: Sequence[str], models: Sequence[Checkpoint] = (), dim: int | None = None) -> list[Checkpoint]:
     """Returns checkpoints that a record can tell apart: those at hand, or those of these files and folders of steps.
+
+    Args:
+        dim: dimension of the inputs of learners among the names; by default that of the first file.
 
     Raises:
         ProbeError: if none is given, one cannot be read, or two share a name.
@@ -135,7 +152,21 @@ def load_all(names: Sequence[str], models: Sequence[Checkpoint] = ()) -> list[Ch
     stems = [found.name for found in models] or [checkpoints.called(name) for name in names]
     if len(set(stems)) < len(stems):
         raise ProbeError(f"The checkpoints {', '.join(stems)} share a name. Rename one, or drop the repeated one.")
-    return list(models) or [checkpoints.load(name) for name in names]
+    return list(models) or _loaded(names, dim)
+
+
+def _loaded(names: Sequence[str], dim: int | None) -> list[Checkpoint]:
+    """Returns the checkpoints of names; learners read what the first file among them reads."""
+    files = {name: checkpoints.load(name) for name in names if not checkpoints.is_learner(name)}
+    beside = list(files.values())
+    reads = dim or (beside[0].dim if beside else 0)
+    if len(files) < len(names) and not reads:
+        raise ProbeError(
+            f"{next(name for name in names if name not in files)} was given without a model that says which dimension "
+            "its inputs have. Add --dim, such as --dim 5."
+        )
+    context = max((found.context for found in beside), default=0)
+    return [files[name] if name in files else checkpoints.learner_checkpoint(name, reads, context) for name in names]
 
 
 def task_for(found: Checkpoint, text: str | None, dim: int | None) -> Task:
@@ -149,16 +180,17 @@ def task_for(found: Checkpoint, text: str | None, dim: int | None) -> Task:
     """
     if text is None:
         raise ProbeError("No task was given, but heads need prompts. Add --task NAME, or --data FILE.")
-    if dim is not None and dim != found.dim:
+    own: Task | None = text.given if isinstance(text, ObjectText) and isinstance(text.given, Task) else None
+    if own is None and dim is not None and dim != found.dim:
         reads = f"{found.dim}-dimensional inputs" if found.dim else "symbols"
         raise ProbeError(f"{found.name} reads {reads}, but --dim {dim} was given. Drop --dim to use the checkpoint's.")
-    task = tasks.make(text, found.dim or 1)  # symbols have no dimension
+    task = own if own is not None else tasks.make(text, found.dim or 1)  # symbols have no dimension
     shape = shape_of(found)
     if isinstance(task, DataTask):
         if not task.suits(shape):
             of = f"{shape.symbols} symbols" if shape.symbols else f"vectors of {shape.inputs} coordinates"
-            own = f"{task.shape.symbols} symbols" if task.shape.symbols else f"vectors of {task.shape.inputs}"
-            raise ProbeError(f"{found.name} reads {of}, but {task.name} has {own}. Give inputs of the model's kind.")
+            has = f"{task.shape.symbols} symbols" if task.shape.symbols else f"vectors of {task.shape.inputs}"
+            raise ProbeError(f"{found.name} reads {of}, but {task.name} has {has}. Give inputs of the model's kind.")
         return task
     if task.shape != shape:
         fitting = found.task or f"induction:vocabulary={shape.symbols}"
@@ -217,12 +249,6 @@ def check_length(found: Checkpoint, task: Task, context: int) -> None:
             f"A context of {context} was given, which takes {task.length(context)} tokens, but {found.name} has "
             f"learned positions for {longest} tokens. Ask for a shorter context or train with a longer one."
         )
-
-
-def learned(learner: Learner, prompts: Prompts) -> Float[Tensor, "batch query 1"]:
-    """Returns a learner's answers to the queries, from the examples before each and what the task tells of them."""
-    noise, clean = prompts.parameters.get("noise"), prompts.parameters.get("clean")
-    return run(learner, prompts.x, prompts.y, prompts.contexts, noise, clean)[..., None]
 
 
 def by_seed(models: Sequence[Checkpoint]) -> list[list[int]]:

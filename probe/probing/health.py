@@ -17,7 +17,7 @@ from probe.probing.at_site import AtSite
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.probing.ridge_fit import Read, fit_ridges
-from probe.probing.targets import counted_of, target_of
+from probe.probing.targets import Target
 from probe.progress import Report
 from probe.randomness import PromptSource, Purpose
 from probe.statistics import MeanBootstrap, RatioBootstrap
@@ -67,7 +67,7 @@ def lengths_of(text: str, trained: int) -> list[int]:
     return sorted({trained, *(int(part) for part in text.split(","))})
 
 
-def measure_health(experiment: Experiment, pass_: Pass, target: str, trained: int, report: Report) -> Health:
+def measure_health(experiment: Experiment, pass_: Pass, target: Target, trained: int, report: Report) -> Health:
     """Fits heads at every length, and measures what they, and those of the trained length, read there.
 
     Each prompt is drawn at the greatest length and read at all of them, so that the same prompts stand behind every
@@ -81,16 +81,16 @@ def measure_health(experiment: Experiment, pass_: Pass, target: str, trained: in
 
     def batches(purpose: Purpose) -> Iterator[Mapping[str, Read]]:
         for numbers, prompts, captured in experiment.batches(pass_, purpose):
-            truth = target_of(target, prompts, experiment.task, experiment.task_name)
-            yield {"linear": Read(captured.stream, {target: truth}, counted_of(target, prompts))}
+            truth = {target.name: target.encoded(prompts)}
+            yield {"linear": Read(captured.stream, truth, target.counted(prompts))}
             report(f"{purpose} {experiment.checkpoint.name}", numbers.stop, pass_.count(purpose))
 
-    heads = fit_ridges(batches)["linear"][target]
+    heads = fit_ridges(batches)["linear"][target.name]
     return _scored(experiment, site, pass_, target, trained, heads, report)
 
 
 def _scored(
-    experiment: Experiment, site: AtSite, pass_: Pass, target: str, trained: int, heads: LinearHeads, report: Report
+    experiment: Experiment, site: AtSite, pass_: Pass, target: Target, trained: int, heads: LinearHeads, report: Report
 ) -> Health:
     cells, lengths = len(site.cells), len(experiment.contexts)
     at = experiment.contexts.index(trained)
@@ -106,7 +106,7 @@ def _scored(
         inputs, tokens = prompts.inputs.to(experiment.device), prompts.queries.to(experiment.device)
         seen = capture_site(experiment.model, inputs, tokens, site.name, narrow=site.narrow)
         norm.update(numbers, seen.norms.movedim(0, 1).cpu())
-        truth = target_of(target, prompts, experiment.task, experiment.task_name).double()
+        truth = target.encoded(prompts).double()
         zero = truth.square().sum(-1)[:, None].expand(-1, cells, -1)
         for errors, read in ((frozen, fixed), (refitted, heads)):
             wrong = (read(seen.values).cpu() - truth).square().sum(-1).movedim(0, 1)
@@ -118,7 +118,7 @@ def _scored(
         experiment.checkpoint.name,
         experiment.checkpoint.digest,
         str(experiment.task_name),
-        target,
+        target.name,
         f"linear at {site.name}",
         site.layers,
         tuple(experiment.contexts),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from probe import learners
@@ -13,15 +14,16 @@ from probe.heads.chance import noise
 from probe.heads.head import read
 from probe.heads.logistic import Held, fit_logistic
 from probe.probing.draws import Pass
-from probe.probing.experiment import Experiment, learned
+from probe.probing.experiment import Experiment
+from probe.probing.learned import learned
 from probe.probing.own_data import add_beside, share_of, units_of
 from probe.probing.ridge_fit import Read, fit_ridges
-from probe.probing.targets import counted_of, target_of
+from probe.probing.targets import Target, targets_of
 from probe.processes import ALONE, Processes, merge_each, only_one
 from probe.progress import Report
 from probe.randomness import Purpose
 from probe.statistics import LayerErrors
-from probe.tasks import Task
+from probe.tasks import Prompts, Task
 
 CHANCE = "chance"
 """What the heads on random numbers are called, which are fitted wherever another one is."""
@@ -35,7 +37,7 @@ def measure(
     experiment: Experiment,
     heads: Sequence[Head],
     pass_: Pass,
-    target: str,
+    target: str | Target,
     report: Report,
     processes: Processes = ALONE,
 ) -> tuple[FittedHeads[LinearHeads], dict[str, LayerErrors]]:
@@ -44,11 +46,25 @@ def measure(
     Heads that are judged by a protocol of their own are left to `probe.probing.judged`.
 
     Args:
-        target: what fitted heads are asked for.
+        target: what fitted heads are asked for, or its name.
     """
+    one = target if isinstance(target, Target) else asked_of(experiment, target, pass_)[0]
     asked = [head for head in heads if head.fitted]
-    fitted = FittedHeads(_fit(experiment, asked, pass_, target, report, processes) if asked else {})
-    return fitted, _score(experiment, heads, fitted, pass_, target, report, processes)
+    fitted = FittedHeads(_fit(experiment, asked, pass_, one, report, processes) if asked else {})
+    return fitted, _score(experiment, heads, fitted, pass_, one, report, processes)
+
+
+def asked_of(experiment: Experiment, text: str, pass_: Pass) -> list[Target]:
+    """Returns the targets that a text or an object names, before an experiment's task."""
+    return targets_of(
+        text,
+        experiment.task,
+        experiment.task_name,
+        experiment.longest,
+        seed=pass_.seed,
+        prompts=pass_.prompts,
+        offset=experiment.offset,
+    )
 
 
 def _features(
@@ -61,14 +77,13 @@ def _features(
 
 
 def _fit(
-    experiment: Experiment, heads: Sequence[Head], pass_: Pass, target: str, report: Report, processes: Processes
+    experiment: Experiment, heads: Sequence[Head], pass_: Pass, target: Target, report: Report, processes: Processes
 ) -> dict[str, LinearHeads]:
     """Fits every head, and chance beside them."""
 
     def batches(purpose: Purpose) -> Iterator[dict[str, Read]]:
         for numbers, prompts, captured in experiment.batches(pass_, purpose, processes):
-            truth = {target: target_of(target, prompts, experiment.task, experiment.task_name)}
-            counted = counted_of(target, prompts)
+            truth, counted = {target.name: target.encoded(prompts)}, target.counted(prompts)
             features = _features(experiment, heads, pass_, purpose, numbers, captured.stream)
             share = share_of(experiment.task, prompts)
             weights = None if share is None else share[:, 0]
@@ -77,9 +92,9 @@ def _fit(
 
     held = [head for head in heads if head.held]
     heads = [head for head in heads if not head.held]
-    own = {head.name: {target: _fit_held(experiment, head, pass_, report, processes)} for head in held}
+    own = {head.name: {target.name: _fit_held(experiment, head, pass_, report, processes)} for head in held}
     found = fit_ridges(batches, processes) | own
-    return {name: one[target].fitted_on(_origin(experiment, name, target)) for name, one in found.items()}
+    return {name: one[target.name].fitted_on(_origin(experiment, name, target.name)) for name, one in found.items()}
 
 
 def _fit_held(experiment: Experiment, head: Head, pass_: Pass, report: Report, processes: Processes) -> LinearHeads:
@@ -111,26 +126,25 @@ def _score(
     heads: Sequence[Head],
     fitted: Mapping[str, LinearHeads],
     pass_: Pass,
-    target: str,
+    target: Target,
     report: Report,
     processes: Processes,
 ) -> dict[str, LayerErrors]:
     answering = {head.name: head for head in heads if head.overrides("answer")}
     references = {name: learners.make(name) for name in experiment.task.references[:1]}
     logits = {"model", OPTIMAL} | {name for name, head in answering.items() if head.logits}
-    scores = _tables(experiment, fitted, [*answering], [*references], pass_.seed, target)
+    scores = _tables(experiment, fitted, [*answering], [*references], pass_.seed, target.name)
+    occurrences = _occurrences(experiment, target, pass_)
     for numbers, prompts, captured in experiment.batches(pass_, "score", processes):
         units, share = units_of(experiment.task, "score", numbers), share_of(experiment.task, prompts)
         answers = {"model": experiment.task.answer(captured.output.cpu())[None]} if experiment.answered else {}
         if fitted:
             for name, features in _features(experiment, heads, pass_, "score", numbers, captured.stream).items():
                 predicted = fitted[name](features).cpu()
-                if target == "y":
+                if target.name == "y":
                     answers[name] = predicted
                 else:
-                    truth = target_of(target, prompts, experiment.task, experiment.task_name)
-                    scores[name].update(numbers, predicted, truth)
-                    scores[name].add_moments(numbers, truth)
+                    _judge(scores[name], numbers, target, predicted, prompts, occurrences)
         with torch.no_grad():
             answers |= {name: head.answer(experiment, captured.stream).cpu() for name, head in answering.items()}
         answers |= {name: learned(reference, prompts)[None] for name, reference in references.items()}
@@ -144,6 +158,35 @@ def _score(
             add_beside(scores[name], experiment.task, units, answer, prompts)
         report(f"score {experiment.checkpoint.name}", numbers.stop, pass_.score)
     return processes.merged(scores, merge_each, dict)
+
+
+def _occurrences(experiment: Experiment, target: Target, pass_: Pass) -> Float64[Tensor, "context category"] | None:
+    """Returns how often each category of a target is there in the score prompts; None of a real one."""
+    if target.categories is None:
+        return None
+    return torch.stack([target.occurrences(prompts) for prompts in experiment.drawn(pass_, "score")]).sum(0)
+
+
+def _judge(
+    errors: LayerErrors,
+    numbers: range,
+    target: Target,
+    predicted: Float[Tensor, "layer batch context target"],
+    prompts: Prompts,
+    occurrences: Float64[Tensor, "context category"] | None,
+) -> None:
+    """Adds the costs of answers to another target than y; of categories the accuracies, too."""
+    everyone = torch.ones(len(numbers), len(prompts.contexts), dtype=torch.bool)
+    errors.add(numbers, target.cost(predicted, prompts), target.guess(prompts), everyone)
+    if occurrences is None:
+        errors.add_moments(numbers, target.values(prompts))
+        return
+    right = target.right(predicted, prompts).double()
+    errors.add_metrics(numbers, {"accuracy": right.mean(-1)}, everyone)
+    weight = target.weight(prompts, occurrences)
+    total = weight.sum(-1)
+    balanced = (right * weight).sum(-1) / total.where(total > 0, 1.0)
+    errors.add_metrics(numbers, {"balanced_accuracy": balanced}, total)
 
 
 def _tables(

@@ -17,7 +17,8 @@ from probe.probing.at_site import STREAM, at_site, check_heads_at, heads_at
 from probe.probing.draws import FEWEST_SCORED, Pass, Sizes
 from probe.probing.experiment import Experiment, check_length, load_all, task_for, trained_context
 from probe.probing.own_data import check_numbers
-from probe.probing.targets import target_of
+from probe.probing.places import check_places, offset_of
+from probe.probing.targets import targets_of
 from probe.processes.devices import device_named
 from probe.randomness import PromptSource
 
@@ -53,10 +54,12 @@ class Reading:
     Attributes:
         site: as `probe.capture.sites.site_named` takes it.
         widest: the most numbers that are read as they are.
+        offset: the tokens from a query to the token that is read.
     """
 
     site: str = STREAM
     widest: int = 0
+    offset: int = 0
 
 
 def prepare(config: FitConfig, models: Sequence[Checkpoint] = ()) -> list[Experiment]:
@@ -70,8 +73,8 @@ def prepare(config: FitConfig, models: Sequence[Checkpoint] = ()) -> list[Experi
     """
     heads = make_all(heads_at(config.site, config.head), config.protocol)
     _check(config, heads)
-    found = load_all(config.ckpt, models)
-    place = Reading(config.site, config.widest)
+    found = load_all(config.ckpt, models, config.dim)
+    place = Reading(config.site, config.widest, offset_of(config.at))
     return set_before(found, config, heads, parse_contexts(config.context), config.target, place)
 
 
@@ -124,11 +127,12 @@ def experiment_of(
         longest = trained_context([found]) if contexts is None else max(contexts)
     sample = task.draw(PromptSource(pass_.seed, "fit", [0]), longest)
     site = at_site(found.stream, sample, place.site, place.widest, pass_.seed)
-    probed = choose_contexts(contexts, sample.contexts, found.stream.width if site is None else site.features)
+    width = found.stream.width if site is None else site.features
+    probed = check_places(choose_contexts(contexts, sample.contexts, width), sample, place.offset, contexts)
     chosen = torch.tensor([sample.contexts.index(context) for context in probed])
     device = device_named(setting.device)
     experiment = Experiment(
-        found, found.stream, task, named, longest, probed, chosen, device, kernel=setting.kernel, site=site
+        found, found.stream, task, named, longest, probed, chosen, device, setting.kernel, site, place.offset
     )
     for head in heads:
         if head.name in task.references:
@@ -145,11 +149,16 @@ def experiment_of(
     if site is not None:
         check_heads_at(site, pass_.prompts, len(probed))
     check_length(found, task, longest)
-    target_of(target, sample, task, named)
+    targets_of(target, task, named, longest, seed=pass_.seed, prompts=pass_.prompts, offset=place.offset)
     if target != "y" and not any(head.fitted for head in heads):
         raise ProbeError(
             f"--target {target} was given, but of the heads only linear and normed can be asked for it. "
             "Add --head linear, or drop --target."
+        )
+    unfit = [head.name for head in heads if place.offset and not head.fitted]
+    if unfit:
+        raise ProbeError(
+            f"The head {unfit[0]} was given with --at, but it answers at the queries alone. Drop one of the two."
         )
     return _moved(experiment)
 

@@ -62,6 +62,7 @@ REQUIRED = {
 
 METRICS = {
     "accuracy": "share of right answers",
+    "balanced_accuracy": "mean share of right answers over categories",
     "legal": "share of legal letters",
     "total_variation": "total variation distance",
     "cross_entropy": "cross-entropy (nats)",

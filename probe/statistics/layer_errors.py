@@ -78,10 +78,15 @@ class LayerErrors:
         self,
         numbers: Sequence[int],
         metrics: Mapping[str, Float[Tensor, "layer batch context"]],
-        counted: Bool[Tensor, "batch context"],
+        counted: Bool[Tensor, "batch context"] | Float[Tensor, "batch context"],
         weights: Float[Tensor, "batch 1"] | None = None,
     ) -> None:
-        """Adds further quantities of a batch of prompts by name; a record's row has the mean of each, with its band."""
+        """Adds further quantities of a batch of prompts by name; a record's row has the mean of each, with its band.
+
+        Args:
+            counted: which of them count, or how much.
+            weights: of the prompts.
+        """
         weight = counted.double() if weights is None else counted * weights
         for name, values in metrics.items():
             mean = self.means.setdefault(name, RatioBootstrap(self.ratio.shape, seed=self.ratio.seed))

@@ -6,16 +6,20 @@ from typing import Any
 
 from probe.errors import ProbeError
 from probe.options import build
-from probe.registries import Registry
+from probe.registries import IN_A_FILE, ObjectText, Registry
+from probe.tasks.own import OwnTask, task
 from probe.tasks.prompts import Prompts
+from probe.tasks.registered import already_named
 from probe.tasks.task import Shape, Task
 
 __all__ = [
     "TASKS",
+    "OwnTask",
     "Prompts",
     "Shape",
     "Task",
     "make",
+    "task",
 ]
 
 TASKS: Registry[type[Task]] = Registry(
@@ -53,6 +57,8 @@ def make(text: str, dim: int) -> Task:
     """
     if dim < 1:
         raise ProbeError(f"The dimension {dim} was given, but inputs need at least 1. Give --dim a positive number.")
+    if IN_A_FILE.fullmatch(text) and not isinstance(text, ObjectText):
+        text = ObjectText(text, already_named(text))
     return build(TASKS, "task", text, {"dim": dim})
 
 

@@ -82,7 +82,14 @@ class RegularLanguage(Task):
             counted=torch.ones_like(drawn, dtype=torch.bool),
             x=tokens,
             y=drawn,
-            parameters={"legal": legal, "distribution": self._distribution(legal, written), "state": visited},
+            parameters={
+                "legal": legal,
+                "distribution": self._distribution(legal, written),
+                "state": visited,
+                "letters": letters,
+                "leads_to": targets,
+                "degrees": degrees,
+            },
         )
 
     def _automata(

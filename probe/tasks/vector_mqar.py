@@ -71,7 +71,7 @@ class VectorMqar(Task):
             counted=torch.ones_like(queried, dtype=torch.bool),
             x=x,
             y=y,
-            parameters={"values": values, "queried": queried},
+            parameters={"keys": keys, "values": values, "queried": queried},
         )
 
     def metrics(

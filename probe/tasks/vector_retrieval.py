@@ -84,7 +84,7 @@ class VectorRetrieval(Task):
             counted=torch.ones_like(queried, dtype=torch.bool),
             x=torch.cat([keys, query], dim=1),
             y=torch.cat([values, target], dim=1),
-            parameters={"values": values, "queried": queried},
+            parameters={"keys": keys, "values": values, "queried": queried},
         )
 
     def _query(

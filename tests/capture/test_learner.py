@@ -1,0 +1,56 @@
+"""A learner stands where a model may: its iterates are layers, its own numbers the stream."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import probe
+from probe import checkpoints
+from probe.capture.learner import LearnerModel
+from probe.errors import ProbeError
+from probe.probing.learned import learned
+from probe.randomness import PromptSource
+
+
+def test_the_prediction_in_layer_k_is_the_learners_after_k_steps() -> None:
+    prompts = probe.make_task("linear", 3).draw(PromptSource(0, "score", range(5)), 6)
+    model = LearnerModel(probe.make_learner("gd:steps=4"), 3, "gd:steps=4")
+    stream = probe.capture_stream(model, prompts.inputs, prompts.queries).stream
+    assert len(stream) == 5
+    for steps in range(5):
+        found = learned(probe.make_learner(f"gd:steps={steps}"), prompts)
+        torch.testing.assert_close(model.decode(stream[steps]), found, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_held_at_a_token_depends_on_no_later_one() -> None:
+    prompts = probe.make_task("linear", 3).draw(PromptSource(0, "score", range(4)), 6)
+    model = LearnerModel(probe.make_learner("least_squares"), 3, "least_squares")
+    whole, part = model.run(prompts.inputs), model.run(prompts.inputs[:, :8])
+    torch.testing.assert_close(whole[:, :8], part)
+
+
+def test_a_learner_without_iterates_has_one_layer_and_no_weights() -> None:
+    model = LearnerModel(probe.make_learner("knn"), 3, "knn")
+    assert len(model.places) == 2
+    assert (model.width, model.description.outputs) == (8, 1)
+
+
+def test_it_is_fitted_beside_a_model_and_its_lens_is_the_learner(toys: Path) -> None:
+    result = probe.fit(
+        ckpt=[str(toys / "m.pt"), "learner:gd:steps=2"], task="linear", head=["linear", "lens"], prompts=64, score=32
+    )
+    rows = result.table.query("model == 'learner:gd:steps=2'")
+    lens = rows.query("head == 'lens' and layer == 2")["error"]
+    own = probe.evaluate(ckpt=str(toys / "m.pt"), task="linear", learner="gd:steps=2", prompts=32).table
+    assert lens.tolist() == pytest.approx(own.query("head == 'gd:steps=2'")["error"].tolist(), rel=1e-4)
+
+
+def test_a_learner_alone_needs_a_dimension_and_a_context() -> None:
+    with pytest.raises(ProbeError, match="Add --dim"):
+        probe.fit(ckpt="learner:gd", task="linear")
+    with pytest.raises(ProbeError, match="Add --context"):
+        probe.fit(ckpt="learner:gd", task="linear", dim=3)
+    with pytest.raises(ProbeError, match="No learner is called 'gb'"):
+        probe.fit(ckpt="learner:gb", task="linear", dim=3, context=4)
+    assert checkpoints.called("learner:gd:steps=8") == "learner:gd:steps=8"
