@@ -42,7 +42,6 @@ class HiddenMarkov(Task):
     objective: ClassVar[str] = "symbol"
     grows: ClassVar[tuple[Axis, ...]] = ()
     appendable: ClassVar[bool] = False
-    by_point: ClassVar[tuple[str, ...]] = ("belief", "next")
 
     source: str = "mess3"
     x: Annotated[float, Range(0, 0.5)] = 0.05

@@ -37,7 +37,6 @@ class LinearSystem(Task):
 
     references: ClassVar[tuple[str, ...]] = ("ridge", "generalised_least_squares", "least_squares", "gd")
     appendable: ClassVar[bool] = False
-    by_point: ClassVar[tuple[str, ...]] = ("kalman_mean", "kalman_gain", "kalman_noise", "weights")
 
     dim: Dimension = 5
     decay: Share = 0.98

@@ -44,7 +44,6 @@ class Task(Checked):
         grows: what a curriculum may let grow.
         linear: whether y is w.x, so that learners that look for w suit it.
         references: learners, by name, to lay beside a model; `probe fit` shows the first.
-        by_point: drawn parameters that have a value at every point, ``[batch, point, value]``.
         appendable: whether a later x may be appended alone as the query of an earlier context.
         dim: the dimension of x; 0 where x is a symbol.
     """
@@ -54,7 +53,6 @@ class Task(Checked):
     linear: ClassVar[bool] = False
     appendable: ClassVar[bool] = True
     references: ClassVar[tuple[str, ...]] = ()
-    by_point: ClassVar[tuple[str, ...]] = ()
 
     dim: Annotated[int, Range(0, 2**16)] = 0
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from probe.errors import ProbeError
-from probe.probing.targets import target_of
+from probe.probing.targets import targets_of
 from probe.randomness import BatchSource, PromptSource
 from probe.tasks import make
 from probe.tasks.hidden_markov_sources import mess3, random_random_xor, stationary
@@ -97,7 +97,7 @@ def test_a_per_token_latent_is_a_target_at_the_contexts_that_are_chosen():
     task = make("hidden_markov", 1)
     prompts = task.draw(PromptSource(0, "fit", range(4)), 8)
     some = only(prompts, torch.tensor([1, 5]))
-    found = target_of("belief", some, task, "hidden_markov")
+    found = targets_of("belief", task, "hidden_markov", max(some.contexts))[0].encoded(some)
     assert torch.equal(found, prompts.parameters["belief"][:, [1, 5]])
 
 

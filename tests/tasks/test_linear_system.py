@@ -5,7 +5,7 @@ import torch
 
 from probe import learners
 from probe.learners import run
-from probe.probing.targets import target_of
+from probe.probing.targets import targets_of
 from probe.randomness import BatchSource, PromptSource
 from probe.tasks import make
 
@@ -88,4 +88,7 @@ def test_weights_and_noise_vary_and_stay_as_stated():
 def test_the_filters_mean_is_a_target_after_each_number_of_examples():
     task = make(TEXT, 3)
     prompts = task.draw(PromptSource(0, "fit", range(5)), 8)
-    assert torch.equal(target_of("kalman_mean", prompts, task, TEXT), prompts.parameters["kalman_mean"])
+    assert torch.equal(
+        targets_of("kalman_mean", task, TEXT, max(prompts.contexts))[0].encoded(prompts),
+        prompts.parameters["kalman_mean"],
+    )
