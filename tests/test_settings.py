@@ -41,6 +41,7 @@ from probe.records.tables import Part, on_terminal
 
 RUNS = "how it runs, not what is measured"
 LANGUAGE = "for language tasks, whose tests are in tests/language"
+DATA = "in place of a task or a model, whose tests are in tests/data"
 FILES = "where it is written, or how it is printed"
 
 
@@ -83,7 +84,8 @@ FIT: dict[str, Entry | str] = {
     "protocol": Entry("released"),
     "dim": "must be the checkpoint's, and is refused else",
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
-    **dict.fromkeys(("tokenizer", "match", "data"), LANGUAGE),
+    **dict.fromkeys(("tokenizer", "match"), LANGUAGE),
+    **dict.fromkeys(("data", "streams"), DATA),
     **dict.fromkeys(("out", "save_heads", "overwrite", "json"), FILES),
 }
 EVALUATE: dict[str, Entry | str] = {
@@ -97,7 +99,8 @@ EVALUATE: dict[str, Entry | str] = {
     "seed": Entry(7),
     "dim": "must be the checkpoint's, and is refused else",
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
-    **dict.fromkeys(("tokenizer", "tokens", "match", "data"), LANGUAGE),
+    **dict.fromkeys(("tokenizer", "tokens", "match"), LANGUAGE),
+    "data": DATA,
     **dict.fromkeys(("out", "overwrite", "json"), FILES),
 }
 COMPARE: dict[str, Entry | str] = {
@@ -111,7 +114,8 @@ COMPARE: dict[str, Entry | str] = {
     "seed": Entry(7),
     "dim": "must be the checkpoint's, and is refused else",
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
-    **dict.fromkeys(("tokenizer", "tokens", "match", "data"), LANGUAGE),
+    **dict.fromkeys(("tokenizer", "tokens", "match"), LANGUAGE),
+    "data": DATA,
     **dict.fromkeys(("out", "overwrite", "json"), FILES),
 }
 REST = ("known", "states", "influence", "causes", "loop", "map", "online", "spectral")

