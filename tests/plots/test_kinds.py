@@ -21,6 +21,7 @@ SHIPPED = {
     "evaluate": "evaluate-skewed_linear-500",
     "compare": "compare-seeds",
     "claim": "claim-mamba",
+    "beliefs": "belief-simplex",
     "language": "language-smollm2-135m",
     "language-layers": "language-lens-smollm2-135m",
 }
