@@ -4,9 +4,9 @@ A name stands here with ``as``, and its home is the module that it is imported f
 room; or it is a command, whose home is the file of its name in probe/commands.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
@@ -76,6 +76,8 @@ _Model = str | Path | Checkpoint | DescribedModel | ResidualModel
 _Task = str | Task | type[Task]
 _Learner = str | Learner | type[Learner]
 _Head = str | heads.Head | type[heads.Head]
+_Asked = str | Callable[[tasks.Prompts], Any]
+_Target = _Asked | Mapping[str, _Asked]
 _Tokenizer = str | Path | Tokenizer
 _Record = str | Path | Record
 
@@ -144,7 +146,8 @@ def fit(
     ckpt: _Model | Sequence[_Model] = ...,
     task: _Task = ...,
     head: _Head | Sequence[_Head] = ("linear", "lens"),
-    target: str = "y",
+    target: _Target = "y",
+    at: str = "x",
     context: str | int | Sequence[int] = "all",
     prompts: int = 8192,
     score: int = 2048,

@@ -21,6 +21,13 @@ UNLISTED = ("list",)
 """Commands of the shell alone."""
 GIVEN = {"task": "_Task", "learner": "_Learner", "head": "_Head"}
 """What may be given by name or as an object, by registry."""
+OBJECTS = {
+    "probe.checkpoints": "_Model",
+    "probe.language": "_Tokenizer",
+    "probe.records": "_Record",
+    "probe.probing.asked": "_Target",
+}
+"""What may be given as an object, by the module that reads it."""
 SHOWN = (str, int, float, bool, tuple, NoneType)
 """Defaults that a stub can show."""
 BESIDE = {"command": "str", "report": "Report", "processes": "Processes", "ax": "Axes | Figure | SubFigure | None"}
@@ -64,9 +71,7 @@ def typed(hint: Any) -> str:
             if isinstance(mark, NameOf) and mark.registry in GIVEN:
                 return _listed(GIVEN[mark.registry]) if get_origin(inner) is tuple else GIVEN[mark.registry]
             if isinstance(mark, OrObject):
-                return {"probe.checkpoints": "_Model", "probe.language": "_Tokenizer", "probe.records": "_Record"}[
-                    mark.reader.split(":")[0]
-                ]
+                return OBJECTS[mark.reader.split(":")[0]]
             if isinstance(mark, Numbers):
                 return "str | int | Sequence[int]"
         return typed(inner)

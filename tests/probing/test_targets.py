@@ -143,7 +143,9 @@ def test_at_y_the_answer_that_is_shown_there_is_read_off_the_first_layer(toys: P
     value: Callable[[Prompts], torch.Tensor] = lambda prompts: prompts.y  # noqa: E731
     errors = {}
     for at in ("x", "y"):
-        table = probe.fit(ckpt=toys / "m.pt", task="linear", target=value, at=at, head="linear", prompts=256, score=32).table  # type: ignore[arg-type]
+        table = probe.fit(
+            ckpt=toys / "m.pt", task="linear", target=value, at=at, head="linear", prompts=256, score=32
+        ).table
         chosen = table.query("head == 'linear' and layer == 0")
         errors[at] = chosen["error"].max()
         assert chosen["context"].max() == (4 if at == "x" else 3)
