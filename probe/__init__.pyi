@@ -82,7 +82,8 @@ save_record = records.save
 
 _Model = str | Path | Checkpoint | DescribedModel | ResidualModel
 _Task = str | Task | type[Task]
-_Target = str | Callable[[Prompts], object] | Mapping[str, str | Callable[[Prompts], object]]
+_Asked = str | Callable[[Prompts], Any]
+_Target = _Asked | Mapping[str, _Asked]
 _Learner = str | Learner | type[Learner]
 _Head = str | heads.Head | type[heads.Head]
 _Tokenizer = str | Path | Tokenizer

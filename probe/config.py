@@ -429,7 +429,7 @@ class ListConfig(Settings):
     what: Positional[List] = "all"
     """One list, or all but targets, which are a task's."""
     task: Positional[Task | None] = None
-    """The task whose targets are listed, with its options."""
+    """The task whose targets are listed, with its options; needed where they are."""
     dim: Size | None = None
     """Dimension of that task's inputs x; 5 unless given."""
     json: Delivery[bool] = False

@@ -90,7 +90,8 @@ def test_values_have_the_type_of_their_field() -> None:
         (FitConfig, "--ckpt m --task l --kernel cpuu", "Did you mean cpu?"),
         (FitConfig, "--ckpt m --task l --json=maybe", "true or false is needed"),
         (ListConfig, "heds", "heds was given.*Did you mean heads?"),
-        (ListConfig, "heads tasks", "heads and tasks were given, but probe list takes one. Drop the other"),
+        (ListConfig, "heads linear x", "heads and linear and x were given, but probe list takes two. Drop the last"),
+        (ListConfig, "heads tasks", "No task is called .tasks."),
         (TrainConfig, "--out a --lr nan", "needs a finite number"),
     ],
 )

@@ -128,7 +128,7 @@ def test_several_targets_stand_in_one_record_with_heads_by_target(toys: Path) ->
     def residual(prompts: Prompts) -> torch.Tensor:
         return prompts.y - learned(probe.make_learner("gd:steps=1"), prompts)[..., 0]
 
-    result = probe.fit(ckpt=toys / "m.pt", task="linear", target={"w": "w", "residual": residual}, **SMALL)
+    result = probe.fit(ckpt=toys / "m.pt", task="linear", target={"w": "w", "residual": residual}, **SMALL)  # type: ignore[arg-type]
     assert set(result.table.query("head == 'linear'")["target"]) == {"w", "residual"}
     assert not result.table.duplicated(["layer", "context", "target", "head"]).any()
     assert result.provenance["config"]["target"] == "w+residual"
@@ -145,7 +145,7 @@ def test_at_y_the_answer_that_is_shown_there_is_read_off_the_first_layer(toys: P
     for at in ("x", "y"):
         table = probe.fit(
             ckpt=toys / "m.pt", task="linear", target=value, at=at, head="linear", prompts=256, score=32
-        ).table  # type: ignore[arg-type]
+        ).table
         chosen = table.query("head == 'linear' and layer == 0")
         errors[at] = chosen["error"].max()
         assert chosen["context"].max() == (4 if at == "x" else 3)
