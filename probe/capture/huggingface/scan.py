@@ -72,7 +72,7 @@ def states_of_scan(
     in_x = mixer.in_proj.weight.chunk(2)[0]
     bias = None if mixer.in_proj.bias is None else mixer.in_proj.bias.chunk(2)[0]
     x, step, b, _ = _sources(mixer, F.linear(hidden, in_x, bias), "auto")
-    step = F.softplus(step + mixer.dt_proj.bias)
+    step = F.softplus(step.add_(mixer.dt_proj.bias))
     for state in selective_scan_states_at(x, step, -torch.exp(mixer.A_log.float()), b, tokens):
         yield state.flatten(1)
 

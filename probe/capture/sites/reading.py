@@ -18,7 +18,7 @@ from probe.errors import ProbeError
 WIDEST = 256
 """A site of more numbers than this is read through as many random projections unless another number is given."""
 
-WAITING = 2**23
+WAITING = 2**21
 """Numbers that wait to be projected together."""
 
 
