@@ -1,6 +1,6 @@
 """Measures the peak memory of heads on recurrent states at a long context, and of keeping every state.
 
-    python analyses/benchmarks/state_memory.py [--tokens 8192] [--every 8] [--sequences 1] [--out FILE.md]
+    python analyses/benchmarks/state_memory.py [--tokens 8192] [--every 16] [--sequences 1] [--out FILE.md]
 
 The model is a Mamba of transformers with the sizes of the released 130M one (24 blocks, width 768, 50,280 symbols) and
 random weights, which take as much memory as trained ones. Ours reads h_t of every block after every so many tokens
@@ -61,7 +61,7 @@ def parse() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokens", type=int, default=8192, help="of a sequence")
-    parser.add_argument("--every", type=int, default=8, help="tokens from one that is read to the next")
+    parser.add_argument("--every", type=int, default=16, help="tokens from one that is read to the next")
     parser.add_argument("--sequences", type=int, default=1, help="sequences that heads are fitted on")
     parser.add_argument("--naive", type=int, nargs="*", default=[128], help="lengths at which every state is kept")
     parser.add_argument("--width", type=int, default=768)

@@ -69,10 +69,8 @@ def states_of_scan(
         hidden: what the mixer reads.
         tokens: ascending, each once.
     """
-    in_x = mixer.in_proj.weight.chunk(2)[0]
-    bias = None if mixer.in_proj.bias is None else mixer.in_proj.bias.chunk(2)[0]
-    x, step, b, _ = _sources(mixer, F.linear(hidden, in_x, bias), "auto")
-    step = F.softplus(step + mixer.dt_proj.bias)
+    x, step, b, _ = _sources(mixer, _half(mixer, hidden, 0), "auto")
+    step = F.softplus(step.add_(mixer.dt_proj.bias))
     for state in selective_scan_states_at(x, step, -torch.exp(mixer.A_log.float()), b, tokens):
         yield state.flatten(1)
 
@@ -99,12 +97,18 @@ def _forward(mixer: Any, own: Callable[..., Any], backend: str, *given: Any, **n
 
 
 def _written(mixer: Any, backend: str, stream: Tensor) -> Tensor:
-    x, z = mixer.in_proj(stream).chunk(2, dim=-1)
-    x, step, b, c = _sources(mixer, x, backend)
+    # x and the gate z apart, so that what enters the convolution is dropped before z is made
+    x, step, b, c = _sources(mixer, _half(mixer, stream, 0), backend)
+    z = _half(mixer, stream, 1)
     rates = -torch.exp(mixer.A_log.float())
     y = selective_scan(x, step, rates, b, c, mixer.D, z, mixer.dt_proj.bias, backend=backend)
     result: Tensor = mixer.out_proj(y)
     return result
+
+
+def _half(mixer: Any, stream: Tensor, half: int) -> Tensor:
+    weight, bias = mixer.in_proj.weight.chunk(2)[half], mixer.in_proj.bias
+    return F.linear(stream, weight, None if bias is None else bias.chunk(2)[half])
 
 
 def _sources(mixer: Any, x: Tensor, backend: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -13,7 +13,7 @@ from probe.randomness import generator
 
 ROWS = 4096
 """Numbers whose rows of a projection are drawn at a time."""
-KEPT = 2**24
+KEPT = 2**22
 """Numbers of projections that are kept for the next batch; what is more is drawn again each time."""
 
 

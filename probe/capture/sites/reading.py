@@ -18,6 +18,9 @@ from probe.errors import ProbeError
 WIDEST = 256
 """A site of more numbers than this is read through as many random projections unless another number is given."""
 
+WAITING = 2**21
+"""Numbers that wait to be projected together."""
+
 
 @dataclass(frozen=True, eq=False)
 class AtSite:
@@ -78,27 +81,49 @@ def capture_site(
         across = captured.stream.float().norm(dim=-1)
         return AtSite(captured.stream, captured.output, cells, (model.width,) * len(cells), across)
     order = sorted(set(asked))
-    narrow = narrow or Narrow(seed, widest)
-    kept: dict[Cell, list[Tensor]] = {}
+    rows = _Rows(narrow or Narrow(seed, widest), site)
     norms: dict[Cell, list[Tensor]] = {}
     numbers: dict[Cell, int] = {}
 
     def keep(cell: Cell, place: int, values: Tensor) -> None:
         numbers[cell] = values.shape[-1]
-        name = site if cell.part < 0 else f"{site} {cell.part}"
         norms.setdefault(cell, []).append(values.float().norm(dim=-1))
-        kept.setdefault(cell, []).append(narrow(cell.layer, name, values.float()))
+        rows.add(cell, values.float())
 
     output = found.read(model, inputs, order, keep)
-    cells = tuple(sorted(kept))
-    features = max(values[0].shape[-1] for values in kept.values())
-    stacked = [torch.nn.functional.pad(row, (0, features - row.shape[-1])) for row in _stacked(kept, cells)]
+    cells = tuple(sorted(numbers))
+    each = [rows.of(cell) for cell in cells]
+    features = max(row.shape[-1] for row in each)
+    stacked = [torch.nn.functional.pad(row, (0, features - row.shape[-1])) for row in each]
     back = torch.tensor([order.index(token) for token in asked], device=inputs.device)
     values = torch.stack(stacked).index_select(2, back)
     lengths = torch.stack([torch.stack(norms[cell], dim=1) for cell in cells]).index_select(2, back)
     return AtSite(values, output.index_select(1, back), cells, tuple(numbers[cell] for cell in cells), lengths)
 
 
-def _stacked(kept: dict[Cell, list[Tensor]], cells: Sequence[Cell]) -> list[Float[Tensor, "batch token features"]]:
-    """Returns what was kept of each cell, and drops it where it was."""
-    return [torch.stack(kept.pop(cell), dim=1) for cell in cells]
+class _Rows:
+    """What was read of each cell, projected many tokens at a time: a large projection is drawn again each time."""
+
+    def __init__(self, narrow: Narrow, site: str) -> None:
+        self._narrow, self._site, self._numbers = narrow, site, 0
+        self._waiting: dict[Cell, list[Tensor]] = {}
+        self._done: dict[Cell, list[Tensor]] = {}
+
+    def add(self, cell: Cell, values: Float[Tensor, "batch numbers"]) -> None:
+        """Takes a cell's numbers at the next token."""
+        self._waiting.setdefault(cell, []).append(values)
+        self._numbers += values.numel()
+        if self._numbers > WAITING:
+            self._project()
+
+    def of(self, cell: Cell) -> Float[Tensor, "batch token features"]:
+        """Returns what heads read of a cell."""
+        self._project()
+        return torch.cat(self._done.pop(cell), dim=1)
+
+    def _project(self) -> None:
+        for cell, values in self._waiting.items():
+            name = self._site if cell.part < 0 else f"{self._site} {cell.part}"
+            found = self._narrow(cell.layer, name, torch.stack(values, dim=1))
+            self._done.setdefault(cell, []).append(found)
+        self._waiting, self._numbers = {}, 0
