@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from probe import progress, text
 from probe.arguments import explained, overview, read, unknown_command
-from probe.capture_config import CaptureConfig
+from probe.config import CaptureConfig
 from probe.config import (
     CheckConfig,
     ClaimConfig,

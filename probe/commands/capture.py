@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from probe.capture import Captured
-from probe.capture_config import CaptureConfig
+from probe.config import CaptureConfig
 from probe.commands.keywords import takes
 from probe.data import INDEX, KIND, DataTask, Streams, open_streams
 from probe.data.fields import PURPOSES, TARGET

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from probe.arguments import Delivery
-from probe.config import LANGUAGE, Data, Kernel, Model, Seed, Task, Tokenizer
+from probe.config.kinds import LANGUAGE, Data, Kernel, Model, Seed, Task, Tokenizer
 from probe.fields import Count, Numbers, Positive, Settings, Size
 
 
