@@ -33,11 +33,11 @@ from probe.capture import hooked as hooked
 from probe.capture import run_with_cache as run_with_cache
 from probe.capture.huggingface import HuggingFaceModel as HuggingFaceModel
 from probe.capture.sites import capture_site as capture_site
-from probe.config import CaptureConfig as CaptureConfig
 from probe.checkpoints import Checkpoint as Checkpoint
 from probe.checkpoints import from_model as from_model
 from probe.commands.capture import keep_streams as keep_streams
 from probe.commands.plot import PlotResult as PlotResult
+from probe.config import CaptureConfig as CaptureConfig
 from probe.config import CheckConfig as CheckConfig
 from probe.config import ClaimConfig as ClaimConfig
 from probe.config import CompareConfig as CompareConfig

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from probe import progress, text
 from probe.arguments import explained, overview, read, unknown_command
-from probe.config import CaptureConfig
 from probe.config import (
+    CaptureConfig,
     CheckConfig,
     ClaimConfig,
     CompareConfig,

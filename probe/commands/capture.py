@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from probe.capture import Captured
-from probe.config import CaptureConfig
 from probe.commands.keywords import takes
+from probe.config import CaptureConfig
 from probe.data import INDEX, KIND, DataTask, Streams, open_streams
 from probe.data.fields import PURPOSES, TARGET
 from probe.errors import ProbeError

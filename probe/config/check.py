@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from probe.arguments import Delivery, Positional
-from probe.config.kinds import Kernel, Task, Seed, Model, List
+from probe.config.kinds import Kernel, List, Model, Seed, Task
 from probe.fields import Positive, Settings, Size
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from probe.arguments import Delivery
-from probe.config.kinds import Kernel, Task, Context, Seed, Model
+from probe.config.kinds import Context, Kernel, Model, Seed, Task
 from probe.fields import Count, NameOf, Settings, Size
 
 

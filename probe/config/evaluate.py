@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from probe.arguments import Delivery
-from probe.config.kinds import Kernel, Task, Context, Seed, Matching, Model, Data, LANGUAGE, Tokenizer
+from probe.config.kinds import LANGUAGE, Context, Data, Kernel, Matching, Model, Seed, Task, Tokenizer
 from probe.fields import Count, NameOf, Numbers, Settings, Size
 
 

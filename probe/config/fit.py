@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from probe.arguments import Delivery
-from probe.config.kinds import Kernel, Task, Seed, Matching, Model, Data, Streams, Target, LANGUAGE, Tokenizer
+from probe.config.kinds import LANGUAGE, Data, Kernel, Matching, Model, Seed, Streams, Target, Task, Tokenizer
 from probe.fields import Count, NameOf, Numbers, Range, Settings, Size
 
 

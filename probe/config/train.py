@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from probe.arguments import Delivery, Positional
-from probe.config.kinds import Kernel, Schedule, Precision, TrainingLog, BatchKey, Task, Context, Seed
+from probe.config.kinds import BatchKey, Context, Kernel, Precision, Schedule, Seed, Task, TrainingLog
 from probe.fields import Count, NameOf, NotNegative, Positive, Range, Settings, Size
 from probe.model_config import Dropout, Heads, Init
 
