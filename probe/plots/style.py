@@ -364,9 +364,12 @@ def share_limits(panels: Sequence[Axes]) -> None:
     """Gives panels that are compared one range of y, which holds what each of them shows."""
     ends = [axes.get_ylim() for axes in panels]
     for axes in panels:
-        axes.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
+        bottom, top = min(low for low, _ in ends), max(high for _, high in ends)
         if axes.get_yscale() == "log":
-            log_ticks(axes)
+            log_errors(axes, bottom, top)  # whose ticks are chosen anew
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        else:
+            axes.set_ylim(bottom, top)
 
 
 def log_ticks(axes: Axes) -> None:
