@@ -338,8 +338,9 @@ def add_legend(figure: Canvas, handles: Sequence[Artist], beside: bool = True) -
         if size.width <= 0.3 * figure.bbox.width and size.height <= TALLEST * figure.bbox.height:
             return
         right.remove()
-    for across in (4, 3, 2, 1):
-        beneath = figure.legend(handles=entries, loc="outside lower center", ncols=across)
+    # smaller letters before a single column, which would be as high as the panels
+    for across, letters in ((4, 7.0), (3, 7.0), (2, 7.0), (2, 5.5), (1, 7.0)):
+        beneath = figure.legend(handles=entries, loc="outside lower center", ncols=across, fontsize=letters)
         size = beneath.get_window_extent()
         if size.width <= 0.97 * figure.bbox.width or across == 1:
             break
