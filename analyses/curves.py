@@ -9,7 +9,8 @@ import pandas as pd
 
 from probe import Record, make_task
 
-COLUMNS = ["panel", "series", "source", "run", "x", "value", "low", "high"]
+COLUMNS = ["panel", "series", "source", "run", "x", "value", "low", "high", "task", "model", "prompts"]
+"""A curve's columns, and what the picture says of where it comes from."""
 
 
 def by_layer(record: Record, panel: str, names: Mapping[str, str], head: str, quantity: str = "error") -> pd.DataFrame:
@@ -30,6 +31,7 @@ def by_layer(record: Record, panel: str, names: Mapping[str, str], head: str, qu
         value=table[quantity],
         low=table[low],
         high=table[high],
+        task=_task(record, table),
     )
     return found[COLUMNS]
 
@@ -68,6 +70,8 @@ def by_context(
         value=table[quantity],
         low=table[_band(quantity)[0]],
         high=table[_band(quantity)[1]],
+        task=_task(record, table),
+        model=table["model"].where(own),
     )
     return found[(own | first) & series.notna()][COLUMNS]
 
@@ -93,8 +97,16 @@ def by_option(record: Record, panel: str, names: Mapping[str, str], option: str,
         value=table[quantity],
         low=table[_band(quantity)[0]],
         high=table[_band(quantity)[1]],
+        task=[text.partition(":")[0] for text in table["task"]],
+        model=table["model"].where(own),
     )
     return found[(own | (table["model"] == first)) & found["series"].notna()][COLUMNS]
+
+
+def _task(record: Record, table: pd.DataFrame) -> list[str | None]:
+    """Returns the task of every row: the record's, or the one that its model was trained on."""
+    asked, models = record.provenance["config"].get("task"), record.provenance["models"]
+    return [asked or (models.get(name) or {}).get("task") for name in table["model"]]
 
 
 def _band(quantity: str) -> tuple[str, str]:
@@ -114,7 +126,7 @@ def by_flops(record: Record, panel: str, names: Mapping[str, str]) -> pd.DataFra
     spent = {name: about["training_flops"] for name, about in record.provenance["models"].items()}
     x = own["model"].map(spent).astype(float) / 1e12
     found = own.assign(panel=panel, series=own["model"].map(names), source="measured", run=1, x=x, value=own["error"])
-    return found.assign(low=None, high=None)[COLUMNS]
+    return found.assign(low=None, high=None, task=_task(record, own))[COLUMNS]
 
 
 def least_squares_law(panel: str, dim: int, last: int, clean: float = 1.0) -> pd.DataFrame:
@@ -134,7 +146,7 @@ def least_squares_law(panel: str, dim: int, last: int, clean: float = 1.0) -> pd
         for number in numbers
     ]
     found = pd.DataFrame({"x": list(numbers), "value": errors})
-    return found.assign(panel=panel, series="least squares", source="exact", run=1, low=None, high=None)[COLUMNS]
+    return found.assign(panel=panel, series="least squares", source="exact", run=1, low=None, high=None)
 
 
 def by_step(record: Record, panel: str, names: Mapping[str, str], last: int) -> pd.DataFrame:
@@ -153,5 +165,7 @@ def by_step(record: Record, panel: str, names: Mapping[str, str], last: int) -> 
         run=1,
         x=steps / last,
         value=table["error"],
+        task=_task(record, table),
+        model=None,
     )
     return found[COLUMNS]

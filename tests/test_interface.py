@@ -245,7 +245,7 @@ def test_every_other_command_returns_its_result(toys: Path, tmp_path: Path) -> N
     pair = [toys / "m.pt", toys / "t.pt"]
     compared = probe.compare(ckpt=pair, task="linear", **SMALL)
     assert len(compared.verdict) == 4
-    with pytest.raises(ProbeError, match="ax was given"):
+    with pytest.raises(ProbeError, match="this picture has 3 panels"):
         compared.plot(ax=Figure().subplots())
     compared.save(tmp_path / "compared")
     assert probe.load(tmp_path / "compared").verdict == compared.verdict

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
 from probe.plots import style, words
+from probe.plots.canvas import canvas, whole
 from probe.plots.style import USUAL, Series, View
 from probe.records import Record
 
@@ -24,7 +25,7 @@ def calibration_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
     Thin black lines are the values that would leave the lens as it is. The view may set x, context
     and target.
     """
-    style.check_view(view, "a calibration curve", "x", "context", "target")
+    style.check_view(view, "a calibration curve", "ax", "x", "context", "target")
     series = style.read_series(records, "fit", "a calibration curve", view.target)
     for one in series:
         if not set(NEUTRAL) <= set(one.table.columns) or one.rows("calibrated").empty:
@@ -33,7 +34,7 @@ def calibration_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
     x = style.choose_x(series, view.x)
     columns = view.columns or 2
     with style.page():
-        figure = style.new_figure(columns, 2.2 if columns == 2 else 3.8, None)
+        figure = canvas(view.ax, columns, 2.2 if columns == 2 else 3.8)
         panels = figure.subplots(3 - columns, columns)
         figure.align_ylabels(panels)
         for axes, quantity in zip(panels, NEUTRAL, strict=True):
@@ -51,7 +52,7 @@ def calibration_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
         drawn = pd.concat([table["prompts"] for table in tables if "prompts" in table] or [pd.Series(dtype="float64")])
         words.head_line(figure, view.title, words.about(records, words.POINTWISE, drawn))
         style.add_legend(figure, _key(series, len(panels[0].collections) > 0))
-    return figure
+    return whole(figure)
 
 
 def _draw(axes: Axes, one: Series, quantity: str, rows: pd.DataFrame, x: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -76,7 +77,15 @@ class OneAxes:
         """The axes that were given, as a figure lists its own."""
         return [self.own]
 
-    def subplots(self, down: int = 1, across: int = 1, *, squeeze: bool = True, sharex: bool = False) -> Any:
+    def subplots(
+        self,
+        down: int = 1,
+        across: int = 1,
+        *,
+        squeeze: bool = True,
+        sharex: bool = False,
+        width_ratios: Sequence[float] | None = None,
+    ) -> Any:
         """Returns the axes that were given, as a grid unless squeezed.
 
         Raises:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
 from probe.plots import style, words
+from probe.plots.canvas import Canvas, OneAxes, Page, canvas, whole
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, with_dtypes
 
@@ -132,7 +133,7 @@ PANELS = (
 )
 
 
-def draw_causes(table: pd.DataFrame, figure: Figure, across: int = ACROSS) -> None:
+def draw_causes(table: pd.DataFrame, figure: Canvas, across: int = ACROSS) -> None:
     """Draws every kind of intervention that a table of evidence has rows of, one row of panels a model.
 
     Thin black lines are a full effect, or the error of the model as it is; bands are pointwise 95 %. What leaves the
@@ -140,7 +141,7 @@ def draw_causes(table: pd.DataFrame, figure: Figure, across: int = ACROSS) -> No
 
     Args:
         table: rows of evidence; those of another kind than ``causes`` are left out.
-        figure: an empty page; it is made as high as the panels need.
+        figure: an empty page, which is made as high as the panels need, or a figure of the reader's.
         across: panels beside one another.
     """
     rows = with_dtypes(table[table["evidence"] == "causes"])
@@ -150,7 +151,11 @@ def draw_causes(table: pd.DataFrame, figure: Figure, across: int = ACROSS) -> No
         raise ProbeError("The record has no interventions to draw. Give a record of probe claim.")
     models = [str(name) for name in rows["model"].unique()]
     down = -(-len(shown) // across)
-    figure.set_figheight(HEIGHT * down * len(models) + 0.3)
+    if isinstance(figure, OneAxes):
+        figure.subplots(down, across * len(models))
+        return
+    if isinstance(figure, Page):
+        figure.set_figheight(HEIGHT * down * len(models) + 0.3)
     for part, model in zip(figure.subfigures(len(models), 1, squeeze=False)[:, 0], models, strict=True):
         mine = rows[rows["model"] == model]
         context, prompts = (int(mine[name].iloc[0]) for name in ("context", "prompts"))
@@ -167,7 +172,7 @@ def draw_causes(table: pd.DataFrame, figure: Figure, across: int = ACROSS) -> No
 
 def causes_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     """Draws the interventions of any number of models as a picture of its own, two columns of a paper wide."""
-    style.check_view(view, "a picture of interventions")
+    style.check_view(view, "a picture of interventions", "ax")
     if not records:
         raise ProbeError("No record was given, but a picture of interventions needs one. Give the .csv of probe claim.")
     named = [str(name) for one in records if "model" in one.table for name in one.table["model"].dropna().unique()]
@@ -178,11 +183,11 @@ def causes_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     table = pd.concat([record.table for record in records], ignore_index=True)
     known = table[table["evidence"] == "causes"] if "evidence" in table else table.iloc[:0]
     with style.page():
-        figure = style.new_figure(view.columns or 2, HEIGHT, None)
+        figure = canvas(view.ax, view.columns or 2, HEIGHT)
         draw_causes(known if "evidence" in table else pd.DataFrame({"evidence": []}), figure)
         prompts = known.get("prompts")
         words.head_line(figure, view.title, words.about(records, words.POINTWISE, prompts))
-    return figure
+    return whole(figure)
 
 
 def _rows(table: pd.DataFrame, curve: Curve) -> pd.DataFrame:

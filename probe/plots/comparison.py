@@ -15,6 +15,7 @@ from matplotlib.ticker import NullFormatter
 
 from probe.errors import ProbeError
 from probe.plots import style, words
+from probe.plots.canvas import canvas, whole
 from probe.plots.style import USUAL, View
 from probe.records import Record, with_dtypes
 
@@ -41,7 +42,7 @@ def comparison(records: Sequence[Record], view: View = USUAL) -> Figure:
     seeds, and thin lines of the single pairs; a side has one colour. Else every pair has a ratio with its simultaneous
     95 % band, over prompts and a panel's points.
     """
-    style.check_view(view, "a comparison")
+    style.check_view(view, "a comparison", "ax")
     if not records:
         raise ProbeError("No record was given, but a comparison is drawn from one. Give the .csv of probe compare.")
     if len(records) != 1 or "ratio" not in records[0].table.columns:
@@ -51,7 +52,7 @@ def comparison(records: Sequence[Record], view: View = USUAL) -> Figure:
     over_seeds = _over_seeds(table)
     lines, thin = _sides(table, over_seeds, models) if len(over_seeds) else (_pairs(table), [])
     with style.page():
-        figure = style.new_figure(2, 2.6, None)
+        figure = canvas(view.ax, 2, 2.6)
         curves, layers, contexts = figure.subplots(1, 3)
         colours = _colours(models, over_seeds)
         own = _pair_colours(colours)
@@ -77,7 +78,7 @@ def comparison(records: Sequence[Record], view: View = USUAL) -> Figure:
             figure,
             _key(models, colours, dict(zip(lines, own * len(lines), strict=False)), bool(thin), words.unit(record)),
         )
-    return figure
+    return whole(figure)
 
 
 def _over_seeds(table: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from probe.errors import ProbeError
 from probe.plots import style, words
 from probe.plots.canvas import whole
-from probe.plots.rows import Part, begin, each_model, lacking
+from probe.plots.rows import Part, begin, each_model, lacking, part_of
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, with_dtypes
 
@@ -56,14 +56,14 @@ SHOWN = 4
 
 def claim_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     """Draws a claim's evidence, a part a model: curves with nulls, the transfer matrix, the closest algorithms."""
-    style.check_view(view, "a picture of a claim")
+    style.check_view(view, "a picture of a claim", "ax")
     if not records:
         raise ProbeError("No record was given, but a picture of a claim needs one. Give the .csv of probe claim.")
     if len(records) != 1 or records[0].provenance.get("kind") != "claim":
         raise ProbeError("A picture of a claim needs one record of probe claim. Give its .csv alone.")
     table = with_dtypes(records[0].table)
     error = words.error_label([words.unit(records[0])])
-    figure, without = each_model(partial(draw_claim, error=error), table)
+    figure, without = each_model(partial(draw_claim, error=error), table, part_of(view))
     with style.page():
         drawn = table.loc[table["evidence"].isin(list(PANELS)), "prompts"]
         line = words.about(
@@ -72,7 +72,7 @@ def claim_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
         line = lacking(line, without)
         explained = bool((table["evidence"] == "matching").any())
         words.head_line(figure, view.title, f"{line}. {EXPLAINED}" if explained else line)
-    return figure
+    return whole(figure)
 
 
 def draw_claim(
@@ -179,7 +179,7 @@ def draw_distances(axes: Axes, table: pd.DataFrame) -> None:
     _line(axes, rows[rows["site"] == FINAL].sort_values("layer"), "the final answer (null)", "black", "--", "")
     style.log_errors(axes, FLOOR, 1.0)
     axes.set_xlabel(style.X_LABELS["layer"])
-    axes.set_ylabel("squared difference / zero error")
+    axes.set_ylabel("squared difference / that of predicting zero")
     style.whole_numbers(axes)
     _key(axes)
     axes.set_title("distance to an algorithm's best step", loc="left")

@@ -15,7 +15,7 @@ GLOSSARY: Mapping[str, str] = {
     "frozen head": "The last layer's head, applied at every layer as it is.",
     "lens": "The model's own final norm and read-out, applied at an early layer; calibrated: with a scale and a shift "
     "for each layer.",
-    "error": "The sum of squared errors over that of predicting zero: 1 is knowing nothing.",
+    "error": "The sum of squared errors over that of predicting zero: 1 is predicting zero.",
     "zero error": "The error of predicting zero.",
     "band": "95 % of what other prompts of the same kind would give, by a bootstrap over prompts.",
     "holds, fails, undecided": "The whole band lies on the right side of the threshold, on the wrong one, or on both.",

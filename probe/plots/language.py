@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from probe.errors import ProbeError
 from probe.plots import style, words
+from probe.plots.canvas import canvas, whole
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, with_dtypes
 
@@ -46,18 +47,18 @@ def language_accuracy(records: Sequence[Record], view: View = USUAL) -> Figure:
     Bands and bars are 95 %, by prompt. Grey ticks are the models of Grazzi et al. (2024), Table 1, on their own words,
     where five demonstrations were given here too. The view may set the context that tasks are drawn at.
     """
-    style.check_view(view, "a picture of language tasks", "context")
+    style.check_view(view, "a picture of language tasks", "ax", "context")
     readers = _readers(records)
     tasks = [name for name in dict.fromkeys(name for one in readers for name in one.table["task"]) if name != MEAN]
     context = _context(readers, view.context)
     with style.page():
-        figure = style.new_figure(2, max(2.4, ROW * len(tasks) + 0.7), None)
+        figure = canvas(view.ax, 2, max(2.4, ROW * len(tasks) + 0.7))
         left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.25))
         lines = _draw_demonstrations(left, readers, tasks)
         shown = _draw_tasks(right, readers, tasks, context)
         words.head_line(figure, view.title, words.about(records, words.POINTWISE))
         style.add_legend(figure, _key(readers, tasks, lines, context, shown))
-    return figure
+    return whole(figure)
 
 
 def _readers(records: Sequence[Record]) -> list[Reader]:

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from probe.errors import ProbeError
 from probe.plots import style, words
+from probe.plots.canvas import canvas, whole
 from probe.plots.style import USUAL, View
 from probe.records import Record, with_dtypes
 
@@ -28,7 +29,7 @@ def language_comparison(records: Sequence[Record], view: View = USUAL) -> Figure
     Bands on the left are simultaneous 95 % over its points, bars on the right 95 %, each for itself. The view may set
     the number of demonstrations that tasks are drawn at.
     """
-    style.check_view(view, "a comparison of language models", "context")
+    style.check_view(view, "a comparison of language models", "ax", "context")
     if not records:
         raise ProbeError("No record was given, but a comparison needs one. Give the .csv of probe compare.")
     if len(records) != 1 or not {"difference", "task"} <= set(records[0].table.columns):
@@ -44,7 +45,7 @@ def language_comparison(records: Sequence[Record], view: View = USUAL) -> Figure
     }
     colours = {name: style.COLOURS[place % len(style.COLOURS)] for place, name in enumerate(pairs)}
     with style.page():
-        figure = style.new_figure(2, max(2.4, ROW * len(tasks) + 0.7), None)
+        figure = canvas(view.ax, 2, max(2.4, ROW * len(tasks) + 0.7))
         left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.25))
         for place, (name, rows) in enumerate(pairs.items()):
             _draw_demonstrations(left, rows, tasks, name, colours[name])
@@ -54,7 +55,7 @@ def language_comparison(records: Sequence[Record], view: View = USUAL) -> Figure
         band = "bands on the left: 95 % by prompt, for all points at once; bars: each task's own"
         words.head_line(figure, view.title, words.about(records, band, table["prompts"]))
         style.add_legend(figure, _key(colours))
-    return figure
+    return whole(figure)
 
 
 def _context(table: pd.DataFrame, asked: int | None) -> int:

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from probe.errors import ProbeError
 from probe.plots import style
+from probe.plots.canvas import canvas, whole
 from probe.plots.style import USUAL, Line, View
 from probe.plots.words import POINTWISE, about, head_line, text
 from probe.records import Record, with_dtypes
@@ -51,7 +52,7 @@ def language_curves(records: Sequence[Record], view: View = USUAL) -> Figure:
 
     Bands are pointwise 95 %, by prompt. Paler curves are of fewer demonstrations. The view may set x and context.
     """
-    style.check_view(view, "a picture of language tasks by layer", "x", "context")
+    style.check_view(view, "a picture of language tasks by layer", "ax", "x", "context")
     table = _read(records)
     curves = _curves(records, table)
     contexts = _contexts(table, view.context)
@@ -62,7 +63,7 @@ def language_curves(records: Sequence[Record], view: View = USUAL) -> Figure:
     across = 2 if len(panels) == 4 else min(ACROSS, len(panels))
     down = -(-len(panels) // across)
     with style.page():
-        figure = style.new_figure(1 if across == 1 else 2, 2.2 * down + 0.2, None)
+        figure = canvas(view.ax, 1 if across == 1 else 2, 2.2 * down + 0.2)
         grid = figure.subplots(down, across, squeeze=False)
         for place, axes in enumerate(grid.flat):
             if place >= len(panels):
@@ -73,7 +74,7 @@ def language_curves(records: Sequence[Record], view: View = USUAL) -> Figure:
                 axes.set_xlabel(style.X_LABELS[x])
         head_line(figure, view.title, about(records, POINTWISE))
         style.add_legend(figure, _key(curves, contexts, table))
-    return figure
+    return whole(figure)
 
 
 def _read(records: Sequence[Record]) -> pd.DataFrame:

@@ -10,17 +10,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter
 
 from probe.errors import ProbeError, suggest
-from probe.plots import style
+from probe.plots import style, words
+from probe.plots.canvas import canvas, whole
 from probe.plots.style import Line, Numbers
 
 Text = TypeVar("Text", bound=str)
 Scale = Literal["linear", "log"]
 CURVE_COLUMNS = ["panel", "series", "source", "run", "x", "value", "low", "high"]
+TOLD = ["task", "model", "prompts"]
+"""Columns that curves may have beside these: what they were measured on, which stands above the picture."""
 SHADES = ("black", "#666666", "#a0a0a0")
 COLOURS = (*style.COLOURS, "#882255", "#999933")
 MARKERS = (*style.MARKERS, "X", "<")
@@ -64,7 +67,8 @@ class Panels:
         sources: what to call the sources in the legend.
         colours: of series, where pictures laid side by side must agree; the rest take the colours that are left.
         references: series drawn in greys, such as classical learners.
-        levels: horizontal lines: what knowing nothing costs, by panel.
+        levels: horizontal lines, by panel: an error of 1 as a rule.
+        level_name: what such a line is.
         marks: vertical lines and what to call them.
         limits: of the y axis, by panel; from the data where none are given.
         y_scale: one for all, or one a panel.
@@ -89,13 +93,15 @@ class Panels:
     title: str | None = None
 
 
-def curve_panels(curves: pd.DataFrame, panels: Panels) -> Figure:
+def curve_panels(curves: pd.DataFrame, panels: Panels, ax: Axes | SubFigure | Figure | None = None) -> Figure:
     """Draws every panel's curves, colour by series and line by source; bands where a curve has both bounds.
 
     An axes is labelled by its panel's name, a line by its series, and its gid is the source.
 
     Args:
-        curves: one row a point, with the columns `CURVE_COLUMNS`; runs of one series are drawn line by line.
+        curves: one row a point, with the columns `CURVE_COLUMNS`; runs of one series are drawn line by line. Where they
+            have the columns `TOLD`, a line above the picture names tasks, checkpoints and numbers of prompts.
+        ax: axes, for one panel, or a figure or subfigure to draw into; by default a page of its own.
     """
     _check(curves, panels)
     names = list(panels.titles)
@@ -103,7 +109,7 @@ def curve_panels(curves: pd.DataFrame, panels: Panels) -> Figure:
     down = -(-len(names) // across)
     colours = _colours(curves, panels)
     with style.page():
-        figure = style.new_figure(1 if len(names) == 1 else 2, panels.height * down + 0.3, panels.title)
+        figure = canvas(ax, 1 if len(names) == 1 else 2, panels.height * down + 0.3)
         grid = figure.subplots(down, across, squeeze=False, sharex=panels.shared_x)
         for place, axes in enumerate(grid.flat):
             if place >= len(names):
@@ -116,9 +122,33 @@ def curve_panels(curves: pd.DataFrame, panels: Panels) -> Figure:
                 axes.tick_params(labelbottom=True)  # also above a place that stays empty
             if isinstance(panels.y_label, Mapping) or place % across == 0:
                 axes.set_ylabel(_of(panels.y_label, names[place]))
+        for row in range(down):
+            _share(grid[row], names[row * across : (row + 1) * across], panels)
         figure.align_ylabels(grid)
+        words.head_line(figure, panels.title, _about(curves, panels))
         style.add_legend(figure, _key(curves, panels, colours), beside=False)
-    return figure
+    return whole(figure)
+
+
+def _share(row: Sequence[Axes], names: Sequence[str], panels: Panels) -> None:
+    """Gives the panels of one row that show one quantity one axis; an empty label is that of the panel before."""
+    groups: dict[tuple[str, Scale], list[Axes]] = {}
+    label = ""
+    for axes, name in zip(row, names, strict=False):
+        label = _of(panels.y_label, name) or label
+        groups.setdefault((label, _of(panels.y_scale, name)), []).append(axes)
+    for group in groups.values():
+        style.share_limits(group)
+
+
+def _about(curves: pd.DataFrame, panels: Panels) -> str:
+    """Returns what stands above: tasks, checkpoints and prompts of what was measured, and what a band is."""
+    shown = _shown(curves, panels)
+    measured = shown[shown["source"] == "measured"]
+    tasks, models, prompts = (measured[name].dropna() if name in measured else None for name in TOLD)
+    bands = panels.band_name if shown["low"].notna().any() else "no bands"
+    named = [[] if column is None else map(str, column) for column in (tasks, models)]
+    return words.told(named[0], named[1], prompts, bands if "band" in bands else f"bands: {bands}")
 
 
 def _of(each: Text | Mapping[str, Text], name: str) -> Text:

@@ -15,14 +15,14 @@ from matplotlib.figure import Figure, SubFigure
 
 from probe.errors import ProbeError
 from probe.plots import style, words
-from probe.plots.canvas import PAGE, Column, Page
+from probe.plots.canvas import PAGE, Canvas, Column, OneAxes, Page, whole
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, with_dtypes
 
 UNTRAINED = "linear, untrained"
 MAP = "viridis"
-Part = SubFigure | Column | None
-"""A part of a page to draw into, or a page for panels beneath one another, or none."""
+Part = SubFigure | Figure | OneAxes | None
+"""A part of a page, the reader's figure or axes, or a page for panels beneath one another, to draw into; or none."""
 Draw = Callable[[pd.DataFrame, str | None, Part], Figure]
 """Draws one model's rows, with a title, on a page of its own or into a part of one."""
 
@@ -55,29 +55,38 @@ def of_one_claim(draw: Draw, evidence: str, picture: str) -> Callable[[Sequence[
     """
 
     def figure(records: Sequence[Record], view: View = USUAL) -> Figure:
-        style.check_view(view, picture)
+        style.check_view(view, picture, "ax")
         if not records:
             raise ProbeError(f"No record was given, but {picture} needs one. Give the .csv of probe claim.")
         if len(records) != 1 or "evidence" not in records[0].table.columns:
             raise ProbeError(f"{picture.capitalize()} is drawn from one record of probe claim. Give its .csv alone.")
-        drawn, without = each_model(draw, records[0].table)
+        drawn, without = each_model(draw, records[0].table, part_of(view))
         with style.page():
             line = words.about(records, words.POINTWISE, _prompts(records[0], evidence))
             words.head_line(drawn, view.title, lacking(line, without))
-        return drawn
+        return whole(drawn)
 
     return figure
 
 
-def each_model(draw: Draw, table: pd.DataFrame) -> tuple[Figure, list[str]]:
-    """Returns a page with a part for every model, named where there are several, and the models with nothing to draw.
+def part_of(view: View) -> Part:
+    """Returns the figure or axes of the reader's that a view asks to draw into, or none."""
+    return OneAxes(view.ax) if isinstance(view.ax, Axes) else view.ax
+
+
+def each_model(draw: Draw, table: pd.DataFrame, part: Part = None) -> tuple[Canvas, list[str]]:
+    """Returns what was drawn on, with a part for every model, named where there are several, and the models left out.
+
+    Args:
+        part: a figure or axes to draw into; by default a page of its own. Axes hold one panel of one model.
 
     Raises:
         ProbeError: if no model has anything to draw.
     """
     models = [str(name) for name in table["model"].dropna().unique()]
     if len(models) < 2:
-        return draw(table, None, None), []
+        drawn = draw(table, None, part)
+        return drawn if part is None else part, []
     pages: dict[str, Figure] = {}
     refused: dict[str, ProbeError] = {}
     for model in models:
@@ -87,16 +96,21 @@ def each_model(draw: Draw, table: pd.DataFrame) -> tuple[Figure, list[str]]:
             refused[model] = error
     if not pages:
         raise next(iter(refused.values()))
-    if len(pages) == 1:
+    if len(pages) == 1 and part is None:
         return next(iter(pages.values())), list(refused)
+    if isinstance(part, OneAxes):
+        part.subplots(len(pages))
+        model = next(iter(pages))
+        draw(table[table["model"] == model], words.text(model), part)
+        return part, list(refused)
     # a model's page says how high its part must be, legend included
     heights = [page.get_figheight() for page in pages.values()]
     with style.page():
         size = (max(page.get_figwidth() for page in pages.values()), sum(heights))
-        page = Page(figsize=size, layout="constrained")
+        page = Page(figsize=size, layout="constrained") if part is None else part
         parts = page.subfigures(len(pages), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for model, part in zip(pages, parts, strict=True):
-        draw(table[table["model"] == model], words.text(model), part)
+    for model, place in zip(pages, parts, strict=True):
+        draw(table[table["model"] == model], words.text(model), place)
     return page, list(refused)
 
 
@@ -105,13 +119,13 @@ def lacking(line: str, without: Sequence[str]) -> str:
     return f"{line}; no such rows of {', '.join(words.text(name) for name in without)}" if without else line
 
 
-def begin(part: Part, columns: int, height: float, title: str | None) -> Figure | SubFigure:
+def begin(part: Part, columns: int, height: float, title: str | None) -> Canvas:
     """Returns the part of a page, or the column, that was given, with its title, or an empty page."""
     if part is None:
         return style.new_figure(columns, height, title)
     if isinstance(part, Column):
         part.set_figheight(height)
-    if title:
+    if title and not isinstance(part, OneAxes):
         part.suptitle(words.text(title, 200), fontsize=8.5)
     return part
 

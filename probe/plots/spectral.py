@@ -45,6 +45,8 @@ def draw_spectral(table: pd.DataFrame, title: str | None = None, part: Part = No
             _response_panel(panels[0, place], rows, head, layers)
             if head in followed:
                 _followed_panel(panels[1, place], rows, head, layers)
+        style.share_limits(list(panels[0, : len(read)]))  # readings of one quantity, as are the algorithms beneath
+        style.share_limits([axes for axes in panels[1:].flat if axes.has_data()])
         _nonlinear_panel(panels[0, -1], rows, read)
         for axes in panels[1:].flat:
             if not axes.has_data():

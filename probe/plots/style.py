@@ -69,6 +69,9 @@ NEEDED = {
 TITLE = 120
 """Letters of a title, or of what a legend says."""
 
+TALLEST = 1 / 3
+"""Of a picture's height, that a legend beside it may take."""
+
 STYLE = {
     "font.family": "sans-serif",
     "font.sans-serif": [words.FONT],
@@ -332,11 +335,12 @@ def add_legend(figure: Canvas, handles: Sequence[Artist], beside: bool = True) -
     if beside and canvas.width(figure) > PAGE[1]:
         right = figure.legend(handles=entries, loc="outside right upper")
         size = right.get_window_extent()
-        if size.width <= 0.3 * figure.bbox.width and size.height <= figure.bbox.height:
+        if size.width <= 0.3 * figure.bbox.width and size.height <= TALLEST * figure.bbox.height:
             return
         right.remove()
-    for across in (4, 3, 2, 1):
-        beneath = figure.legend(handles=entries, loc="outside lower center", ncols=across)
+    # smaller letters before a single column, which would be as high as the panels
+    for across, letters in ((4, 7.0), (3, 7.0), (2, 7.0), (2, 5.5), (1, 7.0)):
+        beneath = figure.legend(handles=entries, loc="outside lower center", ncols=across, fontsize=letters)
         size = beneath.get_window_extent()
         if size.width <= 0.97 * figure.bbox.width or across == 1:
             break
@@ -357,11 +361,24 @@ def log_errors(axes: Axes, bottom: float, top: float) -> None:
     log_ticks(axes)
 
 
+def share_limits(panels: Sequence[Axes]) -> None:
+    """Gives panels that are compared one range of y, which holds what each of them shows."""
+    ends = [axes.get_ylim() for axes in panels]
+    for axes in panels:
+        bottom, top = min(low for low, _ in ends), max(high for _, high in ends)
+        if axes.get_yscale() == "log":
+            log_errors(axes, bottom, top)  # whose ticks are chosen anew
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        else:
+            axes.set_ylim(bottom, top)
+
+
 def log_ticks(axes: Axes) -> None:
-    """Sets ticks and grid of a log axis; within a decade or so powers of ten would be one or none."""
+    """Sets ticks and grid of a log axis; within a decade or two powers of ten would be one or none."""
     bottom, top = axes.get_ylim()
     low, high = min(bottom, top), max(bottom, top)
-    if high / low < 30:
+    powers = floor(log10(high)) - ceil(log10(low)) + 1
+    if high / low < 30 or powers < 2:
         axes.yaxis.set_major_locator(FixedLocator(near_ticks(low, high)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -77,14 +77,26 @@ def about(records: Sequence[Record], band: str, prompts: pd.Series[Any] | None =
         band: what the bands are, in words.
         prompts: the numbers of prompts of the rows that are drawn; by default those of all rows.
     """
-    tasks = dict.fromkeys(str(task) for record in records if (task := setting(record, "task")))
-    models = dict.fromkeys(str(name) for record in records for name in (record.provenance.get("models") or {}))
+    # a record of a training has its task beside its settings
+    tasks = [str(task) for one in records if (task := setting(one, "task") or one.provenance.get("task"))]
+    models = [str(name) for record in records for name in record.provenance.get("models") or _trained(record)]
     columns = [record.table["prompts"] for record in records if "prompts" in record.table.columns]
     counts = pd.concat(columns) if prompts is None and columns else prompts
-    parts = [f"task {', '.join(text(task, 40) for task in tasks)}"] if tasks else []
-    if models:
-        few = ", ".join(text(name, 40) for name in models)
-        parts.append(few if len(models) <= 4 else f"{len(models)} checkpoints")
+    return told(tasks, models, counts, band)
+
+
+def _trained(record: Record) -> list[str]:
+    """Returns the models of a record of trainings, which describes none."""
+    return list(record.table["model"].dropna().unique()) if record.provenance.get("kind") == "train" else []
+
+
+def told(tasks: Iterable[str], models: Iterable[str], counts: pd.Series[Any] | None, band: str) -> str:
+    """Returns the line of tasks, checkpoints, prompts and bands; what is named twice is told once."""
+    named, known = list(dict.fromkeys(models)), list(dict.fromkeys(tasks))
+    parts = [f"task{'s' if len(known) > 1 else ''} {', '.join(text(task, 40) for task in known)}"] if known else []
+    if named:
+        few = ", ".join(text(name, 40) for name in named)
+        parts.append(few if len(named) <= 4 else f"{len(named)} checkpoints")
     numbers = pd.Series([], dtype="float64") if counts is None else pd.to_numeric(counts).dropna()
     if len(numbers):
         low, high = int(numbers.min()), int(numbers.max())
