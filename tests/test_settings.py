@@ -41,6 +41,7 @@ from probe.records.tables import Part, on_terminal
 
 RUNS = "how it runs, not what is measured"
 LANGUAGE = "for language tasks, whose tests are in tests/language"
+SITES = "take linear heads alone: tests/commands/test_fit_sites.py"
 DATA = "in place of a task or a model, whose tests are in tests/data"
 FILES = "where it is written, or how it is printed"
 
@@ -86,6 +87,8 @@ FIT: dict[str, Entry | str] = {
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
     **dict.fromkeys(("tokenizer", "match"), LANGUAGE),
     **dict.fromkeys(("data", "streams"), DATA),
+    **dict.fromkeys(("site", "widest", "lengths"), SITES),
+    "at": "takes fitted heads alone: tests/probing/test_targets.py",
     **dict.fromkeys(("out", "save_heads", "overwrite", "json"), FILES),
 }
 EVALUATE: dict[str, Entry | str] = {

@@ -21,9 +21,9 @@ class CaptureConfig(Settings):
     task: Task | None = None
     """The task with its options. Needed unless --data is given."""
     data: Data | None = None
-    """In place of a task, as for probe fit."""
+    """In place of a task, as for probe fit; the prompts are the task's unless given."""
     context: Annotated[str, Numbers(("all",))] = "all"
-    """Numbers of examples before the query, or of data the places of tokens: all, or some of them."""
+    """Numbers of examples before the query, or, of data, places in the sequence: all, or some of them."""
     prompts: Count = 8192
     """Prompts to fit heads on; a quarter as many again choose the penalty. Of --data at most so many."""
     score: Count = 2048

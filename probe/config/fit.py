@@ -63,11 +63,13 @@ class FitConfig(Settings):
     match: Annotated[Matching, LANGUAGE] = "published"
     """How answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of each category."""
     data: Data | None = None
-    """In place of a task: .npz, .parquet, .safetensors or a folder of .npy files with the fields inputs and targets.
-    With a language task, a folder of the authors' own word pairs, CATEGORY/TASK.json."""
+    """In place of a task: .npz, .parquet, .safetensors or a folder of .npy files with the fields inputs and targets; the
+    prompts are the task's unless given. With a language task, a folder of the authors' own word pairs,
+    CATEGORY/TASK.json."""
     streams: Streams | None = None
     """In place of a checkpoint: a folder of probe capture, or another tool's .npy or .safetensors, of streams [prompt,
-    layer, time, width]; --data then gives targets alone, where none were kept."""
+    layer, time, width]; --data then gives targets alone, where none were kept.
+    The streams are a checkpoint's unless given."""
     out: Delivery[str | None] = None
     """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
     is the picture's. By default

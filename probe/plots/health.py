@@ -27,8 +27,10 @@ REFITTED: Line = (0, (1.0, 1.5))
 def health_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     """Draws a row of panels a model: norm, memory, and the errors of frozen and of refitted heads, by length."""
     style.check_view(view, "a picture of health", "layers")
+    if not records:
+        raise ProbeError("No record was given, but a picture of health needs one. Give that of probe fit --lengths.")
     tables = [with_dtypes(record.table) for record in records]
-    if not tables or any("metric" not in table.columns or table.empty for table in tables):
+    if any("metric" not in table.columns or table.empty for table in tables):
         raise ProbeError("A picture of health is drawn from records of probe fit --lengths. Give their .csv.")
     models = [(str(name), rows) for table in tables for name, rows in table.groupby("model", sort=False)]
     with style.page():

@@ -52,7 +52,7 @@ def simplex_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
                 raise ProbeError(f"Layer {layer} was asked for, but {name} has none. Choose another.")
             panels.append((f"{words.text(name)}, layer {layer}", chosen))
     if not panels:
-        raise ProbeError("The record holds no belief to draw. Give a record of beliefs.")
+        raise ProbeError("No record was given, but a picture of beliefs needs one. Give a record of beliefs.")
     columns = view.columns or (1 if len(panels) == 1 else 2)
     across = ACROSS[columns]
     down = -(-(len(panels) + 1) // across)

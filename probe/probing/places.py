@@ -37,6 +37,13 @@ def check_places(contexts: list[int], sample: Prompts, offset: int, asked: Seque
     Raises:
         ProbeError: if a named context has no such token, or none has.
     """
+    if not offset:
+        return contexts
+    if sample.queries.ndim > 1:
+        raise ProbeError(
+            f"--at {offset:+d} was given, but each of these prompts is read at a token of its own. Drop --at, or give "
+            "positions that are the same for all."
+        )
     places = dict(zip(sample.contexts, (sample.queries + offset).tolist(), strict=True))
     there = [context for context in contexts if 0 <= places[context] < sample.inputs.shape[1]]
     if len(there) < len(contexts if asked is not None else [0]):

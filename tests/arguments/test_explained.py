@@ -47,7 +47,7 @@ def test_the_overview_names_every_command() -> None:
 def test_flags_of_language_tasks_stand_in_a_group_of_their_own(command: str) -> None:
     page = explained(COMMANDS[command], f"probe {command}", Shell)
     _, flags, words, everywhere = re.split(r"^(?:flags|language tasks|everywhere):$", page, flags=re.MULTILINE)
-    for flag in ("--tokenizer", "--match", "--data"):
+    for flag in ("--tokenizer", "--match"):
         assert flag in words
         assert flag not in flags + everywhere
     assert "--prompts" in flags

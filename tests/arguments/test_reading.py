@@ -8,7 +8,7 @@ import pytest
 from probe.arguments import read, unknown_command
 from probe.cli import COMMANDS, OTHER_WORDS
 from probe.commands.sweep import train_config
-from probe.config import EvaluateConfig, FitConfig, ListConfig, PlotConfig, SweepConfig, TrainConfig
+from probe.config import ClaimConfig, EvaluateConfig, FitConfig, ListConfig, PlotConfig, SweepConfig, TrainConfig
 from probe.errors import ProbeError
 
 FIT = ["--ckpt", "m.pt", "--task", "linear"]
@@ -72,8 +72,8 @@ def test_values_have_the_type_of_their_field() -> None:
         (FitConfig, "mamba.pt", "mamba.pt was given without a flag.*Did you mean --ckpt mamba.pt?"),
         (FitConfig, "linear --ckpt m", "Did you mean --task linear?"),
         (FitConfig, "--ckpt m --task linear lens", "lens was given after --task linear, but --task takes one value"),
-        (FitConfig, "", "no --ckpt and no --task, but it needs them. Add --ckpt FILE"),
-        (FitConfig, "--ckpt m", "no --task, but it needs one. Add --task TASK"),
+        (ClaimConfig, "", "no --ckpt and no --task, but it needs them. Add --ckpt FILE"),
+        (ClaimConfig, "--ckpt m", "no --task, but it needs one. Add --task TASK"),
         (PlotConfig, "--out a.png", "no record, but it needs one. Add RECORD.csv"),
         (
             FitConfig,

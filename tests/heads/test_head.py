@@ -38,7 +38,7 @@ class Model:
 
 
 def test_heads_are_known_by_name_and_explain_themselves():
-    assert list(HEADS)[:5] == ["linear", "normed", "lens", "calibrated", "task_vector"]
+    assert list(HEADS)[:6] == ["linear", "normed", "logistic", "lens", "calibrated", "task_vector"]
     for name, head in ((name, kind()) for name, kind in HEADS.items()):
         assert head.name == name
         assert type(head).__doc__ and type(head).__doc__ != Head.__doc__
