@@ -47,8 +47,8 @@ class CompareConfig(Settings):
     match: Annotated[Matching, LANGUAGE] = "published"
     """How answers are compared: exact, prefix, synonym, or as Grazzi et al. (2024) compare those of each category."""
     data: Data | None = None
-    """In place of a task: .npz, .parquet, .safetensors or a folder of .npy files with the fields inputs and targets; the
-    prompts are the task's unless given. With a language task, a folder of the authors' own word pairs,
+    """In place of a task: .npz, .parquet, .safetensors or a folder of .npy files with the fields inputs and targets;
+    the prompts are the task's unless given. With a language task, a folder of the authors' own word pairs,
     CATEGORY/TASK.json."""
     out: Delivery[str | None] = None
     """Where to write: PATH.csv, PATH.json, PATH.png; such an ending of PATH is left out, and .pdf or .svg
