@@ -14,7 +14,7 @@ from probe.pages.section import Section
 from probe.plots import style, words
 from probe.records import METRICS, Record
 
-OWN = {"model": Line("the model's own")}
+OWN = {"model": Line("the model's own answer")}
 MEDIAN = "median"
 
 

@@ -31,7 +31,7 @@ HEADS_HERE = {
     "demonstrations": Line("with demonstrations instead", "dash"),
     "zero_shot": Line("without either", "dot"),
     "chance": Line("chance", "longdash"),
-    "model": Line("the model's own"),
+    "model": Line("the model's own answer"),
 }
 ALONE = ("demonstrations", "zero_shot", "chance")
 """Values that belong to no layer, wherever a record lists them."""

@@ -15,7 +15,7 @@ from probe.pages.section import Section
 from probe.plots import style, words
 from probe.records import COLUMNS, METRICS, Record
 
-OWN = {"model": Line("the model's own", mark=True)}
+OWN = {"model": Line("the model's own answer", mark=True)}
 NAMES = {"layer": "layer", "depth": "depth by blocks", "parameters": "parameters", "flops": "FLOPs"}
 """The axes of depth in a list."""
 

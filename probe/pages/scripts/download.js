@@ -4,11 +4,11 @@ function fileName(chart) {
   return `probe-${chart.spec.title.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
 }
 
-function titled(chart, layout, ...more) {
-  const lines = [...more, standing(chart), chart.spec.about].filter(Boolean).map(escaped);
+function titled(chart, layout, words) {
+  const lines = words.filter(Boolean).map(escaped);
   const text = `<b>${escaped(chart.spec.title)}</b><br><span style="font-size:12px">${lines.join("<br>")}</span>`;
-  return { ...layout, title: { text, x: 0.02, xanchor: "left", yref: "container", y: 0.98, yanchor: "top", font: { size: 15 } },
-    margin: { ...layout.margin, t: 50 + 18 * lines.length } };
+  return { ...layout, title: { text, x: 0.02, xanchor: "left", yref: "container", y: 0.96, yanchor: "top", font: { size: 15 } },
+    margin: { ...layout.margin, t: 60 + 18 * lines.length } };
 }
 
 function save(chart, figure, format, more = "") {
@@ -19,14 +19,16 @@ function save(chart, figure, format, more = "") {
 function saveCurves(chart, format) {
   const { data, layout, levels: lines } = curveFigure(chart, PAPER);
   const legend = { orientation: "h", y: -0.16, font: { size: 11 } };
-  const named = titled(chart, { ...layout, showlegend: true, legend });
+  const named = titled(chart, { ...layout, showlegend: true, legend }, [standing(chart), chart.spec.about]);
   return save(chart, { data: [...data, ...lines.map(levelTrace)], layout: named }, format);
 }
 
 function saveMap(chart, format) {
   const { curve } = chosenCurve(chart);
   const { data, layout } = mapFigure(chart, curve, PAPER);
-  return save(chart, { data, layout: titled(chart, { ...layout, shapes: [] }, nameOf(chart, curve)) }, format, "-map");
+  const about = chart.spec.about.replace(/; bands: .*$/, ""); // a map has none
+  const words = [nameOf(chart, curve), standing(chart, chart.spec.mapped), about];
+  return save(chart, { data, layout: titled(chart, { ...layout, shapes: [] }, words) }, format, "-map");
 }
 
 // Returns a cell of a CSV, which no spreadsheet computes.

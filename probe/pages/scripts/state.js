@@ -79,8 +79,9 @@ function nameOf(chart, curve) {
   return [...parts, ...(alone ? [] : [lines[curve.line].label])].join(", ");
 }
 
-// Returns what the sliders and lists stand at, in words.
-function standing(chart) {
-  const facets = chart.spec.facets.filter((one) => one.values.every((value) => value === null));
+// Returns what the sliders and lists stand at, in words, but for that of one column.
+function standing(chart, but = "") {
+  const shown = chart.spec.facets.filter((one) => one.column !== but);
+  const facets = shown.filter((one) => one.values.every((value) => value === null));
   return facets.map((one) => `${one.says}: ${one.words[chart.chosen[one.column]]}`).join("; ");
 }
