@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 
 from probe.errors import ProbeError
 from probe.plots import style, words
-from probe.plots.canvas import whole
+from probe.plots.canvas import canvas, whole
 from probe.plots.rows import draw_curve, equal, layer_colour, numbers
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, with_dtypes
@@ -26,7 +26,7 @@ REFITTED: Line = (0, (1.0, 1.5))
 
 def health_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     """Draws a row of panels a model: norm, memory, and the errors of frozen and of refitted heads, by length."""
-    style.check_view(view, "a picture of health", "layers")
+    style.check_view(view, "a picture of health", "ax", "layers")
     if not records:
         raise ProbeError("No record was given, but a picture of health needs one. Give that of probe fit --lengths.")
     tables = [with_dtypes(record.table) for record in records]
@@ -34,7 +34,7 @@ def health_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
         raise ProbeError("A picture of health is drawn from records of probe fit --lengths. Give their .csv.")
     models = [(str(name), rows) for table in tables for name, rows in table.groupby("model", sort=False)]
     with style.page():
-        figure = style.new_figure(2, 2.7 * len(models), None)
+        figure = canvas(view.ax, 2, 2.7 * len(models))
         panels = figure.subplots(len(models), 3, squeeze=False)
         for row, (name, rows) in zip(panels, models, strict=True):
             _model(row, name, rows, view)

@@ -22,14 +22,16 @@ SHIPPED = {
     "evaluate": "evaluate-skewed_linear-500",
     "compare": "compare-seeds",
     "claim": "claim-mamba",
+    "health": "health-mamba",
     "language": "language-smollm2-135m",
     "language-layers": "language-lens-smollm2-135m",
 }
 """A shipped record of each kind of record; of some kinds of picture another, which holds what they show."""
 HOLDS = {"calibration": "grazzi-layers-skewed20-40", "steps": "through-layers"}
-UNRECORDED = {"language-comparison"}
-"""No record of its kind is shipped; tests/plots/test_language.py draws it from one made for the purpose."""
-DRAWN = [name for kind, names in PICTURES.items() for name in names if name not in UNRECORDED]
+ELSEWHERE = {"language-comparison", "simplex"}
+"""Of the one no record is shipped, and the other's triangles have no axes: tests/plots/test_language.py and
+tests/plots/test_simplex.py draw them."""
+DRAWN = [name for kind, names in PICTURES.items() for name in names if name not in ELSEWHERE]
 ABBREVIATIONS = {"SimE": "cosine similarity of errors", "SPD": "squared difference of predictions", "ILWD": "weights"}
 """What a picture may call by its initials, and a part of what then explains it."""
 
