@@ -138,7 +138,7 @@ def _train(
 
 def _probe(run: Run, plan: TrainPlan, out: Path, processes: Processes) -> None:
     """Fits heads on a step that is probed, whose weights have just been kept, and adds their errors to the record."""
-    if not processes.writes or run.step not in probed.steps(run.settings.probe_every, plan.steps):
+    if not processes.writes or not probed.is_probed(run.step, run.settings.probe_every, plan.steps):
         return
     taken = FitConfig(
         ckpt=(str(path_at(out, run.step)),),

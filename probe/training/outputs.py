@@ -95,8 +95,8 @@ def save_stopped(run: Run, plan: TrainPlan, out: Path) -> str:
 
 def keep(run: Run, plan: TrainPlan, task: Task, out: Path, processes: Processes) -> None:
     """Writes the weights of a step that is kept, unless that file is there."""
-    kept = (*run.settings.keep, *probed.steps(run.settings.probe_every, plan.steps))
-    if run.step not in kept or not processes.writes:
+    kept = run.step in run.settings.keep or probed.is_probed(run.step, run.settings.probe_every, plan.steps)
+    if not kept or not processes.writes:
         return
     refuse_divergence(run)
     path = path_at(out, run.step)

@@ -18,9 +18,9 @@ def stem_of(out: Path) -> Path:
     return out.with_name(f"{out.stem}-probing")
 
 
-def steps(every: int, last: int) -> tuple[int, ...]:
-    """Returns the steps of a training that are probed: every so many from 0 on, and the last; none for 0."""
-    return tuple(sorted({*range(0, last, every), last})) if every else ()
+def is_probed(step: int, every: int, last: int) -> bool:
+    """Returns whether a step of a training is probed: every so many from 0 on are, and the last; none for 0."""
+    return every > 0 and (step % every == 0 or step == last)
 
 
 def add(found: Record, out: Path) -> Record:

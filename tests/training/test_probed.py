@@ -13,9 +13,8 @@ TRAIN = "train --layout AF --task linear --dim 2 --width 8 --context 3 --batch 8
 
 
 def test_the_steps_that_are_probed_begin_with_none_and_end_with_the_last() -> None:
-    assert probed.steps(4, 10) == (0, 4, 8, 10)
-    assert probed.steps(5, 10) == (0, 5, 10)
-    assert probed.steps(0, 10) == ()
+    for every, steps in ((4, [0, 4, 8, 10]), (5, [0, 5, 10]), (0, [])):
+        assert [step for step in range(11) if probed.is_probed(step, every, 10)] == steps
 
 
 def test_probing_while_training_says_what_a_fit_of_each_step_says_and_changes_no_weight(tmp_path: Path) -> None:
