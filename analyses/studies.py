@@ -78,14 +78,14 @@ STUDIES = {
     "random-random-xor": Study(
         "xor",
         "docs/belief-states.md",
-        {"transformer": 4800, "mamba": 1600, "gated-deltanet": 1600, "lstm": 1600},
+        {"transformer": 3000, "mamba": 1000, "gated-deltanet": 1000, "lstm": 1000},
         {"task": "hidden_markov:source=random_random_xor", "context": 15, "width": 64},
         BELIEF_MODELS,
     ),
     "tracking": Study(
         "tracking",
         "docs/linear-systems.md",
-        {"mamba": 1000, "transformer": 1000, "hybrid": 1000},
+        {"mamba": 600, "transformer": 600, "hybrid": 600},
         {"task": "linear_system", "dim": 3, "context": 15, "width": 64, "batch": 32},
         {
             "mamba": {"layout": "JM4"},

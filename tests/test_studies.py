@@ -1,4 +1,4 @@
-"""Claims: the models of a study were trained alike, at the best of the same rates, and the pages show what was tried."""
+"""Claims: the models of a study were trained alike, at the best of equal rates, and the pages show what was tried."""
 
 import json
 import sys
@@ -11,8 +11,8 @@ from probe.checkpoints import load
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "analyses"))
-import rates
-import studies
+import rates  # noqa: E402
+import studies  # noqa: E402
 
 NAMED = [(name, kind) for name, study in studies.STUDIES.items() for kind in study.architectures]
 

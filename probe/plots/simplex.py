@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from probe.errors import ProbeError
@@ -31,8 +32,12 @@ ACROSS = {1: 2, 2: 3}
 """Panels in a row, by the columns of a paper."""
 HIGH = {1: 1.6, 2: 2.1}
 """Of a row in inches, by the columns of a paper."""
+SIDEWAYS = 0.87
+"""Of a corner's distance from the middle, the part to the side from which on its name stands beside it."""
 BEYOND = 0.14
 """How far outside the corners a panel reaches, of their distance."""
+WIDER = 0.24
+"""The same where corners lie behind one another, whose beliefs scatter further."""
 
 
 def simplex_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
@@ -131,18 +136,26 @@ def _draw(
     colours = (_numbers(table, true).clip(0, 1) @ scene.colours).clip(0, 1)
     axes.scatter(at[:, 0], at[:, 1], c=colours, s=2.0, linewidths=0, zorder=2, rasterized=True)
     low, high = corners.min(0), corners.max(0)
-    for state, (x, y) in enumerate(corners):
-        below = y < (low[1] + high[1]) / 2
+    for state, corner in enumerate(corners):
+        shift, across, along = _label(corner - corners.mean(0))
         axes.annotate(
-            f"state {state}", (x, y), (0, -9 if below else 6), textcoords="offset points", fontsize=6.5, ha="center",
-            va="top" if below else "bottom",
+            f"state {state}", tuple(corner), shift, textcoords="offset points", fontsize=6.5, ha=across, va=along,
+            path_effects=[withStroke(linewidth=1.5, foreground="white")],
         )  # fmt: skip
-    beyond = BEYOND * (high - low).max()
+    beyond = (BEYOND if len(corners) == STATES else WIDER) * (high - low).max()
     axes.set_xlim(low[0] - beyond, high[0] + beyond)
     axes.set_ylim(low[1] - beyond, high[1] + beyond)
     axes.set_aspect("equal")
     axes.set_axis_off()
     axes.set_title(title, fontsize=7.5)
+
+
+def _label(outwards: NDArray[Any]) -> tuple[tuple[float, float], str, str]:
+    """Returns where a corner's name stands, in points from it, and how it is aligned: beside, below or above it."""
+    x, y = outwards
+    if abs(x) > SIDEWAYS * np.hypot(x, y):
+        return (6.0 if x > 0 else -6.0, 0.0), "left" if x > 0 else "right", "center"
+    return (0.0, 6.0 if y > 0 else -9.0), "center", "bottom" if y > 0 else "top"
 
 
 def _numbers(table: pd.DataFrame, names: Sequence[str]) -> NDArray[Any]:
