@@ -247,9 +247,7 @@ def by_seed(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
     first = table["model"] != plain
     last = table["layer"].eq(table.groupby("model")["layer"].transform("max")) | table["layer"].isna()
     seed = plain.str.extract(r"-seed(\d+)$")[0].fillna("0")
-    told = table.assign(
-        architecture=plain.map(names), seed=seed, read=table["shown"].mask(first, "before training"), run=plain
-    )
+    told = table.assign(architecture=plain.map(names), seed=seed, read=table["shown"].mask(first, "before training"))
     heads = {"linear": "last layer", "all layers": "all layers"}
     rows = told[last].assign(head=told["head"].map(heads))
     return rows.pivot(index=["head", "read", "architecture"], columns="seed", values="r2")

@@ -78,14 +78,14 @@ STUDIES = {
     "random-random-xor": Study(
         "xor",
         "docs/belief-states.md",
-        {"transformer": 3000, "mamba": 1000, "gated-deltanet": 1000, "lstm": 1000},
+        {"transformer": 1800, "mamba": 600, "gated-deltanet": 600, "lstm": 600},
         {"task": "hidden_markov:source=random_random_xor", "context": 15, "width": 64},
         BELIEF_MODELS,
     ),
     "tracking": Study(
         "tracking",
         "docs/linear-systems.md",
-        {"mamba": 600, "transformer": 600, "hybrid": 600},
+        {"mamba": 400, "transformer": 400, "hybrid": 400},
         {"task": "linear_system", "dim": 3, "context": 15, "width": 64, "batch": 32},
         {
             "mamba": {"layout": "JM4"},
