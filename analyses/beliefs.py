@@ -225,7 +225,8 @@ def curves(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
     plain = table["model"].str.removesuffix(" untrained")
     first = table["model"] != plain
     panel = table["shown"].map({"as drawn": "trained", "shuffled": "shuffled"}).mask(first, "untrained")
-    found = table.assign(panel=panel, series=plain.map(names), source="measured", run=plain, x=table["depth"])
+    found = table.assign(panel=panel, series=plain.map(names), source="measured", run=plain)
+    found = found.assign(model=plain, x=table["depth"])
     grams = record.table[record.table["model"] == "no model"].assign(model=None)
     lines = [
         grams.assign(panel=panel, series=grams["head"], source="exact", run="1", x=x)

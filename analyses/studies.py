@@ -78,7 +78,7 @@ STUDIES = {
     "random-random-xor": Study(
         "xor",
         "docs/belief-states.md",
-        {"transformer": 1800, "mamba": 600, "gated-deltanet": 600, "lstm": 600},
+        {"transformer": 1200, "mamba": 600, "gated-deltanet": 600, "lstm": 600},
         {"task": "hidden_markov:source=random_random_xor", "context": 15, "width": 64},
         BELIEF_MODELS,
     ),

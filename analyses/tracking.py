@@ -113,7 +113,7 @@ def _rows(
 
 
 def over_filter(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
-    """Returns the errors over the filter's as curves against the number of examples, a line a seed.
+    """Returns the errors over the filter's as curves against the number of examples.
 
     Args:
         names: what to call each model and each learner.
@@ -122,27 +122,24 @@ def over_filter(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
     table = table[(table["other"] == "y") & table["model"].isin(list(names)) & (table["context"] > 0)]
     own = table["model"].isin(record.provenance["models"])
     source = own.map({True: "measured", False: "exact"})
-    series = table["model"].map(names)
-    told = table.assign(panel="error", series=series, source=source, run=table["model"], x=table["context"])
-    return told.assign(low=None, high=None, task=record.provenance["task"], model=table["model"].where(own))
+    return table.assign(panel="error", series=table["model"].map(names), source=source, run=1, x=table["context"])
 
 
-def distances(record: probe.Record, models: Mapping[str, str], names: Mapping[str, str]) -> pd.DataFrame:
-    """Returns models' distances from the filter and its rivals as curves, a panel an architecture, a line a seed.
+def distances(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
+    """Returns each model's distances from the filter and its rivals as curves, a panel a model.
 
     Args:
-        models: what to call each model.
         names: what to call the filter and each learner.
     """
     table = record.table
     table = table[(table["other"] != "y") & table["other"].isin(list(names)) & (table["context"] > 0)]
-    panel, series = table["model"].map(models), table["other"].map(names)
-    told = table.assign(panel=panel, series=series, source="measured", run=table["model"], x=table["context"])
-    return told.assign(low=None, high=None, task=record.provenance["task"])
+    return table.assign(
+        panel=table["model"], series=table["other"].map(names), source="measured", run=1, x=table["context"]
+    )
 
 
 def layers(records: Mapping[str, probe.Record], names: Mapping[str, str]) -> pd.DataFrame:
-    """Returns 1 - R² of linear heads by layer, after the most examples, as curves: a panel a target, a line a seed.
+    """Returns 1 - R² of linear heads by layer, after the most examples, as curves, a panel a target.
 
     Args:
         records: of `probe fit`, by target.
@@ -152,6 +149,16 @@ def layers(records: Mapping[str, probe.Record], names: Mapping[str, str]) -> pd.
     for target, record in records.items():
         table = record.table
         table = table[(table["head"] == "linear") & (table["context"] == table["context"].max())]
-        told = table.assign(panel=target, series=table["model"].map(names), source="measured", run=table["model"])
-        found.append(told.assign(x=table["depth"], value=1 - table["r2"], low=None, high=None))
+        found.append(
+            table.assign(
+                panel=target,
+                series=table["model"].map(names),
+                source="measured",
+                run=1,
+                x=table["depth"],
+                value=1 - table["r2"],
+                low=1 - table["r2_high"],
+                high=1 - table["r2_low"],
+            )
+        )
     return pd.concat(found, ignore_index=True)

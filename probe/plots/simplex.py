@@ -32,8 +32,6 @@ ACROSS = {1: 2, 2: 3}
 """Panels in a row, by the columns of a paper."""
 HIGH = {1: 1.6, 2: 2.1}
 """Of a row in inches, by the columns of a paper."""
-SIDEWAYS = 0.87
-"""Of a corner's distance from the middle, the part to the side from which on its name stands beside it."""
 BEYOND = 0.14
 """How far outside the corners a panel reaches, of their distance."""
 WIDER = 0.24
@@ -95,11 +93,13 @@ class _Scene:
 
     Attributes:
         edges: pairs of states whose corners are joined.
+        sideways: of a corner's distance from the middle, the part to the side beyond which its name stands beside it.
     """
 
     corners: NDArray[Any]
     colours: NDArray[Any]
     edges: tuple[tuple[int, int], ...]
+    sideways: float
     said: str
 
 
@@ -108,7 +108,7 @@ def _scene(beliefs: NDArray[Any]) -> _Scene:
     states = beliefs.shape[1]
     edges = tuple(combinations(range(states), 2))
     if states == STATES:
-        return _Scene(CORNERS, np.eye(STATES), edges, "")
+        return _Scene(CORNERS, np.eye(STATES), edges, 1.0, "")
     centred = beliefs - beliefs.mean(0)
     _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
     chosen = directions[:2]
@@ -117,7 +117,7 @@ def _scene(beliefs: NDArray[Any]) -> _Scene:
     share = (sizes[:2] ** 2).sum() / (sizes**2).sum()
     palette = np.array([to_rgb(colour) for colour in (*style.COLOURS, *style.SECOND)][:states])
     said = f", mixed of the states'; seen along two directions, with {share:.0%} of the true beliefs' variance"
-    return _Scene(chosen.T, palette, edges, said)
+    return _Scene(chosen.T, palette, edges, 0.75, said)
 
 
 def _states(record: Record) -> int:
@@ -137,7 +137,7 @@ def _draw(
     axes.scatter(at[:, 0], at[:, 1], c=colours, s=2.0, linewidths=0, zorder=2, rasterized=True)
     low, high = corners.min(0), corners.max(0)
     for state, corner in enumerate(corners):
-        shift, across, along = _label(corner - corners.mean(0))
+        shift, across, along = _label(corner - corners.mean(0), scene.sideways)
         axes.annotate(
             f"state {state}", tuple(corner), shift, textcoords="offset points", fontsize=6.5, ha=across, va=along,
             path_effects=[withStroke(linewidth=1.5, foreground="white")],
@@ -150,10 +150,10 @@ def _draw(
     axes.set_title(title, fontsize=7.5)
 
 
-def _label(outwards: NDArray[Any]) -> tuple[tuple[float, float], str, str]:
+def _label(outwards: NDArray[Any], sideways: float) -> tuple[tuple[float, float], str, str]:
     """Returns where a corner's name stands, in points from it, and how it is aligned: beside, below or above it."""
     x, y = outwards
-    if abs(x) > SIDEWAYS * np.hypot(x, y):
+    if abs(x) > sideways * np.hypot(x, y):
         return (6.0 if x > 0 else -6.0, 0.0), "left" if x > 0 else "right", "center"
     return (0.0, 6.0 if y > 0 else -9.0), "center", "bottom" if y > 0 else "top"
 
