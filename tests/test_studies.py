@@ -11,6 +11,7 @@ from probe.checkpoints import load
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "analyses"))
+import beliefs  # noqa: E402
 import rates  # noqa: E402
 import studies  # noqa: E402
 
@@ -55,3 +56,25 @@ def test_the_checkpoints_of_a_study_differ_in_their_seed_alone(tried, name, kind
 def test_the_page_of_a_study_has_the_table_of_its_runs(tried):
     page = studies.STUDIES["mess3"].page
     assert studies.markdown(tried, page) in (ROOT / page).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("task", "all_of_it"), [("hidden_markov", True), ("hidden_markov:source=random_random_xor", False)]
+)
+def test_the_next_symbols_probabilities_are_the_belief_of_mess3_and_not_that_of_random_random_xor(task, all_of_it):
+    """By linear heads without a model; the last two symbols tell more than the last, and less than the belief."""
+    found = beliefs.beliefs(beliefs.BeliefConfig(ckpt=(), task=task, prompts=400, score=100, longest=2)).table
+    explained = found.set_index("head")["r2"]
+    assert (explained["next symbol"] > 0.9999) == all_of_it
+    assert all_of_it or explained["next symbol"] < 0.3
+    assert explained["last token"] + 0.05 < explained["last 2 tokens"] < 0.97
+
+
+def test_a_head_on_all_layers_explains_more_than_one_on_the_last():
+    """Of a Mamba of random-random-XOR, whose last layer lacks some of what the blocks before it have."""
+    ckpt, task = str(ROOT / "checkpoints" / "mamba-xor.pt"), "hidden_markov:source=random_random_xor"
+    config = beliefs.BeliefConfig(ckpt=(ckpt,), task=task, prompts=600, score=100, longest=1)
+    table = beliefs.by_seed(beliefs.beliefs(config), {"mamba-xor": "Mamba"})["0"]
+    assert table["all layers", "as drawn", "Mamba"] > table["last layer", "as drawn", "Mamba"] + 0.02
+    assert table["last layer", "as drawn", "Mamba"] > table["last layer", "before training", "Mamba"] + 0.2
+    assert abs(table["last layer", "shuffled", "Mamba"]) < 0.1
