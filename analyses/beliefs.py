@@ -216,6 +216,7 @@ def curves(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
     panel = table["shown"].map({"as drawn": "trained", "shuffled": "shuffled"}).mask(first, "untrained")
     found = table.assign(panel=panel, series=plain.map(names), source="measured", run=1, x=table["depth"])
     found = found.assign(value=found["r2"], low=found["r2_low"], high=found["r2_high"])
+    found = found.assign(task=record.provenance["task"], model=plain)
     grams = record.table[record.table["layer"].isna()]
     lines = [
         grams.assign(
