@@ -226,7 +226,7 @@ def curves(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
     first = table["model"] != plain
     panel = table["shown"].map({"as drawn": "trained", "shuffled": "shuffled"}).mask(first, "untrained")
     found = table.assign(panel=panel, series=plain.map(names), source="measured", run=plain)
-    found = found.assign(model=plain, x=table["depth"])
+    found = found.assign(model=plain, x=table["depth"], task=record.provenance["task"])
     grams = record.table[record.table["model"] == "no model"].assign(model=None)
     lines = [
         grams.assign(panel=panel, series=grams["head"], source="exact", run="1", x=x)

@@ -122,7 +122,8 @@ def over_filter(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
     table = table[(table["other"] == "y") & table["model"].isin(list(names)) & (table["context"] > 0)]
     own = table["model"].isin(record.provenance["models"])
     source = own.map({True: "measured", False: "exact"})
-    return table.assign(panel="error", series=table["model"].map(names), source=source, run=1, x=table["context"])
+    curves = table.assign(panel="error", series=table["model"].map(names), source=source, run=1, x=table["context"])
+    return curves.assign(task=record.provenance["task"])
 
 
 def distances(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
@@ -134,7 +135,12 @@ def distances(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
     table = record.table
     table = table[(table["other"] != "y") & table["other"].isin(list(names)) & (table["context"] > 0)]
     return table.assign(
-        panel=table["model"], series=table["other"].map(names), source="measured", run=1, x=table["context"]
+        panel=table["model"],
+        series=table["other"].map(names),
+        source="measured",
+        run=1,
+        x=table["context"],
+        task=record.provenance["task"],
     )
 
 
@@ -159,6 +165,7 @@ def layers(records: Mapping[str, probe.Record], names: Mapping[str, str]) -> pd.
                 value=1 - table["r2"],
                 low=1 - table["r2_high"],
                 high=1 - table["r2_low"],
+                task=record.provenance["config"]["task"],
             )
         )
     return pd.concat(found, ignore_index=True)

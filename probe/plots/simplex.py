@@ -82,7 +82,7 @@ def simplex_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
             axes.remove()
         prompts = first["prompt"].nunique() if "prompt" in first else len(first)
         line = f"{prompts:,} prompts at {len(first) // prompts} tokens each; colour: the true belief in every panel"
-        line += scene.said
+        line += f"{scene.said}; no bands"
         words.head_line(figure, view.title, words.about(records, line, pd.Series(dtype="float64")))
     return whole(figure)
 

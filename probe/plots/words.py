@@ -116,7 +116,10 @@ def head_line(figure: Canvas, title: str | None, line: str) -> None:
     across = canvas.width(figure)
     # letters of this size that fit; a legend may stand to the right of a wide picture
     width = int((19 if across < NARROW else 14.5) * across)
-    lines = [*textwrap.wrap(text(title, 200) if title else "", width), *textwrap.wrap(line, width)]
+    # a name and a number with its unit stay on one line
+    wrapped = textwrap.wrap(line.replace(" %", "\u00a0%"), width, break_on_hyphens=False)
+    told = [part.replace("\u00a0", " ") for part in wrapped]
+    lines = [*textwrap.wrap(text(title, 200) if title else "", width), *told]
     if lines:
         figure.suptitle("\n".join(lines), fontsize=6.5, x=0.01, ha="left", color="#444444")
         if isinstance(figure, Page):
