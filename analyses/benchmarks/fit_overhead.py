@@ -6,11 +6,12 @@ Takes an untrained model of width 128 with 12 blocks, all 21 contexts, and the l
 `probe fit` does between loading and scoring: it draws the prompts, captures the stream at every block, adds up the
 moments (of the chance line, too), solves for every penalty and chooses one on a quarter as many prompts again. A
 bare run passes all these prompts, drawn beforehand, through the model and nothing else, with all of torch's threads in
-every operation. A full run takes as many batches at a time as there are threads; beside it stands one that takes them one
-by one. All are warmed up, then take turns; ratios are of medians. Before that, captured outputs must equal bare ones.
+every operation. A full run takes as many batches at a time as there are threads; beside it stands one that takes
+them one by one. All are warmed up, then take turns; ratios are of medians. Before that, captured outputs must equal
+bare ones.
 
-A second table says where the time of full runs goes that take their batches one by one, from clocks around the functions
-that a run calls; these runs are not the ones that the ratio is taken from.
+A second table says where the time of full runs goes that take their batches one by one, from clocks around the
+functions that a run calls; these runs are not the ones that the ratio is taken from.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ def compare(experiment: Experiment, config: FitConfig, repeats: int) -> list[str
 
 def one_by_one() -> AbstractContextManager[object]:
     """Returns a context in which batches are not taken side by side."""
-    return mock.patch.object(Experiment, "_at_a_time", lambda experiment, pass_: 1)
+    return mock.patch.object(Experiment, "_at_a_time", return_value=1)
 
 
 def full_run(experiment: Experiment, config: FitConfig) -> None:
