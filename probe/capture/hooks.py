@@ -147,14 +147,17 @@ def observe(places: Sequence[Place], callback: Callable[[int, Tensor], None]) ->
 def _hook(place: Place, layer: int, calls: list[int], callback: Callable[[int, Tensor], None]) -> RemovableHandle:
     own = threading.get_ident()
 
+    def mine() -> bool:
+        return threading.get_ident() == own
+
     def on_input(module: nn.Module, arguments: tuple[Any, ...], keywords: Mapping[str, Any] = NOTHING) -> None:
         # torch hands no keywords to a hook that another thread removes at the same moment
-        if threading.get_ident() == own:
+        if mine():
             calls[layer] += 1
             callback(layer, place.read(next(iter((*arguments, *keywords.values())))))
 
     def on_output(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-        if threading.get_ident() == own:
+        if mine():
             calls[layer] += 1
             callback(layer, place.read(output))
 
