@@ -157,7 +157,7 @@ def compare(experiment: Experiment, config: FitConfig, repeats: int) -> list[str
 
 def one_by_one() -> AbstractContextManager[object]:
     """Returns a context in which batches are not taken side by side."""
-    return mock.patch.object(Experiment, "_at_a_time", return_value=1)
+    return mock.patch.object(Experiment, "at_a_time", return_value=1)
 
 
 def full_run(experiment: Experiment, config: FitConfig) -> None:

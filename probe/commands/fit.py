@@ -19,7 +19,7 @@ from probe.probing.at_site import STREAM, heads_at
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, check_same, describe, load_all, notes_on, shape_of
 from probe.probing.judged import judged_rows
-from probe.probing.measure import CHANCE, asked_of, measure_each
+from probe.probing.measure import CHANCE, measure_each
 from probe.probing.own_data import Opened, notes_of, open_data
 from probe.probing.prepare import prepare
 from probe.probing.results import FitResult
@@ -75,7 +75,7 @@ def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Pro
     fitted: dict[str, FittedHeads[Any]] = {}
     units = {"y": experiments[0].task.unit}
     for experiment in experiments:
-        targets = asked_of(experiment, asked.target, Pass.of(asked, experiment.task))
+        targets = experiment.targets
         units |= {target.name: target.unit for target in targets if target.name != "y"}
         found, own = _probe_all(experiment, targets, asked, report, processes)
         rows += own

@@ -18,6 +18,7 @@ from probe.data import DataTask
 from probe.errors import ProbeError
 from probe.probing.at_site import AtSite
 from probe.probing.draws import Pass
+from probe.probing.targets import Target
 from probe.processes import ALONE, Processes
 from probe.processes.side_by_side import side_by_side
 from probe.randomness import PromptSource, Purpose
@@ -49,6 +50,7 @@ class Experiment:
         kernel: the backend of the selective scan.
         site: where heads read, if it is not the stream.
         offset: the tokens from a query to the token that fitted heads read the stream at.
+        targets: what fitted heads are asked for.
     """
 
     checkpoint: Checkpoint
@@ -62,6 +64,7 @@ class Experiment:
     kernel: str = "auto"
     site: AtSite | None = None
     offset: int = 0
+    targets: tuple[Target, ...] = ()
 
     @property
     def read_layers(self) -> Sequence[int]:
@@ -131,9 +134,9 @@ class Experiment:
                     only(self.task.draw(PromptSource(pass_.seed, purpose, numbers), self.longest), self.chosen),
                 )
 
-        yield from side_by_side(lambda batch: (*batch, self._captured(batch[1])), drawn(), self._at_a_time(pass_))
+        yield from side_by_side(lambda batch: (*batch, self._captured(batch[1])), drawn(), self.at_a_time(pass_))
 
-    def _at_a_time(self, pass_: Pass) -> int:
+    def at_a_time(self, pass_: Pass) -> int:
         """Returns how many batches go through the model side by side: one where their streams take much memory."""
         own = isinstance(self.model, NativeModel) and self.site is None
         numbers = self.layers * pass_.batch * self.task.length(self.longest) * self.model.width

@@ -109,10 +109,10 @@ def test_one_model_is_captured_by_several_threads_as_by_one(layout: str) -> None
 def test_an_experiment_takes_batches_side_by_side_with_the_answers_of_one_thread(tmp_path, monkeypatch) -> None:
     config = FitConfig(ckpt=("mamba.pt",), task="linear", head=("linear",), prompts=160, batch=32, device="cpu")
     experiment = prepare(config)[0]
-    assert experiment._at_a_time(Pass.of(config)) == 2
+    assert experiment.at_a_time(Pass.of(config)) == 2
     several = list(experiment.batches(Pass.of(config), "fit"))
     torch.set_num_threads(1)
-    assert experiment._at_a_time(Pass.of(config)) == 1
+    assert experiment.at_a_time(Pass.of(config)) == 1
     one = list(experiment.batches(Pass.of(config), "fit"))
     assert [numbers for numbers, _, _ in several] == [numbers for numbers, _, _ in one]
     for (_, _, a), (_, _, b) in zip(several, one, strict=True):
@@ -124,4 +124,4 @@ def test_batches_whose_streams_take_much_memory_go_one_by_one(monkeypatch) -> No
     config = FitConfig(ckpt=("mamba.pt",), task="linear", head=("linear",), prompts=160, batch=32, device="cpu")
     experiment: Experiment = prepare(config)[0]
     monkeypatch.setattr("probe.probing.experiment.SMALL", 1000)
-    assert experiment._at_a_time(Pass.of(config)) == 1
+    assert experiment.at_a_time(Pass.of(config)) == 1
