@@ -37,8 +37,7 @@ def view(config: ViewConfig, *, tell: Tell = _silent) -> Page:
         tell: called with what is to be said while trainings are followed.
 
     Raises:
-        ProbeError: if a record cannot be read, the page cannot be written, or it is to follow trainings without a file of
-            its own.
+        ProbeError: if a record cannot be read, the page cannot be written, or it is to follow trainings without a file.
     """
     if config.follow and config.out is None:
         raise ProbeError("follow was given without a file, but what is drawn anew needs one. Add out, FILE.html.")

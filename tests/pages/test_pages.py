@@ -157,7 +157,7 @@ def test_a_record_without_a_chart_is_shown_by_its_rows_and_its_texts_are_harmles
     page = view_page([Record(table, {"kind": "of <i>mine</i>"})]).content.decode()
     assert "<td>0.123</td>" in page and "<td>4</td>" in page and "2 rows" in page
     assert "<b>a</b>" not in page and "<i>mine</i>" not in page
-    assert "script-src 'none'" in page
+    assert "<script" not in page
     many = view_page([Record(pd.DataFrame({"n": range(5000)}), {})]).content.decode()
     assert "the first 1,000 of 5,000 rows" in many and many.count("<td>") < 1100
 
