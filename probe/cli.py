@@ -248,7 +248,8 @@ def _plot(config: PlotConfig, call: Call) -> int:
 def _view(config: ViewConfig, call: Call) -> int:
     from probe.commands.view import beside, view
 
-    page = view(replace(config, out=config.out or beside(config.records[0])))
+    out, follow = config.out or beside(config.records[0]), config.follow is not False
+    page = view(replace(config, out=out, follow=follow), tell=call.note)
     assert page.path is not None, "the command line names a file"
     if config.json:
         call.say_json({"wrote": [page.path]})
