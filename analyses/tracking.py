@@ -6,15 +6,17 @@ Used by linear_systems.ipynb.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
 import torch
+from beliefs import untrained
 from jaxtyping import Float
 from torch import Tensor
 
 import probe
+from probe import FitConfig
 from probe.checkpoints import load
 from probe.learners import run
 from probe.randomness import PromptSource
@@ -169,3 +171,23 @@ def layers(records: Mapping[str, probe.Record], names: Mapping[str, str]) -> pd.
             )
         )
     return pd.concat(found, ignore_index=True)
+
+
+def of_states(config: FitConfig) -> probe.Record:
+    """Returns what heads read from the recurrent states of checkpoints, and of the same models with first weights."""
+    trained = [probe.load_checkpoint(str(path)) for path in config.ckpt]
+    found = probe.fit(replace(config, ckpt=(*trained, *map(untrained, trained))))
+    return probe.Record(found.table, found.provenance | {"config": asdict(config)})
+
+
+def states(records: Mapping[str, probe.Record], names: Mapping[str, str]) -> pd.DataFrame:
+    """Returns 1 - R² of linear heads on states by layer, after the most examples, as curves, a panel a target.
+
+    Args:
+        records: by target; models with their first weights are drawn as such.
+        names: what to call each model.
+    """
+    found = layers(records, names)
+    plain = found["model"].str.removesuffix(" untrained")
+    source = (found["model"] == plain).map({True: "measured", False: "exact"})
+    return found.assign(series=plain.map(names), source=source)

@@ -284,9 +284,11 @@ def check(
     *,
     ckpt: _Model | None = None,
     kernels: bool = False,
+    operation: str | Sequence[str] = (),
     seed: int = 0,
     kernel: Literal["auto", "reference", "cpu", "triton", "mamba_ssm"] = "auto",
     command: str = "",
+    report: Report = ...,
 ) -> CheckResult:
     """Checks the kernels, a checkpoint, or both, as asked for; the table has a row a finding."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from probe.records import METRICS, Record
+from probe.records.kernels import kernels_summary, kernels_table
 from probe.records.reading import read_at
 from probe.records.tables import CELL, Grid, Part, band, banded, bar, change, number
 from probe.text import line
@@ -332,6 +333,7 @@ SUMMARIES: dict[str, Summary] = {
     "compare": Summary(comparison_table, verdict_summary),
     "claim": Summary(claim_table, claim_summary),
     "health": Summary(health_table, health_summary),
+    "kernels": Summary(kernels_table, kernels_summary),
     "language-layers": Summary(lambda record: language_table(record, "layer"), language_summary),
     "language": Summary(lambda record: language_table(record, "context"), language_summary),
     "language-compare": Summary(verdict_table, verdict_summary),
