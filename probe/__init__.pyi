@@ -275,6 +275,8 @@ def view(
     *,
     records: _Record | Sequence[_Record] = ...,
     out: str | Path | None = None,
+    follow: bool | None = None,
+    tell: Callable[[str], None] = ...,
 ) -> Page:
     """Makes one HTML page of records that were saved, or of results at hand."""
 
