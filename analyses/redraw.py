@@ -72,6 +72,7 @@ VERBS: Mapping[str, Drawn] = {
     ),
     "fit-mamba-transformer-linear": Drawn("layers", ("fit-mamba-transformer-linear",)),
     "health-mamba": Drawn("health", ("health-mamba",)),
+    "health-skewed": Drawn("health", ("health-skewed",)),
     "heads-mamba-skewed-transformer-skewed-skewed_linear": Drawn(
         "layers", ("heads-mamba-skewed-transformer-skewed-skewed_linear",)
     ),

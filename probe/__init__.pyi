@@ -285,6 +285,7 @@ def check(
     /,
     *,
     ckpt: _Model | None = None,
+    task: _Task | None = None,
     kernels: bool = False,
     operation: str | Sequence[str] = (),
     seed: int = 0,

@@ -174,7 +174,7 @@ class Settings:
         if isinstance(task, str) and not isinstance(task, ObjectText) and IN_A_FILE.fullmatch(task):
             task = imported("probe.tasks.registered:named_by_user")(task)
             object.__setattr__(self, "task", task)
-        if isinstance(task, ObjectText) and not isinstance(task.given, type) and self.dim is None:
+        if isinstance(task, ObjectText) and not isinstance(task.given, type) and getattr(self, "dim", 0) is None:
             object.__setattr__(self, "dim", getattr(task.given, "dim", 0) or None)
 
 

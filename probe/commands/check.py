@@ -109,18 +109,18 @@ def check_checkpoint(config: CheckConfig) -> list[Finding]:
     assert config.ckpt is not None, "a checkpoint was asked for"
     found = checkpoints.load(config.ckpt)
     found.stream.use_kernel(config.kernel)
-    inputs = _inputs(found, PromptSource(config.seed, "score", range(PROMPTS)))
+    inputs = _inputs(found, config.task or found.task, PromptSource(config.seed, "score", range(PROMPTS)))
     of_file = not isinstance(config.ckpt, ObjectText)
     stored = check_stored(checkpoints.find(config.ckpt), found.stream, inputs) if of_file else []
     return [*check_invariants(found.stream, inputs), *stored]
 
 
-def _inputs(found: Checkpoint, source: PromptSource) -> Tensor:
-    """Returns prompts of the checkpoint's task, or random tokens where it has none."""
-    if not found.task:
+def _inputs(found: Checkpoint, task: str, source: PromptSource) -> Tensor:
+    """Returns prompts of a task, or random tokens where there is none."""
+    if not task:
         described = found.stream.description
         length = min(TOKENS, described.longest or TOKENS)
         if not described.symbols:
             return source.normal(length, described.inputs)
         return (source.uniform(length) * described.symbols).long()
-    return task_for(found, found.task, None).draw(source, min(found.context, EXAMPLES)).inputs
+    return task_for(found, task, None).draw(source, min(found.context or TOKENS // 2, EXAMPLES)).inputs

@@ -16,6 +16,9 @@ class CheckConfig(Settings):
     ckpt: Model | None = None
     """A checkpoint: a file of probe train, an official run folder, a Hugging Face folder or hub name; needed unless
     kernels are checked."""
+    task: Task | None = None
+    """The task whose prompts are passed through the checkpoint; its own unless given. One in a file runs only when
+    it is named here."""
     kernels: bool = False
     """Check every kernel that is installed, ours and other packages': outputs, gradients, token by token, in pieces,
     over repeats, between prompts, by dtype and length, against plain references in double precision."""

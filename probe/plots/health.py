@@ -36,15 +36,16 @@ def health_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
     with style.page():
         figure = canvas(view.ax, 2, 2.7 * len(models))
         panels = figure.subplots(len(models), 3, squeeze=False)
+        every = numbers(pd.concat([rows for _, rows in models]), "layer")  # a layer has one colour in all rows
         for row, (name, rows) in zip(panels, models, strict=True):
-            _model(row, name, rows, view)
+            _model(row, name, rows, every, view)
         words.head_line(figure, view.title, words.about(records, words.POINTWISE))
     return whole(figure)
 
 
-def _model(panels: Sequence[Axes], name: str, rows: pd.DataFrame, view: View) -> None:
-    every = numbers(rows, "layer")
-    layers = list(view.layers) or every[:: -(-len(every) // MOST)]
+def _model(panels: Sequence[Axes], name: str, rows: pd.DataFrame, every: list[int], view: View) -> None:
+    own = numbers(rows, "layer")
+    layers = list(view.layers) or own[:: -(-len(own) // MOST)]
     _panel(panels[0], rows, "norm", layers, every, words.text(name), "norm of the site")
     _panel(panels[1], rows, "memory", layers, every, "memory of the state", "tokens")
     _errors(panels[2], rows, layers, every)

@@ -1,6 +1,8 @@
 """Claims: what is checked holds on trained checkpoints, and is reported as broken where it is."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,29 @@ def test_flags_that_do_not_go_together_are_refused(
 def test_nothing_to_check_is_refused_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 2
     assert "Add --ckpt or --kernels." in capsys.readouterr().err
+
+
+TASK_FILE = """import numpy as np
+import probe
+
+@probe.task
+def sine(rng, prompts, length):
+    w, x = rng.normal(size=(prompts, 3)), rng.normal(size=(prompts, length, 3))
+    return x, np.sin(np.einsum("pld,pd->pl", x, w))
+"""
+
+
+def test_a_checkpoint_whose_task_is_a_function_in_a_file_is_checked_on_the_task_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its own is run only where the user names it; another one that it can read will do."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(TASK_FILE)
+    size = ["--layout", "M2", "--width", "8", "--dim", "3", "--context", "5", "--steps", "2"]
+    assert main(["train", *size, "--task", "mine.py:sine", "--out", "mine.pt", "--quiet"]) == 0
+    told = subprocess.run([sys.executable, "-m", "probe", "check", "--ckpt", "mine.pt"], capture_output=True, text=True)
+    assert (told.returncode, "Add --task mine.py:sine" in told.stderr) == (2, True)
+    assert main(["check", "--ckpt", "mine.pt", "--task", "mine.py:sine"]) == 0
+    assert main(["check", "--ckpt", "mine.pt", "--task", "linear"]) == 0
+    capsys.readouterr()
+    assert main(["check", "--ckpt", "mine.pt", "--task", "induction"]) == 2

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from shipped import HOLDS, SHIPPED
 
 from probe.errors import ProbeError
 from probe.plots import KINDS, PICTURES, View, choose_kind, rendered
@@ -15,18 +16,6 @@ def of(kind: str | None) -> Record:
     return Record(pd.DataFrame({"model": ["m"]}), {} if kind is None else {"kind": kind})
 
 
-SHIPPED = {
-    "fit": "fit-mamba-transformer-linear",
-    "train": "mamba-training",
-    "evaluate": "evaluate-skewed_linear-500",
-    "compare": "compare-seeds",
-    "claim": "claim-mamba",
-    "beliefs": "belief-simplex",
-    "language": "language-smollm2-135m",
-    "language-layers": "language-lens-smollm2-135m",
-}
-"""A shipped record of each kind; of some pictures another, which holds what they show."""
-HOLDS = {"calibration": "grazzi-layers-skewed20-40", "steps": "through-layers"}
 EVIDENCE = {
     "claim-completeness": "causes",
     "claim-loop": "loop",

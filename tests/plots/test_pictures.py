@@ -13,6 +13,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from PIL import Image
+from shipped import HOLDS, SHIPPED
 from standing import FIGURES, ROOT, Picture, found_in, texts, ticks
 
 from probe.errors import ProbeError
@@ -20,18 +21,6 @@ from probe.plots import KINDS, PICTURES, View
 from probe.plots.canvas import canvas
 from probe.records import Record, load
 
-SHIPPED = {
-    "fit": "fit-mamba-transformer-linear",
-    "train": "mamba-training",
-    "evaluate": "evaluate-skewed_linear-500",
-    "compare": "compare-seeds",
-    "claim": "claim-mamba",
-    "health": "health-mamba",
-    "language": "language-smollm2-135m",
-    "language-layers": "language-lens-smollm2-135m",
-}
-"""A shipped record of each kind of record; of some kinds of picture another, which holds what they show."""
-HOLDS = {"calibration": "grazzi-layers-skewed20-40", "steps": "through-layers"}
 ELSEWHERE = {"language-comparison", "simplex"}
 """Of the one no record is shipped, and the other's triangles have no axes: tests/plots/test_language.py and
 tests/plots/test_simplex.py draw them."""
