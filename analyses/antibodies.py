@@ -207,7 +207,9 @@ def measured(folder: Path, budget: Budget) -> probe.Record:
 
 def panels(record: probe.Record) -> pd.DataFrame:
     """Returns the record as curves: right residues by lens and head, and the error of the hydropathy."""
-    table = record.table.assign(source="measured", run=1, x=record.table["depth"])
+    table = record.table.assign(
+        source="measured", run=1, x=record.table["depth"], task="antibody sequences written by IgLM"
+    )
     residues = table[table["target"] == "next residue"]
     residues = residues[(residues["model"] != "untrained") | (residues["head"] != "lens")]
     residues = residues.assign(
@@ -232,8 +234,8 @@ def picture(record: probe.Record) -> Figure:
         panels(record),
         Panels(
             titles={"residue": "next residue", "hydropathy": f"mean hydropathy of the last {WINDOW} residues"},
-            x_label="depth",
-            y_label={"residue": "share of right residues", "hydropathy": "error"},
+            x_label="depth (share of blocks)",
+            y_label={"residue": "share of right residues", "hydropathy": "normalised error (1 = predicting the mean)"},
             colours={
                 "IgLM, lens": 0,
                 "IgLM, linear head": 1,
@@ -247,6 +249,7 @@ def picture(record: probe.Record) -> Figure:
             y_scale="linear",
             limits={"residue": (0.0, 1.0), "hydropathy": (0.0, 1.05)},
             height=2.4,
+            title="IgLM: a language model of antibodies. IgLM-S: its smaller version.",
         ),
     )
 

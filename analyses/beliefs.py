@@ -25,7 +25,6 @@ from probe.records import COLUMNS, versions
 from probe.statistics import LayerErrors
 from probe.tasks.hidden_markov import HiddenMarkov
 
-LONGEST_GRAM = 4
 Shown = Literal["as drawn", "shuffled"]
 
 
@@ -40,6 +39,7 @@ class BeliefConfig:
         prompts: prompts that heads are fitted on.
         score: prompts that R² is measured on.
         shown: score prompts that the simplex shows.
+        longest: the most of the last symbols that a head without a model reads.
         seed: of every prompt.
     """
 
@@ -49,6 +49,7 @@ class BeliefConfig:
     prompts: int = 4096
     score: int = 1024
     shown: int = 100
+    longest: int = 4
     seed: int = 0
 
 
@@ -60,11 +61,13 @@ class Sample:
         tokens: as the source showed them.
         shuffled: each prompt's tokens in random order.
         beliefs: over hidden states after each token, in the order drawn.
+        following: the probabilities of the next symbol.
     """
 
     tokens: Int[Tensor, "prompt time"]
     shuffled: Int[Tensor, "prompt time"]
     beliefs: Float[Tensor, "prompt time state"]
+    following: Float[Tensor, "prompt time symbol"]
 
     def shown(self, how: Shown) -> Int[Tensor, "prompt time"]:
         """Returns what a model reads."""
@@ -78,25 +81,31 @@ def sample(config: BeliefConfig, purpose: Purpose) -> Sample:
     prompts = task.draw(PromptSource(config.seed, purpose, range(count)), config.context)
     drawn = generator("shuffled", config.seed, purpose).random(prompts.inputs.shape)
     order = torch.from_numpy(drawn).argsort(1)
-    return Sample(prompts.inputs, prompts.inputs.gather(1, order), prompts.parameters["belief"])
+    drawn_beside = prompts.parameters
+    return Sample(prompts.inputs, prompts.inputs.gather(1, order), drawn_beside["belief"], drawn_beside["next"])
 
 
 def beliefs(config: BeliefConfig) -> probe.Record:
     """Returns R² of the belief by model, layer and null; the column `shown` says what a model read.
 
-    The heads `last n tokens` read no model but the last n tokens, one number a combination of them; a prompt's first
-    tokens have fewer before them, which are combinations of their own.
+    The head `all layers` reads the streams of all layers side by side. The heads `last n tokens` read no model but the
+    last n tokens, one number a combination of them; a prompt's first tokens have fewer before them, which are
+    combinations of their own. The head `next symbol` reads the true probabilities of the next symbol: of the belief, it
+    has what prediction alone needs.
     """
     fit, score = sample(config, "fit"), sample(config, "score")
     rows = list(_grams(config, fit, score))
     trained = [load(path) for path in config.ckpt]
     models: list[tuple[probe.Checkpoint, Shown]] = [(found, "as drawn") for found in trained]
     models += [(found, "shuffled") for found in trained]
-    models += [(untrained(found, config.seed), "as drawn") for found in trained]
+    models += [(untrained(found), "as drawn") for found in trained]
     for found, shown in models:
         streams = [stream(found, one.shown(shown)) for one in (fit, score)]
         predicted = torch.stack([_linear(a, fit.beliefs, b) for a, b in zip(*streams, strict=True)])
         rows += _rows(config, found.name, "linear", shown, predicted, score.beliefs, range(len(predicted)))
+        beside = [torch.cat(list(one), dim=-1) for one in streams]
+        every = _linear(beside[0], fit.beliefs, beside[1])[None]
+        rows += _rows(config, found.name, "all layers", shown, every, score.beliefs, None)
     table = pd.DataFrame(rows)
     table["target"] = "belief"
     further = [name for name in table.columns if name not in COLUMNS]
@@ -133,25 +142,27 @@ def stream(found: probe.Checkpoint, tokens: Int[Tensor, "prompt time"]) -> Float
     return torch.cat(parts, dim=1)
 
 
-def untrained(found: probe.Checkpoint, seed: int) -> probe.Checkpoint:
-    """Returns a model of the same settings with its first weights."""
+def untrained(found: probe.Checkpoint) -> probe.Checkpoint:
+    """Returns a model of the same settings and seed with its first weights."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(int(found.description["seed"]))
         model = probe.ResidualModel(probe.ModelConfig(**found.description["plan"]["model"]))
     return probe.from_model(probe.NativeModel(model), f"{found.name} untrained", found.task, context=found.context)
 
 
 def _grams(config: BeliefConfig, fit: Sample, score: Sample) -> Iterator[dict[str, Any]]:
-    """Yields the rows of heads that read the last tokens alone."""
+    """Yields the rows of heads that read the last tokens alone, or what is true of the next."""
     task = probe.make_task(config.task, 1)
     assert isinstance(task, HiddenMarkov), "a hidden Markov source"
-    for length in range(1, LONGEST_GRAM + 1):
+    for length in range(1, config.longest + 1):
         codes = [grams(one.tokens, length, task.shape.symbols) for one in (fit, score)]
         most = (task.shape.symbols + 1) ** length
         read = [torch.nn.functional.one_hot(code, most).float() for code in codes]
         name = f"last {length} tokens" if length > 1 else "last token"
         predicted = _linear(read[0], fit.beliefs, read[1])
         yield from _rows(config, "no model", name, "as drawn", predicted[None], score.beliefs, None)
+    predicted = _linear(fit.following, fit.beliefs, score.following)
+    yield from _rows(config, "no model", "next symbol", "as drawn", predicted[None], score.beliefs, None)
 
 
 def grams(tokens: Int[Tensor, "prompt time"], length: int, symbols: int) -> Int[Tensor, "prompt time"]:
@@ -204,24 +215,40 @@ def _provenance(config: BeliefConfig, kind: str) -> dict[str, Any]:
 
 
 def curves(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
-    """Returns R² by layer as curves: one panel for what was trained, one each for the nulls.
+    """Returns 1 - R² by layer as curves, a line a seed: one panel for what was trained, one each for the nulls.
 
     Args:
         names: what to call each model.
     """
     table = record.table
-    table = table[table["layer"].notna()]
+    table = table[table["head"] == "linear"]
     plain = table["model"].str.removesuffix(" untrained")
     first = table["model"] != plain
     panel = table["shown"].map({"as drawn": "trained", "shuffled": "shuffled"}).mask(first, "untrained")
-    found = table.assign(panel=panel, series=plain.map(names), source="measured", run=1, x=table["depth"])
-    found = found.assign(value=found["r2"], low=found["r2_low"], high=found["r2_high"])
-    grams = record.table[record.table["layer"].isna()]
+    found = table.assign(panel=panel, series=plain.map(names), source="measured", run=plain)
+    found = found.assign(model=plain, x=table["depth"], task=record.provenance["task"])
+    grams = record.table[record.table["model"] == "no model"].assign(model=None)
     lines = [
-        grams.assign(
-            panel=panel, series=grams["head"], source="exact", run=1, x=x, value=grams["r2"], low=None, high=None
-        )
+        grams.assign(panel=panel, series=grams["head"], source="exact", run="1", x=x)
         for panel in ("trained", "untrained", "shuffled")
         for x in (0.0, 1.0)
     ]
-    return pd.concat([found, *lines], ignore_index=True)
+    both = pd.concat([found, *lines], ignore_index=True)
+    return both.assign(value=1 - both["r2"], low=None, high=None, task=record.provenance["task"])
+
+
+def by_seed(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
+    """Returns R² at the last layer and of all layers side by side, a column a seed.
+
+    Args:
+        names: what to call each model.
+    """
+    table = record.table[record.table["model"] != "no model"]
+    plain = table["model"].str.removesuffix(" untrained")
+    first = table["model"] != plain
+    last = table["layer"].eq(table.groupby("model")["layer"].transform("max")) | table["layer"].isna()
+    seed = plain.str.extract(r"-seed(\d+)$")[0].fillna("0")
+    told = table.assign(architecture=plain.map(names), seed=seed, read=table["shown"].mask(first, "before training"))
+    heads = {"linear": "last layer", "all layers": "all layers"}
+    rows = told[last].assign(head=told["head"].map(heads))
+    return rows.pivot(index=["head", "read", "architecture"], columns="seed", values="r2")

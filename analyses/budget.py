@@ -1,7 +1,8 @@
 """How much a notebook measures and where it writes.
 
 PROBE_BUDGET=small cuts every measurement down to what shows that it runs; its pictures are worth nothing.
-PROBE_BUDGET=redraw measures nothing that the records have with the same settings. PROBE_FIGURES names the folder for
+PROBE_BUDGET=redraw measures nothing that the records have with the same settings, PROBE_BUDGET=draw nothing at all: it
+takes the records of figures/ as they are. PROBE_FIGURES names the folder for
 records and pictures: figures/ by default, with the small budget a temporary one.
 """
 
@@ -38,6 +39,7 @@ Command = Callable[..., Record]
 ROOT = Path(__file__).parent.parent
 SMALL = os.environ.get("PROBE_BUDGET") == "small"
 REDRAW = os.environ.get("PROBE_BUDGET") == "redraw"
+DRAW = os.environ.get("PROBE_BUDGET") == "draw"
 FIGURES = Path(
     os.environ.get("PROBE_FIGURES") or (tempfile.mkdtemp(prefix="probe-figures-") if SMALL else ROOT / "figures")
 )
@@ -90,6 +92,8 @@ def measured(name: str, command: Command, config: Any, models: Sequence[Checkpoi
     Args:
         models: stand-ins for the checkpoints of the configuration.
     """
+    if DRAW:
+        return recorded(name)
     if REDRAW and (FIGURES / f"{name}.csv").is_file():
         known = load_record(FIGURES / name)
         # a setting that is newer than the record has its default
@@ -109,6 +113,8 @@ def measured_each(
         models: stand-ins for the checkpoints of the configuration.
     """
     asked = asdict(config) | {"tasks": list(tasks)}
+    if DRAW:
+        return recorded(name)
     if REDRAW and (FIGURES / f"{name}.csv").is_file():
         known = load_record(FIGURES / name)
         if _settings(known.provenance["config"], bool(models)) == _settings(asked, bool(models)):

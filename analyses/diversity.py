@@ -23,13 +23,12 @@ import pandas as pd
 import torch
 from budget import ROOT
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 from torch import Tensor
 
 from probe import Checkpoint, Record, load_checkpoint, make_learner, make_task
 from probe.learners import run
+from probe.plots import Panels, curve_panels
 from probe.randomness import PromptSource
 from probe.records import versions
 from probe.tasks import NoisyLinear, Prompts
@@ -39,8 +38,10 @@ PROMPTS = {"pool": "functions of the pool", "fresh": "fresh functions"}
 """What models are asked on, and what it is called."""
 OTHERS = {"discrete_posterior": "dMMSE", "ridge": "ridge"}
 """What models are laid beside, and what it is called."""
-COLOURS = {"Mamba": "#D55E00", "transformer": "#0072B2"}
-MARKERS = {"Mamba": "s", "transformer": "o"}
+COLOURS = {"Mamba": 0, "transformer": 1}
+APART = "dMMSE to ridge"
+"""What the distance of the estimators from one another is called."""
+LIMITS = (2e-3, 1.2)
 DEVIATES = 1.96
 """Standard errors, over prompts, from a mean to either end of its 95 % band."""
 
@@ -119,40 +120,31 @@ def _learned(name: str, prompts: Prompts) -> Float[Tensor, "batch query"]:
 def phases(record: Record) -> Figure:
     """Draws the distance from either estimator against the number of functions, a panel a kind of prompts and each."""
     table = record.table
-    own = table[table["answers"] == "model"]
     apart = table[(table["answers"] == "ridge") & (table["other"] == "discrete_posterior")]
-    apart = apart.drop_duplicates(["prompting", "functions"])
-    figure = Figure(figsize=(7.2, 4.8), layout="constrained")
-    panels = figure.subplots(2, 2, sharex=True, sharey=True)
-    for row, (kind, said) in zip(panels, PROMPTS.items(), strict=True):
-        for axes, (other, name) in zip(row, OTHERS.items(), strict=True):
-            chosen = own[(own["prompting"] == kind) & (own["other"] == other)]
-            _draw(axes, chosen, apart[apart["prompting"] == kind])
-            axes.set_title(f"to {name}, on {said}", fontsize=8.5)
-        row[0].set_ylabel("mean squared distance / dimension", fontsize=7.5)
-    for axes in panels[1]:
-        axes.set_xlabel("functions in the pool of the training", fontsize=7.5)
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=7.5)
-    return figure
-
-
-def _draw(axes: Axes, own: pd.DataFrame, apart: pd.DataFrame) -> None:
-    """Draws one panel: a line an architecture, and how far the estimators are from one another."""
-    for arch, rows in own.sort_values("functions").groupby("arch"):
-        colour, marker = COLOURS[str(arch)], MARKERS[str(arch)]
-        axes.fill_between(rows["functions"], rows["low"], rows["high"], color=colour, alpha=0.18, linewidth=0)
-        axes.plot(rows["functions"], rows["value"], color=colour, marker=marker, ms=4, lw=1.2, label=arch)
-    apart = apart.sort_values("functions")
-    axes.plot(apart["functions"], apart["value"], color="black", ls="--", lw=1, label="dMMSE to ridge")
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    axes.set_xticks(apart["functions"], [str(number) for number in apart["functions"]])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.grid(True, axis="y", color="#e6e6e6", linewidth=0.5)
-    axes.tick_params(labelsize=7)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    apart = apart.drop_duplicates(["prompting", "functions"]).assign(series=APART, model=None)
+    own = table[table["answers"] == "model"].assign(series=table["arch"])
+    curves, titles = [], {}
+    for kind, said in PROMPTS.items():
+        for other, name in OTHERS.items():
+            titles[f"{kind} {other}"] = f"to {name}, on {said}"
+            near = own[own["other"] == other]
+            both = pd.concat([rows[rows["prompting"] == kind] for rows in (near, apart)])
+            curves.append(both.assign(panel=f"{kind} {other}"))
+    drawn = pd.concat(curves, ignore_index=True)
+    return curve_panels(
+        drawn.assign(source="measured", run=1, x=drawn["functions"], task="noisy_linear"),
+        Panels(
+            titles=titles,
+            x_label="functions in the pool of the training",
+            y_label="mean squared distance / dimension",
+            colours=COLOURS,
+            references=[APART],
+            limits=dict.fromkeys(titles, LIMITS),
+            x_scale="log",
+            height=2.2,
+            title="dMMSE: the posterior over the functions of the pool. Ridge: that over all linear functions.",
+        ),
+    )
 
 
 def main(folders: Sequence[str]) -> None:

@@ -105,7 +105,9 @@ def _row(found: list[Mapping[str, Any]]) -> list[str]:
     task, arch = first["task"], _arch(first)
     own = ", ".join(f"{one['error']:.4f}" for one in sorted(found, key=lambda one: int(one["seed"])))
     learner = f"{first['learner']} {first['learner_error']:.4f}" if "learner" in first else "guessing 1"
-    what = f"{task}, {first['dim']} dimensions, {LENGTHS.get(task, '{} examples').format(first['context'])}"
+    symbols = make_task(task, first["dim"]).shape.symbols
+    size = f"{symbols} symbols" if symbols else f"{first['dim']} dimensions"
+    what = f"{task}, {size}, {LENGTHS.get(task, '{} examples').format(first['context'])}"
     stated = STATED.get((task, arch), "not stated")
     return [what, arch, f"{first['parameters']:,}", f"{first['steps']:,}", own, learner, stated]
 

@@ -1,11 +1,14 @@
-"""Tries rates: every architecture of a group of trainings on one grid, by runs of a tenth of their length.
+"""Tries rates: every architecture of a group of trainings on one grid, by runs of a tenth to a fifth of their length.
 
     python analyses/rates.py [GROUP ...] [--only ARCHITECTURE ...]
+    python analyses/rates.py skewed --plan runs/alike.csv
+    probe sweep runs/alike.csv --out runs/alike --jobs 2
 
 Three rates are tried; while the best is at an edge of those tried, one beyond it is, up to `WIDEST` either way. Every
 run's error, at the largest context on the prompts that `probe train` ends with, is added to analyses/rates.csv as it
 ends, and what stands there is not run again. The table in docs/checkpoints.md is written from it: the best rate of an
-architecture is bold, and marked where it is at an edge still.
+architecture is bold, and marked where it is at an edge still. `--plan` writes the trainings that follow from it, for
+`probe sweep`: every architecture at its best rate, three seeds, and all else equal.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ from probe.errors import ProbeError
 FILE, PAGE, INDEX = Path("analyses/rates.csv"), Path("docs/checkpoints.md"), Path("checkpoints/index.toml")
 COLUMNS = ("group", "architecture", "rate", "steps", "seed", "error")
 GRID = (1e-3, 2e-3, 4e-3)
+SEEDS = (0, 1, 2)
+PLATEAU = 0.9
+"""Where all runs end above, none has begun to learn, and they do not tell rates apart."""
 WIDEST = (1.25e-4, 3.2e-2)
 MARKS = re.compile(r"(<!-- rates -->\n)(.*?)(<!-- end of rates -->)", re.DOTALL)
 DIVERGED = float("inf")
@@ -37,13 +43,15 @@ class Group:
 
     Args:
         context: examples before the last query.
-        steps: of a run; the trainings themselves take ten times as many.
+        steps: of a run.
+        trained: steps of the trainings themselves.
     """
 
     task: str
     dim: int
     context: int
     steps: int
+    trained: int
     architectures: tuple[str, ...]
 
     @property
@@ -68,7 +76,8 @@ GROUPS = {
         "skewed_linear",
         5,
         15,
-        800,
+        400,
+        2_000,
         (
             *THREE,
             *("transformer", "s4", "s4_mamba", "rwkv4", "gated_deltanet", "standard_hybrid"),
@@ -77,11 +86,13 @@ GROUPS = {
             *("mamba2", "rwkv7", "linear_attention", "deltanet", "hybrid", "lstm"),
         ),
     ),
-    "skewed-20": Group("skewed_linear", 20, 40, 800, (*THREE, "s4")),
-    "noisy-10": Group("skewed_linear:noise=0.5", 10, 30, 300, (*PAIR, "gated_deltanet")),
-    "sparse": Group("sparse_linear", 10, 20, 400, THREE),
-    "relu": Group("relu_network", 5, 40, 400, THREE),
-    "tree": Group("decision_tree", 5, 40, 400, THREE),
+    # after 400 steps they have not begun to learn
+    "skewed-whole": Group("skewed_linear", 5, 15, 2_000, 2_000, ("transformer without positions", "transformer")),
+    "skewed-20": Group("skewed_linear", 20, 40, 800, 8_000, (*THREE, "s4")),
+    "noisy-10": Group("skewed_linear:noise=0.5", 10, 30, 300, 3_000, (*PAIR, "gated_deltanet")),
+    "sparse": Group("sparse_linear", 10, 20, 400, 4_000, THREE),
+    "relu": Group("relu_network", 5, 40, 400, 4_000, THREE),
+    "tree": Group("decision_tree", 5, 40, 400, 4_000, THREE),
 }
 
 
@@ -106,13 +117,34 @@ def following(errors: Mapping[float, float]) -> float | None:
     return None
 
 
+def recipe(group: Group, steps: int) -> dict[str, Any]:
+    """Returns what is equal for all trainings of a group: a tenth of them is warm-up, and none has a curriculum."""
+    size = {"dim": group.dim, "context": group.context, "steps": steps, "warmup": steps // 10}
+    return {"task": group.task, **size, "curriculum": False}
+
+
+def plan(name: str) -> list[dict[str, str]]:
+    """Returns the trainings of a group for `probe sweep`, of the architectures whose best rate is known."""
+    group, rows = GROUPS[name], []
+    for architecture in group.architectures:
+        errors = tried(name, architecture)
+        if not errors or following(errors) is not None or min(errors.values()) > PLATEAU:
+            continue
+        kind = KINDS.get(architecture, {"arch": architecture})
+        best = min(errors, key=lambda rate: errors[rate])
+        for seed in SEEDS:
+            settings = recipe(group, group.trained) | {"lr": f"{best:g}", "seed": seed, "threads": 1}
+            row = {"arch": "", "layout": "", "positions": ""} | kind | settings
+            rows.append({column: str(value).lower() if value is False else str(value) for column, value in row.items()})
+    return rows
+
+
 def run(group: Group, architecture: str, rate: float) -> float:
     """Returns the error that a run ends with at its last query, infinite where it diverged."""
     kind = KINDS.get(architecture, {"arch": architecture})
-    size = {"dim": group.dim, "context": group.context, "steps": group.steps, "warmup": group.steps // 10}
     with tempfile.TemporaryDirectory() as folder:
         try:
-            probe.train(task=group.task, out=f"{folder}/run.pt", lr=rate, threads=1, **size, **kind)
+            probe.train(out=f"{folder}/run.pt", lr=rate, threads=1, **recipe(group, group.steps), **kind)
         except ProbeError as error:
             if "diverged" not in str(error):
                 raise
@@ -138,8 +170,8 @@ def used(group: Group, architecture: str, index: Mapping[str, Mapping[str, Any]]
         one["rate"]
         for one in index.values()
         if (one["task"], one["dim"], one["context"], one["arch"]) == (group.task, group.dim, group.context, name)
-        and (architecture != "transformer" or one["positions"] == "learned")
-        and (not bare or one["positions"] == "none")
+        and (architecture != "transformer" or one.get("positions") == "learned")
+        and (not bare or one.get("positions") == "none")
     }
     return ", ".join(f"{rate:g}" for rate in sorted(rates))
 
@@ -179,7 +211,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"{', '.join(GROUPS)}; all unless given")
     parser.add_argument("--only", nargs="+", metavar="ARCHITECTURE")
+    parser.add_argument("--plan", metavar="FILE.csv", help="write a group's trainings, run nothing")
     asked = parser.parse_args()
+    if asked.plan:
+        rows = plan(asked.groups[0])
+        with Path(asked.plan).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        return
     for name, group in GROUPS.items():
         if asked.groups and name not in asked.groups:
             continue

@@ -3,6 +3,7 @@
 python analyses/run.py grazzi_layers.ipynb ...      draws the pictures of docs/gallery.md; of all notebooks if none
                                                     is named
 PROBE_BUDGET=small python analyses/run.py ...       only shows that they run
+PROBE_BUDGET=draw python analyses/run.py ...        draws from the records as they are
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 OURS = (
-    r"(probe|notebook|beliefs|budget|curves|park|park_table|published|verdict|thresholds|known_trained|diversity|through"
+    r"(probe|notebook|beliefs|budget|curves|park|park_table|published|verdict|verdict_picture|thresholds|known_trained|diversity|through"
     r"|tracking)(\.|$)"
 )
 

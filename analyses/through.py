@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from probe import Record
+from probe.plots import style, words
 
 SHOWN = ("decodable", "used", "closed loop")
 """The rungs that the claim needs, from the lowest."""
@@ -66,27 +67,32 @@ def ladder(records: Mapping[str, Record]) -> Figure:
     Args:
         records: of claims, by what the training is called.
     """
-    figure = Figure(figsize=(7.2, 1.9), layout="constrained")
-    panels = figure.subplots(1, len(records), sharey=True)
-    for axes, (name, record) in zip(panels, records.items(), strict=True):
-        found = outcomes(record)
-        for across, step in enumerate(found.columns):
-            for up, rung in enumerate(SHOWN):
-                colour, mark = LOOKS[str(found.loc[rung, step])]
-                axes.add_patch(Rectangle((across - 0.5, up - 0.5), 1, 1, facecolor=colour, edgecolor="white"))
-                axes.text(across, up, mark, ha="center", va="center", fontsize=9, color="black")
-        axes.set_xlim(-0.5, len(found.columns) - 0.5)
-        axes.set_ylim(-0.5, len(SHOWN) - 0.5)
-        axes.set_xticks(range(len(found.columns)), [str(step) for step in found.columns])
-        axes.set_yticks(range(len(SHOWN)), SHOWN)
-        axes.tick_params(length=0, labelsize=7)
-        axes.set_xlabel("training step", fontsize=7.5)
-        axes.set_title(name, fontsize=8.5)
-        axes.spines[:].set_visible(False)
-    said = {"undecided": "undecided, or not tested"}
-    handles = [
-        Patch(facecolor=colour, label=f"{mark}  {said.get(outcome, outcome)}")
-        for outcome, (colour, mark) in LOOKS.items()
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=7)
+    with style.page():
+        figure = style.new_figure(2, 1.7, None)
+        panels = figure.subplots(1, len(records), sharey=True)
+        for axes, (name, record) in zip(panels, records.items(), strict=True):
+            found = outcomes(record)
+            for across, step in enumerate(found.columns):
+                for up, rung in enumerate(SHOWN):
+                    colour, mark = LOOKS[str(found.loc[rung, step])]
+                    axes.add_patch(Rectangle((across - 0.5, up - 0.5), 1, 1, facecolor=colour, edgecolor="white"))
+                    axes.text(across, up, mark, ha="center", va="center", fontsize=9, color="black")
+            axes.set_xlim(-0.5, len(found.columns) - 0.5)
+            axes.set_ylim(-0.5, len(SHOWN) - 0.5)
+            axes.set_xticks(range(len(found.columns)), [str(step) for step in found.columns])
+            axes.set_yticks(range(len(SHOWN)), SHOWN)
+            axes.tick_params(length=0)
+            axes.set_xlabel("training step")
+            axes.set_title(name)
+            axes.spines[:].set_visible(False)
+        panels[0].set_ylabel("rung of the claim")
+        words.head_line(
+            figure, None, words.about(list(records.values()), "no bands: outcomes are judged on 95 % bands")
+        )
+        said = {"undecided": "undecided, or not tested"}
+        handles = [
+            Patch(facecolor=colour, label=f"{mark}  {said.get(outcome, outcome)}")
+            for outcome, (colour, mark) in LOOKS.items()
+        ]
+        style.add_legend(figure, handles, beside=False)
     return figure

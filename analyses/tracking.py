@@ -6,15 +6,17 @@ Used by linear_systems.ipynb.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
 import torch
+from beliefs import untrained
 from jaxtyping import Float
 from torch import Tensor
 
 import probe
+from probe import FitConfig
 from probe.checkpoints import load
 from probe.learners import run
 from probe.randomness import PromptSource
@@ -122,7 +124,8 @@ def over_filter(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
     table = table[(table["other"] == "y") & table["model"].isin(list(names)) & (table["context"] > 0)]
     own = table["model"].isin(record.provenance["models"])
     source = own.map({True: "measured", False: "exact"})
-    return table.assign(panel="error", series=table["model"].map(names), source=source, run=1, x=table["context"])
+    curves = table.assign(panel="error", series=table["model"].map(names), source=source, run=1, x=table["context"])
+    return curves.assign(task=record.provenance["task"])
 
 
 def distances(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
@@ -134,7 +137,12 @@ def distances(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
     table = record.table
     table = table[(table["other"] != "y") & table["other"].isin(list(names)) & (table["context"] > 0)]
     return table.assign(
-        panel=table["model"], series=table["other"].map(names), source="measured", run=1, x=table["context"]
+        panel=table["model"],
+        series=table["other"].map(names),
+        source="measured",
+        run=1,
+        x=table["context"],
+        task=record.provenance["task"],
     )
 
 
@@ -159,6 +167,27 @@ def layers(records: Mapping[str, probe.Record], names: Mapping[str, str]) -> pd.
                 value=1 - table["r2"],
                 low=1 - table["r2_high"],
                 high=1 - table["r2_low"],
+                task=record.provenance["config"]["task"],
             )
         )
     return pd.concat(found, ignore_index=True)
+
+
+def of_states(config: FitConfig) -> probe.Record:
+    """Returns what heads read from the recurrent states of checkpoints, and of the same models with first weights."""
+    trained = [probe.load_checkpoint(str(path)) for path in config.ckpt]
+    found = probe.fit(replace(config, ckpt=(*trained, *map(untrained, trained))))
+    return probe.Record(found.table, found.provenance | {"config": asdict(config)})
+
+
+def states(records: Mapping[str, probe.Record], names: Mapping[str, str]) -> pd.DataFrame:
+    """Returns 1 - R² of linear heads on states by layer, after the most examples, as curves, a panel a target.
+
+    Args:
+        records: by target; models with their first weights are drawn as such.
+        names: what to call each model.
+    """
+    found = layers(records, names)
+    plain = found["model"].str.removesuffix(" untrained")
+    source = (found["model"] == plain).map({True: "measured", False: "exact"})
+    return found.assign(series=plain.map(names), source=source)

@@ -275,6 +275,8 @@ def view(
     *,
     records: _Record | Sequence[_Record] = ...,
     out: str | Path | None = None,
+    follow: bool | None = None,
+    tell: Callable[[str], None] = ...,
 ) -> Page:
     """Makes one HTML page of records that were saved, or of results at hand."""
 
@@ -284,9 +286,11 @@ def check(
     *,
     ckpt: _Model | None = None,
     kernels: bool = False,
+    operation: str | Sequence[str] = (),
     seed: int = 0,
     kernel: Literal["auto", "reference", "cpu", "triton", "mamba_ssm"] = "auto",
     command: str = "",
+    report: Report = ...,
 ) -> CheckResult:
     """Checks the kernels, a checkpoint, or both, as asked for; the table has a row a finding."""
 

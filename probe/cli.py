@@ -130,7 +130,8 @@ def _formatted(config: Any, name: str, shell: Shell) -> Any:
     Raises:
         ProbeError: if the command's answer has no such format, or --json asks for another.
     """
-    if shell.format in ("markdown", "csv") and type(config) not in TABULAR:
+    alone = isinstance(config, CheckConfig) and config.kernels and config.ckpt is None
+    if shell.format in ("markdown", "csv") and type(config) not in TABULAR and not alone:
         raise ProbeError(
             f"--format {shell.format} was given, but the answer of probe {name} is no table of a record. Choose table "
             "or json."
@@ -248,7 +249,8 @@ def _plot(config: PlotConfig, call: Call) -> int:
 def _view(config: ViewConfig, call: Call) -> int:
     from probe.commands.view import beside, view
 
-    page = view(replace(config, out=config.out or beside(config.records[0])))
+    out, follow = config.out or beside(config.records[0]), config.follow is not False
+    page = view(replace(config, out=out, follow=follow), tell=call.note)
     assert page.path is not None, "the command line names a file"
     if config.json:
         call.say_json({"wrote": [page.path]})
@@ -260,12 +262,32 @@ def _view(config: ViewConfig, call: Call) -> int:
 def _check(config: CheckConfig, call: Call) -> int:
     from probe.commands.check import check
 
+    if config.ckpt is None and config.kernels:
+        return _check_kernels(config, call)
+    if config.out is not None or config.overwrite:
+        raise ProbeError(
+            "--out or --overwrite was given, but only what --kernels finds alone is written. Drop it, or --ckpt."
+        )
     result = check(config, command=call.command)
     if config.json:
         call.say_json({"held": result.held, "findings": [asdict(finding) for finding in result.findings]})
     for finding in () if config.json else result.findings:
         call.say(f"{HELD[finding.held]:<4}  {text.line(finding.claim)} ({text.line(finding.seen)})")
     return 0 if result.held else 1
+
+
+def _check_kernels(config: CheckConfig, call: Call) -> int:
+    from probe.commands.check import check
+
+    outcomes: list[bool] = []
+
+    def run(show: progress.Report) -> Result:
+        result = check(config, command=call.command, report=show)
+        outcomes.append(result.held)
+        return result
+
+    deliver(config, call, run)
+    return 0 if all(outcomes) else 2
 
 
 def _convert(config: ConvertConfig, call: Call) -> int:

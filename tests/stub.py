@@ -32,7 +32,13 @@ GIVEN = {"task": "_Task", "learner": "_Learner", "head": "_Head"}
 """What may be given by name or as an object, by registry."""
 SHOWN = (str, int, float, bool, tuple, NoneType)
 """Defaults that a stub can show."""
-BESIDE = {"command": "str", "report": "Report", "processes": "Processes", "ax": "Axes | Figure | SubFigure | None"}
+BESIDE = {
+    "command": "str",
+    "report": "Report",
+    "tell": "Callable[[str], None]",
+    "processes": "Processes",
+    "ax": "Axes | Figure | SubFigure | None",
+}
 
 
 def text() -> str:

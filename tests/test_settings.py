@@ -41,7 +41,6 @@ from probe.records.tables import Part, on_terminal
 
 RUNS = "how it runs, not what is measured"
 LANGUAGE = "for language tasks, whose tests are in tests/language"
-SITES = "take linear heads alone: tests/commands/test_fit_sites.py"
 DATA = "in place of a task or a model, whose tests are in tests/data"
 FILES = "where it is written, or how it is printed"
 
@@ -87,8 +86,10 @@ FIT: dict[str, Entry | str] = {
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
     **dict.fromkeys(("tokenizer", "match"), LANGUAGE),
     **dict.fromkeys(("data", "streams"), DATA),
-    **dict.fromkeys(("site", "widest", "lengths"), SITES),
-    "at": "takes fitted heads alone: tests/probing/test_targets.py",
+    "site": Entry("state", "site state through 16 random projections", "site state through 16 random projections"),
+    "widest": Entry(4, "through 4 random", "through 4 random"),
+    "at": Entry("-1", "heads read -1 tokens from the query", "heads read -1 tokens from the query"),
+    "lengths": "writes a record of another kind: tests/commands/test_fit_health.py",
     **dict.fromkeys(("out", "save_heads", "overwrite", "json"), FILES),
 }
 EVALUATE: dict[str, Entry | str] = {
@@ -147,7 +148,12 @@ PLOT: dict[str, Entry | str] = {
     "target": Entry("w"),
     "out": FILES,
 }
-HEADS_OF = {"protocol": {"head": ("calibrated",), "context": "12"}}
+HEADS_OF = {
+    "protocol": {"head": ("calibrated",), "context": "12"},
+    "site": {"head": ("linear",), "widest": 16},
+    "widest": {"head": ("linear",), "widest": 16, "site": "state"},
+    "at": {"head": ("linear",), "target": "w", "context": "2,5"},
+}
 """What an option must stand beside to decide anything."""
 
 

@@ -5,11 +5,13 @@
 Takes an untrained model of width 128 with 12 blocks, all 21 contexts, and the linear head alone. A full run is what
 `probe fit` does between loading and scoring: it draws the prompts, captures the stream at every block, adds up the
 moments (of the chance line, too), solves for every penalty and chooses one on a quarter as many prompts again. A
-bare run passes all these prompts, drawn beforehand, through the model and nothing else. Both are warmed up, then take
-turns; the ratio is of medians. Before that, captured outputs must equal the bare ones bit for bit.
+bare run passes all these prompts, drawn beforehand, through the model and nothing else, with all of torch's threads in
+every operation. A full run takes as many batches at a time as there are threads; beside it stands one that takes
+them one by one. All are warmed up, then take turns; ratios are of medians. Before that, captured outputs must equal
+bare ones.
 
-A second table says where the time of full runs goes, from clocks around the functions that a run calls; these runs
-are not the ones that the ratio is taken from.
+A second table says where the time of full runs goes that take their batches one by one, from clocks around the
+functions that a run calls; these runs are not the ones that the ratio is taken from.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from unittest import mock
@@ -43,7 +45,7 @@ from probe.progress import silent
 from probe.randomness import PromptSource, Purpose
 from probe.training.presets import ARCHITECTURES
 
-TARGET = 1.15
+TARGET = 0.7
 PARTS = ("forward", "prompts", "copies", "chance", "moments", "solving", "selection")
 WARM_UP = 1024  # prompts
 
@@ -72,7 +74,8 @@ def main() -> int:
                 return 1
             ratios.append(compare(experiment, config, arguments.repeats))
             parts.append(break_down(experiment, config, arguments.repeats))
-    titles = ["full / bare", "target", "layout", "full s", "bare s", "full runs s", "bare runs s"]
+    titles = ["full / bare", "target", "one by one / bare", "layout", "full s", "one by one s", "bare s"]
+    titles += ["full runs s", "one by one runs s", "bare runs s"]
     shares = [*(f"{part} %" for part in PARTS), "rest %", "layout", "full s"]
     sizes = f"width {arguments.width}, dim {arguments.dim}, {arguments.context + 1} contexts, "
     sizes += f"{arguments.prompts} + {-(-arguments.prompts // 4)} prompts in batches of {arguments.batch}"
@@ -140,19 +143,28 @@ def compare(experiment: Experiment, config: FitConfig, repeats: int) -> list[str
     inputs = inputs_of(experiment, config)
     full_run(experiment, FitConfig(**{**vars(config), "prompts": min(WARM_UP, config.prompts)}))
     bare_run(experiment, inputs[:2])
-    full, bare = [], []
+    full, single, bare = [], [], []
     for _ in range(repeats):
         bare.append(seconds(lambda: bare_run(experiment, inputs)))
         full.append(seconds(lambda: full_run(experiment, config)))
-    ratio = statistics.median(full) / statistics.median(bare)
-    runs = [", ".join(f"{run:.2f}" for run in series) for series in (full, bare)]
-    medians = [f"{statistics.median(series):.2f}" for series in (full, bare)]
-    return [f"{ratio:.3f}", f"{TARGET}", experiment.model.description.layout, *medians, *runs]
+        with one_by_one():
+            single.append(seconds(lambda: full_run(experiment, config)))
+    ratios = [f"{statistics.median(series) / statistics.median(bare):.3f}" for series in (full, single)]
+    runs = [", ".join(f"{run:.2f}" for run in series) for series in (full, single, bare)]
+    medians = [f"{statistics.median(series):.2f}" for series in (full, single, bare)]
+    return [ratios[0], f"{TARGET}", ratios[1], experiment.model.description.layout, *medians, *runs]
+
+
+def one_by_one() -> AbstractContextManager[object]:
+    """Returns a context in which batches are not taken side by side."""
+    return mock.patch.object(Experiment, "at_a_time", return_value=1)
 
 
 def full_run(experiment: Experiment, config: FitConfig) -> None:
     """Captures, fits and selects."""
-    measure._fit(experiment, [HEADS["linear"]], Pass.of(config), "y", silent, ALONE)
+    pass_ = Pass.of(config)
+    (target,) = measure.asked_of(experiment, "y", pass_)
+    measure._fit(experiment, [HEADS["linear"]()], pass_, target, silent, ALONE)
 
 
 @torch.no_grad()
@@ -197,7 +209,7 @@ def break_down(experiment: Experiment, config: FitConfig, repeats: int) -> list[
     shares, totals = [], []
     for _ in range(repeats):
         clock = Clock()
-        with clocks(clock, type(experiment.task)):
+        with one_by_one(), clocks(clock, type(experiment.task)):
             total = seconds(lambda: full_run(experiment, config))
         spent = [clock.seconds[part] for part in PARTS]
         shares.append([100 * part / total for part in (*spent, total - sum(spent))])
@@ -214,9 +226,11 @@ def clocks(clock: Clock, task: type) -> Iterator[None]:
     def watch(places: Sequence[hooks.Place], see: Callable[[int, Tensor], None]) -> object:
         return observe(places, clock.around("copies", see))
 
-    def add(moments: Moments, stream: Tensor, target: Tensor, counted: Tensor | None) -> None:
+    def add(
+        moments: Moments, stream: Tensor, target: Tensor, counted: Tensor | None = None, weights: Tensor | None = None
+    ) -> None:
         part = "chance" if moments.grid[0] == 1 else "moments"  # the chance line's stream has one layer
-        clock.around(part, update)(moments, stream, target, counted)
+        clock.around(part, update)(moments, stream, target, counted, weights)
 
     places: list[tuple[object, str, object]] = [
         (NativeModel, "run", clock.around("forward", NativeModel.run)),

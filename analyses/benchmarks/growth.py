@@ -1,6 +1,7 @@
 """Measures how the time and the peak memory of `probe fit` grow with prompts, layers, width and context.
 
     python analyses/benchmarks/growth.py [--axes prompts blocks width context] [--repeats 1] [--out FILE.md]
+    python analyses/benchmarks/growth.py --drawn growth.md --picture FILE.png       draws a table that was written
 
 An untrained Mamba of 4 blocks, width 32, 3 dimensions and 10 examples is fitted on 2,048 prompts; then
 one of these at a time grows. Every run is a process of its own, start-up included; the system reports its peak.
@@ -20,8 +21,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from report import machine, markdown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BASE = {"prompts": 2048, "blocks": 4, "width": 32, "context": 10}
 AXES = {
@@ -42,6 +47,9 @@ def main() -> None:
     arguments = parse()
     if arguments.untrained:
         write_untrained(*arguments.untrained)
+        return
+    if arguments.drawn:
+        draw(written(arguments.drawn), arguments.picture)
         return
     rows, points = [], []
     for axis in arguments.axes:
@@ -72,8 +80,16 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=1, help="processes a median is taken over")
     parser.add_argument("--out", type=Path, help="also write the table to this file")
     parser.add_argument("--picture", type=Path, help="and the picture to this one")
+    parser.add_argument("--drawn", type=Path, help="draw this table instead of measuring")
     parser.add_argument("--untrained", nargs=4, help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def written(table: Path) -> list[tuple[str, int, float, float]]:
+    """Returns the points of a table: axis, value, seconds and bytes."""
+    rows = [line.strip("|").split("|") for line in table.read_text().splitlines() if line.startswith("|")][2:]
+    cells = [[cell.strip() for cell in row] for row in rows]
+    return [(row[3], int(row[4]), float(row[5]), float(row[6]) * 2**20) for row in cells]
 
 
 def measured(settings: dict[str, int]) -> Run:
@@ -119,35 +135,45 @@ def short(value: int) -> str:
     return next(f"{value / unit:g}{name}" for unit, name in ((10**6, "M"), (10**3, "k"), (1, "")) if value >= unit)
 
 
-def draw(points: list[tuple[str, int, float, float]], path: Path) -> None:
+def picture(points: list[tuple[str, int, float, float]]) -> Figure:
     """Draws seconds and memory against every axis."""
-    from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    from probe.plots import save_figure, style
+    from probe.plots import style, words
 
     axes = list(dict.fromkeys(point[0] for point in points))
     with style.page():
-        figure: Figure = style.new_figure(2, 4.0, None)
-        panels = figure.subplots(2, len(axes), squeeze=False)
-        for column, axis in enumerate(axes):
-            x = [point[1] for point in points if point[0] == axis]
-            for row, (label, place, scale) in enumerate((("seconds", 2, 1.0), ("peak memory, MiB", 3, 2.0**20))):
-                y = [float(point[place]) / scale for point in points if point[0] == axis]
-                panel = panels[row, column]
-                panel.plot(x, y, marker="o", color=style.COLOURS[row])
+        figure = style.new_figure(2, 3.8, None)
+        panels = figure.subplots(2, len(axes), squeeze=False, sharey="row")
+        for row, (label, place, scale) in enumerate((("time, s", 2, 1.0), ("peak memory, MiB", 3, 2.0**20))):
+            all_values = [point[place] / scale for point in points]
+            panels[row, 0].set_ylabel(label)
+            for panel, axis in zip(panels[row], axes, strict=True):
+                x = [point[1] for point in points if point[0] == axis]
+                y = [point[place] / scale for point in points if point[0] == axis]
+                panel.plot(x, y, marker="o", color=style.COLOURS[0])
                 panel.plot(x, [y[0] * value / x[0] for value in x], color=style.GREY, linestyle=":")
-                panel.set(xscale="log", yscale="log", xlabel=axis if row else "", ylabel=label if not column else "")
-                panel.set_ylim(min(y) / 2, max(y) * 3)
-                panel.set_xticks(x, [short(value) for value in x])
+                panel.set(xscale="log", yscale="log", ylim=(min(all_values) / 2, max(all_values) * 3))
+                panel.set_xlabel({"context": "examples"}.get(axis, axis) if row else "")
+                every = 1 if len(x) <= 4 else 2  # names of neighbours would touch
+                panel.set_xticks(x, ["" if number % every else short(value) for number, value in enumerate(x)])
                 panel.xaxis.set_minor_locator(NullLocator())
                 panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
                 panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
                 panel.yaxis.set_minor_locator(NullLocator())
-        style.add_legend(
-            figure, [style.key_line("measured", "black", marker="o"), style.key_line("in proportion", style.GREY, ":")]
-        )
-        save_figure(figure, path)
+        sizes = f"{BASE['blocks']} blocks, width {BASE['width']}, {BASE['context']} examples"
+        told = f"task linear; mamba, untrained; {BASE['prompts']:,} prompts; {sizes}, but for what a panel names"
+        words.head_line(figure, None, f"{told}; one run a point, no bands")
+        measured = style.key_line("measured", style.COLOURS[0], marker="o")
+        style.add_legend(figure, [measured, style.key_line("in proportion", style.GREY, ":")], beside=False)
+    return figure
+
+
+def draw(points: list[tuple[str, int, float, float]], path: Path) -> None:
+    """Writes the picture."""
+    from probe.plots import save_figure
+
+    save_figure(picture(points), path)
 
 
 if __name__ == "__main__":

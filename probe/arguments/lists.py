@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-OPTIONED = re.compile(r"[^=:,]+:\w+=")
+OPTIONED = re.compile(r"(learner:)?[^=:,]+:\w+=")
 OPTION = re.compile(r"\w+=")
 SETTING = re.compile(r"\w+=")
 

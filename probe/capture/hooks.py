@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def put_first(raw: Any, stream: Tensor) -> Any:
@@ -120,7 +124,8 @@ def at_queries(
 def observe(places: Sequence[Place], callback: Callable[[int, Tensor], None]) -> Iterator[None]:
     """Calls ``callback(layer, stream)`` at every place while the body runs, and removes its hooks afterwards.
 
-    The hooks are removed also where the body or the callback raises.
+    The hooks are removed also where the body or the callback raises. What other threads pass through the same model
+    meanwhile is not seen.
 
     Raises:
         AssertionError: if a place saw no call, or more than one, while the body ran.
@@ -140,13 +145,21 @@ def observe(places: Sequence[Place], callback: Callable[[int, Tensor], None]) ->
 
 
 def _hook(place: Place, layer: int, calls: list[int], callback: Callable[[int, Tensor], None]) -> RemovableHandle:
-    def on_input(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        calls[layer] += 1
-        callback(layer, place.read(next(iter((*arguments, *keywords.values())))))
+    own = threading.get_ident()
+
+    def mine() -> bool:
+        return threading.get_ident() == own
+
+    def on_input(module: nn.Module, arguments: tuple[Any, ...], keywords: Mapping[str, Any] = NOTHING) -> None:
+        # torch hands no keywords to a hook that another thread removes at the same moment
+        if mine():
+            calls[layer] += 1
+            callback(layer, place.read(next(iter((*arguments, *keywords.values())))))
 
     def on_output(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-        calls[layer] += 1
-        callback(layer, place.read(output))
+        if mine():
+            calls[layer] += 1
+            callback(layer, place.read(output))
 
     if place.side == "input":
         return place.module.register_forward_pre_hook(on_input, with_kwargs=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import islice
+from typing import TypeGuard
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from probe.capture.description import ModelDescription
@@ -15,76 +17,87 @@ from probe.learners import Examples, IterativeLearner, Learner, LinearLearner
 
 
 class Step(nn.Module):
-    """Adds to the stream what a step changes."""
+    """Takes one step of a learner at every token, on the examples and from the weights that the stream holds there.
 
-    def forward(
-        self, stream: Float[Tensor, "batch time width"], change: Float[Tensor, "batch time width"]
-    ) -> Float[Tensor, "batch time width"]:
+    Args:
+        learner: the learner.
+        dim: dimension of x.
+        number: of the step, from 0.
+    """
+
+    def __init__(self, learner: Learner, dim: int, number: int) -> None:
+        super().__init__()
+        self.learner, self.dim, self.number = learner, dim, number
+
+    def forward(self, stream: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """Returns the stream after the step."""
-        return stream + change
+        found = [self._held(stream, place) for place in range(stream.shape[1])]
+        return torch.cat([stream[..., : self.dim + 1], torch.stack(found, dim=1)], dim=-1)
+
+    def _held(self, stream: Float[Tensor, "batch time width"], place: int) -> Float[Tensor, "batch held"]:
+        """Returns w and the prediction at a token: at a y, that for its own x, its y now known."""
+        known = (place + 1) // 2
+        examples = Examples(stream[:, 0 : 2 * known : 2, : self.dim], stream[:, 1 : 2 * known : 2, self.dim])
+        query, before = stream[:, place, : self.dim], stream[:, place, self.dim + 1 : -1]
+        if not isinstance(self.learner, LinearLearner):
+            return torch.cat([before, self.learner.predict(examples, query)[:, None]], dim=-1)
+        weights = self._weights(self.learner, examples, before.double())
+        predicted = (weights * query.double()).sum(-1, keepdim=True)
+        return torch.cat([weights, predicted], dim=-1).to(stream.dtype)
+
+    def _weights(
+        self, learner: LinearLearner, examples: Examples, before: Float64[Tensor, "batch dim"]
+    ) -> Float64[Tensor, "batch dim"]:
+        if not _stepwise(learner):
+            return learner.weights(examples)
+        return next(islice(learner.maps(examples), self.number, None))(before)
+
+
+def _stepwise(learner: Learner) -> TypeGuard[IterativeLearner]:
+    """Says whether a learner has as many steps whatever the examples, so that each can be a layer."""
+    if not isinstance(learner, IterativeLearner):
+        return False
+    fewer, more = (Examples(torch.zeros(1, count, 1), torch.zeros(1, count)) for count in (1, 2))
+    return sum(1 for _ in learner.maps(fewer)) == sum(1 for _ in learner.maps(more))
 
 
 class Steps(nn.Module):
-    """Runs a learner on tokens x1 y1 x2 y2 ... and passes what it holds from step to step.
+    """Runs a learner on tokens x1 y1 x2 y2 ...; every step reads the stream that the one before it leaves.
 
     Args:
-        learner: one that finds w step by step has a layer a step, another one layer.
+        learner: one that finds w step by step, as often whatever the examples, has a layer a step; another one layer.
         dim: dimension of x.
     """
 
     def __init__(self, learner: Learner, dim: int) -> None:
         super().__init__()
-        self.learner, self.dim = learner, dim
+        self.dim = dim
         one = Examples(torch.zeros(1, 1, dim), torch.zeros(1, 1))
-        count = len(learner.iterates(one)) - 1 if isinstance(learner, IterativeLearner) else 1
-        self.steps = nn.ModuleList([Step() for _ in range(max(1, count))])
+        count = sum(1 for _ in learner.maps(one)) if _stepwise(learner) else 1
+        self.steps = nn.ModuleList([Step(learner, dim, number) for number in range(count)] or [nn.Identity()])
 
     def forward(self, inputs: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time 1"]:
         """Returns the learner's prediction at every token: at a y, that for its own x, its y now known."""
-        held = self.held(inputs.cpu())
-        stream = held[0].to(inputs.device)
-        for step, before, after in zip(self.steps, held[:-1], held[1:], strict=True):
-            stream = step(stream, (after - before).to(inputs.device))
-        return stream[..., -1:]
+        stream = self.read_in(inputs.cpu())
+        for step in self.steps:
+            stream = step(stream)
+        return stream[..., -1:].to(inputs.device)
 
-    def held(self, inputs: Float[Tensor, "batch time dim"]) -> Float[Tensor, "layer batch time width"]:
-        """Returns at every token, before the first step and after each, the token's x and y, w and the prediction."""
-        x, y = inputs[:, ::2], inputs[:, 1::2, 0]
-        found = [self._after(x[:, :count], y[:, :count]) for count in range(y.shape[1] + 1)]
-        tokens = []
-        for place in range(inputs.shape[1]):
-            point, known = place // 2, place % 2 == 1
-            shown = y[:, point] if known else torch.zeros_like(x[:, 0, 0])
-            weights, predict = found[point + known]
-            answers = predict(x[:, point])
-            each = torch.cat([x[:, point], shown[:, None]], dim=-1).expand(len(answers), -1, -1)
-            tokens.append(torch.cat([each, weights, answers[..., None]], dim=-1))
-        return torch.stack(tokens, dim=2)
-
-    def _after(
-        self, x: Float[Tensor, "batch examples dim"], y: Float[Tensor, "batch examples"]
-    ) -> tuple[Float[Tensor, "layer batch dim"], Callable[[Tensor], Tensor]]:
-        """Returns the weights before and after every step, and what predicts the y of an x at each."""
-        examples = Examples(x, y)
-        if not isinstance(self.learner, LinearLearner):
-            none, learner = x.new_zeros(2, len(x), self.dim), self.learner
-            return none, lambda query: torch.stack([torch.zeros_like(query[:, 0]), learner.predict(examples, query)])
-        if isinstance(self.learner, IterativeLearner):
-            weights = self.learner.iterates(examples)
-        else:
-            last = self.learner.weights(examples)
-            weights = torch.stack([torch.zeros_like(last), last])
-        if len(weights) == 1:
-            weights = weights.expand(2, -1, -1)
-        return weights.to(x.dtype), lambda query: (weights * query.double()).sum(-1).to(x.dtype)
+    def read_in(self, inputs: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time width"]:
+        """Returns the stream before the first step: every token's x, its y where it is one, and zeros."""
+        stream = inputs.new_zeros(*inputs.shape[:2], 2 * self.dim + 2)
+        stream[..., : self.dim] = inputs[:, ::2].repeat_interleave(2, dim=1)[:, : inputs.shape[1]]
+        stream[:, 1::2, self.dim] = inputs[:, 1::2, 0]
+        return stream
 
 
 class LearnerModel:
     """Wraps a learner: layer 0 is the stream before its first step, layer i what it holds after step i.
 
     The stream holds x, y where the token is one, the weights w, and the prediction, which the decoder reads. It is the
-    learner's own numbers: nothing is fitted or approximated. A change that is made to the stream stays in it, and later
-    steps add what they would have added without it.
+    learner's own numbers: nothing is fitted or approximated. Every step reads the examples and the weights from the
+    stream, so that it goes on from what an intervention puts there; conjugate gradients keep the lengths and the
+    turns of the undisturbed run. A learner of one layer computes its answer from the examples alone.
 
     Args:
         learner: the learner.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 from torch import Tensor
@@ -12,13 +14,14 @@ from probe.capture import Finding, check_invariants
 from probe.checkpoints import Checkpoint
 from probe.commands.keywords import takes
 from probe.config import CheckConfig
-from probe.errors import ProbeError
-from probe.kernels.agreement import TOLERANCE, agreements
+from probe.errors import ProbeError, suggest
+from probe.kernels.checks import ALLOWED, LENGTHS, OPERATIONS, Row, check_operations, installed
 from probe.probing.experiment import task_for
-from probe.probing.results import OUTCOMES, CheckResult
+from probe.probing.results import OUTCOMES, CheckResult, KernelsResult
+from probe.progress import Report, silent
 from probe.randomness import PromptSource
 from probe.recompute import check_stored
-from probe.records import versions
+from probe.records import KERNEL_COLUMNS, versions
 from probe.registries import ObjectText
 
 PROMPTS = 8
@@ -27,37 +30,71 @@ EXAMPLES = 500  # at most, however many a file says it was trained with
 
 
 @takes(CheckConfig)
-def check(config: CheckConfig, *, command: str = "") -> CheckResult:
+def check(config: CheckConfig, *, command: str = "", report: Report = silent) -> CheckResult:
     """Checks the kernels, a checkpoint, or both, as asked for; the table has a row a finding.
+
+    Kernels alone give a `KernelsResult`, whose table has a row a check of one implementation at one dtype and length.
 
     Args:
         command: what was typed, for the record.
+        report: called as kernels are checked.
 
     Raises:
-        ProbeError: if neither is asked for, or the checkpoint cannot be read.
+        ProbeError: if neither is asked for, an operation is unknown, or the checkpoint cannot be read.
     """
+    _refuse_operations(config)
     if config.ckpt is None and not config.kernels:
         raise ProbeError(
             "Nothing to check was given, but a checkpoint or the kernels are needed. Add --ckpt or --kernels."
         )
-    found = [("kernels", one) for one in (check_kernels() if config.kernels else [])]
-    if config.ckpt is not None:
-        found += [(checkpoints.called(config.ckpt), one) for one in check_checkpoint(config)]
-    rows = [{"model": name, "claim": one.claim, "outcome": OUTCOMES[one.held], "seen": one.seen} for name, one in found]
-    provenance = {"kind": "check", "command": command, "config": asdict(config), "versions": versions()}
-    return CheckResult(pd.DataFrame(rows, columns=["model", "claim", "outcome", "seen"]), provenance)
-
-
-def check_kernels() -> list[Finding]:
-    """Returns a finding for every kernel beside its plain reference; what does not run here counts neither way."""
-    return [
-        Finding(
-            f"the {each.backend} kernel of {each.operation} agrees with the reference",
-            each.held,
-            each.seen if each.held is None else f"{each.seen} off by {each.gap:.1e}, {TOLERANCE:.0e} allowed",
-        )
-        for each in agreements()
+    told = {"command": command, "config": asdict(config), "versions": versions()}
+    rows = check_operations(config.operation or list(OPERATIONS), report) if config.kernels else []
+    if config.ckpt is None:
+        return _kernels(rows, told)
+    found = [("kernels", one) for one in _summed(rows)]
+    found += [(checkpoints.called(config.ckpt), one) for one in check_checkpoint(config)]
+    lines = [
+        {"model": name, "claim": one.claim, "outcome": OUTCOMES[one.held], "seen": one.seen} for name, one in found
     ]
+    return CheckResult(pd.DataFrame(lines, columns=["model", "claim", "outcome", "seen"]), {"kind": "check", **told})
+
+
+def _refuse_operations(config: CheckConfig) -> None:
+    if config.operation and not config.kernels:
+        raise ProbeError(
+            "--operation was given, but it says of which operations kernels are checked. Add --kernels, or drop it."
+        )
+    for name in config.operation:
+        if name not in OPERATIONS:
+            raise ProbeError(
+                f"--operation {name[:60]} was given, but there are {', '.join(OPERATIONS)}. "
+                f"{suggest(name[:60], list(OPERATIONS)) or 'Choose some of them.'}".rstrip()
+            )
+
+
+def _kernels(rows: Sequence[Row], told: dict[str, Any]) -> KernelsResult:
+    table = pd.DataFrame([asdict(row) | {"outcome": OUTCOMES[row.held]} for row in rows])
+    settings = {"allowed": ALLOWED, "lengths": list(LENGTHS), "packages": installed(), "models": {}}
+    return KernelsResult(table[KERNEL_COLUMNS], {"kind": "kernels", **told, **settings})
+
+
+def _summed(rows: Sequence[Row]) -> list[Finding]:
+    """Returns a finding an implementation: the worst of its checks, or why it was not run."""
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.operation, row.package, row.implementation), []).append(row)
+    return [_finding(each) for each in groups.values()]
+
+
+def _finding(rows: Sequence[Row]) -> Finding:
+    first = rows[0]
+    claim = f"{first.package} {first.implementation} computes {first.operation} as the reference does"
+    failed, ran = [row for row in rows if row.held is False], [row for row in rows if row.held is not None]
+    if not ran:
+        return Finding(claim, None, first.seen)
+    if failed:
+        return Finding(claim, False, f"{len(failed)} of {len(ran)} checks fail, first {failed[0].check}")
+    return Finding(claim, True, f"{len(ran)} checks hold")
 
 
 def check_checkpoint(config: CheckConfig) -> list[Finding]:

@@ -19,7 +19,7 @@ from probe.probing.at_site import STREAM, heads_at
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment, check_same, describe, load_all, notes_on, shape_of
 from probe.probing.judged import judged_rows
-from probe.probing.measure import CHANCE, asked_of, measure
+from probe.probing.measure import CHANCE, measure_each
 from probe.probing.own_data import Opened, notes_of, open_data
 from probe.probing.prepare import prepare
 from probe.probing.results import FitResult
@@ -27,9 +27,6 @@ from probe.probing.targets import Target
 from probe.processes import ALONE, Processes, only_one
 from probe.progress import Report, silent
 from probe.records import COLUMNS, versions
-
-CELL = ("layer", "context", "target", "head")
-"""What tells the rows of a model apart."""
 
 USUAL = ("linear", "lens")
 """The heads that are fitted where none is named."""
@@ -78,7 +75,7 @@ def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Pro
     fitted: dict[str, FittedHeads[Any]] = {}
     units = {"y": experiments[0].task.unit}
     for experiment in experiments:
-        targets = asked_of(experiment, asked.target, Pass.of(asked, experiment.task))
+        targets = experiment.targets
         units |= {target.name: target.unit for target in targets if target.name != "y"}
         found, own = _probe_all(experiment, targets, asked, report, processes)
         rows += own
@@ -126,35 +123,34 @@ def _probe_all(
     experiment: Experiment, targets: Sequence[Target], config: FitConfig, report: Report, processes: Processes
 ) -> tuple[FittedHeads[Any], list[dict[str, Any]]]:
     """Returns the fitted heads of one checkpoint, of several targets by target, and the rows of all heads once."""
-    found: dict[str, FittedHeads[LinearHeads]] = {}
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for target in targets:
-        found[target.name], own = _probe(experiment, target, config, report, processes)
-        rows = {tuple(row[name] for name in CELL): row for row in own} | rows
-    kept = {name: heads for name, heads in found.items() if heads}
-    return (FittedHeads(kept, "target") if len(targets) > 1 else found[targets[0].name]), list(rows.values())
-
-
-def _probe(
-    experiment: Experiment, target: Target, config: FitConfig, report: Report, processes: Processes
-) -> tuple[FittedHeads[LinearHeads], list[dict[str, Any]]]:
-    """Returns the fitted heads of one checkpoint, and the rows of all heads."""
     heads = make_all(heads_at(config.site, config.head), config.protocol)
-    fitted, scores = measure(experiment, heads, Pass.of(config, experiment.task), target, report, processes)
-    rows = [row for head, errors in scores.items() for row in errors.rows(experiment.checkpoint.name, head)]
-    if config.target == "y":
-        rows = [row | {"target": experiment.target} for row in rows]
-    for name, found in fitted.items():
-        chosen = [row for row in rows if row["head"] == name]
-        for row, penalty in zip(chosen, found.penalty.flatten().tolist(), strict=True):
-            row["penalty"] = penalty
-        for row, cell in zip(chosen, _cells_of(experiment, name), strict=True):
-            row["head"] = f"{name}, {cell}" if cell else name
-    for head in heads:
-        if head.overrides("judge"):
-            rows += judged_rows(experiment, head, config.seed, report, processes)
+    pass_ = Pass.of(config, experiment.task)
+    fitted, scores = measure_each(experiment, heads, pass_, targets, report, processes)
+    rows: list[dict[str, Any]] = []
+    for (target, head), errors in scores.items():
+        own = list(errors.rows(experiment.checkpoint.name, head))
+        if config.target == "y":
+            own = [row | {"target": experiment.target} for row in own]
+        rows += _told(experiment, own, head, fitted[target][head]) if head in fitted[target] else own
+    for one in heads:
+        if one.overrides("judge"):
+            rows += judged_rows(experiment, one, config.seed, report, processes)
     # those on random numbers show what chance is, and read nothing of the model
-    return FittedHeads({name: found.to("cpu") for name, found in fitted.items() if name != CHANCE}), rows
+    kept = {
+        target: FittedHeads({name: one.to("cpu") for name, one in found.items() if name != CHANCE})
+        for target, found in fitted.items()
+    }
+    if len(targets) == 1:
+        return kept[targets[0].name], rows
+    return FittedHeads({target: found for target, found in kept.items() if found}, "target"), rows
+
+
+def _told(experiment: Experiment, rows: list[dict[str, Any]], head: str, found: LinearHeads) -> list[dict[str, Any]]:
+    """Returns a fitted head's rows with the penalty of each, and which of a layer's places it is of."""
+    return [
+        row | {"penalty": penalty, "head": f"{head}, {cell}" if cell else head}
+        for row, penalty, cell in zip(rows, found.penalty.flatten().tolist(), _cells_of(experiment, head), strict=True)
+    ]
 
 
 def _cells_of(experiment: Experiment, head: str) -> list[str]:

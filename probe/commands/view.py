@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,30 +12,89 @@ from probe import records
 from probe.commands.keywords import takes
 from probe.config import ViewConfig
 from probe.errors import ProbeError
-from probe.files import check_writable, owned
+from probe.files import check_writable, is_being_written, owned
 from probe.pages import Page, view_page
 from probe.records import Record
 from probe.registries import ObjectText
 
+EVERY = 5
+"""Seconds after which a page of a running training loads itself anew."""
+PAUSE = 1.0
+"""Seconds between two looks at the records of a running training."""
+Tell = Callable[[str], None]
+"""Called with a sentence for the reader."""
+
+
+def _silent(sentence: str) -> None:
+    pass
+
 
 @takes(ViewConfig)
-def view(config: ViewConfig) -> Page:
+def view(config: ViewConfig, *, tell: Tell = _silent) -> Page:
     """Makes one HTML page of records that were saved, or of results at hand.
 
+    Args:
+        tell: called with what is to be said while trainings are followed.
+
     Raises:
-        ProbeError: if a record cannot be read, there is no page of its kind, or it cannot be written.
+        ProbeError: if a record cannot be read, the page cannot be written, or it is to follow trainings without a file.
     """
-    if config.out is not None:
-        if Path(config.out).suffix != ".html":
-            raise ProbeError(f"--out {config.out} was given, but a page is an .html file. Name it so.")
-        check_writable(config.out)
+    if config.follow and config.out is None:
+        raise ProbeError("follow was given without a file, but what is drawn anew needs one. Add out, FILE.html.")
+    if config.out is None:
+        return _drawn(config, _running(config))
+    if Path(config.out).suffix != ".html":
+        raise ProbeError(f"--out {config.out} was given, but a page is an .html file. Name it so.")
+    check_writable(config.out)
+    with owned(Path(config.out)):
+        return _followed(config, config.out, tell) if config.follow else _now(config, config.out)
+
+
+def _followed(config: ViewConfig, out: str, tell: Tell) -> Page:
+    """Returns the page as it stands when no training writes its records any more, or a signal ends this."""
+    running, seen = _running(config), _changed(config)
+    try:
+        if any(running):
+            _saved(_drawn(config, running, EVERY), out)
+            tell(f"{out} is drawn anew while the training runs; open it, and end this by Ctrl+C.")
+        while any(running):
+            time.sleep(PAUSE)
+            running, now = _running(config), _changed(config)
+            if any(running) and now != seen:
+                with suppress(ProbeError):  # files that belong together are exchanged one after another
+                    _saved(_drawn(config, running, EVERY), out)
+                    seen = now
+    finally:
+        page = _now(config, out)  # loads itself anew no more
+    return page
+
+
+def _now(config: ViewConfig, out: str) -> Page:
+    """Saves the page as its records stand, and returns it."""
+    return _saved(_drawn(config, _running(config)), out)
+
+
+def _drawn(config: ViewConfig, running: Sequence[bool], every: int = 0) -> Page:
     loaded = [_record(one) for one in config.records]
     files = [one for one in config.records if not isinstance(one, ObjectText)]
-    page = view_page(loaded, files if len(files) == len(loaded) else ())
-    if config.out is None:
-        return page
-    with owned(Path(config.out)):
-        return replace(page, path=page.save(config.out, overwrite=True))
+    return view_page(loaded, files if len(files) == len(loaded) else (), running, every)
+
+
+def _saved(page: Page, out: str) -> Page:
+    return replace(page, path=page.save(out, overwrite=True))
+
+
+def _running(config: ViewConfig) -> list[bool]:
+    """Returns for each record whether a process still writes it."""
+    return [
+        not isinstance(one, ObjectText) and is_being_written(records.record_paths(one)[0]) for one in config.records
+    ]
+
+
+def _changed(config: ViewConfig) -> list[int]:
+    """Returns when each record was written, in nanoseconds; 0 where it is not there."""
+    paths = [path for one in config.records if not isinstance(one, ObjectText) for path in records.record_paths(one)]
+    return [path.stat().st_mtime_ns if path.exists() else 0 for path in paths]
 
 
 def beside(record: str) -> str:

@@ -17,11 +17,18 @@ class CheckConfig(Settings):
     """A checkpoint: a file of probe train, an official run folder, a Hugging Face folder or hub name; needed unless
     kernels are checked."""
     kernels: bool = False
-    """Check every kernel that runs here against its plain reference, outputs and gradients."""
+    """Check every kernel that is installed, ours and other packages': outputs, gradients, token by token, in pieces,
+    over repeats, between prompts, by dtype and length, against plain references in double precision."""
+    operation: tuple[str, ...] = ()
+    """With --kernels: of these operations alone, such as selective_scan ssd; of all unless given."""
     seed: Seed = 0
     """Seed of the prompts."""
     kernel: Kernel = "auto"
-    """Backend of the selective scan."""
+    """Backend of the selective scan in a checkpoint that is checked."""
+    out: Delivery[str | None] = None
+    """Where to write what was found of kernels: PATH.csv and PATH.json. By default runs/check-kernels."""
+    overwrite: Delivery[bool] = False
+    """Replace a record of other settings that --out names."""
     json: Delivery[bool] = False
     """Print what was found as JSON on stdout instead of lines."""
 

@@ -40,5 +40,8 @@ class ViewConfig(Settings):
     """RECORD.csv files; those of one kind are laid over one another, of several kinds follow one another."""
     out: str | None = None
     """The page, FILE.html; by default named as the first record, and beside it."""
+    follow: bool | None = None
+    """Whether the page is drawn anew until the trainings have ended that write its records; from the command line it is
+    unless told otherwise, from Python it is not."""
     json: Delivery[bool] = False
     """Print what was written as JSON on stdout instead of lines."""

@@ -29,15 +29,11 @@ class Told:
         categories: of each purpose, the values that occur where the target is categorical.
         low: the smallest value at every position and coordinate of a target of real numbers.
         high: the largest.
-        total: their sum, each as often as it weighs.
-        weight: how much they weigh together.
     """
 
     categories: dict[str, set[Any]] = field(default_factory=lambda: {purpose: set() for purpose in PURPOSES})
     low: Array | None = None
     high: Array | None = None
-    total: Array | None = None
-    weight: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,12 +219,8 @@ class _Survey:
         if not len(kept):
             return
         low, high = kept.min(0), kept.max(0)
-        weights = part["weights"][sides == 0].astype(np.float64) if "weights" in part else np.ones(len(kept))
-        total = np.tensordot(weights, kept, axes=1)
         told.low = low if told.low is None else np.minimum(told.low, low)
         told.high = high if told.high is None else np.maximum(told.high, high)
-        told.total = total if told.total is None else told.total + total
-        told.weight += float(weights.sum())
 
 
 def _numbers(groups: Array, where: str) -> Array:

@@ -16,7 +16,7 @@ from probe.data.survey import Survey
 from probe.errors import ProbeError
 from probe.randomness import PromptSource, Purpose
 from probe.randomness import Source as Draws
-from probe.statistics import Balanced, Explained, RatioBootstrap
+from probe.statistics import Balanced, RatioBootstrap
 from probe.tasks import Prompts, Shape, Task
 
 WEIGHTS = "weights"
@@ -192,8 +192,8 @@ class DataTask(Task):
         return super().guess(prompts) * weights_of(prompts)
 
     def beside(self, answers: Float[Tensor, "layer batch query answer"], prompts: Prompts) -> Beside:
-        """Returns what is measured beside the error."""
-        raise NotImplementedError
+        """Returns what is measured beside the error; of real numbers nothing, whose R² needs no answers."""
+        return {}
 
     @property
     def told(self) -> dict[str, Any]:
@@ -228,22 +228,6 @@ class RealData(DataTask):
     def _values(self, found: Array) -> Tensor:
         values = torch.from_numpy(found.astype(np.float32))
         return values[:, None] if values.ndim == 1 else values
-
-    def _mean(self, prompts: Prompts) -> Tensor:
-        told = self.survey.targets[self.target]
-        mean = torch.from_numpy(np.atleast_1d(np.asarray(told.total) / max(told.weight, 1e-300)))
-        if mean.ndim == 2:
-            places = self.places
-            mean = mean.mean(0) if places is None else mean if len(mean) == len(places) else mean[list(places)]
-        asked = [self.contexts.index(context) for context in prompts.contexts]
-        return mean.expand(len(self.contexts), -1)[asked]
-
-    def beside(self, answers: Float[Tensor, "layer batch query answer"], prompts: Prompts) -> Beside:
-        """Returns r2, the share of the variance about the mean of what was fitted on."""
-        weights = weights_of(prompts)
-        about = (prompts.targets.double() - self._mean(prompts)).square().sum(-1) * prompts.counted * weights
-        squared = (answers.double() - prompts.targets.double()).square().sum(-1).where(prompts.counted, 0.0) * weights
-        return {"r2": (Explained, squared.transpose(0, 1), about[:, None])}
 
 
 class CategoricalData(DataTask):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,6 +20,7 @@ from probe.files.locks import lock
 from probe.files.places import reason_of, unwritable
 
 LONGEST = 255  # bytes of a name
+HOLDER = re.compile(r"process (?P<process>\d{1,9}) on (?P<host>.*)\n")
 
 
 @contextmanager
@@ -35,6 +37,27 @@ def owned(*paths: str | Path) -> Iterator[None]:
         for place in places:
             held.enter_context(_owned(place, places[place]))
         yield
+
+
+def is_being_written(path: str | Path) -> bool:
+    """Returns whether a process owns an output, as its hidden file names it; on another machine it counts as running.
+
+    No lock is touched, so that nobody who would own the output is kept away meanwhile.
+    """
+    place = Path(os.path.realpath(path))
+    try:
+        told = HOLDER.match(place.with_name(_lock_name(place.name)).read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return False
+    if told is None or told["host"] != socket.gethostname():
+        return told is not None
+    try:
+        os.kill(int(told["process"]), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # somebody else's process
+    return True
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from functools import cache
 
 import torch
 
+from probe.processes.side_by_side import in_one_thread
+
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
@@ -21,8 +23,20 @@ def run_in_threads(kernel: Callable[[int, int], None], items: int) -> None:
 
     Each item must write only its own part of the output, so that the number of threads changes nothing.
     """
+    if in_one_thread():
+        _alone(kernel, items)
+        return
     threads = max(1, min(torch.get_num_threads(), items))
     bounds = [items * share // threads for share in range(threads + 1)]
     shares = [_pool(threads).submit(kernel, bounds[i], bounds[i + 1]) for i in range(threads)]
     for share in shares:
         share.result()
+
+
+def _alone(kernel: Callable[[int, int], None], items: int) -> None:
+    """Calls a kernel on all items in this thread, which takes the smallest numbers as zero meanwhile."""
+    torch.set_flush_denormal(True)
+    try:
+        kernel(0, items)
+    finally:
+        torch.set_flush_denormal(False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from probe.fields import Checked, Range
 from probe.learners.examples import Examples
-from probe.learners.learner import IterativeLearner
+from probe.learners.learner import IterativeLearner, Map
 
 ROUNDING = 1e-15
 
@@ -31,21 +33,47 @@ class ConjugateGradient(Checked, IterativeLearner):
 
     def iterates(self, examples: Examples) -> Float64[Tensor, "step batch dim"]:
         """Returns the weights before the first step, which are 0, and after every step."""
+        found = [examples.x.double().new_zeros(len(examples.x), examples.x.shape[-1])]
+        for length, direction, _ in self._run(examples):
+            found.append(found[-1] + length * direction)
+        return torch.stack(found)
+
+    def maps(self, examples: Examples) -> Iterator[Map]:
+        """Yields steps along the gradient at other weights, as long and turned as much as without a disturbance."""
+        for length, _, carried in self._run(examples):
+            yield partial(_along, examples, length, carried)
+
+    def _run(
+        self, examples: Examples
+    ) -> Iterator[tuple[Float64[Tensor, "batch 1"], Float64[Tensor, "batch dim"], Float64[Tensor, "batch dim"]]]:
+        """Yields of every step its length, its direction, and what of that the steps before it carry over."""
         x, residual = examples.x.double(), examples.y.double()
         gradient = torch.einsum("bnd,bn->bd", x, residual)
+        carried, weights = torch.zeros_like(gradient), torch.zeros_like(gradient)
         direction, squared = gradient, gradient.square().sum(-1, keepdim=True)
-        found = [torch.zeros_like(gradient)]
         unsolved = squared > 0
         for _ in range(self.steps):
             image = torch.einsum("bnd,bd->bn", x, direction)
             length = torch.where(unsolved, squared / image.square().sum(-1, keepdim=True), 0.0)
-            found.append(found[-1] + length * direction)
+            yield length, direction, carried
+            weights = weights + length * direction
             residual = residual - length * image
             gradient = torch.einsum("bnd,bn->bd", x, residual)
             before, squared = squared, gradient.square().sum(-1, keepdim=True)
-            direction = torch.where(unsolved, gradient + squared / before * direction, 0.0)
-            unsolved = unsolved & ~_solved(examples, found[-1], residual, squared.sqrt())
-        return torch.stack(found)
+            carried = torch.where(unsolved, squared / before * direction, 0.0)
+            direction = torch.where(unsolved, gradient + carried, 0.0)
+            unsolved = unsolved & ~_solved(examples, weights, residual, squared.sqrt())
+
+
+def _along(
+    examples: Examples,
+    length: Float64[Tensor, "batch 1"],
+    carried: Float64[Tensor, "batch dim"],
+    weights: Float64[Tensor, "batch dim"],
+) -> Float64[Tensor, "batch dim"]:
+    x = examples.x.double()
+    residual = examples.y.double() - torch.einsum("bnd,bd->bn", x, weights)
+    return weights + length * (torch.einsum("bnd,bn->bd", x, residual) + carried)
 
 
 def _solved(

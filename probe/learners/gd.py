@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from probe.fields import Checked, Range
 from probe.learners.examples import Examples
-from probe.learners.learner import IterativeLearner
+from probe.learners.learner import IterativeLearner, Map
 from probe.learners.step_size import Rate, step_size
 
 
@@ -29,10 +30,14 @@ class GradientDescent(Checked, IterativeLearner):
 
     def iterates(self, examples: Examples) -> Float64[Tensor, "step batch dim"]:
         """Returns the weights before the first step, which are 0, and after every step."""
+        found = [torch.zeros_like(examples.second_moments()[1])]
+        for step in self.maps(examples):
+            found.append(step(found[-1]))
+        return torch.stack(found)
+
+    def maps(self, examples: Examples) -> Iterator[Map]:
+        """Yields the same step as often as there are steps."""
         hessian, correlation = examples.second_moments()
         rate = step_size(hessian, self.rate)
-        found = [torch.zeros_like(correlation)]
         for _ in range(self.steps):
-            gradient = torch.einsum("bij,bj->bi", hessian, found[-1]) - correlation
-            found.append(found[-1] - rate * gradient)
-        return torch.stack(found)
+            yield lambda weights: weights - rate * (torch.einsum("bij,bj->bi", hessian, weights) - correlation)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from probe.fields import Checked, NotNegative, Range
 from probe.learners.examples import Examples
-from probe.learners.learner import IterativeLearner
+from probe.learners.learner import IterativeLearner, Map
 from probe.learners.step_size import Rate, step_size
 
 
@@ -46,16 +48,31 @@ class GradientDescentPlusPlus(Checked, IterativeLearner):
 
     def iterates(self, examples: Examples) -> Float64[Tensor, "step batch dim"]:
         """Returns the weights before the first step, which are 0, and after every step."""
+        found = [torch.zeros_like(examples.second_moments()[1])]
+        for step in self.maps(examples):
+            found.append(step(found[-1]))
+        return torch.stack(found)
+
+    def maps(self, examples: Examples) -> Iterator[Map]:
+        """Yields a step on the inputs as they are transformed before it."""
         hessian, correlation = examples.second_moments()
         identity = torch.eye(hessian.shape[-1], dtype=hessian.dtype, device=hessian.device).expand_as(hessian)
         gamma = self.gamma * examples.count
         basis = identity - gamma * hessian if self.transform == "once" else identity
-        found = [torch.zeros_like(correlation)]
         for _ in range(self.steps):
             transformed = basis.mT @ hessian @ basis
             rate = step_size(hessian if self.spectrum == "original" else transformed, self.rate)
-            gradient = torch.einsum("bij,bj->bi", hessian, found[-1]) - correlation
-            found.append(found[-1] - rate * torch.einsum("bij,bkj,bk->bi", basis, basis, gradient))
+            yield partial(_stepped, hessian, correlation, basis, rate)
             if self.transform == "each":
                 basis = basis @ (identity - gamma * transformed)
-        return torch.stack(found)
+
+
+def _stepped(
+    hessian: Float64[Tensor, "batch dim dim"],
+    correlation: Float64[Tensor, "batch dim"],
+    basis: Float64[Tensor, "batch dim dim"],
+    rate: Float64[Tensor, "batch 1"],
+    weights: Float64[Tensor, "batch dim"],
+) -> Float64[Tensor, "batch dim"]:
+    gradient = torch.einsum("bij,bj->bi", hessian, weights) - correlation
+    return weights - rate * torch.einsum("bij,bkj,bk->bi", basis, basis, gradient)

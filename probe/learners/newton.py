@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from probe.fields import Checked, Range
 from probe.learners.examples import Examples
-from probe.learners.learner import IterativeLearner
+from probe.learners.learner import IterativeLearner, Map
 from probe.learners.singular import decompose
 
 
@@ -37,12 +39,40 @@ class Newton(Checked, IterativeLearner):
 
     def iterates(self, examples: Examples) -> Float64[Tensor, "step batch dim"]:
         """Returns 0, and the weights by the first M and by every one after it."""
-        left, values, right = decompose(examples.x)
-        # M and S share their eigenvectors; as matrices, M blows up after 100 steps where S is singular
-        product = torch.where(values > 0, (values / values[:, :1]) ** 4, 0.0)
-        along = torch.where(values > 0, torch.einsum("bnr,bn->br", left, examples.y.double()) / values, 0.0)
+        product, along, right = _spectrum(examples)
         found = [right.new_zeros(len(right), right.shape[-1])]
         for _ in range(self.steps):
             found.append(torch.einsum("br,brd->bd", product * along, right))
             product = 1 - (1 - product) ** self.order
         return torch.stack(found)
+
+    def maps(self, examples: Examples) -> Iterator[Map]:
+        """Yields what a step takes from the error along every eigenvector: all but its power of one order less."""
+        product, along, right = _spectrum(examples)
+        taken = product
+        for _ in range(self.steps):
+            yield partial(_towards, taken, along, right)
+            taken = 1 - (1 - product) ** (self.order - 1)
+            product = 1 - (1 - product) ** self.order
+
+
+def _spectrum(
+    examples: Examples,
+) -> tuple[Float64[Tensor, "batch rank"], Float64[Tensor, "batch rank"], Float64[Tensor, "batch rank dim"]]:
+    """Returns the eigenvalues of the first M S, the solution along every eigenvector, and the eigenvectors."""
+    left, values, right = decompose(examples.x)
+    # M and S share their eigenvectors; as matrices, M blows up after 100 steps where S is singular
+    product = torch.where(values > 0, (values / values[:, :1]) ** 4, 0.0)
+    along = torch.where(values > 0, torch.einsum("bnr,bn->br", left, examples.y.double()) / values, 0.0)
+    return product, along, right
+
+
+def _towards(
+    share: Float64[Tensor, "batch rank"],
+    along: Float64[Tensor, "batch rank"],
+    right: Float64[Tensor, "batch rank dim"],
+    weights: Float64[Tensor, "batch dim"],
+) -> Float64[Tensor, "batch dim"]:
+    """Returns weights moved by a share of the way to the solution along every eigenvector."""
+    missing = along - torch.einsum("brd,bd->br", right, weights)
+    return weights + torch.einsum("br,brd->bd", share * missing, right)

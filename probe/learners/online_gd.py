@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from probe.fields import Checked, Positive
 from probe.learners.examples import Examples
-from probe.learners.learner import IterativeLearner
+from probe.learners.learner import IterativeLearner, Map
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,21 @@ class OnlineGradientDescent(Checked, IterativeLearner):
 
     def iterates(self, examples: Examples) -> Float64[Tensor, "step batch dim"]:
         """Returns the weights before the first example, which are 0, and after every example."""
-        x, y = examples.x.double(), examples.y.double()
-        found = [x.new_zeros(len(x), x.shape[-1])]
-        for each, value in zip(x.unbind(1), y.unbind(1), strict=True):
-            surprise = value - (found[-1] * each).sum(-1)
-            found.append(found[-1] + (self._rate(each) * surprise).unsqueeze(-1) * each)
+        found = [examples.x.double().new_zeros(len(examples.x), examples.x.shape[-1])]
+        for step in self.maps(examples):
+            found.append(step(found[-1]))
         return torch.stack(found)
+
+    def maps(self, examples: Examples) -> Iterator[Map]:
+        """Yields a step for every example, in their order."""
+        for x, y in zip(examples.x.double().unbind(1), examples.y.double().unbind(1), strict=True):
+            yield partial(self._corrected, x, y)
+
+    def _corrected(
+        self, x: Float64[Tensor, "batch dim"], y: Float64[Tensor, " batch"], weights: Float64[Tensor, "batch dim"]
+    ) -> Float64[Tensor, "batch dim"]:
+        surprise = y - (weights * x).sum(-1)
+        return weights + (self._rate(x) * surprise).unsqueeze(-1) * x
 
     def _rate(self, x: Float64[Tensor, "batch dim"]) -> Float64[Tensor, " batch"]:
         squared = x.square().sum(-1)

@@ -17,16 +17,24 @@ from probe.pages.origin import commands, origins
 from probe.pages.section import Section, filled
 from probe.records import Record
 
-SCRIPTS = ("text", "state", "look", "curves", "map", "table", "controls", "download", "start")
+SCRIPTS = ("text", "state", "look", "curves", "map", "table", "controls", "download", "again", "start")
 """Our own scripts, in the order in which one uses those before it."""
 
 
-def document(sections: Sequence[Section], found: Sequence[Record], names: Sequence[str]) -> bytes:
+def document(
+    sections: Sequence[Section],
+    found: Sequence[Record],
+    names: Sequence[str],
+    standing: Sequence[str] = (),
+    every: int = 0,
+) -> bytes:
     """Returns a page of sections as the bytes of one HTML file.
 
     Args:
         found: the records that it is drawn from.
         names: their files, as far as there are any.
+        standing: sentences on the trainings that it shows.
+        every: seconds after which it loads itself anew; never unless given.
     """
     charts = [chart for section in sections for chart in section.charts]
     library, own = _library() if charts else "", _own() if charts else ""
@@ -37,6 +45,8 @@ def document(sections: Sequence[Section], found: Sequence[Record], names: Sequen
         title=text.line("; ".join(section.title for section in sections)),
         policy=policy([library, own]) if charts else policy([]),
         style=Markup(style),
+        standing=list(standing),
+        every=every,
         sections=_placed(sections),
         commands=[asdict(line) for line in lines],
         origins=origins(found, names),

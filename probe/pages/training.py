@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
+from markupsafe import Markup
 
 from probe.errors import ProbeError
 from probe.pages.chart import Axis, Chart, Facet, Line, Value
@@ -39,6 +40,8 @@ def training_section(records: Sequence[Record]) -> Section:
         for name in MEASURES
         if name in one.table and len(rows := one.table[one.table[name].notna()])
     ]
+    if not parts:
+        return Section("Training", [], before=Markup("<p>No step has been logged yet.</p>"))
     table = pd.concat(parts, ignore_index=True).assign(low=float("nan"), high=float("nan"))
     chart = Chart(
         title="Training",

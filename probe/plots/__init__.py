@@ -74,6 +74,7 @@ PICTURES: dict[str, dict[str, str]] = {
     },
     "sweep": {},
     "check": {},
+    "kernels": {},
     "convert": {},
 }
 """The kinds of picture that suit a kind of record, the usual one first: where each is drawn."""

@@ -57,6 +57,10 @@ class Panel:
 
 
 BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = style.COLOURS
+INDIGO, WINE, DARK_GREEN, VIOLET, OLIVE, TEAL = style.SECOND
+BROWN = "#8B5A2B"
+INTERNALS = {"convolution": SKY, "lookback": YELLOW, "gate": BROWN, "delta": DARK_GREEN, "B": OLIVE, "C": TEAL}
+"""Colours of Mamba's internals, which nothing else in the picture has."""
 PANELS = (
     Panel(
         "stream at the query exchanged",
@@ -75,8 +79,8 @@ PANELS = (
         "shift / shift asked for",
         LAYER_LABEL,
         (
-            Curve("head's direction w", "steer:head", "slope", "linear", BLUE, "o"),
-            Curve("covariance with its answer", "steer:pattern", "slope", "linear", ORANGE, "s"),
+            Curve("along the linear head's direction w", "steer:head", "slope", "linear", ORANGE, "D", "--"),
+            Curve("along the covariance with its answer", "steer:pattern", "slope", "linear", ORANGE, "P"),
             Curve("random, as long as w", "steer:random", "slope", "linear", style.GREY, "", ":"),
         ),
         1.0,
@@ -99,9 +103,9 @@ PANELS = (
         ERROR_LABEL,
         BLOCK_LABEL,
         (
-            Curve("skipped", "skip", "error", None, BLUE, "o"),
-            Curve("repeated", "repeat", "error", None, ORANGE, "s"),
-            Curve("exchanged with the next", "swap", "error", None, GREEN, "^", "--"),
+            Curve("skipped", "skip", "error", None, INDIGO, "o"),
+            Curve("repeated", "repeat", "error", None, WINE, "s"),
+            Curve("exchanged with the next", "swap", "error", None, VIOLET, "^", "--"),
         ),
         "whole",
         None,
@@ -123,9 +127,7 @@ PANELS = (
         BLOCK_LABEL,
         tuple(
             Curve(name, f"mean:{name}", "error", None, colour, marker)
-            for name, colour, marker in zip(
-                ("convolution", "lookback", "gate", "delta", "B", "C"), style.COLOURS, style.MARKERS, strict=True
-            )
+            for (name, colour), marker in zip(INTERNALS.items(), style.MARKERS, strict=True)
         ),
         "whole",
         None,

@@ -44,7 +44,8 @@ SHARES = {
 }
 EXPLAINED = (
     "SimE, SimW: cosine similarity of errors, of induced weights. SPD: squared difference of predictions. ILWD: "
-    "squared difference of the linear weights that the answers induce."
+    "squared difference of the linear weights that the answers induce. GD: gradient descent. GD++: on "
+    "transformed inputs."
 )
 """The abbreviations, in words."""
 SHADES = ("black", "#555555", "#888888", "#b0b0b0")
@@ -219,6 +220,7 @@ def draw_similarities(axes: Axes, table: pd.DataFrame) -> None:
                 one["value"].to_numpy(dtype="float64"),
                 color=style.SECOND[place],
                 marker=style.MARKERS[place],
+                markerfacecolor=style.SECOND[place] if line == "-" else "white",
                 linestyle=line,
                 label=f"{style.name(site)}, {label}",
             )

@@ -21,6 +21,8 @@ SITES: dict[str, tuple[str, str, Line, str]] = {
     "gradient descent": ("as gradient descent would", style.GREY, (0, (1, 3)), "x"),
     "exchanged in states": ("in the block's state", style.COLOURS[4], (0, (5, 1, 1, 1)), "v"),
 }
+KNOWN = style.COLOURS[5]
+"""Of how far the layer's own answer goes to the donor's."""
 UNCORRECTED, THRESHOLD = 1.0, 0.9
 """What is left where no later block answers, and the most that may be left where one does."""
 
@@ -69,14 +71,14 @@ def share_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
         draw_curve(axes, equal(rows, site=site, metric="share"), "layer", colour, line, marker, words)
     # the query's own reading is exchanged alike, whatever else is
     for site in there[:1]:
-        draw_curve(axes, equal(rows, site=site, metric="known"), "layer", style.GREY, ":", "^", "known")
+        draw_curve(axes, equal(rows, site=site, metric="known"), "layer", KNOWN, ":", "P", "known")
     axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     where = f"{style.X_LABELS['layer']}, where it is exchanged"
     finish(axes, "how far the model's answer follows the donor's", where, "share of the way")
     return [
         *_keys(there),
-        style.key_line("the layer's own answer", line=":", marker="^"),
+        style.key_line("the layer's own answer", KNOWN, ":", "P"),
         style.key_line("all of the way", "black"),
     ]
 

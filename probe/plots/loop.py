@@ -36,6 +36,8 @@ MOVED: dict[str, tuple[str, str, Line]] = {
     "query, w by head": ("w moved, shortest vector", style.SECOND[1], ":"),
 }
 READ = {"y": "linear", "w": "linear, w"}
+READ_COLOUR = style.SECOND[4]
+"""Of what heads read of y."""
 LIMITS = (-0.35, 1.65)
 """Of what is kept: where heads hardly read the vector any longer, the ratio is anything."""
 
@@ -62,6 +64,7 @@ def draw_loop(table: pd.DataFrame, title: str | None = None, part: Part = None) 
         figure = begin(part, 2, 3.0 * len(pairs), title)
         for drawn, panels in zip(pairs, figure.subplots(len(pairs), 2, squeeze=False), strict=True):
             drawn(panels, rows)
+            _share_layers([axes for axes in panels if axes in figure.axes])
     return whole(figure)
 
 
@@ -74,14 +77,22 @@ def draw_moved(table: pd.DataFrame, title: str | None = None, part: Part = None)
     return draw_loop(table[~table["site"].isin(list(SITES))], title, part)
 
 
+def _share_layers(panels: Panels) -> None:
+    """Gives panels beside one another one range of layers."""
+    ends = [axes.get_xlim() for axes in panels]
+    for axes in panels:
+        axes.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
+
+
 def _exchanged(panels: Panels, rows: pd.DataFrame) -> None:
     panel_key(panels[0], kept_panel(panels[0], rows), 2)
     panel_key(panels[1], share_panel(panels[1], rows), 2)
 
 
 def _moved(panels: Panels, rows: pd.DataFrame, kept: dict[str, pd.DataFrame]) -> None:
+    every = sorted({layer for found in kept.values() for layer in numbers(found, "layer")})
     for axes, (name, found) in zip(panels, kept.items(), strict=False):
-        panel_key(axes, _kept_panel(axes, found, name))
+        panel_key(axes, _kept_panel(axes, found, name, every))
     for axes in panels[len(kept) :]:
         axes.remove()
 
@@ -95,17 +106,21 @@ def _kept(rows: pd.DataFrame, name: str) -> pd.DataFrame:
     return equal(rows, metric="kept", site=f"query, {name} by pattern", head=READ[name])
 
 
-def _kept_panel(axes: Axes, rows: pd.DataFrame, name: str) -> list[Artist]:
-    """Draws a line a layer where the quantity was moved, along the layers after; returns its legend."""
+def _kept_panel(axes: Axes, rows: pd.DataFrame, name: str, every: list[int]) -> list[Artist]:
+    """Draws a line a layer where the quantity was moved, along the layers after; returns its legend.
+
+    Args:
+        every: the layers of all panels, among which a layer keeps its colour.
+    """
     layers = numbers(rows, "layer")
     for layer in layers:
         chosen = equal(rows, layer=layer)
-        draw_curve(axes, chosen, "other_layer", layer_colour(layer, layers), marker="o", label=f"layer {layer}")
+        draw_curve(axes, chosen, "other_layer", layer_colour(layer, every), marker="o", label=f"layer {layer}")
     axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
     finish(axes, f"{name} moved at the query, and read later", style.X_LABELS["layer"], "over the same, carried along")
     axes.set_ylim(*LIMITS)
     entries: list[Artist] = [
-        style.key_line(f"at layer {layer}", layer_colour(layer, layers), marker="o") for layer in layers
+        style.key_line(f"at layer {layer}", layer_colour(layer, every), marker="o") for layer in layers
     ]
     return [*entries, style.key_line("no block responds", "black"), style.key_band()]
 
@@ -126,16 +141,15 @@ def _answer_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
 
 def _fixed_panel(axes: Axes, rows: pd.DataFrame) -> list[Artist]:
     """Draws the share of the answer that goes with the stream at the query, beside what heads read there."""
-    draw_curve(axes, equal(rows, metric="share", site="query"), "layer", style.COLOURS[0], marker="o", label="share")
-    draw_curve(
-        axes, equal(rows, metric="read", site="query"), "layer", style.COLOURS[1], "--", marker="s", label="read"
-    )
+    _, colour, line, marker = SITES["exchanged at query"]
+    draw_curve(axes, equal(rows, metric="share", site="query"), "layer", colour, line, marker, "share")
+    draw_curve(axes, equal(rows, metric="read", site="query"), "layer", READ_COLOUR, "-", "*", "read")
     axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
     finish(axes, "what is fixed at the query", style.X_LABELS["layer"], "share")
     axes.set_ylim(-0.12, 1.12)
     return [
-        style.key_line("of the final answer, that goes with the stream", style.COLOURS[0], marker="o"),
-        style.key_line("of y, that the head reads", style.COLOURS[1], "--", "s"),
+        style.key_line("of the final answer, that goes with the stream at the query", colour, line, marker),
+        style.key_line("of y, that the head reads", READ_COLOUR, "-", "*"),
     ]
 
 

@@ -27,6 +27,12 @@ TOLD = ["task", "model", "prompts"]
 SHADES = ("black", "#666666", "#a0a0a0")
 COLOURS = (*style.COLOURS, "#882255", "#999933")
 MARKERS = (*style.MARKERS, "X", "<")
+SHADE_MARKERS = ("x", "+", "1")
+"""Of references, whose lines are told from the level's by them."""
+MARKED = 20
+"""About how many points of a curve have a marker."""
+LEVEL_WIDTH = 0.7
+"""Of the line at a level, which is thinner than any curve."""
 PUBLISHED: Line = (0, (4, 1.5))
 DOTTED: Line = (0, (1, 1.2))
 PLAIN = 1e-3
@@ -187,7 +193,7 @@ def _colours(curves: pd.DataFrame, panels: Panels) -> dict[str, str]:
 
 def _marker(name: str, colours: Mapping[str, str]) -> str:
     colour = colours[name]
-    return MARKERS[COLOURS.index(colour)] if colour in COLOURS else ""
+    return MARKERS[COLOURS.index(colour)] if colour in COLOURS else SHADE_MARKERS[SHADES.index(colour)]
 
 
 def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, panels: Panels, colours: Mapping[str, str]) -> None:
@@ -203,7 +209,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, panels: Panels, colou
     elif name in panels.limits:
         axes.set_ylim(*panels.limits[name])
     if name in panels.levels:
-        axes.axhline(panels.levels[name], color="black", linewidth=0.7, zorder=1)
+        axes.axhline(panels.levels[name], color="black", linewidth=LEVEL_WIDTH, zorder=1)
     for place, x in enumerate(panels.marks.values()):
         axes.axvline(x, color=style.GREY, linewidth=0.8, linestyle=(":", "-.")[place % 2], zorder=1)
     for (series, source, _), curve in rows.groupby(["series", "source", "run"], sort=False):
@@ -222,7 +228,7 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, source: str, name: str, colours
     if log:
         # a learner that errs by nothing but rounding leaves the axis at the bottom
         value = np.maximum(value, axes.get_ylim()[0] * 1e-3)
-    marker = _marker(name, colours) if look.marked and len(curve) <= 40 else ""
+    marker = _marker(name, colours) if look.marked else ""
     axes.plot(
         x,
         value,
@@ -231,6 +237,7 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, source: str, name: str, colours
         linewidth=look.width,
         alpha=look.alpha,
         marker=marker,
+        markevery=-(-len(curve) // MARKED),
         markersize=3.0,
         zorder=look.order,
         label=name,
@@ -271,6 +278,8 @@ def _key(curves: pd.DataFrame, panels: Panels, colours: Mapping[str, str]) -> li
     if shown["low"].notna().any():
         handles.append(Patch(facecolor=style.GREY, alpha=0.3, linewidth=0, label=panels.band_name))
     if panels.levels:
-        handles.append(style.key_line(panels.level_name, "black"))
+        level = style.key_line(panels.level_name, "black")
+        level.set_linewidth(LEVEL_WIDTH)
+        handles.append(level)
     lines: tuple[Line, ...] = (":", "-.")
     return [*handles, *(style.key_line(name, line=lines[i % 2]) for i, name in enumerate(panels.marks))]

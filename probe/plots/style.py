@@ -49,6 +49,7 @@ NAMES = {
     "preconditioned_gd": "preconditioned GD",
     "recency_gd": "GD, late examples more",
     "causal_gd": "causal GD",
+    "online_gd": "online GD",
     "newton": "Newton",
     "lasso": "Lasso",
     "power_least_squares:power=2": "least squares on squares",

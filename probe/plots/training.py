@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from probe.errors import ProbeError
 from probe.plots import style, words
@@ -41,13 +42,14 @@ def training_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
             for one in series:
                 _draw(axes, one, quantity)
             axes.set_yscale("log")
-            axes.set_ylabel({"loss": "training loss (mse)", "error": "normalised error"}[quantity])
+            axes.set_ylabel({"loss": "training loss, squared error", "error": "normalised error"}[quantity])
             axes.margins(x=0.02)
         if quantities[-1] == "error":
             panels[-1].axhline(1.0, color="black", linewidth=0.7, zorder=1, label="zero")
         for axes in panels:
             style.log_ticks(axes)
         panels[-1].set_xlabel("training step")
+        panels[-1].xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True))
         figure.align_ylabels(panels)
         words.head_line(figure, view.title, words.about(records, "one training each, no bands"))
         style.add_legend(figure, _key(series, any(changes.values()), "error" in quantities))

@@ -13,6 +13,7 @@ from matplotlib.font_manager import findfont, get_font
 from probe.plots import canvas
 from probe.plots.canvas import Canvas, OneAxes, Page
 from probe.records import Record
+from probe.records.reading import read_at
 from probe.text import label
 
 FONT = "DejaVu Sans"
@@ -71,7 +72,7 @@ def error_label(units: Sequence[str]) -> str:
 
 
 def about(records: Sequence[Record], band: str, prompts: pd.Series[Any] | None = None) -> str:
-    """Returns a line that names task, checkpoints, the prompts that errors were measured on, and what a band is.
+    """Returns a line that names task, checkpoints, prompts that errors were measured on, what heads read, and bands.
 
     Args:
         band: what the bands are, in words.
@@ -82,7 +83,8 @@ def about(records: Sequence[Record], band: str, prompts: pd.Series[Any] | None =
     models = [str(name) for record in records for name in record.provenance.get("models") or _trained(record)]
     columns = [record.table["prompts"] for record in records if "prompts" in record.table.columns]
     counts = pd.concat(columns) if prompts is None and columns else prompts
-    return told(tasks, models, counts, band)
+    read = [one for record in records if (one := read_at(record))]
+    return told(tasks, models, counts, "; ".join([*dict.fromkeys(text(one, 120) for one in read), band]))
 
 
 def _trained(record: Record) -> list[str]:
@@ -116,7 +118,10 @@ def head_line(figure: Canvas, title: str | None, line: str) -> None:
     across = canvas.width(figure)
     # letters of this size that fit; a legend may stand to the right of a wide picture
     width = int((19 if across < NARROW else 14.5) * across)
-    lines = [*textwrap.wrap(text(title, 200) if title else "", width), *textwrap.wrap(line, width)]
+    # a name and a number with its unit stay on one line
+    wrapped = textwrap.wrap(line.replace(" %", "\u00a0%"), width, break_on_hyphens=False)
+    told = [part.replace("\u00a0", " ") for part in wrapped]
+    lines = [*textwrap.wrap(text(title, 200) if title else "", width), *told]
     if lines:
         figure.suptitle("\n".join(lines), fontsize=6.5, x=0.01, ha="left", color="#444444")
         if isinstance(figure, Page):

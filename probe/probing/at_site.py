@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -16,8 +15,6 @@ from probe.tasks import Prompts
 STREAM = "stream"
 HEADS = ("linear", "lens")
 """The heads that fit has unless others are given; at other sites than the stream, the linear one alone."""
-COPIES = 4
-"""How often moments are held at a time: as they are gathered, scaled, and decomposed into vectors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,30 +90,14 @@ def heads_at(site: str, heads: tuple[str, ...]) -> tuple[str, ...]:
     return heads
 
 
-def check_heads_at(site: AtSite, prompts: int, contexts: int) -> None:
-    """Refuses, before any work, more features than prompts can fit, or than memory holds.
+def check_heads_at(site: AtSite, prompts: int) -> None:
+    """Refuses, before any work, more features than prompts can fit.
 
     Raises:
-        ProbeError: if there are too few prompts, or too little memory.
+        ProbeError: if there are too few prompts.
     """
     if prompts < 2 * (site.features + 1):
         raise ProbeError(
             f"--prompts {prompts} was given, but a linear head on {site.features} numbers of {site.name} needs "
             f"at least {2 * (site.features + 1)}. Give more prompts, or a smaller --widest."
         )
-    needed = COPIES * 8 * len(site.cells) * contexts * site.features**2
-    free = free_memory()
-    if free is not None and needed > free:
-        raise ProbeError(
-            f"Heads on {site.features} numbers of {site.name} in {len(site.cells)} places after {contexts} numbers of "
-            f"examples were asked for, which takes {needed / 2**30:.0f} GiB, but {free / 2**30:.0f} GiB are free. Give "
-            "fewer numbers to --context, or a smaller --widest."
-        )
-
-
-def free_memory() -> int | None:
-    """Returns how many bytes may still be taken, or None where the system does not say."""
-    told = Path("/proc/meminfo")
-    lines = told.read_text().splitlines() if told.is_file() else []
-    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
-    return found[0] if found else None

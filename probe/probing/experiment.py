@@ -11,14 +11,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from probe import checkpoints, tasks
-from probe.capture import Captured, DescribedModel, ModelDescription, capture
+from probe.capture import Captured, DescribedModel, ModelDescription, NativeModel, capture
 from probe.checkpoints import Checkpoint
 from probe.config import ModelConfig
 from probe.data import DataTask
 from probe.errors import ProbeError
 from probe.probing.at_site import AtSite
 from probe.probing.draws import Pass
+from probe.probing.targets import Target
 from probe.processes import ALONE, Processes
+from probe.processes.side_by_side import side_by_side
 from probe.randomness import PromptSource, Purpose
 from probe.registries import ObjectText
 from probe.statistics import LayerErrors
@@ -26,6 +28,8 @@ from probe.tasks import Prompts, Shape, Task
 from probe.tasks.prompts import append_each, only
 from probe.text import line
 
+SMALL = 2**26
+"""Numbers in the stream of a batch, all layers and tokens, of which several may be held: 256 MiB in float32."""
 RESIDUALS = {
     "pre": "pre-norm",
     "post": "post-norm",
@@ -46,6 +50,7 @@ class Experiment:
         kernel: the backend of the selective scan.
         site: where heads read, if it is not the stream.
         offset: the tokens from a query to the token that fitted heads read the stream at.
+        targets: what fitted heads are asked for.
     """
 
     checkpoint: Checkpoint
@@ -59,6 +64,7 @@ class Experiment:
     kernel: str = "auto"
     site: AtSite | None = None
     offset: int = 0
+    targets: tuple[Target, ...] = ()
 
     @property
     def read_layers(self) -> Sequence[int]:
@@ -115,12 +121,26 @@ class Experiment:
     ) -> Iterator[tuple[range, Prompts, Captured]]:
         """Yields this process's prompts by number, at the experiment's contexts, and what was captured there.
 
+        On a CPU probe's own models take as many batches at a time as torch has threads.
+
         Args:
             most: prompts of this purpose in all; as many as the pass has unless given.
         """
-        for numbers in processes.deal(pass_.batches(purpose, most)):
-            prompts = only(self.task.draw(PromptSource(pass_.seed, purpose, numbers), self.longest), self.chosen)
-            yield numbers, prompts, self._captured(prompts)
+
+        def drawn() -> Iterator[tuple[range, Prompts]]:
+            for numbers in processes.deal(pass_.batches(purpose, most)):
+                yield (
+                    numbers,
+                    only(self.task.draw(PromptSource(pass_.seed, purpose, numbers), self.longest), self.chosen),
+                )
+
+        yield from side_by_side(lambda batch: (*batch, self._captured(batch[1])), drawn(), self.at_a_time(pass_))
+
+    def at_a_time(self, pass_: Pass) -> int:
+        """Returns how many batches go through the model side by side: one where their streams take much memory."""
+        own = isinstance(self.model, NativeModel) and self.site is None
+        numbers = self.layers * pass_.batch * self.task.length(self.longest) * self.model.width
+        return torch.get_num_threads() if own and self.device.type == "cpu" and numbers <= SMALL else 1
 
     def drawn(self, pass_: Pass, purpose: Purpose) -> Iterator[Prompts]:
         """Yields all prompts of a purpose at the experiment's contexts; no model runs."""

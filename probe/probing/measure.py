@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Float64
@@ -49,9 +49,29 @@ def measure(
         target: what fitted heads are asked for, or its name.
     """
     one = target if isinstance(target, Target) else asked_of(experiment, target, pass_)[0]
+    fitted, errors = measure_each(experiment, heads, pass_, [one], report, processes)
+    return fitted[one.name], {head: found for (_, head), found in errors.items()}
+
+
+def measure_each(
+    experiment: Experiment,
+    heads: Sequence[Head],
+    pass_: Pass,
+    targets: Sequence[Target],
+    report: Report,
+    processes: Processes = ALONE,
+) -> tuple[dict[str, FittedHeads[LinearHeads]], dict[tuple[str, str], LayerErrors]]:
+    """Returns the fitted heads by target and name, and the errors by target and head, of one pass for all targets.
+
+    The model's own answers, and what else has no target to choose, stand under the first target.
+    """
     asked = [head for head in heads if head.fitted]
-    fitted = FittedHeads(_fit(experiment, asked, pass_, one, report, processes) if asked else {})
-    return fitted, _score(experiment, heads, fitted, pass_, one, report, processes)
+    found = _fit(experiment, asked, pass_, targets, report, processes) if asked else {}
+    fitted = {
+        target.name: FittedHeads({head: one for (name, head), one in found.items() if name == target.name})
+        for target in targets
+    }
+    return fitted, _score(experiment, heads, found, pass_, targets, report, processes)
 
 
 def asked_of(experiment: Experiment, text: str, pass_: Pass) -> list[Target]:
@@ -77,24 +97,39 @@ def _features(
 
 
 def _fit(
-    experiment: Experiment, heads: Sequence[Head], pass_: Pass, target: Target, report: Report, processes: Processes
-) -> dict[str, LinearHeads]:
-    """Fits every head, and chance beside them."""
+    experiment: Experiment,
+    heads: Sequence[Head],
+    pass_: Pass,
+    targets: Sequence[Target],
+    report: Report,
+    processes: Processes,
+) -> dict[tuple[str, str], LinearHeads]:
+    """Fits every head for every target, and chance beside them; by target and head."""
+    # y may count at some contexts alone, so that its moments are not those of the others
+    groups = [[one for one in targets if one.name == "y"], [one for one in targets if one.name != "y"]]
 
-    def batches(purpose: Purpose) -> Iterator[dict[str, Read]]:
+    def batches(purpose: Purpose) -> Iterator[dict[tuple[str, int], Read]]:
         for numbers, prompts, captured in experiment.batches(pass_, purpose, processes):
-            truth, counted = {target.name: target.encoded(prompts)}, target.counted(prompts)
             features = _features(experiment, heads, pass_, purpose, numbers, captured.stream)
             share = share_of(experiment.task, prompts)
             weights = None if share is None else share[:, 0]
-            yield {name: Read(one, truth, counted, weights) for name, one in features.items()}
+            reads: dict[tuple[str, int], Read] = {}
+            for place, group in enumerate(groups):
+                if group:
+                    truth, counted = {one.name: one.encoded(prompts) for one in group}, group[0].counted(prompts)
+                    reads |= {(name, place): Read(one, truth, counted, weights) for name, one in features.items()}
+            yield reads
             report(f"{purpose} {experiment.checkpoint.name}", numbers.stop, pass_.count(purpose))
 
     held = [head for head in heads if head.held]
     heads = [head for head in heads if not head.held]
-    own = {head.name: {target.name: _fit_held(experiment, head, pass_, report, processes)} for head in held}
-    found = fit_ridges(batches, processes) | own
-    return {name: one[target.name].fitted_on(_origin(experiment, name, target.name)) for name, one in found.items()}
+    own = [(head.name, {"y": _fit_held(experiment, head, pass_, report, processes)}) for head in held]
+    by_features = [(name, found) for (name, _), found in fit_ridges(batches, processes).items()]
+    return {
+        (target, name): one.fitted_on(_origin(experiment, name, target))
+        for name, found in [*by_features, *own]
+        for target, one in found.items()
+    }
 
 
 def _fit_held(experiment: Experiment, head: Head, pass_: Pass, report: Report, processes: Processes) -> LinearHeads:
@@ -124,38 +159,42 @@ def _origin(experiment: Experiment, head: str, target: str) -> Origin:
 def _score(
     experiment: Experiment,
     heads: Sequence[Head],
-    fitted: Mapping[str, LinearHeads],
+    fitted: Mapping[tuple[str, str], LinearHeads],
     pass_: Pass,
-    target: Target,
+    targets: Sequence[Target],
     report: Report,
     processes: Processes,
-) -> dict[str, LayerErrors]:
+) -> dict[tuple[str, str], LayerErrors]:
     answering = {head.name: head for head in heads if head.overrides("answer")}
     references = {name: learners.make(name) for name in experiment.task.references[:1]}
     logits = {"model", OPTIMAL} | {name for name, head in answering.items() if head.logits}
-    scores = _tables(experiment, fitted, [*answering], [*references], pass_.seed, target.name)
-    occurrences = _occurrences(experiment, target, pass_)
+    first, named = targets[0].name, {target.name: target for target in targets}
+    scores = _tables(experiment, fitted, [*answering], [*references], pass_.seed, first)
+    occurrences = {target.name: _occurrences(experiment, target, pass_) for target in targets}
     for numbers, prompts, captured in experiment.batches(pass_, "score", processes):
         units, share = units_of(experiment.task, "score", numbers), share_of(experiment.task, prompts)
-        answers = {"model": experiment.task.answer(captured.output.cpu())[None]} if experiment.answered else {}
-        if fitted:
-            for name, features in _features(experiment, heads, pass_, "score", numbers, captured.stream).items():
-                predicted = fitted[name](features).cpu()
-                if target.name == "y":
-                    answers[name] = predicted
-                else:
-                    _judge(scores[name], numbers, target, predicted, prompts, occurrences)
+        answers: dict[tuple[str, str], Tensor] = {}
+        if experiment.answered:
+            answers[first, "model"] = experiment.task.answer(captured.output.cpu())[None]
+        features = _features(experiment, heads, pass_, "score", numbers, captured.stream) if fitted else {}
+        for (target, name), found in fitted.items():
+            predicted = found(features[name]).cpu()
+            if target == "y":
+                answers[target, name] = predicted
+            else:
+                _judge(scores[target, name], numbers, named[target], predicted, prompts, occurrences[target])
         with torch.no_grad():
-            answers |= {name: head.answer(experiment, captured.stream).cpu() for name, head in answering.items()}
-        answers |= {name: learned(reference, prompts)[None] for name, reference in references.items()}
+            for name, head in answering.items():
+                answers[first, name] = head.answer(experiment, captured.stream).cpu()
+        answers |= {(first, name): learned(reference, prompts)[None] for name, reference in references.items()}
         optimal = experiment.task.optimal(prompts)
-        answers |= {} if optimal is None else {OPTIMAL: optimal[None]}
+        answers |= {} if optimal is None else {(first, OPTIMAL): optimal[None]}
         guess = experiment.task.guess(prompts)
-        for name, answer in answers.items():
-            scores[name].add(units, experiment.task.cost(answer, prompts), guess, prompts.counted, share)
-            metrics = experiment.task.metrics(answer, prompts, logits=name in logits)
-            scores[name].add_metrics(units, metrics, prompts.counted, share)
-            add_beside(scores[name], experiment.task, units, answer, prompts)
+        for key, answer in answers.items():
+            scores[key].add(units, experiment.task.cost(answer, prompts), guess, prompts.counted, share)
+            metrics = experiment.task.metrics(answer, prompts, logits=key[1] in logits)
+            scores[key].add_metrics(units, metrics, prompts.counted, share)
+            add_beside(scores[key], experiment.task, units, answer, prompts)
         report(f"score {experiment.checkpoint.name}", numbers.stop, pass_.score)
     return processes.merged(scores, merge_each, dict)
 
@@ -191,16 +230,17 @@ def _judge(
 
 def _tables(
     experiment: Experiment,
-    fitted: Mapping[str, LinearHeads],
+    fitted: Iterable[tuple[str, str]],
     answering: Sequence[str],
     references: Sequence[str],
     seed: int,
-    target: str,
-) -> dict[str, LayerErrors]:
-    """Returns an empty table of errors for the model itself, every head and every reference."""
+    first: str,
+) -> dict[tuple[str, str], LayerErrors]:
+    """Returns an empty table of errors for every fitted head, and under the first target for all that answer y."""
     everywhere = experiment.read_layers
-    scores = {"model": experiment.errors("y", [experiment.layers - 1], seed)} if experiment.answered else {}
-    scores |= {name: experiment.errors(target, None if name == CHANCE else everywhere, seed) for name in fitted}
-    scores |= {name: experiment.errors("y", everywhere, seed) for name in answering}
+    scores = {(first, "model"): experiment.errors("y", [experiment.layers - 1], seed)} if experiment.answered else {}
+    for target, name in fitted:
+        scores[target, name] = experiment.errors(target, None if name == CHANCE else everywhere, seed)
+    scores |= {(first, name): experiment.errors("y", everywhere, seed) for name in answering}
     known = [OPTIMAL] if type(experiment.task).optimal is not Task.optimal else []
-    return scores | {name: experiment.errors("y", None, seed) for name in [*references, *known]}
+    return scores | {(first, name): experiment.errors("y", None, seed) for name in [*references, *known]}

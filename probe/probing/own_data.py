@@ -13,7 +13,7 @@ from probe import checkpoints, data
 from probe.capture import StoredModel
 from probe.checkpoints import Checkpoint
 from probe.checkpoints.huggingface import tokenizer_of
-from probe.data import WEIGHTS, Data, DataTask, Streams, weights_of
+from probe.data import WEIGHTS, Data, DataTask, RealData, Streams, weights_of
 from probe.errors import ProbeError
 from probe.probing.draws import FEWEST_SCORED
 from probe.probing.experiment import shape_of
@@ -196,6 +196,8 @@ def add_beside(errors: LayerErrors, task: Task, units: range | list[int], answer
     """Adds what is measured of data beside the error: R² of real numbers, the balanced accuracy of categories."""
     if not isinstance(task, DataTask):
         return
+    if isinstance(task, RealData):
+        errors.add_moments(units, prompts.targets, prompts.counted * weights_of(prompts))
     for name, (kind, numerator, denominator) in task.beside(answer, prompts).items():
         if name not in errors.means:
             errors.means[name] = kind(tuple(numerator.shape[1:]), seed=errors.ratio.seed)

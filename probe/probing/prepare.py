@@ -16,6 +16,7 @@ from probe.heads import Head, make_all
 from probe.probing.at_site import STREAM, at_site, check_heads_at, heads_at
 from probe.probing.draws import FEWEST_SCORED, Pass, Sizes
 from probe.probing.experiment import Experiment, check_length, load_all, task_for, trained_context
+from probe.probing.memory import check_memory
 from probe.probing.own_data import check_numbers
 from probe.probing.places import check_places, offset_of
 from probe.probing.targets import targets_of
@@ -131,8 +132,20 @@ def experiment_of(
     probed = check_places(choose_contexts(contexts, sample.contexts, width), sample, place.offset, contexts)
     chosen = torch.tensor([sample.contexts.index(context) for context in probed])
     device = device_named(setting.device)
+    asked = targets_of(target, task, named, longest, seed=pass_.seed, prompts=pass_.prompts, offset=place.offset)
     experiment = Experiment(
-        found, found.stream, task, named, longest, probed, chosen, device, setting.kernel, site, place.offset
+        found,
+        found.stream,
+        task,
+        named,
+        longest,
+        probed,
+        chosen,
+        device,
+        setting.kernel,
+        site,
+        place.offset,
+        tuple(asked),
     )
     for head in heads:
         if head.name in task.references:
@@ -147,9 +160,9 @@ def experiment_of(
         if site is None:
             head.check(experiment, pass_.prompts)
     if site is not None:
-        check_heads_at(site, pass_.prompts, len(probed))
+        check_heads_at(site, pass_.prompts)
+    check_memory(experiment, heads, pass_)
     check_length(found, task, longest)
-    targets_of(target, task, named, longest, seed=pass_.seed, prompts=pass_.prompts, offset=place.offset)
     if target != "y" and not any(head.fitted for head in heads):
         raise ProbeError(
             f"--target {target} was given, but of the heads only linear and normed can be asked for it. "

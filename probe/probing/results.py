@@ -202,6 +202,20 @@ class CheckResult(Result):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class KernelsResult(CheckResult):
+    """What was checked of kernels, a row a check of one implementation at one dtype and length."""
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Every check as a finding."""
+        from probe.capture import Finding
+        from probe.records.kernels import claim
+
+        held = {words: outcome for outcome, words in OUTCOMES.items()}
+        return [Finding(claim(row), held[row["outcome"]], row["seen"]) for row in self.table.to_dict("records")]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class ConvertResult(Result):
     """The checkpoint that was written, in one row: where it lies, and what it is."""
 
@@ -255,6 +269,7 @@ RESULTS: dict[str, type[Result]] = {
     "train": TrainResult,
     "sweep": SweepResult,
     "check": CheckResult,
+    "kernels": KernelsResult,
     "convert": ConvertResult,
 }
 """The class of each kind of record; a kind that is not named here is a plain `Result`."""

@@ -22,6 +22,7 @@ from probe.processes.jobs import Done, Job
 from probe.processes.signals import ending
 
 RETRIES = 20  # of a training whose block was lost, by its time limit for example; each goes on from the last state
+BEAT, LOST = 10, 60  # seconds between signs of life of a block, and without one until it counts as lost
 USUAL: dict[str, dict[str, Any]] = {"slurm": {"exclusive": False, "walltime": "04:00:00"}, "kubernetes": {}}
 OURS = ("nodes_per_block", "init_blocks", "min_blocks", "max_blocks", "parallelism", "launcher")
 
@@ -55,6 +56,8 @@ def run_on(engine: str, settings: Sequence[str], folder: Path, jobs: Sequence[Jo
         provider=provider,
         max_workers_per_node=1,
         cores_per_worker=1e-3,
+        heartbeat_period=BEAT,
+        heartbeat_threshold=LOST,
         # Parsl's own scripts are found only where an environment is activated
         interchange_launch_cmd=[sys.executable, "-m", f"{home}.interchange"],
     )

@@ -48,6 +48,10 @@ EVIDENCE_COLUMNS = [
 
 HEALTH_COLUMNS = ["model", "site", "layer", "context", "metric", "target", "value", "low", "high", "prompts"]
 
+KERNEL_COLUMNS = [
+    "operation", "implementation", "package", "check", "device", "dtype", "tokens", "gap", "allowed", "outcome", "seen",
+]  # fmt: skip
+
 REQUIRED = {
     "fit": COLUMNS,
     "train": TRAINING_COLUMNS,
@@ -55,6 +59,7 @@ REQUIRED = {
     "compare": COMPARISON_COLUMNS,
     "claim": EVIDENCE_COLUMNS,
     "health": HEALTH_COLUMNS,
+    "kernels": KERNEL_COLUMNS,
     "language": [*COLUMNS, "task", "metric", "value"],
     "language-layers": [*COLUMNS, "task", "metric", "value"],
 }
@@ -71,10 +76,13 @@ METRICS = {
 }
 """What rows may hold beside an error, by its column; its band stands in NAME_low and NAME_high."""
 
-TEXT = ("model", "other", "quantity", "target", "head", "prompting", "band", "site", "metric", "task", "evidence")
-INTEGERS = ("layer", "other_layer", "context", "prompts", "step", "dim", "tasks")
+TEXT = (
+    "model", "other", "quantity", "target", "head", "prompting", "band", "site", "metric", "task", "evidence", "check",
+    "device",
+)  # fmt: skip
+INTEGERS = ("layer", "other_layer", "context", "prompts", "step", "dim", "tasks", "tokens")
 NUMBERS = (
-    "depth", "mse", "error", "low", "high", "loss", "rate", "seconds", "value",
+    "depth", "mse", "error", "gap", "allowed", "low", "high", "loss", "rate", "seconds", "value",
     "scale", "scale_low", "scale_high", "shift", "shift_low", "shift_high", "penalty",
     "median", "ratio", "all_low", "all_high", "threshold", "difference", "other_depth", "other_error",
     "value_low", "value_high", "standard_error", "never", "other_never", "sooner", "later", "spacing", "other_spacing",

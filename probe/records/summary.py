@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from probe.records import METRICS, Record
+from probe.records.kernels import kernels_summary, kernels_table
+from probe.records.reading import read_at
 from probe.records.tables import CELL, Grid, Part, band, banded, bar, change, number
 from probe.text import line
 
@@ -111,11 +113,11 @@ def _by_context(rows: pd.DataFrame, contexts: Sequence[int], *columns: str) -> G
 
 
 def _about(record: Record) -> str:
-    """Returns the task, and on how many prompts errors were measured."""
+    """Returns the task, on how many prompts errors were measured, and what else than the stream heads read."""
     config = record.provenance.get("config")
     task = config.get("task") if isinstance(config, Mapping) else getattr(config, "task", None)
     task = task or record.provenance.get("task")
-    return f"{line(task or 'a task', CELL)}, {_prompts(record)}"
+    return ", ".join([part for part in (line(task or "a task", CELL), _prompts(record), read_at(record)) if part])
 
 
 def _prompts(record: Record) -> str:
@@ -331,6 +333,7 @@ SUMMARIES: dict[str, Summary] = {
     "compare": Summary(comparison_table, verdict_summary),
     "claim": Summary(claim_table, claim_summary),
     "health": Summary(health_table, health_summary),
+    "kernels": Summary(kernels_table, kernels_summary),
     "language-layers": Summary(lambda record: language_table(record, "layer"), language_summary),
     "language": Summary(lambda record: language_table(record, "context"), language_summary),
     "language-compare": Summary(verdict_table, verdict_summary),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probe import progress, text
-from probe.config import ClaimConfig, CompareConfig, EvaluateConfig, FitConfig
+from probe.config import CheckConfig, ClaimConfig, CompareConfig, EvaluateConfig, FitConfig
 from probe.errors import ProbeError
 from probe.files.stems import Stem
 from probe.processes import ALONE, Processes
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from probe.probing.result import Result
     from probe.records import Record
 
-Measuring = FitConfig | EvaluateConfig | CompareConfig | ClaimConfig
+Measuring = FitConfig | EvaluateConfig | CompareConfig | ClaimConfig | CheckConfig
 """Settings of the commands whose results are delivered."""
 FREE = ("out", "overwrite", "json", "save_heads", "device", "batch", "kernel")
 """Settings that do not change what is measured: a record may replace one that differs in these alone."""
@@ -32,7 +32,8 @@ def deliver(config: Measuring, call: Call, run: Callable[[progress.Report], Resu
     from probe.checkpoints import called
     from probe.records.summary import SUMMARIES
 
-    stem = stem_of(call.name, config, list(map(called, config.ckpt)))
+    names = ["kernels"] if isinstance(config, CheckConfig) else list(map(called, config.ckpt))
+    stem = stem_of(call.name, config, names)
     shown = stem.file(".html" if isinstance(config, ClaimConfig) else stem.picture)
     _refuse_others(stem, config)
     with own(*records.record_paths(stem.path), shown, processes=call.processes):
@@ -53,11 +54,12 @@ def deliver(config: Measuring, call: Call, run: Callable[[progress.Report], Resu
         return 0
     call.say_parts(summary.table(result))
     call.say(wrote(written))
-    call.hint(following(call.name, stem.path, config))
+    if not isinstance(config, CheckConfig):
+        call.hint(following(call.name, stem.path, config))
     return 0
 
 
-def following(verb: str, stem: str | Path, config: Measuring) -> str:
+def following(verb: str, stem: str | Path, config: FitConfig | EvaluateConfig | CompareConfig | ClaimConfig) -> str:
     """Returns the command that a reader of a result is likely to want next."""
     record = shlex.quote(f"{stem}.csv")
     if verb == "evaluate" and config.task and not config.task.startswith("language"):

@@ -14,7 +14,7 @@ FOLDER = "runs"
 """Where files go that nobody has named a place for; ignored by git."""
 LONGEST = 120
 """Bytes of a default name, before its ending."""
-UNTOLD = ("ckpt", "task", "out", "overwrite", "json", "save_heads")
+UNTOLD = ("ckpt", "task", "kernels", "out", "overwrite", "json", "save_heads")
 """Fields whose value a default name does not repeat: it has it already, or does not depend on it."""
 
 
@@ -25,7 +25,7 @@ def stem_of(command: str, config: Any, names: Sequence[str]) -> Stem:
     in a slash is a folder, in which files have their default name.
 
     Args:
-        names: of the checkpoints.
+        names: of the checkpoints, or of what else is measured.
 
     Raises:
         ProbeError: if --out is no name of a file.
@@ -38,7 +38,8 @@ def stem_of(command: str, config: Any, names: Sequence[str]) -> Stem:
 
 
 def _default_name(command: str, config: Any, names: Sequence[str]) -> str:
-    told = [command, *names, *([config.task] if config.task else [])]
+    task = getattr(config, "task", None)
+    told = [command, *names, *([task] if task else [])]
     for field in fields(config):
         value = getattr(config, field.name)
         if field.name not in UNTOLD and field.default is not MISSING and value != field.default:

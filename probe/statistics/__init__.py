@@ -13,14 +13,13 @@ from probe.statistics.bootstrap import (
 from probe.statistics.layer_errors import LayerErrors
 from probe.statistics.reach import Reach, reach, reached
 from probe.statistics.seeds import FEWEST, seed_band, welch_band
-from probe.statistics.shares import Balanced, Explained
+from probe.statistics.shares import Balanced
 from probe.statistics.trend import Trend, trend
 
 __all__ = [
     "FEWEST",
     "Balanced",
     "Band",
-    "Explained",
     "LayerErrors",
     "MeanBootstrap",
     "RatioBootstrap",

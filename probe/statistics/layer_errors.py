@@ -92,13 +92,23 @@ class LayerErrors:
             mean = self.means.setdefault(name, RatioBootstrap(self.ratio.shape, seed=self.ratio.seed))
             mean.update(numbers, (values.double() * weight).transpose(0, 1), weight[:, None])
 
-    def add_moments(self, numbers: Sequence[int], target: Float[Tensor, "batch context target"]) -> None:
-        """Adds the targets' own values, by which rows have R², the share of their variance that is explained."""
-        values = target.double()
+    def add_moments(
+        self,
+        numbers: Sequence[int],
+        target: Float[Tensor, "batch context target"],
+        weight: Float[Tensor, "batch context"] | None = None,
+    ) -> None:
+        """Adds the targets' own values, by which rows have R², the share of their variance that is explained.
+
+        Args:
+            weight: how much each counts, as its cost did; once unless given. One that counts for nothing may be NaN.
+        """
+        weights = torch.ones_like(target[..., :1], dtype=torch.float64) if weight is None else weight[..., None]
+        values = target.double().where(weights > 0, 0.0)
         both = torch.cat([values, values.square().sum(-1, keepdim=True)], dim=-1)
         if self.moments is None:
             self.moments = RatioBootstrap(both.shape[1:], seed=self.ratio.seed)
-        self.moments.update(numbers, both, torch.ones_like(both[..., :1]))
+        self.moments.update(numbers, both * weights, weights)
 
     def explained(self) -> Band:
         """Returns R² = 1 - squared errors / squared deviations from the mean over the same prompts, with its band.

@@ -1,17 +1,10 @@
-"""Statistics of heads beside their error: what share of the variance, or of each category, they get right."""
+"""Statistics of heads beside their error: what share of each category they get right."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from probe.statistics.bootstrap import RatioBootstrap
-
-
-class Explained(RatioBootstrap):
-    """Estimates 1 less a ratio of sums, such as R², and its bands."""
-
-    def _ratios(self) -> Tensor:
-        return 1 - super()._ratios()
 
 
 class Balanced(RatioBootstrap):

@@ -34,7 +34,7 @@ def test_help_says_what_every_flag_takes_and_what_happens_without_it(verb: str) 
 
 def test_help_of_a_list_says_how_lists_are_given() -> None:
     assert "by spaces or commas" in explained(COMMANDS["fit"], "probe fit")
-    assert "by spaces or commas" not in explained(COMMANDS["check"], "probe check")
+    assert "by spaces or commas" not in explained(COMMANDS["convert"], "probe convert")
 
 
 def test_the_overview_names_every_command() -> None:

@@ -16,6 +16,7 @@ from probe.arguments.lists import entries
         ("linear,lens", ["linear", "lens"]),
         ("gd:steps=3,ridge", ["gd:steps=3", "ridge"]),
         ("gd:steps=3,rate=0.1,ridge:penalty=1,lasso", ["gd:steps=3,rate=0.1", "ridge:penalty=1", "lasso"]),
+        ("learner:gd:steps=8,rate=0.1,mamba.pt", ["learner:gd:steps=8,rate=0.1", "mamba.pt"]),
         ("noisy_linear:noise=1,target=clean", ["noisy_linear:noise=1,target=clean"]),
         ("walltime=08:00:00,partition=gpu", ["walltime=08:00:00", "partition=gpu"]),
         ("nodelist=a,b,partition=gpu", ["nodelist=a,b", "partition=gpu"]),

@@ -36,6 +36,61 @@ def test_a_learner_without_iterates_has_one_layer_and_no_weights() -> None:
     assert (model.width, model.description.outputs) == (8, 1)
 
 
+@pytest.mark.parametrize(
+    ("text", "rounding"),
+    [
+        ("gd:steps=4", 1e-4),
+        ("newton:steps=4", 1e-4),
+        ("newton:order=3,steps=3", 1e-4),
+        ("gd_plus_plus:steps=4", 1e-4),
+        ("conjugate_gradient:steps=3", 1e-2),  # its last steps are long where the inputs are ill conditioned
+    ],
+)
+def test_steps_from_the_stream_are_the_learners_own(text: str, rounding: float) -> None:
+    prompts = probe.make_task("skewed_linear", 3).draw(PromptSource(0, "score", range(5)), 7)
+    model = LearnerModel(probe.make_learner(text), 3, text)
+    assert len(model.places) == int(text[-1]) + 1
+    stream = probe.capture_stream(model, prompts.inputs, prompts.queries).stream
+    found = learned(probe.make_learner(text), prompts)
+    torch.testing.assert_close(model.decode(stream[-1]), found, rtol=0.0, atol=rounding)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"), [("gd:steps=3", 1.0), ("newton:steps=5", 1.0), ("conjugate_gradient:steps=3", 1.0), ("knn", 0.0)]
+)
+def test_a_step_goes_on_from_the_weights_that_were_put_into_the_stream(text: str, left: float) -> None:
+    prompts = probe.make_task("linear", 3).draw(PromptSource(0, "score", range(6)), 8)
+    model = LearnerModel(probe.make_learner(text), 3, text)
+    stream = model.model.read_in(prompts.inputs)
+    other = stream.clone()
+    other[..., 4:7] += 1.0
+    step = model.model.steps[0]
+    moved = (step(other) - step(stream))[:, -1, -1].abs()
+    assert bool((moved > 0).all()) == bool(left)
+
+
+def test_gradient_descent_corrects_what_was_put_into_the_stream_as_its_hessian_says() -> None:
+    prompts = probe.make_task("linear", 3).draw(PromptSource(0, "score", range(6)), 8)
+    model = LearnerModel(probe.make_learner("gd:steps=3,rate=0.1"), 3, "gd")
+    stream = model.model.read_in(prompts.inputs)
+    other = stream.clone()
+    other[:, -1, 4:7] += 1.0
+    step = model.model.steps[0]
+    moved = (step(other) - step(stream))[:, -1, 4:7].double()
+    x = prompts.inputs[:, :16:2].double()
+    expected = 1.0 - 0.1 * torch.einsum("bnd,bne->bde", x, x).sum(-1) / 8
+    torch.testing.assert_close(moved, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_learner_that_steps_by_example_has_one_layer() -> None:
+    prompts = probe.make_task("linear", 3).draw(PromptSource(0, "score", range(4)), 6)
+    model = LearnerModel(probe.make_learner("online_gd"), 3, "online_gd")
+    assert len(model.places) == 2
+    stream = probe.capture_stream(model, prompts.inputs, prompts.queries).stream
+    found = learned(probe.make_learner("online_gd"), prompts)
+    torch.testing.assert_close(model.decode(stream[-1]), found, rtol=1e-4, atol=1e-5)
+
+
 def test_it_is_fitted_beside_a_model_and_its_lens_is_the_learner(toys: Path) -> None:
     result = probe.fit(
         ckpt=[str(toys / "m.pt"), "learner:gd:steps=2"], task="linear", head=["linear", "lens"], prompts=64, score=32

@@ -10,6 +10,7 @@ import probe
 from probe import checkpoints
 from probe.config import FitConfig
 from probe.errors import ProbeError
+from probe.probing.experiment import Experiment
 from probe.probing.prepare import choose_contexts, parse_contexts, prepare
 from probe.randomness import PromptSource
 from probe.records import COLUMNS, Record
@@ -195,3 +196,25 @@ def test_a_context_beyond_learned_positions_is_refused_and_beyond_a_mambas_train
 def test_one_checkpoint_given_twice_is_refused(config: FitConfig) -> None:
     with pytest.raises(ProbeError, match="share a name"):
         probe.fit(replace(config, ckpt=config.ckpt * 2))
+
+
+def test_several_targets_take_one_pass_and_are_answered_as_each_alone(toys: Path, monkeypatch) -> None:
+    passed: list[int] = []
+    whole = Experiment._captured
+
+    def counting(experiment: Experiment, prompts):
+        passed.append(len(prompts.inputs))
+        return whole(experiment, prompts)
+
+    monkeypatch.setattr(Experiment, "_captured", counting)
+    settings = {"ckpt": str(toys / "m.pt"), "task": "linear", "prompts": 64, "score": 32}
+    together = probe.fit(**settings, target=["y", "w", "gd:steps=3"])
+    assert sum(passed) == 64 + 16 + 32
+    for target in ("y", "w", "gd:steps=3"):
+        alone = probe.fit(**settings, target=target).table
+        keys = ["layer", "context", "target", "head"]
+        both = together.table.merge(alone, on=keys, suffixes=("", "_alone"))
+        assert len(both) == len(alone)
+        for column in ("error", "mse", "low", "high"):
+            assert both[column].tolist() == pytest.approx(both[f"{column}_alone"].tolist(), rel=1e-6, nan_ok=True)
+    assert together.table[["layer", "context", "target", "head"]].duplicated().sum() == 0

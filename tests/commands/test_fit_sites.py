@@ -88,10 +88,11 @@ def test_linear_attention_without_decay_weighs_all_tokens_alike_in_number_and_no
             ["--ckpt", "mamba.pt", "--site", "state", "--widest", "0", "--context", "0,1,2,3,4,5", "--prompts", "9000"],
             "GiB are free",
         ),
+        (["--ckpt", "mamba.pt", "--batch", "500000"], "batches of 500000 prompts"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence_and_exit_code_2(flags, said, capsys, monkeypatch):
-    monkeypatch.setattr("probe.probing.at_site.free_memory", lambda: 2**30)
+    monkeypatch.setattr("probe.probing.memory.free_memory", lambda: 2**30)
     assert main(["fit", "--task", "linear", *flags]) == 2
     told = capsys.readouterr().err
     assert said in told and told.startswith("probe: ") and "Traceback" not in told

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -141,8 +142,6 @@ def test_a_facet_of_numbers_is_ordered_by_size():
     ("found", "sentence"),
     [
         ([], "No record was given"),
-        ([Record(pd.DataFrame(), {"kind": "check"})], "A record of check was given, but there is no page of it. Give"),
-        ([Record(pd.DataFrame(), {})], "A record of an unknown kind was given"),
         ([Record(pd.DataFrame({"model": ["m"]}), {"kind": "fit"})], "Give the .csv of probe fit"),
         ([Record(pd.DataFrame({"model": ["m"]}), {"kind": "compare"})], "Give the .csv of probe compare"),
         ([Record(pd.DataFrame({"model": ["m"]}), {"kind": "language"})], "Give the .csv of probe evaluate"),
@@ -151,6 +150,26 @@ def test_a_facet_of_numbers_is_ordered_by_size():
 def test_what_no_page_is_drawn_of_is_said_in_a_sentence(found, sentence):
     with pytest.raises(ProbeError, match=re.escape(sentence)):
         view_page(found)
+
+
+def test_a_record_without_a_chart_is_shown_by_its_rows_and_its_texts_are_harmless():
+    table = pd.DataFrame({"what": ["<b>a</b>", "b"], "value": [0.123456, float("nan")], "n": [3, 4]})
+    page = view_page([Record(table, {"kind": "of <i>mine</i>"})]).content.decode()
+    assert "<td>0.123</td>" in page and "<td>4</td>" in page and "2 rows" in page
+    assert "<b>a</b>" not in page and "<i>mine</i>" not in page
+    assert "<script" not in page
+    many = view_page([Record(pd.DataFrame({"n": range(5000)}), {})]).content.decode()
+    assert "the first 1,000 of 5,000 rows" in many and many.count("<td>") < 1100
+
+
+@pytest.mark.parametrize("kind", sorted({json.loads(one.read_text())["kind"] for one in FIGURES.glob("*.json")}))
+def test_every_kind_of_shipped_record_has_a_page(kind):
+    of = [one for one in sorted(FIGURES.glob("*.json")) if json.loads(one.read_text())["kind"] == kind]
+    smallest = min(of, key=lambda one: one.with_suffix(".csv").stat().st_size)
+    record = load(smallest.with_suffix(""))
+    if kind == "claim":  # whose pictures take half a minute
+        record = replace(record, table=record.table[record.table["evidence"].isin(["curve", "nulls", "transfer"])])
+    assert view_page([record]).content.startswith(b"<!doctype html>")
 
 
 def test_what_no_command_writes_is_refused_and_told():

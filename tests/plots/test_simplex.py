@@ -1,4 +1,7 @@
-"""Claims: a simplex puts beliefs between the corners of their states, in the colour of the true ones."""
+"""Claims: a simplex puts beliefs between the corners of their states, in the colour of the true ones.
+
+One of more than three states is seen along the two directions in which the true beliefs vary most.
+"""
 
 import numpy as np
 import pandas as pd
@@ -51,3 +54,42 @@ def test_what_is_no_record_of_beliefs_is_refused():
         simplex_figure([lacking])
     with pytest.raises(ProbeError, match="no use of it"):
         simplex_figure([record()], View(context=3))
+
+
+def wide(states):
+    """A record of beliefs over more states, which vary mostly between the states 3 and 4, then 0 and 1."""
+    drawn = np.random.default_rng(0).dirichlet([0.3, 0.3, 0.05, 3.0, 3.0, *[0.01] * (states - 5)], 40)
+    sure = np.eye(states)[[3, 4] * 10 + [0, 1] * 5]
+    true = np.concatenate([drawn, sure])
+    names = [f"{kind}_{state}" for kind in ("true", "predicted") for state in range(states)]
+    table = pd.DataFrame(np.hstack([true, true[::-1]]), columns=names).assign(model="mamba", layer=4)
+    return Record(table.assign(prompt=range(len(table))), {"kind": "beliefs", "models": {"mamba": {}}})
+
+
+def test_more_states_are_seen_along_the_two_directions_in_which_the_true_beliefs_vary_most():
+    record = wide(5)
+    beliefs = record.table[[f"true_{state}" for state in range(5)]].to_numpy()
+    true, predicted = simplex_figure([record]).axes
+    at, colours = points(true)
+    variances = np.sort(np.linalg.eigvalsh(np.cov(beliefs.T, ddof=0)))[::-1]
+    np.testing.assert_allclose(np.sort(np.var(at, axis=0))[::-1], variances[:2])
+    np.testing.assert_allclose(points(predicted)[0], at[::-1])
+    np.testing.assert_allclose(points(predicted)[1], colours)
+    said = simplex_figure([record]).texts or [simplex_figure([record])._suptitle]
+    assert f"{variances[:2].sum() / variances.sum():.0%} of the true beliefs' variance" in " ".join(
+        text.get_text().replace("\n", " ") for text in said
+    )
+
+
+def test_a_state_that_is_certain_lies_at_its_corner_in_its_colour():
+    axes = simplex_figure([wide(5)]).axes[0]
+    corners = {text.get_text(): text.xy for text in axes.texts}
+    at, colours = points(axes)
+    np.testing.assert_allclose(at[40], corners["state 3"])
+    np.testing.assert_allclose(at[41], corners["state 4"])
+    assert len({tuple(colour) for colour in colours[[40, 41, 60, 61]].round(6)}) == 4
+
+
+def test_more_states_than_there_are_colours_are_refused():
+    with pytest.raises(ProbeError, match="over 13 states were given, but 12 colours"):
+        simplex_figure([wide(13)])

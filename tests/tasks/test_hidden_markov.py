@@ -93,6 +93,34 @@ def test_every_third_symbol_is_the_exclusive_or_of_the_two_before():
         assert tokens[prompt, place] ^ tokens[prompt, place + 1] == tokens[prompt, place + 2]
 
 
+def test_random_random_xor_has_the_beliefs_of_its_definition():
+    """Seen 0, 0, 1: after 0 and 0 the next bit may be a first, a second, or the exclusive or, which would be 0.
+
+    After the 1 it is a first bit, and a second follows, or a second bit, and 0 xor 1 = 1 follows.
+    """
+    task = make("hidden_markov:source=random_random_xor", 1)
+    np.testing.assert_allclose(stationary(task.transitions), [1 / 3, 1 / 6, 1 / 6, 1 / 6, 1 / 6])
+    after = task.beliefs(torch.tensor([[0, 0, 1]]))[0].numpy()
+    np.testing.assert_allclose(after[0], [1 / 3, 1 / 3, 0, 1 / 6, 1 / 6])
+    np.testing.assert_allclose(after[1], [1 / 3, 1 / 3, 0, 0, 1 / 3])
+    np.testing.assert_allclose(after[2], [0, 0, 1 / 2, 1 / 2, 0], atol=1e-12)
+
+
+def test_random_random_xor_has_36_beliefs_in_four_dimensions():
+    """Shai et al. (2024), arXiv:2405.15943: all beliefs that some symbols lead to, that before the first included."""
+    task = make("hidden_markov:source=random_random_xor", 1)
+    transitions = task.transitions
+    known, new = {}, [stationary(transitions)]
+    while new:
+        known |= {tuple(belief.numpy().round(9)): belief for belief in new}
+        joints = [belief @ shown for belief in new for shown in transitions]
+        following = [joint / joint.sum() for joint in joints if joint.sum() > 1e-12]
+        new = [belief for belief in following if tuple(belief.numpy().round(9)) not in known]
+    assert len(known) == 36
+    found = torch.stack(list(known.values()))
+    assert torch.linalg.matrix_rank(found - found.mean(0)) == 4
+
+
 def test_a_per_token_latent_is_a_target_at_the_contexts_that_are_chosen():
     task = make("hidden_markov", 1)
     prompts = task.draw(PromptSource(0, "fit", range(4)), 8)

@@ -37,13 +37,17 @@ async function copy(button) {
   }
 }
 
+let charts = [];
+
 async function start() {
   const { charts: specs } = JSON.parse(document.getElementById("numbers").textContent);
-  const charts = specs.map((spec, number) => ({ ...begin(spec, number), parts: { controls: {} } }));
+  charts = specs.map((spec, number) => ({ ...begin(spec, number), parts: { controls: {} } }));
   for (const chart of charts) place(chart, document.querySelector(`[data-chart="${chart.place}"]`));
   for (const button of document.querySelectorAll("[data-copy]")) button.addEventListener("click", () => copy(button));
   await Promise.all(charts.map(draw));
+  restore();
   document.documentElement.dataset.drawn = String(Math.round(performance.now()));
+  again();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => charts.forEach(draw));
 }
 
