@@ -37,7 +37,8 @@ from probe import ResidualModel, TrainConfig
 from probe.commands import train
 from probe.processes import ALONE
 from probe.tasks import make
-from probe.training.plan import TrainPlan, make_plan
+from probe.training.plan import RunSettings, TrainPlan, make_plan
+from probe.training.run import start
 
 AGREE = 1e-4  # of the largest output, float32 through all layers
 BATCH, AVERAGED = 64, 50
@@ -138,7 +139,7 @@ def built(size: Size) -> tuple[TrainPlan, ResidualModel, Official]:
             curriculum=False,
         )
     )
-    model = train._start(plan, torch.device("cpu"), "").model
+    model = start(plan, torch.device("cpu"), RunSettings(), "").model
     official = Official(BACKBONES[size.arch](model, size), size)
     official.read_in.load_state_dict(model.read_in.state_dict())
     official.read_out.load_state_dict(model.read_out.state_dict())
@@ -228,7 +229,7 @@ def official_steps(official: Official, plan: TrainPlan) -> Iterator[float]:
 
 def our_steps(plan: TrainPlan) -> Iterator[float]:
     """Trains by the step of `probe train`, yielding the last query's error of each step."""
-    run = train._start(plan, torch.device("cpu"), "")
+    run = start(plan, torch.device("cpu"), RunSettings(), "")
     task = make(plan.task, plan.dim)
     while True:
         train._step(run, plan, task, torch.device("cpu"), ALONE)

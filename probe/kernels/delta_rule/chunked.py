@@ -19,8 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# within a chunk work grows with its square, between chunks it is a loop
+# within a chunk work grows with its square, between chunks it is a loop, and each has a state; the delta rule's
+# triangular systems are solved 10 to 20 % sooner in chunks half as long
 LONGEST_CHUNK = 48
+LONGEST_CORRECTED = 24
 
 
 def delta_rule(
@@ -31,25 +33,38 @@ def delta_rule(
     Query and key may have one head for all heads of the value, where there is no beta.
     """
     time = value.shape[2]
-    chunks = -(-time // LONGEST_CHUNK)
+    chunks = -(-time // (LONGEST_CHUNK if beta is None else LONGEST_CORRECTED))
     length = -(-time // chunks)
     query, key, value = (_split(tensor, chunks, length) for tensor in (query, key, value))
     elapsed = None
     if log_decay is not None:
         elapsed = _split(log_decay.unsqueeze(-1), chunks, length).cumsum(dim=-2)
-    read = _causal(query @ key.mT, elapsed)
-    since_start = query if elapsed is None else query * elapsed.exp()
-    until_end = key if elapsed is None else key * (elapsed[..., -1:, :] - elapsed).exp()
+    # from every step of a chunk to every later one
+    decay = None if elapsed is None else (elapsed - elapsed.mT).tril().exp()
+    read = _causal(query @ key.mT, decay)
     if beta is None:
         outputs = read @ value
         if chunks > 1:
-            # all chunks side by side: only the states are handed on from chunk to chunk
-            outputs = outputs + since_start @ _states(until_end.mT @ value, elapsed)
+            # all chunks side by side: only the states are handed on from chunk to chunk; values have fewer numbers
+            # than keys, which the heads may share, so that decays multiply what is written and read
+            kept = value if elapsed is None else value * (elapsed[..., -1:, :] - elapsed).exp()
+            found = _product(query, _states(_product(key.mT, kept), elapsed))
+            outputs = outputs + (found if elapsed is None else found * elapsed.exp())
     else:
-        outputs = _corrected(
-            _split(beta.unsqueeze(-1), chunks, length), key, value, read, since_start, until_end, elapsed
-        )
+        since_start = query if elapsed is None else query * elapsed.exp()
+        until_end = key if elapsed is None else key * (elapsed[..., -1:, :] - elapsed).exp()
+        written, erased = _solve(key, value, _split(beta.unsqueeze(-1), chunks, length), elapsed, decay)
+        outputs = _corrected(written, erased, read, since_start, until_end, elapsed)
     return outputs.flatten(2, 3)[:, :, :time]
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """Returns left @ right; where all heads have the same left, by one product of all heads' columns side by side."""
+    batch, heads, chunks, rows, columns = right.shape
+    if left.shape[1] == heads:
+        return left @ right
+    together = left[:, 0] @ right.permute(0, 2, 3, 1, 4).reshape(batch, chunks, rows, heads * columns)
+    return together.reshape(batch, chunks, -1, heads, columns).permute(0, 3, 1, 2, 4)
 
 
 def _states(added: Tensor, elapsed: Tensor | None) -> Tensor:
@@ -63,17 +78,15 @@ def _states(added: Tensor, elapsed: Tensor | None) -> Tensor:
 
 
 def _corrected(
-    beta: Tensor,
-    key: Tensor,
-    value: Tensor,
+    written: Tensor,
+    erased: Tensor,
     read: Tensor,
     since_start: Tensor,
     until_end: Tensor,
     elapsed: Tensor | None,
 ) -> Tensor:
     """Returns the outputs [batch, head, chunk, time, value] of the delta rule, whose writing depends on the state."""
-    written, erased = _solve(key, value, beta, elapsed)
-    kept = _kept(elapsed, key.shape[2])
+    kept = _kept(elapsed, read.shape[2])
     # taken apart once: a chunk taken by its number has a gradient as large as all chunks
     parts = zip(*(part.unbind(2) for part in (written, erased, read, since_start, until_end.mT)), kept, strict=True)
     outputs, state = [], None
@@ -92,18 +105,18 @@ def _split(tensor: Tensor, chunks: int, length: int) -> Tensor:
     return padded.reshape(*tensor.shape[:2], chunks, length, tensor.shape[3])
 
 
-def _causal(scores: Tensor, elapsed: Tensor | None, diagonal: int = 0) -> Tensor:
+def _causal(scores: Tensor, decay: Tensor | None, diagonal: int = 0) -> Tensor:
     """Returns the scores [.., t, s] times the decay from s to t, and zero where s is too late."""
-    if elapsed is None:
-        return scores.tril(diagonal)
-    decay = (elapsed - elapsed.mT).tril(diagonal).exp()
-    return (scores * decay).tril(diagonal)
+    scores = scores.tril(diagonal)
+    return scores if decay is None else scores * decay
 
 
-def _solve(key: Tensor, value: Tensor, beta: Tensor, elapsed: Tensor | None) -> tuple[Tensor, Tensor]:
+def _solve(
+    key: Tensor, value: Tensor, beta: Tensor, elapsed: Tensor | None, decay: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Returns U_0, a chunk's writing where it starts from zero, and the W with U = U_0 - W S^T for any start S."""
     scaled = beta * key
-    system = _causal(scaled @ key.mT, elapsed, diagonal=-1)
+    system = _causal(scaled @ key.mT, decay, diagonal=-1)
     from_start = scaled if elapsed is None else scaled * elapsed.exp()
     right = torch.cat([beta * value, from_start], dim=-1)
     both = torch.linalg.solve_triangular(system, right, upper=False, unitriangular=True)

@@ -1,28 +1,51 @@
-"""The selective scan on CPUs: one fused pass, vectorised over channels, states recomputed in the backward pass.
+"""The selective scan on CPUs: one fused pass, channels side by side, states recomputed in the backward pass.
 
 Compiled by numba on first use and cached, so the user needs no compiler. The equations are those of `reference`.
-The forward pass keeps the state at the start of every `SEGMENT` steps; the backward pass recomputes the states of
-one segment at a time, so memory stays at a small multiple of the inputs'. Work is dealt out as (prompt, block of
-channels) pairs whose partial sums are added in a fixed order: results do not depend on the number of threads.
+A segment of `SEGMENT` steps of `LANES` channels is gone through state by state, so that the state stays in a
+register and what all states share in the first-level cache. The forward pass keeps the states at the start of every
+segment; the backward pass recomputes one segment at a time, so memory stays at a small multiple of the inputs'. Work
+is dealt out as (prompt, block of channels) pairs whose partial sums are added in a fixed order: results do not depend
+on the number of threads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numba
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from probe.errors import ProbeError
-from probe.kernels.cpu_math import FASTMATH, LOG2_E, exp2, sigmoid, softplus
+from probe.kernels.cpu_math import LOG2_E
+from probe.kernels.lanes import (
+    LANES,
+    buffer,
+    exp2,
+    fetch,
+    fma,
+    load,
+    sigmoid,
+    softplus,
+    spread,
+    spread_from,
+    store,
+    total,
+)
+from probe.kernels.selective_scan.reference import selective_scan as by_the_equations
 from probe.kernels.threads import run_in_threads
 
-# states and decays of one full segment and block take 512 KiB, a usual second-level cache; blocks of 64 channels
-# were 10 to 15 % slower at 22 and at 82 tokens, blocks of 256 no faster
+# segments of 16 and 64 steps and blocks of 128 channels were no faster at 22 and at 82 tokens
 SEGMENT = 32
-BLOCK = 128
+BLOCK = 256
+
+# what is held of a step of a segment, side by side: arrays of their own would come to lie a multiple of 4 KiB apart,
+# where a processor takes a number just stored in one for the number to be loaded from another, and waits
+STEP, DRIVE, Y, D_Y, D_STEP, D_DRIVE, H, DECAY = range(0, 8 * LANES, LANES)
+STRIDE = 9 * LANES
 
 
 def selective_scan(
@@ -46,11 +69,24 @@ def selective_scan(
         raise ProbeError(
             f"The cpu kernel was given {u.dtype} on {u.device}; it needs float32 on the CPU. Use --kernel reference."
         )
+    if bool((A > 0).any()):
+        # states that grow leave the range that the kernel's exp2 is written for
+        return by_the_equations(u, delta, A, B, C, D, z, delta_bias)
     bias = torch.zeros_like(D) if delta_bias is None else delta_bias
     gate = u.new_empty(0) if z is None else z
     tensors = (u, delta, A, B, C, D, gate, bias)
-    result: Tensor = _SelectiveScan.apply(*(tensor.float() for tensor in tensors))
-    return result.to(u.dtype)
+    missing = -u.shape[-1] % LANES
+    result: Tensor = _SelectiveScan.apply(*_widened((tensor.float() for tensor in tensors), missing))
+    return result[..., : u.shape[-1]].to(u.dtype)
+
+
+def _widened(tensors: Iterable[Tensor], missing: int) -> tuple[Tensor, ...]:
+    """Returns the scan's tensors with channels of zeros appended, which read nothing and write nothing."""
+    u, delta, A, B, C, D, z, bias = tensors
+    if not missing:
+        return u, delta, A, B, C, D, z, bias
+    u, delta, D, bias = (F.pad(tensor, (0, missing)) for tensor in (u, delta, D, bias))
+    return u, delta, F.pad(A, (0, 0, 0, missing)), B, C, D, F.pad(z, (0, missing)) if z.numel() else z, bias
 
 
 class _SelectiveScan(torch.autograd.Function):
@@ -63,8 +99,9 @@ class _SelectiveScan(torch.autograd.Function):
         starts = u.new_empty(batch, -(-time // SEGMENT) if wanted else 0, states, channels)
         out = torch.empty_like(u)
         decay = (A.T * LOG2_E.item()).contiguous()
-        arrays = [t.numpy() for t in (u, delta, decay, B, C, D, z.reshape(-1, time, channels), bias, out, starts)]
-        run_in_threads(lambda first, last: _forward(first, last, *arrays), batch * -(-channels // BLOCK))
+        arrays = [t.numpy().reshape(-1) for t in (u, delta, decay, B, C, D, z, bias, out, starts)]
+        sizes = (time, channels, states)
+        run_in_threads(lambda first, last: _forward(first, last, *sizes, *arrays), batch * -(-channels // BLOCK))
         if wanted:
             ctx.save_for_backward(u, delta, A, B, C, D, z, bias, starts)
         return out
@@ -76,135 +113,110 @@ class _SelectiveScan(torch.autograd.Function):
         states, blocks = A.shape[1], -(-channels // BLOCK)
         decay = (A.T * LOG2_E.item()).contiguous()
         d_u, d_delta, d_z = torch.empty_like(u), torch.empty_like(u), torch.empty_like(z)
-        d_A = u.new_empty(batch, states, channels)
+        d_A = u.new_zeros(batch, states, channels)
         d_B, d_C = u.new_empty(2, blocks, batch, time, states).unbind(0)
         d_D, d_bias = u.new_zeros(2, batch, channels).unbind(0)
-        gated = (-1, time, channels)
-        inputs = (gradients[0].contiguous(), u, delta, decay, B, C, D, z.reshape(gated), bias, starts)
-        outputs = (d_u, d_delta, d_A, d_B, d_C, d_D, d_z.reshape(gated), d_bias)
-        arrays = [t.numpy() for t in (*inputs, *outputs)]
-        run_in_threads(lambda first, last: _backward(first, last, *arrays), batch * blocks)
+        inputs = (gradients[0].contiguous(), u, delta, decay, B, C, D, z, bias, starts)
+        outputs = (d_u, d_delta, d_A, d_B, d_C, d_D, d_z, d_bias)
+        arrays = [t.numpy().reshape(-1) for t in (*inputs, *outputs)]
+        sizes = (batch, time, channels, states)
+        run_in_threads(lambda first, last: _backward(first, last, *sizes, *arrays), batch * blocks)
         return d_u, d_delta, d_A.sum(0).T, d_B.sum(0), d_C.sum(0), d_D.sum(0), d_z, d_bias.sum(0)
 
 
-# Three habits of LLVM and numba shape the loops below, each worth a factor of five: a loop is not vectorised if it
-# needs more than eight checks of whether two arrays overlap, so each writes few arrays; nor if an index may be
-# negative (it would wrap around), so rows are sliced first and indexed by the loop's own counter; and buffers are
-# allocated apart, since two parts of one allocation cannot be told from overlapping ones.
+# In what follows `row` is where a step's channels start in an array of [batch, time, channels], and `e` where the
+# lanes' channels start in one of [channels]; buffers of a segment are [step, lane].
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _steps(u, delta, bias, D, step, drive, y):
-    """Fills one row's step = softplus(delta + bias), drive = step u and y = D u."""
-    for e in range(len(u)):
-        step[e] = softplus(delta[e] + bias[e])
-    for e in range(len(u)):
-        drive[e] = step[e] * u[e]
-        y[e] = D[e] * u[e]
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _enter(row, e, at, u, delta, bias, D, held):
+    """Holds one step's step = softplus(delta + bias), drive = step u and y = D u."""
+    u_e = load(u, row + e)
+    step_e = softplus(load(delta, row + e) + load(bias, e))
+    store(held, at + STEP, step_e)
+    store(held, at + DRIVE, step_e * u_e)
+    store(held, at + Y, load(D, e) * u_e)
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _forward(first, last, u, delta, decay, B, C, D, z, bias, out, starts):
-    time, channels = u.shape[1], u.shape[2]
-    n_states, gated, keep = decay.shape[0], z.shape[0] > 0, starts.shape[1] > 0
-    blocks = (channels + BLOCK - 1) // BLOCK
-    h = np.empty((n_states, BLOCK), np.float32)
-    rates = np.empty((n_states, BLOCK), np.float32)
-    step = np.empty(BLOCK, np.float32)
-    drive = np.empty(BLOCK, np.float32)
-    y = np.empty(BLOCK, np.float32)
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _forward(first, last, time, channels, states, u, delta, decay, B, C, D, z, bias, out, starts):
+    gated, keep = len(z) > 0, len(starts) > 0
+    blocks, segments = (channels + BLOCK - 1) // BLOCK, (time + SEGMENT - 1) // SEGMENT
+    h = buffer(states * BLOCK)
+    held = buffer(SEGMENT * STRIDE)
     for item in range(first, last):
-        b, lo = item // blocks, (item % blocks) * BLOCK
-        width = min(BLOCK, channels - lo)
-        hi = lo + width
+        b, low = item // blocks, (item % blocks) * BLOCK
+        high = min(low + BLOCK, channels)
         h[:] = np.float32(0)
-        rates[:, :width] = decay[:, lo:hi]
-        for t in range(time):
-            if keep and t % SEGMENT == 0:
-                starts[b, t // SEGMENT, :, lo:hi] = h[:, :width]
-            _steps(u[b, t, lo:hi], delta[b, t, lo:hi], bias[lo:hi], D[lo:hi], step, drive, y)
-            for n in range(n_states):
-                b_n, c_n = B[b, t, n], C[b, t, n]
-                for e in range(width):
-                    state = exp2(step[e] * rates[n, e]) * h[n, e] + b_n * drive[e]
-                    h[n, e] = state
-                    y[e] += c_n * state
-            out_t = out[b, t, lo:hi]
-            if gated:
-                z_t = z[b, t, lo:hi]
-                for e in range(width):
-                    out_t[e] = y[e] * z_t[e] * sigmoid(z_t[e])
-            else:
-                out_t[:] = y[:width]
+        for segment in range(segments):
+            start = b * time + segment * SEGMENT
+            length = min(SEGMENT, time - segment * SEGMENT)
+            for e in range(low, high, LANES):
+                for i in range(length):
+                    row = (start + i) * channels
+                    _enter(row, e, i * STRIDE, u, delta, bias, D, held)
+                    row += e + LANES
+                    for array in (u, delta, z):
+                        fetch(array, row)
+                for n in range(states):
+                    place = n * BLOCK + e - low
+                    state, rate = load(h, place), load(decay, n * channels + e)
+                    if keep:
+                        store(starts, ((b * segments + segment) * states + n) * channels + e, state)
+                    for i in range(length):
+                        at, now = i * STRIDE, (start + i) * states + n
+                        state = fma(
+                            exp2(load(held, at + STEP) * rate), state, spread_from(B, now) * load(held, at + DRIVE)
+                        )
+                        store(held, at + Y, fma(spread_from(C, now), state, load(held, at + Y)))
+                    store(h, place, state)
+                for i in range(length):
+                    row, y_e = (start + i) * channels + e, load(held, i * STRIDE + Y)
+                    if gated:
+                        z_e = load(z, row)
+                        y_e = y_e * z_e * sigmoid(z_e)
+                    store(out, row, y_e)
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _recompute(b_t, c_t, width, rates, h, h_next, a, step, drive, y):
-    """Goes one time step forward: fills decays a and states h_next [n, e], adds C h to y."""
-    for n in range(rates.shape[0]):
-        b_n, c_n = b_t[n], c_t[n]
-        for e in range(width):
-            a[n, e] = exp2(step[e] * rates[n, e])
-        for e in range(width):
-            state = a[n, e] * h[n, e] + b_n * drive[e]
-            h_next[n, e] = state
-            y[e] += c_n * state
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _forth_and_back(states, n, start, length, state, carry, rate, B, C, held, d_bc):
+    """Goes through a segment of one state forwards, adding to y, then backwards, adding to the other gradients.
+
+    Returns a_t dL/dh_t of the segment's first step, given (carry) that of the step after its last, and dL/drate.
+    """
+    for i in range(length):
+        at, now = i * STRIDE, (start + i) * states + n
+        decay = exp2(load(held, at + STEP) * rate)
+        store(held, at + H, state)
+        store(held, at + DECAY, decay)
+        state = fma(decay, state, spread_from(B, now) * load(held, at + DRIVE))
+        store(held, at + Y, fma(spread_from(C, now), state, load(held, at + Y)))
+    d_rate = spread(np.float32(0))
+    for back in range(length):
+        i = length - 1 - back
+        at, now, sums = i * STRIDE, (start + i) * states + n, (n * SEGMENT + i) * 2 * LANES
+        d_y_e, a_e, before = load(held, at + D_Y), load(held, at + DECAY), load(held, at + H)
+        store(d_bc, sums + LANES, load(d_bc, sums + LANES) + d_y_e * state)
+        read = spread_from(C, now) * d_y_e
+        d_h = carry + read
+        carry = fma(a_e, carry, a_e * read)
+        store(d_bc, sums, load(d_bc, sums) + d_h * load(held, at + DRIVE))
+        store(held, at + D_DRIVE, load(held, at + D_DRIVE) + spread_from(B, now) * d_h)
+        d_exponent = carry * before
+        store(held, at + D_STEP, load(held, at + D_STEP) + d_exponent * rate)
+        d_rate = d_rate + d_exponent * load(held, at + STEP)
+        state = before
+    return carry, d_rate
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _through_gate(d_out, z, y, d_z, d_y):
-    """Fills one row's d_y and d_z from d_out, for out = y silu(z)."""
-    for e in range(len(z)):
-        d_y[e] = d_out[e] * z[e] * sigmoid(z[e])
-    for e in range(len(z)):
-        opened = sigmoid(z[e])
-        d_z[e] = d_out[e] * y[e] * opened * (np.float32(1) + z[e] * (np.float32(1) - opened))
-
-
-@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _step_back(b_t, c_t, width, h, h_next, a, rates, step, drive, d_y, carry, d_step, d_drive, d_A, d_b, d_c):
-    """Goes one time step back: from carry = a_{t+1} dL/dh_{t+1} to a_t dL/dh_t, adding up the gradients."""
-    d_h = np.empty(BLOCK, np.float32)
-    d_exponent = np.empty(BLOCK, np.float32)
-    for n in range(rates.shape[0]):
-        b_n, c_n = b_t[n], c_t[n]
-        for e in range(width):
-            total = carry[n, e] + c_n * d_y[e]
-            d_h[e] = total
-            carry[n, e] = total * a[n, e]
-        sum_b, sum_c = np.float32(0), np.float32(0)
-        for e in range(width):
-            sum_b += d_h[e] * drive[e]
-            sum_c += d_y[e] * h_next[n, e]
-        d_b[n], d_c[n] = sum_b, sum_c
-        for e in range(width):
-            d_drive[e] += b_n * d_h[e]
-            d_exponent[e] = carry[n, e] * h[n, e]
-        for e in range(width):
-            d_step[e] += d_exponent[e] * rates[n, e]
-            d_A[n, e] += d_exponent[e] * step[e]
-
-
-@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
-def _row_gradients(u, delta, bias, D, step, d_y, d_step, d_drive, d_u, d_delta, d_bias, d_D):
-    """Fills one row's d_u and d_delta and adds to d_bias and d_D."""
-    for e in range(len(u)):
-        # the decay rates were multiplied by log2(e) for exp2
-        d_step[e] = d_step[e] / LOG2_E + d_drive[e] * u[e]
-    for e in range(len(u)):
-        d_u[e] = d_drive[e] * step[e] + D[e] * d_y[e]
-    for e in range(len(u)):
-        d_delta[e] = d_step[e] * sigmoid(delta[e] + bias[e])
-    for e in range(len(u)):
-        d_bias[e] += d_delta[e]
-    for e in range(len(u)):
-        d_D[e] += d_y[e] * u[e]
-
-
-@numba.njit(nogil=True, cache=True, fastmath=FASTMATH, error_model="numpy")
+@numba.njit(nogil=True, cache=True, error_model="numpy")
 def _backward(
     first,
     last,
+    batch,
+    time,
+    channels,
+    states,
     d_out,
     u,
     delta,
@@ -224,50 +236,62 @@ def _backward(
     d_z,
     d_bias,
 ):
-    time, channels = u.shape[1], u.shape[2]
-    n_states, gated = decay.shape[0], z.shape[0] > 0
+    gated, none = len(z) > 0, spread(np.float32(0))
     blocks, segments = (channels + BLOCK - 1) // BLOCK, (time + SEGMENT - 1) // SEGMENT
-    h = np.empty((SEGMENT + 1, n_states, BLOCK), np.float32)
-    a = np.empty((SEGMENT, n_states, BLOCK), np.float32)
-    step = np.empty((SEGMENT, BLOCK), np.float32)
-    drive = np.empty((SEGMENT, BLOCK), np.float32)
-    y = np.empty((SEGMENT, BLOCK), np.float32)
-    d_y = np.empty(BLOCK, np.float32)
-    d_step = np.empty(BLOCK, np.float32)
-    d_drive = np.empty(BLOCK, np.float32)
-    carry = np.empty((n_states, BLOCK), np.float32)
-    rates = np.empty((n_states, BLOCK), np.float32)
-    d_rates = np.empty((n_states, BLOCK), np.float32)
+    carries = buffer(states * BLOCK)
+    held = buffer(SEGMENT * STRIDE)
+    d_bc = buffer(2 * SEGMENT * states * LANES)
     for item in range(first, last):
         b, block = item // blocks, item % blocks
-        lo = block * BLOCK
-        width = min(BLOCK, channels - lo)
-        hi = lo + width
-        bias_e, D_e = bias[lo:hi], D[lo:hi]
-        carry[:] = np.float32(0)
-        d_rates[:] = np.float32(0)
-        rates[:, :width] = decay[:, lo:hi]
+        low = block * BLOCK
+        high = min(low + BLOCK, channels)
+        carries[:] = np.float32(0)
         for segment in range(segments - 1, -1, -1):
-            start, stop = segment * SEGMENT, min((segment + 1) * SEGMENT, time)
-            h[0, :, :width] = starts[b, segment, :, lo:hi]
-            for t in range(start, stop):
-                i = t - start
-                _steps(u[b, t, lo:hi], delta[b, t, lo:hi], bias_e, D_e, step[i], drive[i], y[i])
-                _recompute(B[b, t], C[b, t], width, rates, h[i], h[i + 1], a[i], step[i], drive[i], y[i])
-            for t in range(stop - 1, start - 1, -1):
-                i = t - start
-                if gated:
-                    _through_gate(d_out[b, t, lo:hi], z[b, t, lo:hi], y[i], d_z[b, t, lo:hi], d_y)
-                else:
-                    d_y[:width] = d_out[b, t, lo:hi]
-                d_step[:] = np.float32(0)
-                d_drive[:] = np.float32(0)
-                _step_back(
-                    B[b, t], C[b, t], width, h[i], h[i + 1], a[i], rates, step[i], drive[i],
-                    d_y, carry, d_step, d_drive, d_rates, d_B[block, b, t], d_C[block, b, t],
-                )  # fmt: skip
-                _row_gradients(
-                    u[b, t, lo:hi], delta[b, t, lo:hi], bias_e, D_e, step[i], d_y, d_step, d_drive,
-                    d_u[b, t, lo:hi], d_delta[b, t, lo:hi], d_bias[b, lo:hi], d_D[b, lo:hi],
-                )  # fmt: skip
-        d_A[b, :, lo:hi] = d_rates[:, :width]
+            start = b * time + segment * SEGMENT
+            length = min(SEGMENT, time - segment * SEGMENT)
+            d_bc[:] = np.float32(0)
+            for e in range(low, high, LANES):
+                for i in range(length):
+                    row, at = (start + i) * channels, i * STRIDE
+                    _enter(row, e, at, u, delta, bias, D, held)
+                    d_y_e = load(d_out, row + e)
+                    if gated:
+                        z_e = load(z, row + e)
+                        d_y_e = d_y_e * z_e * sigmoid(z_e)
+                    store(held, at + D_Y, d_y_e)
+                    store(held, at + D_STEP, none)
+                    store(held, at + D_DRIVE, none)
+                    row += e + LANES
+                    for array in (u, delta, d_out, d_u, d_delta, z, d_z):
+                        fetch(array, row)
+                for n in range(states):
+                    place, rate_place = n * BLOCK + e - low, n * channels + e
+                    state = load(starts, (b * segments + segment) * states * channels + rate_place)
+                    carry, rate = load(carries, place), load(decay, rate_place)
+                    carry, d_rate = _forth_and_back(states, n, start, length, state, carry, rate, B, C, held, d_bc)
+                    store(carries, place, carry)
+                    place = b * states * channels + rate_place
+                    store(d_A, place, load(d_A, place) + d_rate)
+                bias_e, D_e, sum_D, sum_bias = load(bias, e), load(D, e), none, none
+                for i in range(length):
+                    row, at = (start + i) * channels + e, i * STRIDE
+                    u_e, d_y_e, d_drive_e = load(u, row), load(held, at + D_Y), load(held, at + D_DRIVE)
+                    if gated:
+                        z_e = load(z, row)
+                        opened, one = sigmoid(z_e), spread(np.float32(1))
+                        inner = opened * (one + z_e * (one - opened))
+                        store(d_z, row, load(d_out, row) * load(held, at + Y) * inner)
+                    # the decay rates were multiplied by log2(e) for exp2
+                    d_step_e = load(held, at + D_STEP) * spread(np.float32(1) / LOG2_E) + d_drive_e * u_e
+                    d_delta_e = d_step_e * sigmoid(load(delta, row) + bias_e)
+                    store(d_u, row, d_drive_e * load(held, at + STEP) + D_e * d_y_e)
+                    store(d_delta, row, d_delta_e)
+                    sum_bias = sum_bias + d_delta_e
+                    sum_D = sum_D + d_y_e * u_e
+                store(d_bias, b * channels + e, load(d_bias, b * channels + e) + sum_bias)
+                store(d_D, b * channels + e, load(d_D, b * channels + e) + sum_D)
+            for n in range(states):
+                for i in range(length):
+                    sums, into = (n * SEGMENT + i) * 2 * LANES, (block * batch * time + start + i) * states + n
+                    d_B[into] = total(load(d_bc, sums))
+                    d_C[into] = total(load(d_bc, sums + LANES))

@@ -151,6 +151,21 @@ def test_strongly_negative_rates_forget_without_denormals_or_nan(rate):
     assert all(tensor.isfinite().all() for tensor in got.values())
 
 
+def test_rates_that_let_states_grow_are_right_too():
+    """Some of them: the rest of the scan is no less exact for it."""
+    tensors = draw(CASES["three segments, two blocks, both cut short"])
+    tensors["A"][0] = 0.5
+    got, want = run(selective_scan, tensors), run(reference, exactly(tensors))
+    assert not wrong(got, want)
+
+
+def test_prompts_do_not_depend_on_those_beside_them():
+    """Bit for bit, alone and in a batch."""
+    tensors = draw(CASES["three segments, two blocks, both cut short"])
+    alone = {name: tensor[1:] if tensor.ndim == 3 else tensor for name, tensor in tensors.items()}
+    assert torch.equal(selective_scan(**tensors)[1:], selective_scan(**alone))
+
+
 def test_a_state_that_fades_below_the_smallest_number_is_zero():
     """One input, then silence: halved 200 times, a state is 1e-60, far below what float32 holds."""
     time = 200

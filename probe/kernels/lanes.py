@@ -1,0 +1,256 @@
+"""Sixteen float32 numbers side by side, as a numba type: loops over them are vectors whatever LLVM makes of loops.
+
+LLVM's own vectoriser needs every array's overlap checked and keeps nothing in registers from one loop to the next.
+Sixteen are one register of AVX-512, two of AVX2 and four of SSE or NEON. Arrays are flat, contiguous float32.
+"""
+
+from __future__ import annotations
+
+import operator
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+from probe.kernels.cpu_math import LOG2_E
+
+LANES = 16
+
+_f = np.float32
+_FLOATS, _INTEGERS = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.IntType(32), LANES)
+# a product and a sum may be one instruction; nothing may be reordered, NaN and infinity keep their meaning
+_FUSED = ("contract",)
+# added to a small number it rounds that to a whole one, which the lowest bits then hold, 127 more, as exponents do
+_ROUND = _f(1.5 * 2**23 + 127)
+
+
+class LanesType(types.Type):  # type: ignore[misc]  # numba has no types
+    """The type that numba knows them by."""
+
+    def __init__(self) -> None:
+        super().__init__(name="Lanes")
+
+
+lanes = LanesType()
+
+
+@register_model(LanesType)
+class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]  # numba has no types
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, _FLOATS)
+
+
+class _Arithmetic(AbstractTemplate):  # type: ignore[misc]  # numba has no types
+    def generic(self, args, kws):
+        return signature(lanes, lanes, lanes) if args == (lanes, lanes) else None
+
+
+def _spread(builder, number):
+    """Returns one number in all lanes."""
+    one = builder.insert_element(ir.Constant(_FLOATS, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, ir.Constant(_FLOATS, ir.Undefined), ir.Constant(_INTEGERS, [0] * LANES))
+
+
+def _define(symbol, name):
+    """Makes a Python operator on lanes the LLVM instruction of that name."""
+    infer_global(symbol)(type(f"_{name}", (_Arithmetic,), {"key": symbol}))
+
+    @lower_builtin(symbol, lanes, lanes)
+    def lower(context, builder, sig, args):
+        return getattr(builder, name)(*args, flags=_FUSED)
+
+
+for _symbol, _name in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _define(_symbol, _name)
+
+
+def _pointer(context, builder, kind, array, index):
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), _FLOATS.as_pointer())
+
+
+@intrinsic
+def load(typingctx, array, index):
+    """Returns the lanes that start at an index of a flat array."""
+
+    def codegen(context, builder, sig, args):
+        return builder.load(_pointer(context, builder, sig.args[0], *args), align=4)
+
+    return lanes(array, types.intp), codegen
+
+
+@intrinsic
+def fetch(typingctx, array, index):
+    """Asks for the lanes that start at an index to be brought into the cache; changes nothing."""
+
+    def codegen(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        place = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [place, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
+@intrinsic
+def store(typingctx, array, index, value):
+    """Writes the lanes to a flat array, from an index on."""
+
+    def codegen(context, builder, sig, args):
+        builder.store(args[2], _pointer(context, builder, sig.args[0], *args[:2]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), codegen
+
+
+@intrinsic
+def spread(typingctx, number):
+    """Returns a float32 number in every lane."""
+
+    def codegen(context, builder, sig, args):
+        return _spread(builder, args[0])
+
+    return lanes(types.float32), codegen
+
+
+@intrinsic
+def spread_from(typingctx, array, index):
+    """Returns one number of a flat array in every lane."""
+
+    def codegen(context, builder, sig, args):
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        return _spread(builder, builder.load(builder.gep(data, [args[1]])))
+
+    return lanes(array, types.intp), codegen
+
+
+@intrinsic
+def fma(typingctx, a, b, c):
+    """Returns a b + c, in one instruction where there is one: c, not a or b, may come late."""
+
+    def codegen(context, builder, sig, args):
+        kind = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f32"), args)
+
+    return lanes(lanes, lanes, lanes), codegen
+
+
+@numba.njit
+def buffer(size):
+    """Returns a flat array whose lanes share no line of the cache."""
+    whole = np.empty(size + LANES, np.float32)
+    first = (-whole.ctypes.data % (4 * LANES)) // 4
+    return whole[first : first + size]
+
+
+@intrinsic
+def total(typingctx, value):
+    """Returns the sum of all lanes, halves added to halves."""
+
+    def codegen(context, builder, sig, args):
+        part, width = args[0], LANES
+        while width > 1:
+            width //= 2
+            nothing = ir.Constant(part.type, ir.Undefined)
+            low, high = (
+                builder.shuffle_vector(
+                    part, nothing, ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(first, first + width)))
+                )
+                for first in (0, width)
+            )
+            part = builder.fadd(low, high, flags=_FUSED)
+        return builder.extract_element(part, ir.Constant(ir.IntType(32), 0))
+
+    return types.float32(lanes), codegen
+
+
+@intrinsic
+def at_least(typingctx, value, bound):
+    """Returns the larger of the two, NaN where the first is NaN."""
+
+    def codegen(context, builder, sig, args):
+        return builder.select(builder.fcmp_ordered("<", *args), args[1], args[0])
+
+    return lanes(lanes, lanes), codegen
+
+
+@intrinsic
+def at_most(typingctx, value, bound):
+    """Returns the smaller of the two, NaN where the first is NaN."""
+
+    def codegen(context, builder, sig, args):
+        return builder.select(builder.fcmp_ordered(">", *args), args[1], args[0])
+
+    return lanes(lanes, lanes), codegen
+
+
+@intrinsic
+def absolute(typingctx, value):
+    """Returns every number without its sign."""
+
+    def codegen(context, builder, sig, args):
+        bits = builder.and_(builder.bitcast(args[0], _INTEGERS), ir.Constant(_INTEGERS, [0x7FFFFFFF] * LANES))
+        return builder.bitcast(bits, _FLOATS)
+
+    return lanes(lanes), codegen
+
+
+@intrinsic
+def _power_of_two(typingctx, rounded):
+    """Returns two to the whole number that was rounded by adding `_ROUND`."""
+
+    def codegen(context, builder, sig, args):
+        bits = builder.shl(builder.bitcast(args[0], _INTEGERS), ir.Constant(_INTEGERS, [23] * LANES))
+        return builder.bitcast(bits, _FLOATS)
+
+    return lanes(lanes), codegen
+
+
+@numba.njit(inline="always")
+def exp2(x):
+    """Returns 2**x for x of at most 127, and 2**-126 below -126, by the polynomial of `cpu_math.exp2`. Keeps NaN."""
+    x = at_least(x, spread(_f(-126.0)))
+    rounded = x + spread(_ROUND)
+    r = x - (rounded - spread(_ROUND))
+    p = spread(_f(1.5353362e-4)) * r + spread(_f(1.3398874e-3))
+    p = p * r + spread(_f(9.6184370e-3))
+    p = p * r + spread(_f(5.5503324e-2))
+    p = p * r + spread(_f(2.4022648e-1))
+    p = p * r + spread(_f(6.9314720e-1))
+    p = p * r + spread(_f(1.0))
+    return p * _power_of_two(rounded)
+
+
+@numba.njit(inline="always")
+def sigmoid(x):
+    """Returns 1 / (1 + exp(-x)), as `cpu_math.sigmoid`."""
+    v = exp2(at_most(x * spread(-LOG2_E), spread(_f(127.0))))
+    return spread(_f(1.0)) / (spread(_f(1.0)) + v)
+
+
+@numba.njit(inline="always")
+def softplus(x):
+    """Returns log(1 + exp(x)), as `cpu_math.softplus`."""
+    v = exp2(absolute(x) * spread(-LOG2_E))
+    s = v / (spread(_f(2.0)) + v)
+    q = s * s
+    p = spread(_f(1.0 / 15)) * q + spread(_f(1.0 / 13))
+    p = p * q + spread(_f(1.0 / 11))
+    p = p * q + spread(_f(1.0 / 9))
+    p = p * q + spread(_f(1.0 / 7))
+    p = p * q + spread(_f(1.0 / 5))
+    p = p * q + spread(_f(1.0 / 3))
+    p = p * q + spread(_f(1.0))
+    return at_least(x, spread(_f(0.0))) + spread(_f(2.0)) * s * p
