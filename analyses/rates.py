@@ -170,7 +170,7 @@ def used(group: Group, architecture: str, index: Mapping[str, Mapping[str, Any]]
         one["rate"]
         for one in index.values()
         if (one["task"], one["dim"], one["context"], one["arch"]) == (group.task, group.dim, group.context, name)
-        and (architecture != "transformer" or one.get("positions") == "learned")
+        and (architecture != "transformer" or one.get("positions", "learned") == "learned")
         and (not bare or one.get("positions") == "none")
     }
     return ", ".join(f"{rate:g}" for rate in sorted(rates))
