@@ -11,11 +11,14 @@ is instant.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+# torch's threads wait in a loop by default, which takes the cores from whatever else runs; read when torch is loaded
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 HERE = Path(__file__).parent
 STUB = HERE / "__init__.pyi"
 

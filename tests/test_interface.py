@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import os
 import shutil
 import subprocess
 import sys
@@ -333,3 +334,18 @@ def test_a_saved_result_is_read_and_drawn_without_torch(tmp_path: Path, fitted: 
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert int(shown[0]) > 10_000
     assert shown[1] == "layers"
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(given: str | None, found: str) -> None:
+    """The variable is read when torch is loaded, so that it is set before that."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    told = "import probe, os, sys; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", told],
+        env=environment | ({"OMP_WAIT_POLICY": given} if given else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.split() == [found, "False"]

@@ -164,7 +164,7 @@ def full_run(experiment: Experiment, config: FitConfig) -> None:
     """Captures, fits and selects."""
     pass_ = Pass.of(config)
     (target,) = measure.asked_of(experiment, "y", pass_)
-    measure._fit(experiment, [HEADS["linear"]()], pass_, target, silent, ALONE)
+    measure._fit(experiment, [HEADS["linear"]()], pass_, [target], silent, ALONE)
 
 
 @torch.no_grad()
