@@ -20,6 +20,8 @@ WIDEST = 256
 
 WAITING = 2**21
 """Numbers that wait to be projected together."""
+ROOM = 32
+"""Cells that room is made for at a time; room that nothing is written to takes no memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,33 +83,40 @@ def capture_site(
         across = captured.stream.float().norm(dim=-1)
         return AtSite(captured.stream, captured.output, cells, (model.width,) * len(cells), across)
     order = sorted(set(asked))
-    rows = _Rows(narrow or Narrow(seed, widest), site)
-    norms: dict[Cell, list[Tensor]] = {}
+    rows = _Rows(narrow or Narrow(seed, widest), site, len(order))
     numbers: dict[Cell, int] = {}
 
     def keep(cell: Cell, place: int, values: Tensor) -> None:
         numbers[cell] = values.shape[-1]
-        norms.setdefault(cell, []).append(values.float().norm(dim=-1))
         rows.add(cell, values.float())
 
     output = found.read(model, inputs, order, keep)
     cells = tuple(sorted(numbers))
-    each = [rows.of(cell) for cell in cells]
+    each, norms = zip(*(rows.of(cell) for cell in cells), strict=True)
     features = max(row.shape[-1] for row in each)
     stacked = [torch.nn.functional.pad(row, (0, features - row.shape[-1])) for row in each]
     back = torch.tensor([order.index(token) for token in asked], device=inputs.device)
     values = torch.stack(stacked).index_select(2, back)
-    lengths = torch.stack([torch.stack(norms[cell], dim=1) for cell in cells]).index_select(2, back)
+    lengths = torch.stack(norms).index_select(2, back)
     return AtSite(values, output.index_select(1, back), cells, tuple(numbers[cell] for cell in cells), lengths)
 
 
 class _Rows:
-    """What was read of each cell, projected many tokens at a time: a large projection is drawn again each time."""
+    """What was read of each cell, projected many tokens at a time: a large projection is drawn again each time.
 
-    def __init__(self, narrow: Narrow, site: str) -> None:
-        self._narrow, self._site, self._numbers = narrow, site, 0
+    What is kept stands in tensors for many cells, each made before most of the pass. Small ones made on the way would
+    outlive the large ones around them, and keep the process from giving back those ones' memory.
+
+    Args:
+        tokens: how many are read of every cell.
+    """
+
+    def __init__(self, narrow: Narrow, site: str, tokens: int) -> None:
+        self._narrow, self._site, self._tokens, self._numbers = narrow, site, tokens, 0
         self._waiting: dict[Cell, list[Tensor]] = {}
-        self._done: dict[Cell, list[Tensor]] = {}
+        self._kept: dict[Cell, Tensor] = {}
+        self._filled: dict[Cell, int] = {}
+        self._free: dict[int, list[Tensor]] = {}
 
     def add(self, cell: Cell, values: Float[Tensor, "batch numbers"]) -> None:
         """Takes a cell's numbers at the next token."""
@@ -116,14 +125,29 @@ class _Rows:
         if self._numbers > WAITING:
             self._project()
 
-    def of(self, cell: Cell) -> Float[Tensor, "batch token features"]:
-        """Returns what heads read of a cell."""
+    def of(self, cell: Cell) -> tuple[Float[Tensor, "batch token features"], Float[Tensor, "batch token"]]:
+        """Returns what heads read of a cell, and the norm of what stands there."""
         self._project()
-        return torch.cat(self._done.pop(cell), dim=1)
+        kept = self._kept[cell]
+        return kept[..., :-1], kept[..., -1]
 
     def _project(self) -> None:
         for cell, values in self._waiting.items():
             name = self._site if cell.part < 0 else f"{self._site} {cell.part}"
-            found = self._narrow(cell.layer, name, torch.stack(values, dim=1))
-            self._done.setdefault(cell, []).append(found)
+            whole = torch.stack(values, dim=1)
+            found = self._narrow(cell.layer, name, whole)
+            if cell not in self._kept:
+                self._kept[cell] = self._room(found)
+            first = self._filled.get(cell, 0)
+            part = self._kept[cell][:, first : first + len(values)]
+            part[..., :-1], part[..., -1] = found, whole.norm(dim=-1)
+            self._filled[cell] = first + len(values)
         self._waiting, self._numbers = {}, 0
+
+    def _room(self, found: Float[Tensor, "batch token features"]) -> Float[Tensor, "batch tokens kept"]:
+        """Returns a place for all tokens of a cell, its features and behind them the norm."""
+        features = found.shape[-1] + 1
+        free = self._free.setdefault(features, [])
+        if not free:
+            free.extend(found.new_empty(ROOM, len(found), self._tokens, features).unbind(0))
+        return free.pop(0)
