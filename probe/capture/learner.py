@@ -22,17 +22,18 @@ class Step(nn.Module):
     Args:
         learner: the learner.
         dim: dimension of x.
-        number: of the step, from 0.
+        number: of the step, from 0; None takes all that the learner does at once.
     """
 
-    def __init__(self, learner: Learner, dim: int, number: int) -> None:
+    def __init__(self, learner: Learner, dim: int, number: int | None) -> None:
         super().__init__()
         self.learner, self.dim, self.number = learner, dim, number
 
     def forward(self, stream: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """Returns the stream after the step."""
-        found = [self._held(stream, place) for place in range(stream.shape[1])]
-        return torch.cat([stream[..., : self.dim + 1], torch.stack(found, dim=1)], dim=-1)
+        read = stream.cpu()  # learners compute in float64
+        found = torch.stack([self._held(read, place) for place in range(read.shape[1])], dim=1)
+        return torch.cat([stream[..., : self.dim + 1], found.to(stream.device)], dim=-1)
 
     def _held(self, stream: Float[Tensor, "batch time width"], place: int) -> Float[Tensor, "batch held"]:
         """Returns w and the prediction at a token: at a y, that for its own x, its y now known."""
@@ -48,8 +49,9 @@ class Step(nn.Module):
     def _weights(
         self, learner: LinearLearner, examples: Examples, before: Float64[Tensor, "batch dim"]
     ) -> Float64[Tensor, "batch dim"]:
-        if not _stepwise(learner):
+        if self.number is None:
             return learner.weights(examples)
+        assert isinstance(learner, IterativeLearner), "only these have steps"
         return next(islice(learner.maps(examples), self.number, None))(before)
 
 
@@ -73,15 +75,15 @@ class Steps(nn.Module):
         super().__init__()
         self.dim = dim
         one = Examples(torch.zeros(1, 1, dim), torch.zeros(1, 1))
-        count = sum(1 for _ in learner.maps(one)) if _stepwise(learner) else 1
-        self.steps = nn.ModuleList([Step(learner, dim, number) for number in range(count)] or [nn.Identity()])
+        numbers = [number for number, _ in enumerate(learner.maps(one))] if _stepwise(learner) else [None]
+        self.steps = nn.ModuleList([Step(learner, dim, number) for number in numbers] or [nn.Identity()])
 
     def forward(self, inputs: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time 1"]:
         """Returns the learner's prediction at every token: at a y, that for its own x, its y now known."""
-        stream = self.read_in(inputs.cpu())
+        stream = self.read_in(inputs)
         for step in self.steps:
             stream = step(stream)
-        return stream[..., -1:].to(inputs.device)
+        return stream[..., -1:]
 
     def read_in(self, inputs: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time width"]:
         """Returns the stream before the first step: every token's x, its y where it is one, and zeros."""

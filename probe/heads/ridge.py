@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 
 import torch
@@ -14,6 +13,7 @@ from probe.errors import ProbeError
 from probe.heads.absolute import solve_absolute
 from probe.heads.moments import Moments
 from probe.heads.path import EPSILON, AbsolutePath, RidgePath, StandardisedPath, rounding
+from probe.processes.side_by_side import side_by_side
 
 PENALTIES = tuple(10.0 ** (exponent / 2) for exponent in range(-24, 3))
 """Twenty-seven penalties, two a decade from 1e-12 to 10 times what a standardised feature adds to the moments."""
@@ -195,11 +195,7 @@ def _eigh(
     if matrices.device.type != "cpu" or not 1 < threads <= matrices.shape[:2].numel():
         values, vectors = torch.linalg.eigh(matrices)
         return values, vectors
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            parts = list(pool.map(torch.linalg.eigh, matrices.flatten(0, 1).chunk(threads)))
-    finally:
-        torch.set_num_threads(threads)  # a worker's setting is also the default of threads yet to come
+    parts = list(side_by_side(torch.linalg.eigh, matrices.flatten(0, 1).chunk(threads), threads))
     values, vectors = (torch.cat([part[place] for part in parts]) for place in (0, 1))
     return values.reshape(matrices.shape[:3]), vectors.reshape(matrices.shape)
 
