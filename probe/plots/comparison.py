@@ -168,6 +168,7 @@ def _finish_ratios(axes: Axes, limits: Sequence[float], label: str, title: str) 
     style.log_errors(axes, min(limits) / 1.1, max(limits) * 1.1)
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
+    axes.set_ylabel("ratio of errors (1 = equal errors)")
     axes.set_title(title, loc="left", fontsize=7.5)
 
 

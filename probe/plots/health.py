@@ -39,6 +39,8 @@ def health_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
         every = numbers(pd.concat([rows for _, rows in models]), "layer")  # a layer has one colour in all rows
         for row, (name, rows) in zip(panels, models, strict=True):
             _model(row, name, rows, every, view)
+        for column in panels.T:  # models are compared
+            style.share_limits([axes for axes in column if axes.axison])
         words.head_line(figure, view.title, words.about(records, words.POINTWISE))
     return whole(figure)
 

@@ -30,6 +30,7 @@ UNITS = {
 ZERO, GUESS = UNITS
 GUESSED = ("hidden_markov", "induction", "linear_classification", "regular_language", "sparse_parity", "token_mqar")
 """Tasks of signs and symbols: what older records, which do not tell their units, must be read by."""
+LETTERS = "X, y: the inputs and answers of a prompt's examples, w: its function's weights"
 POINTWISE = "bands: 95 % by prompt, each point's own"
 
 
