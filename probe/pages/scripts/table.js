@@ -1,5 +1,7 @@
 // The table beneath a chart: what each block changes, in words, or the values themselves; a click on a heading sorts.
 
+const MOST = 12; // sentences about curves; the table has a row for every block
+
 // Returns the change from one row to the next, so that the largest improvement is the largest number.
 function gain(value, before, after) {
   if (value.share || before <= 0 || after <= 0) return value.better === "lower" ? before - after : after - before;
@@ -112,10 +114,9 @@ function fillTable(chart) {
 function say(chart) {
   const told = [];
   if (chart.spec.blocks) {
-    const curves = shownCurves(chart).filter((curve) => !chart.spec.lines[curve.line].quiet).slice(0, 8);
-    for (const curve of curves) {
+    for (const curve of shownCurves(chart).filter((one) => !chart.spec.lines[one.line].quiet)) {
       const largest = changesOf(chart, curve).find((step) => step.largest);
-      if (largest) told.push(`${nameOf(chart, curve)}: ${largest.words}`);
+      if (largest && told.length < MOST) told.push(`${nameOf(chart, curve)}: ${largest.words}`);
     }
   }
   const lines = levels(chart, theme()).map((level) => `${level.name} ${number(level.y)}`);
