@@ -13,7 +13,8 @@ from probe.records import load
 
 FIGURES = Path(__file__).parents[2] / "figures"
 TELEPHONE, WALL = 390, 2560
-HYBRIDS, SEEDS, BELIEFS, CLAIM = "park-hybrids-layers", "compare-seeds", "belief-simplex", "claim-transformer"
+HYBRIDS, SEEDS, LANGUAGE = "park-hybrids-layers", "compare-seeds", "language-smollm2-135m"
+BELIEFS, CLAIM = "belief-simplex", "claim-transformer"
 FEW_PICTURES = ["curve", "nulls", "transfer"]
 """Evidence of a claim whose pictures are drawn soon."""
 
@@ -28,7 +29,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The pages of shipped records, by name."""
     folder = tmp_path_factory.mktemp("widths")
-    records = {name: load(FIGURES / name) for name in (HYBRIDS, SEEDS, BELIEFS, CLAIM)}
+    records = {name: load(FIGURES / name) for name in (HYBRIDS, SEEDS, LANGUAGE, BELIEFS, CLAIM)}
     claim = records[CLAIM]
     records[CLAIM] = replace(claim, table=claim.table[claim.table["evidence"].isin(FEW_PICTURES)])
     return {name: view_page([record]).save(folder / f"{name}.html") for name, record in records.items()}
@@ -105,6 +106,17 @@ def test_on_a_telephone_the_change_of_a_block_is_read_in_words_without_scrolling
     opened(browser, pages[HYBRIDS], TELEPHONE)
     region, words = boxes(browser, ".turned")[0], boxes(browser, ".turned td:nth-child(4)")[0]
     assert region["left"] <= words["left"] < words["right"] <= region["right"]
+
+
+def test_a_name_that_all_rows_share_takes_no_column(browser, pages):
+    opened(browser, pages[CLAIM], TELEPHONE)
+    shown = """return [...document.querySelectorAll('.turned th')].filter((one) => one.offsetWidth > 0)
+        .map((one) => one.innerText.trim())"""
+    assert browser.execute_script(shown) == ["read by", "block", "in words", "change", "before", "after"]
+    opened(browser, pages[LANGUAGE], TELEPHONE)
+    assert browser.execute_script(shown)[1:] == ["accuracy", "from", "to"]
+    cut = "const one = document.querySelector('.turned'); return one.scrollWidth - one.clientWidth"
+    assert browser.execute_script(cut) <= 0
 
 
 @pytest.mark.parametrize("name", [HYBRIDS, SEEDS])

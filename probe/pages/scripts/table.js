@@ -107,6 +107,11 @@ function fillTable(chart) {
   const top = make("tr", {}, ...heads.map((words, place) => heading(chart, words, place, numeric.includes(place))));
   const lines = body.map((cells) => make("tr", {}, ...cells.map(([words, sorted], place) => make("td",
     numeric.includes(place) ? { class: "number", "data-value": sorted ?? "" } : {}, words))));
+  const { series, lines: kinds } = chart.spec;
+  for (const { cells } of [top, ...lines]) { // a name that every row would repeat stands above the chart
+    cells[0].hidden = series.length === 1;
+    cells[1].hidden = kinds.length === 1;
+  }
   chart.parts.table.replaceChildren(make("table", {}, make("thead", {}, top), make("tbody", {}, ...lines)));
 }
 
