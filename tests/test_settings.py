@@ -119,6 +119,7 @@ COMPARE: dict[str, Entry | str] = {
     "task": Entry("linear:x_scale=2", "linear:x_scale=2", "task linear:x_scale=2"),
     "head": Entry("lens", "the lens head", "lens"),
     "depth": Entry("parameters", "share of parameters", "share of parameters up to the layer"),
+    "tuned": "decides a sentence of the verdict: tests/commands/test_compare.py",
     "context": Entry(2, "at 2 examples", "2 examples"),
     "prompts": Entry(96),
     "score": Entry(40, "40 prompts", "40 prompts"),

@@ -110,7 +110,7 @@ def _compare_numbers(config: CompareConfig, command: str, report: Report) -> Rec
         "counts": experiments[0].task.counts,
         "prompts": {"fit": pass_.prompts, "score": pass_.score},
         "units": {"y": experiments[0].task.unit},
-        "verdict": verdicts(table, _trainings(measured), counted_as=COUNTED[experiments[0].task.counts]),
+        "verdict": verdicts(table, _trainings(measured, config.tuned), counted_as=COUNTED[experiments[0].task.counts]),
         "notes": notes_on([one.experiment.checkpoint for one in measured], context) if opened is None else [],
         "models": {
             one.name: describe(one.experiment.checkpoint, one.experiment.task, context)
@@ -271,12 +271,12 @@ def _sides(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
     return sides
 
 
-def _trainings(measured: Sequence[Measured]) -> dict[tuple[str, str], Trainings]:
+def _trainings(measured: Sequence[Measured], tuned: str) -> dict[tuple[str, str], Trainings]:
     """Returns what trainings differ in, by the names of every two sides, or of every pair where there are none."""
     sides = _sides(measured)
     compared = sides if len(sides) > 1 else {one.name: [one] for one in measured}
     first = {name: side[0].experiment.checkpoint for name, side in compared.items()}
-    return {(a, b): trainings(first[a], first[b]) for a, b in combinations(first, 2)}
+    return {(a, b): trainings(first[a], first[b], tuned) for a, b in combinations(first, 2)}
 
 
 def _seed_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:

@@ -119,4 +119,4 @@ def _seeds_sentences(row: pd.Series[Any], trained: Trainings, counted_as: Counte
         band = f"95 % band over seeds {row['low']:.2f} to {row['high']:.2f}"
         why = f"ratio of geometric means {row['ratio']:.2f}, {band}"
     said = f"{sides} {told} in their own error: at {counted_as.at(int(row['context']))} {why}."
-    return [said] if trained.alike else [said, *trained.sentences("The two sides"), OBSERVED]
+    return [said, *trained.sentences("The two sides"), *([] if trained.alike else [OBSERVED])]
