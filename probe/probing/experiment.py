@@ -136,10 +136,14 @@ class Experiment:
 
         yield from side_by_side(lambda batch: (*batch, self._captured(batch[1])), drawn(), self.at_a_time(pass_))
 
-    def at_a_time(self, pass_: Pass) -> int:
-        """Returns how many batches go through the model side by side: one where their streams take much memory."""
+    def at_a_time(self, pass_: Pass, streams: int = 1) -> int:
+        """Returns how many batches go through the model side by side: one where their streams take much memory.
+
+        Args:
+            streams: how many of a batch are held.
+        """
         own = isinstance(self.model, NativeModel) and self.site is None
-        numbers = self.layers * pass_.batch * self.task.length(self.longest) * self.model.width
+        numbers = streams * self.layers * pass_.batch * self.task.length(self.longest) * self.model.width
         return torch.get_num_threads() if own and self.device.type == "cpu" and numbers <= SMALL else 1
 
     def drawn(self, pass_: Pass, purpose: Purpose) -> Iterator[Prompts]:
