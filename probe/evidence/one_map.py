@@ -178,7 +178,8 @@ def _read(
         x, whole = asked(twin, prompts.x[:, -1]), whole_pass(twin, inputs).stream
         plain, edited = whole.index_select(2, query)[:, :, 0], []
         for turn in turns:
-            after, before = plain.clone(), turn.layer - 1
+            # a block that is left out could not run in another's turn
+            after, before = plain.clone(), min(turn.layer, turn.other) - 1
             with resuming(twin.model, before, whole[before]), editing(twin.model, {turn.layer: (turn.other,)}):
                 after[turn.layer] = _stream_at(twin, inputs, query, turn.layer)
             edited.append(read.of(after.cpu(), x)[turn.layer])

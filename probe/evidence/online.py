@@ -233,8 +233,8 @@ def _choose(
     best: list[dict[str, _Choice]] = [{} for _ in read]
     for cell, (one, found) in enumerate(zip(learners, weights, strict=True)):
         scales = torch.einsum("sptd,ptd->st", read, found) / found.square().sum((0, 2)).clamp(min=TINY)
-        wrong, _ = _left(read[:, None], (scales[:, None, :, None] * found)[:, None])
-        for place, left in enumerate(wrong[:, 1, 0].sum(-1).tolist()):
+        for place, own in enumerate(read):  # one site's numbers at a time stay in the cache
+            left = _squares((own - scales[place, :, None] * found).diff(dim=-2)).sum().item()
             if one.learner not in best[place] or left < best[place][one.learner].left:
                 best[place][one.learner] = _Choice(left, cell, scales[place])
     return [{name: each[name] for name in KINDS} for each in best]

@@ -35,7 +35,9 @@ def each(
             own one.
     """
     if threads < 2 or not isinstance(experiment.model, NativeModel):
-        yield from ((part, compute(experiment, part)) for part in parts)
+        for part in parts:
+            yield part, compute(experiment, part)
+            experiment.told()
         return
     idle: SimpleQueue[Experiment] = SimpleQueue()
     for _ in range(threads):
@@ -48,7 +50,9 @@ def each(
         finally:
             idle.put(mine)
 
-    yield from side_by_side(by_a_twin, parts, threads)
+    for found in side_by_side(by_a_twin, parts, threads):
+        yield found
+        experiment.told()
 
 
 def twin(model: NativeModel) -> NativeModel:
