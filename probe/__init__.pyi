@@ -52,6 +52,7 @@ from probe.config import ViewConfig as ViewConfig
 from probe.data import Data as Data
 from probe.data import Streams
 from probe.errors import ProbeError as ProbeError
+from probe.evidence.criteria import Criterion
 from probe.language import Tokenizer
 from probe.learners import Learner
 from probe.models import ResidualModel as ResidualModel
@@ -253,6 +254,7 @@ def claim(
     kernel: Literal["auto", "reference", "cpu", "triton", "mamba_ssm"] = "auto",
     command: str = "",
     report: Report = ...,
+    decided: Callable[[str, Criterion], None] = ...,
 ) -> ClaimResult:
     """Gathers the evidence on each checkpoint as rows, and judges it; the verdicts stand in the provenance."""
 

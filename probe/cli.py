@@ -36,6 +36,7 @@ from probe.shell.deprecations import told_deprecations
 from probe.shell.voice import Call, Shell, UnreadError, tell, write
 
 if TYPE_CHECKING:
+    from probe.evidence.criteria import Criterion
     from probe.probing.result import Result
 
 COMMANDS: dict[str, type] = {
@@ -217,8 +218,12 @@ def _compare(config: CompareConfig, call: Call) -> int:
 
 def _claim(config: ClaimConfig, call: Call) -> int:
     from probe.commands.claim import claim
+    from probe.evidence.criteria import told_outcome
 
-    return deliver(config, call, lambda show: claim(config, command=call.command, report=show))
+    def decided(model: str, criterion: Criterion) -> None:
+        call.decided(f"{model}: {criterion.name} {told_outcome(criterion)}: {criterion.seen}")
+
+    return deliver(config, call, lambda show: claim(config, command=call.command, report=show, decided=decided))
 
 
 def _capture(config: CaptureConfig, call: Call) -> int:

@@ -19,6 +19,27 @@ STEADY = 0.02
 """The share of a stage that must be done before what is left of it is estimated."""
 
 
+class Expected(str):
+    """A stage of work whose stages differ in length, with the seconds until the end of all that were estimated.
+
+    Attributes:
+        left: None where nothing was measured yet that an estimate could rest on.
+    """
+
+    left: float | None = None
+
+    @classmethod
+    def of(cls, text: str, left: float | None) -> Expected:
+        """Returns a stage's text with an estimate."""
+        found = cls(text)
+        found.left = left
+        return found
+
+    def left_after(self, seconds: float) -> float:
+        """Returns what is left so long after it was estimated."""
+        return max((self.left or 0.0) - seconds, 0.0)
+
+
 def silent(stage: str, done: int, total: int) -> None:
     """Reports to nobody."""
 
@@ -27,35 +48,45 @@ def silent(stage: str, done: int, total: int) -> None:
 def bar(title: str) -> Iterator[Report]:
     """Yields a report function that moves a bar on stderr, which appears after two seconds and goes at the end."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Left(TimeRemainingColumn):
+        def render(self, task: Task) -> Text:
+            text = task.fields["text"]
+            if not isinstance(text, Expected):
+                return super().render(task)
+            left = "" if text.left is None else clock(text.left_after(time.monotonic() - task.fields["told"]))
+            return Text(left, style="progress.remaining")
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        Left(),
         TextColumn("{task.fields[text]}", markup=False),
     )
     began = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=None, visible=False, text="")
+        task = progress.add_task(title, total=None, visible=False, text="", told=began)
 
         def show(text: str, done: int, total: int) -> None:
-            visible = time.monotonic() - began > SHOW_AFTER
-            progress.update(task, completed=done, total=total, text=text, visible=visible)
+            now = time.monotonic()
+            progress.update(task, completed=done, total=total, text=text, told=now, visible=now - began > SHOW_AFTER)
 
         yield show
 
 
 @dataclass
 class _Stage:
-    """Where work stands, and where and when the stage began that it is in."""
+    """Where work stands, and where and when the stage began that it is in, and when it was last told of."""
 
     text: str = ""
     done: int = 0
     total: int = 0
     first: int = 0
     began: float = field(default_factory=time.monotonic)
+    told: float = field(default_factory=time.monotonic)
 
 
 @contextmanager
@@ -70,7 +101,7 @@ def lines(title: str, say: Callable[[str], None]) -> Iterator[Report]:
     def show(text: str, done: int, total: int) -> None:
         if total != stage.total or done < stage.done:
             stage.first, stage.began = done, time.monotonic()
-        stage.text, stage.done, stage.total = text, done, total
+        stage.text, stage.done, stage.total, stage.told = text, done, total, time.monotonic()
 
     def tell() -> None:
         while not over.wait(LINE_EVERY):
@@ -91,7 +122,10 @@ def _line(title: str, stage: _Stage, elapsed: float) -> str:
         parts.append(f"{stage.done:,} of {stage.total:,}")
     parts.append(f"{clock(elapsed)} elapsed")
     came = stage.done - stage.first
-    if came > STEADY * stage.total and stage.done < stage.total:
+    if isinstance(stage.text, Expected):
+        if stage.text.left is not None:
+            parts.append(f"about {clock(stage.text.left_after(time.monotonic() - stage.told))} left")
+    elif came > STEADY * stage.total and stage.done < stage.total:
         left = (time.monotonic() - stage.began) * (stage.total - stage.done) / came
         parts.append(f"about {clock(left)} left at this stage")
     return ", ".join(parts)

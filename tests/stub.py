@@ -35,6 +35,7 @@ SHOWN = (str, int, float, bool, tuple, NoneType)
 BESIDE = {
     "command": "str",
     "report": "Report",
+    "decided": "Callable[[str, Criterion], None]",
     "tell": "Callable[[str], None]",
     "processes": "Processes",
     "ax": "Axes | Figure | SubFigure | None",

@@ -31,6 +31,13 @@ def test_what_is_left_is_estimated_from_the_stage(fast: None) -> None:
     )
 
 
+def test_what_is_left_of_all_is_said_as_it_was_estimated_less_what_passed_since() -> None:
+    stage = progress._Stage(progress.Expected.of("loop", 70.0), 6, 13, 6, told=time.monotonic() - 10)
+    assert progress._line("claim", stage, 130) == "claim: loop, 6 of 13, 2:10 elapsed, about 1:00 left"
+    unknown = progress._Stage(progress.Expected.of("heads", None), 0, 13, 0)
+    assert progress._line("claim", unknown, 30) == "claim: heads, 0 of 13, 0:30 elapsed"
+
+
 def test_short_work_says_nothing_and_lines_end_with_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     assert progress.LINE_EVERY > 3

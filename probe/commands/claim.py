@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,8 @@ from probe.evidence.beyond import changes
 from probe.evidence.causes import about, run_all
 from probe.evidence.closed_loop import closed_loop
 from probe.evidence.contraction import contraction
+from probe.evidence.course import EFFORTS, HEADS, Course, Effort
+from probe.evidence.criteria import Criterion
 from probe.evidence.criteria.trend import FEWEST_STEPS
 from probe.evidence.exchanged import exchanged
 from probe.evidence.exchanged_states import exchanged_states
@@ -54,7 +56,7 @@ from probe.evidence.states import states, states_rows, untrained_states
 from probe.evidence.study import Study
 from probe.evidence.targets import algorithmic_errors, target_rows
 from probe.evidence.transfer import transfer
-from probe.evidence.verdict import Verdict, judge
+from probe.evidence.verdict import Verdict, judge, judge_on
 from probe.heads import make_all
 from probe.language import study_of
 from probe.models import ResidualModel
@@ -75,8 +77,16 @@ USED = ("linear", "lens")
 """The heads that every study begins with."""
 
 
+Decided = Callable[[str, Criterion], None]
+"""Called with the checkpoint's name and a criterion as soon as it is decided."""
+
+
+def nobody(model: str, criterion: Criterion) -> None:
+    """Tells nobody."""
+
+
 @takes(ClaimConfig)
-def claim(config: ClaimConfig, *, command: str = "", report: Report = silent) -> ClaimResult:
+def claim(config: ClaimConfig, *, command: str = "", report: Report = silent, decided: Decided = nobody) -> ClaimResult:
     """Gathers the evidence on each checkpoint as rows, and judges it; the verdicts stand in the provenance.
 
     Evidence that does not apply to a model or task is left out, and the provenance says why under ``not_tested``. Of
@@ -84,21 +94,22 @@ def claim(config: ClaimConfig, *, command: str = "", report: Report = silent) ->
 
     Args:
         command: what was typed, for the record.
-        report: called as the work goes on.
+        report: called as the work goes on, with an estimate of what is left.
+        decided: called with the checkpoint's name and each criterion as soon as it is decided.
 
     Raises:
         ProbeError: if a checkpoint, the task or a number does not fit, before any work.
     """
     experiments, control = _prepared(config)
-    total = len(experiments) * (len(STAGES) + 1)
+    course = Course(_kinds(config, experiments), report)
     rows: list[dict[str, Any]] = []
     each: dict[str, dict[str, Any]] = {}
     verdicts: list[Verdict] = []
     for place, experiment in enumerate(experiments):
         start = place * (len(STAGES) + 1)
-        report("heads", start, total)
-        study = _study(config, experiment, control)
-        found, missing = _gathered(study, config, partial(_onwards, report, start, total))
+        course.begin(start)
+        study = _study(config, replace(experiment, told=course.tell), control)
+        found, missing = _gathered(study, config, partial(_begun, course, start), decided)
         verdicts.append(judge(found, missing))
         rows += found
         each[study.name] = told(verdicts[-1]) | {
@@ -121,25 +132,39 @@ def claim(config: ClaimConfig, *, command: str = "", report: Report = silent) ->
     return ClaimResult(with_dtypes(pd.DataFrame(rows, columns=EVIDENCE_COLUMNS)), provenance)
 
 
-def _onwards(report: Report, start: int, total: int, name: str, done: int) -> None:
-    report(name, start + done, total)
+def _kinds(config: ClaimConfig, experiments: Sequence[Experiment]) -> list[tuple[str, float]]:
+    """Returns what is done on every checkpoint, in order, and how much work it is, in floating-point operations."""
+    pass_, found = Pass.of(config), []
+    for one in experiments:
+        whose = f" of {one.checkpoint.name}" if len(experiments) > 1 else ""
+        once = one.model.flops(one.task.length(one.longest))[-1]
+        for name in (HEADS, *STAGES):
+            work = 0.0 if name in config.skip else EFFORTS.get(name, Effort()).of(one, pass_, config.asked)
+            found.append((f"{name}{whose}", work * once))
+    return found
+
+
+def _begun(course: Course, start: int, place: int) -> None:
+    course.begin(start + place)
 
 
 def _gathered(
-    study: Study, config: ClaimConfig, report: Callable[[str, int], None]
+    study: Study, config: ClaimConfig, begin: Callable[[int], None], decided: Decided
 ) -> tuple[list[dict[str, Any]], Missing]:
     """Returns the rows of evidence on one checkpoint, and why what is not among them is missing."""
     rows: list[dict[str, Any]] = []
     missing: Missing = {}
-    for done, (name, stage) in enumerate(STAGES.items(), start=1):
-        report(name, done)
+    for place, (name, stage) in enumerate(STAGES.items(), start=1):
+        begin(place)
         if name in config.skip:
             missing[name] = "It was left out by --skip."
-            continue
-        try:
-            rows += stage(study, missing)
-        except ProbeError as error:
-            missing[name] = str(error)
+        else:
+            try:
+                rows += stage(study, missing)
+            except ProbeError as error:
+                missing[name] = str(error)
+        for criterion in judge_on(name, rows, missing):
+            decided(study.name, criterion)
     return rows, missing
 
 

@@ -11,7 +11,9 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from probe.learners import Examples
+from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
+from probe.probing.twins import each
 from probe.randomness import PromptSource, Purpose
 from probe.statistics import RatioBootstrap
 from probe.tasks import Prompts
@@ -66,13 +68,19 @@ def ask(
     """
     parts: dict[str, list[Tensor]] = {name: [] for name in readings}
     xs, ys = [], []
-    for first in range(0, count, batch):
-        numbers = range(first, min(first + batch, count))
-        prompts = experiment.task.draw(PromptSource(seed, purpose, numbers), examples + queries - 1)
+
+    def answers_of(twin: Experiment, numbers: range) -> tuple[Prompts, dict[str, Tensor]]:
+        prompts = twin.task.draw(PromptSource(seed, purpose, numbers), examples + queries - 1)
         prompts = prompts if change is None else change(prompts, numbers)
-        stream, _ = experiment.alone(prompts, examples)
-        for name, reading in readings.items():
-            parts[name].append(reading(stream.flatten(1, 2)).cpu().double().reshape(-1, len(numbers), queries))
+        stream = twin.alone(prompts, examples)[0].flatten(1, 2)
+        shape = (-1, len(numbers), queries)
+        return prompts, {name: reading(stream).cpu().double().reshape(shape) for name, reading in readings.items()}
+
+    batches = [range(first, min(first + batch, count)) for first in range(0, count, batch)]
+    threads = experiment.at_a_time(Pass(count, count, seed, batch * queries))
+    for _, (prompts, answers) in each(experiment, batches, answers_of, threads):
+        for name, found in answers.items():
+            parts[name].append(found)
         regressors = experiment.task.regressors(prompts.x)
         assert regressors is not None, "asked about a task that is linear in nothing"
         xs.append(regressors)

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from jaxtyping import Float64
+from torch import Tensor
 
 from probe.capture import Captured, capture
 from probe.evidence.causes import About
-from probe.evidence.causes.pairs import Pair, answered, last, pairs, whole_pass
+from probe.evidence.causes.pairs import Pair, answered, each_pair, last, whole_pass
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.pushes import Push, imposed, pushes
 from probe.heads import LinearHeads
@@ -94,10 +96,14 @@ def closed_loop(
         ProbeError: if the task has no query whose answer is one number.
     """
     felt = [_nothing_yet(push, experiment, pass_) for push in pushes(experiment, heads, errors, pass_)]
-    for pair in pairs(experiment, pass_):
-        plain = whole_pass(experiment, pair.own)
-        for one in felt:
-            _feel(experiment, one, pair, plain, pass_.seed)
+
+    def moves_of(twin: Experiment, pair: Pair) -> list[_Moves]:
+        plain = whole_pass(twin, pair.own)
+        return [_moved(twin, one.push, pair, plain, pass_.seed) for one in felt]
+
+    for pair, moves in each_pair(experiment, pass_, moves_of):
+        for one, found in zip(felt, moves, strict=True):
+            _feel(one, pair, found)
     error, (low, high) = errors["y"].estimate(), errors["y"].interval()
     return ClosedLoop(felt, fixed, Band(1 - error, 1 - high, 1 - low))
 
@@ -111,33 +117,56 @@ def _nothing_yet(push: Push, experiment: Experiment, pass_: Pass) -> Felt:
     return Felt(push, empty(), empty(), empty(), Shifts(len(push.layers), pass_.seed))
 
 
-def _feel(experiment: Experiment, felt: Felt, pair: Pair, plain: Captured, seed: int) -> None:
-    """Moves the quantity at each of its layers, and adds what is read from then on."""
-    push, query = felt.push, last(pair.own)
-    asked = imposed(push, pair, experiment, seed)
-    before, moved = answered(experiment, plain), []
-    for cell, layer in enumerate(push.layers):
-        vector = asked @ push.inverse[layer].T
+@dataclass(frozen=True, eq=False)
+class _Moves:
+    """A batch of prompts on which a quantity was moved.
+
+    Attributes:
+        asked: by how much each number of it.
+        read: by layer of the push, what the heads of every layer read of the shift; ``unchanged`` of the same vector
+            carried along.
+        answers: by layer of the push, the shifts of the model's own answer.
+    """
+
+    asked: Float64[Tensor, "prompt number"]
+    read: list[Float64[Tensor, "number layer prompt"]]
+    unchanged: list[Float64[Tensor, "number layer prompt"]]
+    answers: list[Float64[Tensor, " prompt"]]
+
+
+def _moved(experiment: Experiment, push: Push, pair: Pair, plain: Captured, seed: int) -> _Moves:
+    """Moves the quantity at each of its layers, and returns what is read from then on."""
+    query = last(pair.own)
+    found = _Moves(imposed(push, pair, experiment, seed), [], [], [])
+    before = answered(experiment, plain)
+    for layer in push.layers:
+        vector = found.asked @ push.inverse[layer].T
         place, added = experiment.model.places[layer], vector[:, None].to(experiment.device)
         with resuming(experiment.model, layer, plain.stream[layer]), steering(place, query, added):
             after = capture(experiment.model, pair.own, query)
-        moved.append(answered(experiment, after) - before)
+        found.answers.append(answered(experiment, after) - before)
         shift = (after.stream[:, :, 0] - plain.stream[:, :, -1]).cpu().double()
         shift[:layer] = 0.0  # earlier layers are as they were, whether or not the pass went through them
         # hooks that look and hooks that change may come in either order where the vector is added
         shift[layer] = vector
-        read = torch.einsum("lpw,lnw->nlp", shift, push.heads)
-        unchanged = torch.einsum("pw,lnw->nlp", vector, push.heads)
+        found.read.append(torch.einsum("lpw,lnw->nlp", shift, push.heads))
+        found.unchanged.append(torch.einsum("pw,lnw->nlp", vector, push.heads))
+    return found
+
+
+def _feel(felt: Felt, pair: Pair, moves: _Moves) -> None:
+    """Adds what was read on some prompts."""
+    for cell, (read, unchanged) in enumerate(zip(moves.read, moves.unchanged, strict=True)):
         for number in range(read.shape[0]):
             name = "y" if number == read.shape[0] - 1 else "w"
-            wanted = asked[:, number].expand(experiment.layers, -1)
+            wanted = moves.asked[:, number].expand(read.shape[1], -1)
             written = read[number] - unchanged[number]
             felt.carry[name][cell].add(pair.numbers, read[number], wanted, pair.target)
             felt.response[name][cell].add(pair.numbers, written, wanted, pair.target)
             felt.kept[name][cell].add(pair.numbers, read[number], unchanged[number], pair.target)
-    if moved:
-        actual = torch.stack(moved)
-        felt.answer.add(pair.numbers, actual, asked[:, -1].expand_as(actual), pair.target)
+    if moves.answers:
+        actual = torch.stack(moves.answers)
+        felt.answer.add(pair.numbers, actual, moves.asked[:, -1].expand_as(actual), pair.target)
 
 
 def _felt_rows(felt: Felt, about: About) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from probe.capture import Captured, capture
-from probe.evidence.causes.pairs import Pair, answered, pairs, whole_pass
+from probe.evidence.causes.pairs import Pair, answered, each_pair, whole_pass
 from probe.evidence.causes.table import About
 from probe.evidence.donors import donor_at_query, donor_everywhere
 from probe.evidence.layers import SOLVED
@@ -43,6 +43,31 @@ MIXED = 0.25
 """The share of the donor in the exchanged stream: small enough for later blocks to answer in proportion."""
 SEEN = 0.25
 """The least share of the shift that a later layer reads, or takes back, for its answer to be compared."""
+
+
+STREAMS = 6
+"""Whole streams that are held of a batch of prompts at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """What became of the exchanged answers of a batch of prompts, as products that `Exchanged` makes slopes of.
+
+    Attributes:
+        carry: of the shift that later layers read and the one at the layer of the exchange.
+        unchanged: likewise, of the shift carried along.
+        share: of the shift of the model's own answer and its whole way to the donor's.
+        known: of the shift at the layer of the exchange and that way.
+        own: the squares of the shifts at the layer of the exchange.
+        way: the square of the whole way.
+    """
+
+    carry: Float64[Tensor, "prompt layer layer"]
+    unchanged: Float64[Tensor, "prompt layer layer"]
+    share: Float64[Tensor, "prompt layer"]
+    known: Float64[Tensor, "prompt layer"]
+    own: Float64[Tensor, "prompt layer"]
+    way: Float64[Tensor, " prompt"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +92,14 @@ class Exchanged:
     known: RatioBootstrap
     readable: Bool[Tensor, " layer"]
     unfinished: Bool[Tensor, " layer"]
+
+    def add(self, numbers: range, moves: Moves) -> None:
+        """Adds prompts by their numbers."""
+        own, way = moves.own[:, :, None].expand_as(moves.carry), moves.way[:, None].expand_as(moves.share)
+        self.carry.update(numbers, moves.carry, own)
+        self.unchanged.update(numbers, moves.unchanged, own)
+        self.share.update(numbers, moves.share, way)
+        self.known.update(numbers, moves.known, way)
 
     @property
     def site(self) -> str:
@@ -167,14 +200,21 @@ def exchanged(
     found = [nothing_yet(place, experiment, read, pass_) for place in (*PLACES, *READ_PLACES)]
     along = torch.einsum("lwn,lnv->lwv", patterns(experiment, heads, pass_), heads)
     drawn = experiment.task.draw(PromptSource(pass_.seed, "score", [0]), experiment.longest)
-    for pair in pairs(experiment, pass_):
-        own = whole_pass(experiment, pair.own)
-        at_query, donor = donor_at_query(experiment, pair, own.stream)
-        whole = [at_query, donor_everywhere(experiment, pair, at_query, drawn.queries)]
+
+    def moves_of(twin: Experiment, pair: Pair) -> list[Moves]:
+        own = whole_pass(twin, pair.own)
+        at_query, donor = donor_at_query(twin, pair, own.stream)
+        whole = [at_query, donor_everywhere(twin, pair, at_query, drawn.queries)]
         as_read = [own.stream + torch.einsum("lwv,lptv->lptw", along.to(own.stream), one - own.stream) for one in whole]
-        turn = Turn(pair, own.stream, answered(experiment, own), answered(experiment, donor))
-        for one, theirs in zip(found, [*whole, *as_read], strict=True):
-            _exchange(experiment, read, one, turn, theirs)
+        turn = Turn(pair, own.stream, answered(twin, own), answered(twin, donor))
+        return [
+            _exchange(twin, read, one.place, turn, theirs)
+            for one, theirs in zip(found, [*whole, *as_read], strict=True)
+        ]
+
+    for pair, each in each_pair(experiment, pass_, moves_of, STREAMS):
+        for one, moves in zip(found, each, strict=True):
+            one.add(pair.numbers, moves)
     return found
 
 
@@ -197,12 +237,13 @@ class Turn:
 def _exchange(
     experiment: Experiment,
     read: Reading,
-    found: Exchanged,
+    site: str,
     turn: Turn,
     theirs: Float[Tensor, "layer prompt time width"],
-) -> None:
+) -> Moves:
+    """Exchanges the stream at one of the places, layer by layer."""
     own, time = turn.own, turn.own.shape[2]
-    places = torch.arange(time if found.place.startswith("all tokens") else 1, device=experiment.device)
+    places = torch.arange(time if site.startswith("all tokens") else 1, device=experiment.device)
     places = places + time - len(places)
     vectors = (theirs - own)[:, :, -1].cpu().double()
     runs: dict[int, Captured] = {}
@@ -211,18 +252,17 @@ def _exchange(
         place = experiment.model.places[layer]
         with resuming(experiment.model, layer, own[layer]), patching(place, places, mixed[:, places]):
             runs[layer] = capture(experiment.model, turn.pair.own, places[-1:])
-    add(experiment, read, found, turn, runs, vectors)
+    return moves_after(experiment, read, turn, runs, vectors)
 
 
-def add(
+def moves_after(
     experiment: Experiment,
     read: Reading,
-    found: Exchanged,
     turn: Turn,
     runs: Mapping[int, Captured],
     vectors: Float64[Tensor, "layer prompt width"],
-) -> None:
-    """Adds a batch of prompts.
+) -> Moves:
+    """Returns what became of the exchanged answers of a batch of prompts.
 
     Args:
         runs: the passes in which a quarter was exchanged, at the query, by the layer of the exchange.
@@ -243,9 +283,4 @@ def add(
         carry[:, layer] = (read.of(moved, x, shift=True) * shifts[layer]).T
         unchanged[:, layer] = (read.of(along, x, shift=True) * shifts[layer]).T
         share[:, layer] = (answered(experiment, after) - turn.before) / MIXED * way
-    own_square = shifts.square().T[:, :, None].expand_as(carry)
-    numbers, whole_square = turn.pair.numbers, way.square()[:, None].expand_as(share)
-    found.carry.update(numbers, carry, own_square)
-    found.unchanged.update(numbers, unchanged, own_square)
-    found.share.update(numbers, share, whole_square)
-    found.known.update(numbers, (shifts * way).T, whole_square)
+    return Moves(carry, unchanged, share, (shifts * way).T, shifts.square().T, way.square())

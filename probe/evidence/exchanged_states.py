@@ -12,8 +12,8 @@ from dataclasses import replace
 import torch
 
 from probe.capture import Captured, capture
-from probe.evidence.causes.pairs import answer, answered, last, pairs, whole_pass
-from probe.evidence.exchanged import MIXED, STATE, Exchanged, Turn, add, nothing_yet
+from probe.evidence.causes.pairs import Pair, answer, answered, each_pair, last, whole_pass
+from probe.evidence.exchanged import MIXED, STATE, STREAMS, Exchanged, Moves, Turn, moves_after, nothing_yet
 from probe.evidence.reading import Reading
 from probe.interventions import continuing, recurrent, resuming, states_after
 from probe.interventions.mixers import State
@@ -32,19 +32,24 @@ def exchanged_states(experiment: Experiment, read: Reading, pass_: Pass) -> Exch
     found = nothing_yet(STATE, experiment, read, pass_)
     with_state = torch.tensor([layer in mixers for layer in range(experiment.layers)])
     found = replace(found, readable=found.readable & with_state)
-    for pair in pairs(experiment, pass_):
-        query, own = last(pair.own), whole_pass(experiment, pair.own)
-        before, whole = answered(experiment, own), answer(experiment, pair.donor)
-        theirs, ours = (states_after(experiment.model, mixers, some[:, :-1]) for some in (pair.donor, pair.own))
+
+    def moves_of(twin: Experiment, pair: Pair) -> Moves:
+        query, own = last(pair.own), whole_pass(twin, pair.own)
+        before, whole = answered(twin, own), answer(twin, pair.donor)
+        own_mixers = recurrent(twin.model)
+        theirs, ours = (states_after(twin.model, own_mixers, some[:, :-1]) for some in (pair.donor, pair.own))
         runs: dict[int, Captured] = {}
         vectors = torch.zeros(own.stream[:, :, -1].shape, dtype=torch.float64)
-        for layer, mixer in mixers.items():
+        for layer, mixer in own_mixers.items():
             mixed = _mixed(ours[layer], theirs[layer], len(ours[layer]) - 1 if isinstance(mixer, Mamba) else 0)
-            go_on = resuming(experiment.model, layer - 1, own.stream[layer - 1])
+            go_on = resuming(twin.model, layer - 1, own.stream[layer - 1])
             with go_on, continuing(mixer, int(query), mixed):
-                runs[layer] = capture(experiment.model, pair.own, query)
+                runs[layer] = capture(twin.model, pair.own, query)
             vectors[layer] = (runs[layer].stream[layer, :, 0] - own.stream[layer, :, -1]).cpu().double() / MIXED
-        add(experiment, read, found, Turn(pair, own.stream, before, whole), runs, vectors)
+        return moves_after(twin, read, Turn(pair, own.stream, before, whole), runs, vectors)
+
+    for pair, moves in each_pair(experiment, pass_, moves_of, STREAMS):
+        found.add(pair.numbers, moves)
     return found
 
 

@@ -17,6 +17,7 @@ from probe.models import Block, ResidualModel
 from probe.models.mamba import Mamba, MambaInside
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
+from probe.probing.twins import each
 from probe.randomness import PromptSource
 from probe.statistics import Band, MeanBootstrap
 from probe.tasks import Prompts
@@ -50,14 +51,21 @@ def influence(experiment: Experiment, pass_: Pass) -> Influence:
     examples = experiment.longest
     model, solver = (MeanBootstrap((examples,), seed=pass_.seed) for _ in range(2))
     agreement = MeanBootstrap((), seed=pass_.seed)
-    for first in range(0, pass_.score, BATCH):
-        numbers = range(first, min(first + BATCH, pass_.score))
-        prompts = experiment.task.draw(PromptSource(pass_.seed, "score", numbers), examples)
-        own, exact = derivatives(experiment, prompts), _least_squares(prompts)
+
+    def derived(twin: Experiment, numbers: range) -> tuple[Tensor, Tensor]:
+        prompts = twin.task.draw(PromptSource(pass_.seed, "score", numbers), examples)
+        return derivatives(twin, prompts), _least_squares(prompts)
+
+    for numbers, (own, exact) in each(experiment, _numbers(pass_), derived, experiment.at_a_time(pass_)):
         model.update(numbers, own.abs())
         solver.update(numbers, exact.abs())
         agreement.update(numbers, torch.nn.functional.cosine_similarity(own, exact, dim=-1))
     return Influence(model, solver, agreement, half_life(model.estimate()))
+
+
+def _numbers(pass_: Pass) -> list[range]:
+    """Returns the score prompts' numbers, so many at a time."""
+    return [range(first, min(first + BATCH, pass_.score)) for first in range(0, pass_.score, BATCH)]
 
 
 def derivatives(experiment: Experiment, prompts: Prompts) -> Float64[Tensor, "batch example"]:
@@ -104,12 +112,15 @@ def implicit_attention(experiment: Experiment, pass_: Pass) -> dict[int, MeanBoo
     Empty for models whose blocks are not our own Mamba's.
     """
     found: dict[int, MeanBootstrap] = {}
-    for first in range(0, pass_.score, BATCH):
-        numbers = range(first, min(first + BATCH, pass_.score))
-        prompts = experiment.task.draw(PromptSource(pass_.seed, "score", numbers), experiment.longest)
-        for layer, inside in inside_mamba(experiment, prompts).items():
-            shares = found.setdefault(layer, MeanBootstrap((experiment.longest,), seed=pass_.seed))
-            shares.update(numbers, attention_to_examples(inside))
+
+    def attended(twin: Experiment, numbers: range) -> dict[int, Tensor]:
+        prompts = twin.task.draw(PromptSource(pass_.seed, "score", numbers), twin.longest)
+        return {layer: attention_to_examples(inside) for layer, inside in inside_mamba(twin, prompts).items()}
+
+    for numbers, by_layer in each(experiment, _numbers(pass_), attended, experiment.at_a_time(pass_)):
+        for layer, shares in by_layer.items():
+            sums = found.setdefault(layer, MeanBootstrap((experiment.longest,), seed=pass_.seed))
+            sums.update(numbers, shares)
     return found
 
 

@@ -20,13 +20,15 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
-from probe.capture import capture, observe
+from probe.capture import observe
 from probe.errors import ProbeError
 from probe.evidence.causes import About
+from probe.evidence.causes.pairs import whole_pass
 from probe.evidence.reading import READABLE, Reading, asked
-from probe.interventions.blocks import editing
+from probe.interventions import editing, resuming
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
+from probe.probing.twins import each
 from probe.randomness import PromptSource, Purpose
 from probe.statistics import Band, RatioBootstrap, band_of
 
@@ -169,17 +171,23 @@ def _read(
     tuple[range, Float64[Tensor, " prompt"], Float64[Tensor, "layer prompt"], Float64[Tensor, "turn prompt"]]
 ]:
     """Yields prompts' numbers, the squares of y, what each layer answers, and what it does after each turn."""
-    for numbers in pass_.batches(purpose, CHOSEN_BY if purpose == "select" else None):
-        prompts = experiment.task.draw(PromptSource(pass_.seed, purpose, numbers), experiment.longest)
-        inputs, query = prompts.inputs.to(experiment.device), prompts.queries[-1:].to(experiment.device)
-        x = asked(experiment, prompts.x[:, -1])
-        plain, edited = capture(experiment.model, inputs, query).stream[:, :, 0], []
+
+    def answers_of(twin: Experiment, numbers: range) -> tuple[Tensor, Tensor, Tensor]:
+        prompts = twin.task.draw(PromptSource(pass_.seed, purpose, numbers), twin.longest)
+        inputs, query = prompts.inputs.to(twin.device), prompts.queries[-1:].to(twin.device)
+        x, whole = asked(twin, prompts.x[:, -1]), whole_pass(twin, inputs).stream
+        plain, edited = whole.index_select(2, query)[:, :, 0], []
         for turn in turns:
-            after = plain.clone()
-            with editing(experiment.model, {turn.layer: (turn.other,)}):
-                after[turn.layer] = _stream_at(experiment, inputs, query, turn.layer)
+            # a block that is left out could not run in another's turn
+            after, before = plain.clone(), min(turn.layer, turn.other) - 1
+            with resuming(twin.model, before, whole[before]), editing(twin.model, {turn.layer: (turn.other,)}):
+                after[turn.layer] = _stream_at(twin, inputs, query, turn.layer)
             edited.append(read.of(after.cpu(), x)[turn.layer])
-        yield numbers, prompts.targets[:, -1, 0].double().square(), read.of(plain.cpu(), x), torch.stack(edited)
+        return prompts.targets[:, -1, 0].double().square(), read.of(plain.cpu(), x), torch.stack(edited)
+
+    batches = pass_.batches(purpose, CHOSEN_BY if purpose == "select" else None)
+    for numbers, found in each(experiment, batches, answers_of, experiment.at_a_time(pass_)):
+        yield numbers, *found
 
 
 class _SeenError(Exception):

@@ -21,11 +21,12 @@ from probe.errors import ProbeError
 from probe.evidence.online_learners import KINDS, Held, Kind, held
 from probe.evidence.rows import row
 from probe.evidence.sites import Site, Token, read_sites
-from probe.evidence.states import WIDEST
+from probe.evidence.states import STREAMS, WIDEST
 from probe.heads import LinearHeads
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.probing.ridge_fit import Fitting, Read, fit_ridges
+from probe.probing.twins import each
 from probe.randomness import PromptSource, Purpose
 from probe.statistics import Band, MeanBootstrap, RatioBootstrap, band_of
 from probe.tasks import Prompts
@@ -185,10 +186,14 @@ def _batches(
 ) -> Iterator[tuple[range, Prompts, dict[Site, Tensor]]]:
     # the query after t examples is token 2 t, the y of the last of them the one before
     tokens: dict[Token, Tensor] = {"y": 2 * torch.tensor(times) - 1, "x": 2 * torch.tensor(times)}
-    for numbers in pass_.batches(purpose):
-        prompts = experiment.task.draw(PromptSource(pass_.seed, purpose, numbers), experiment.longest)
-        features, _ = read_sites(experiment, prompts.inputs, tokens, narrow)
-        yield numbers, prompts, {site: one for site, one in features.items() if site.name in SITES}
+
+    def read(twin: Experiment, numbers: range) -> tuple[Prompts, dict[Site, Tensor]]:
+        prompts = twin.task.draw(PromptSource(pass_.seed, purpose, numbers), twin.longest)
+        features, _ = read_sites(twin, prompts.inputs, tokens, narrow)
+        return prompts, {site: one for site, one in features.items() if site.name in SITES}
+
+    for numbers, found in each(experiment, pass_.batches(purpose), read, experiment.at_a_time(pass_, STREAMS)):
+        yield numbers, *found
 
 
 def _read(
@@ -228,8 +233,8 @@ def _choose(
     best: list[dict[str, _Choice]] = [{} for _ in read]
     for cell, (one, found) in enumerate(zip(learners, weights, strict=True)):
         scales = torch.einsum("sptd,ptd->st", read, found) / found.square().sum((0, 2)).clamp(min=TINY)
-        wrong, _ = _left(read[:, None], (scales[:, None, :, None] * found)[:, None])
-        for place, left in enumerate(wrong[:, 1, 0].sum(-1).tolist()):
+        for place, own in enumerate(read):  # one site's numbers at a time stay in the cache
+            left = _squares((own - scales[place, :, None] * found).diff(dim=-2)).sum().item()
             if one.learner not in best[place] or left < best[place][one.learner].left:
                 best[place][one.learner] = _Choice(left, cell, scales[place])
     return [{name: each[name] for name in KINDS} for each in best]

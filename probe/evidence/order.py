@@ -23,8 +23,10 @@ from probe.evidence.reading import READABLE, Reading, asked
 from probe.evidence.rows import row
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
+from probe.probing.twins import each
 from probe.randomness import KeyedGenerator, PromptSource, Purpose, key
 from probe.statistics import RatioBootstrap, band_of
+from probe.tasks import Prompts
 
 DRAWN = 2
 """Random orders of a prompt's examples; with each goes its reverse."""
@@ -163,24 +165,28 @@ class _Shown:
 
 def _shown(experiment: Experiment, read: Reading, pass_: Pass, purpose: Purpose) -> Iterator[_Shown]:
     examples, size = experiment.longest, 0.0
-    for numbers in pass_.batches(purpose):
-        prompts = experiment.task.draw(PromptSource(pass_.seed, purpose, numbers), examples)
-        orders = _orders(pass_.seed, numbers, examples)
+
+    def answers_of(twin: Experiment, numbers: range) -> tuple[Prompts, Tensor, Tensor]:
+        prompts = twin.task.draw(PromptSource(pass_.seed, purpose, numbers), examples)
+        orders, query, answers = _orders(pass_.seed, numbers, examples), asked(twin, prompts.x[:, -1]), []
+        for one in orders.unbind(1):
+            inputs = _reordered(prompts.inputs, prompts.queries, one).to(twin.device)
+            found = capture(twin.model, inputs, prompts.queries[-1:].to(twin.device))
+            own = twin.task.answer(found.output[:, 0])[:, 0].cpu().double()
+            answers.append(torch.cat([read.of(found.stream[:, :, 0].cpu(), query), own[None]]))
+        return prompts, orders, torch.stack(answers, dim=2)
+
+    batches = each(experiment, pass_.batches(purpose), answers_of, experiment.at_a_time(pass_))
+    for numbers, (prompts, orders, answers) in batches:
         query = asked(experiment, prompts.x[:, -1])
         x = asked(experiment, prompts.x[:, :examples].flatten(0, 1)).double().reshape(len(query), examples, -1)
-        answers = []
-        for each in orders.unbind(1):
-            inputs = _reordered(prompts.inputs, prompts.queries, each).to(experiment.device)
-            found = capture(experiment.model, inputs, prompts.queries[-1:].to(experiment.device))
-            own = experiment.task.answer(found.output[:, 0])[:, 0].cpu().double()
-            answers.append(torch.cat([read.of(found.stream[:, :, 0].cpu(), query), own[None]]))
         y = prompts.y[:, :examples].double()
         size = size or x.square().sum(-1).mean().item()
         yield _Shown(
             numbers,
-            torch.stack(answers, dim=2),
-            torch.stack([x.gather(1, each[..., None].expand_as(x)) for each in orders.unbind(1)], dim=1),
-            torch.stack([y.gather(1, each) for each in orders.unbind(1)], dim=1),
+            answers,
+            torch.stack([x.gather(1, one[..., None].expand_as(x)) for one in orders.unbind(1)], dim=1),
+            torch.stack([y.gather(1, one) for one in orders.unbind(1)], dim=1),
             query.double(),
             prompts.targets[:, -1, 0].double(),
             size,

@@ -9,6 +9,7 @@ errs by 1 where inputs are isotropic.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from probe.evidence.rows import row
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.probing.ridge_fit import Fitting, Read, fit_ridges
+from probe.probing.twins import each
 from probe.randomness import PromptSource, Purpose
 from probe.statistics import RatioBootstrap, band_of
 from probe.tasks import Prompts
@@ -58,6 +60,15 @@ def _beyond_x(
     return moved
 
 
+def _at_last_pair(
+    pass_: Pass, purpose: Purpose, experiment: Experiment, numbers: range
+) -> tuple[Float[Tensor, "layer batch 1 width"], dict[str, Float[Tensor, "batch 1 dim"]]]:
+    """Returns the stream at the last example's y, and its own preconditioned input."""
+    prompts = experiment.task.draw(PromptSource(pass_.seed, purpose, numbers), experiment.longest)
+    stream = experiment.stream_at(prompts.inputs, torch.tensor([2 * experiment.longest - 1]))
+    return stream, preconditioned(prompts, [experiment.longest], back=1)
+
+
 def at_pairs_rows(experiment: Experiment, pass_: Pass, model: str) -> list[dict[str, Any]]:
     """Returns the rows of a record: the errors, at the last example's y, of heads for its own preconditioned input.
 
@@ -66,11 +77,11 @@ def at_pairs_rows(experiment: Experiment, pass_: Pass, model: str) -> list[dict[
     if not experiment.task.appendable or experiment.longest < 1:
         return []
 
+    threads = experiment.at_a_time(pass_)
+
     def batches(purpose: Purpose) -> Iterator[tuple[range, Tensor, dict[str, Tensor]]]:
-        for numbers in pass_.batches(purpose):
-            prompts = experiment.task.draw(PromptSource(pass_.seed, purpose, numbers), experiment.longest)
-            stream = experiment.stream_at(prompts.inputs, torch.tensor([2 * experiment.longest - 1]))
-            yield numbers, stream, preconditioned(prompts, [experiment.longest], back=1)
+        found = each(experiment, pass_.batches(purpose), partial(_at_last_pair, pass_, purpose), threads)
+        yield from ((numbers, stream, targets) for numbers, (stream, targets) in found)
 
     def reads(purpose: Fitting) -> Iterator[dict[str, Read]]:
         for _, stream, targets in batches(purpose):

@@ -6,7 +6,7 @@ of one block are held at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,20 +52,29 @@ def entering(block: Block, stream: Float[Tensor, "batch time width"]) -> Float[T
 
 @torch.no_grad()
 def inside(
-    mixer: nn.Module, hidden: Float[Tensor, "batch time width"]
-) -> dict[str, Float[Tensor, "batch time numbers"]]:
-    """Returns the states of a mixer after every token by name; none for mixers that keep no state."""
+    mixer: nn.Module, hidden: Float[Tensor, "batch time width"], tokens: Sequence[int]
+) -> dict[str, Float[Tensor, "batch token numbers"]]:
+    """Returns what stands in a mixer after some tokens, by name; nothing of mixers that keep no state.
+
+    Args:
+        tokens: ascending, each once.
+    """
     if isinstance(mixer, Mamba):
-        found = mixer.inside(hidden)
-        read = {"state": found.states.flatten(2), "convolution": found.convolution}
-        read |= {"delta": found.delta} if mixer.dt_proj is not None else {}
-        read |= {"B": found.B} if mixer.B is None else {}
-        read |= {"C": found.C} if mixer.C is None else {}
-        return read if found.gate is None else read | {"gate": found.gate}
+        return _inside_mamba(mixer, hidden, tokens)
     if isinstance(mixer, FastWeights):
-        return {"state": mixer.states(hidden).transpose(1, 2).flatten(2)}
+        return {"state": mixer.states(hidden).transpose(1, 2).flatten(2)[:, tokens]}
     read_state = STEPPED.get(type(mixer))
-    return {} if read_state is None else {"state": _stepped(mixer, hidden, read_state)}
+    return {} if read_state is None else {"state": _stepped(mixer, hidden, read_state)[:, tokens]}
+
+
+def _inside_mamba(mixer: Mamba, hidden: Tensor, tokens: Sequence[int]) -> dict[str, Tensor]:
+    found = mixer.inside(hidden)
+    read = {"convolution": found.convolution}
+    read |= {"delta": found.delta} if mixer.dt_proj is not None else {}
+    read |= {"B": found.B} if mixer.B is None else {}
+    read |= {"C": found.C} if mixer.C is None else {}
+    read |= {} if found.gate is None else {"gate": found.gate}
+    return {"state": found.states_at(tokens).flatten(2)} | {name: each[:, tokens] for name, each in read.items()}
 
 
 def _stepped(mixer: nn.Module, hidden: Tensor, read: Callable[[State], Tensor]) -> Tensor:
@@ -96,18 +105,21 @@ def read_sites(
     found: dict[Site, Tensor] = {}
     numbers: dict[Site, int] = {}
 
+    every = sorted({place for places in tokens.values() for place in places.tolist()})
+    among = {token: torch.tensor([every.index(place) for place in places.tolist()]) for token, places in tokens.items()}
+
     def keep(layer: int, name: str, values: Tensor) -> None:
-        for token, places in tokens.items():
+        for token, places in among.items():
             site = Site(layer, name, token)
             found[site] = narrow(layer, name, values.index_select(1, places.to(values.device)))
             numbers[site] = values.shape[-1]
 
     def see(layer: int, stream: Tensor) -> None:
-        keep(layer, "stream", stream)
+        keep(layer, "stream", stream[:, every])
         if layer < len(blocks):
             block = blocks[layer]
             assert isinstance(block, Block)
-            for name, values in inside(block.mixer, entering(block, stream)).items():
+            for name, values in inside(block.mixer, entering(block, stream), every).items():
                 keep(layer + 1, name, values)
 
     with observe(experiment.model.places, see):

@@ -26,11 +26,14 @@ from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.probing.prepare import same_on
 from probe.probing.ridge_fit import Read, Targets, fit_ridges
+from probe.probing.twins import each
 from probe.randomness import PromptSource, Purpose
 from probe.statistics import MeanBootstrap, RatioBootstrap
 from probe.tasks import Prompts
 
 WIDEST = 256
+STREAMS = 4
+"""Whole streams that take as much memory as what is held of a batch."""
 Features = dict[Site, Float[Tensor, "batch context features"]]
 
 
@@ -162,10 +165,14 @@ def _batches(
         "y": 2 * torch.tensor(examples["y"]) - 1,
         "x": 2 * torch.tensor(examples["x"]),
     }
-    for drawn in pass_.batches(purpose):
-        prompts = experiment.task.draw(PromptSource(pass_.seed, purpose, drawn), experiment.longest)
-        features, numbers = read_sites(experiment, prompts.inputs, tokens, narrow)
-        yield drawn, features, _targets(prompts, examples), numbers
+
+    def read(twin: Experiment, drawn: range) -> tuple[Features, Mapping[Token, Targets], dict[Site, int]]:
+        prompts = twin.task.draw(PromptSource(pass_.seed, purpose, drawn), twin.longest)
+        features, numbers = read_sites(twin, prompts.inputs, tokens, narrow)
+        return features, _targets(prompts, examples), numbers
+
+    for drawn, found in each(experiment, pass_.batches(purpose), read, experiment.at_a_time(pass_, STREAMS)):
+        yield drawn, *found
 
 
 def _targets(

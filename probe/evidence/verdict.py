@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from probe.evidence.criteria import RULES, Criterion, Rule
+from probe.evidence.criteria import RULES, Criterion, Rule, told_outcome
 from probe.evidence.criteria.judging import Outcome, Row, every
 
-__all__ = ["RULES", "RUNGS", "Criterion", "Rule", "Verdict", "judge"]
+__all__ = ["RULES", "RUNGS", "Criterion", "Rule", "Verdict", "judge", "judge_on"]
 
 RUNGS: Mapping[str, str] = {
     "decodable": "an answer that gets better from block to block can be decoded",
@@ -73,7 +73,7 @@ class Verdict:
         for rung in RUNGS:
             open_ = [one for one in self._of(rung) if one.outcome != "holds" and _counts(one)]
             if open_:
-                return "; ".join(f"{one.name} {_said(one)}: {one.seen}" for one in open_)
+                return "; ".join(f"{one.name} {told_outcome(one)}: {one.seen}" for one in open_)
         return ""
 
     def of(self, rung: str) -> Outcome:
@@ -111,6 +111,11 @@ class Verdict:
         return [one for one in self.criteria if one.rung == rung]
 
 
+def judge_on(evidence: str, rows: Sequence[Row], missing: Mapping[str, str]) -> tuple[Criterion, ...]:
+    """Returns the criteria that one kind of evidence decides, once it was gathered; see `judge`."""
+    return tuple(_judged(rule, rows, missing) for rule in RULES if rule.evidence == evidence)
+
+
 def judge(rows: Sequence[Row], missing: Mapping[str, str]) -> Verdict:
     """Returns the verdict on one model's rows of evidence.
 
@@ -132,7 +137,3 @@ def _judged(rule: Rule, rows: Sequence[Row], missing: Mapping[str, str]) -> Crit
 
 def _counts(one: Criterion) -> bool:
     return one.tested or one.name in NEEDED
-
-
-def _said(one: Criterion) -> str:
-    return one.outcome if one.tested else "not tested"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from probe.capture.hooks import StreamModel
 from probe.errors import ProbeError
@@ -34,7 +33,7 @@ INTERNALS: dict[str, str] = {
 def holding(mixer: Mamba, constants: Constants) -> Iterator[None]:
     """Holds inner quantities of a mixer at the same value for every prompt and token while the body runs.
 
-    Runs on the mixer's own backend; the rest of the mixer follows from what is held. No hook outlives the body.
+    Runs on the mixer's own backend; the rest of the mixer follows from what is held.
 
     Raises:
         ProbeError: if the mixer has no internal of such a name.
@@ -44,14 +43,15 @@ def holding(mixer: Mamba, constants: Constants) -> Iterator[None]:
         if name not in known:
             raise ProbeError(f"{name} was to be held, but this Mamba mixer has {', '.join(known)}. Choose among them.")
 
-    def on_output(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> Tensor:
-        return mixer.held(arguments[0], constants)
+    def forward(hidden: Tensor) -> Tensor:
+        return mixer.held(hidden, constants)
 
-    handle = mixer.register_forward_hook(on_output)
+    assert "forward" not in vars(mixer), "inner quantities of this mixer are held already"
+    mixer.forward = forward  # type: ignore[method-assign]
     try:
         yield
     finally:
-        handle.remove()
+        del mixer.forward
 
 
 def internals_of(mixer: Mamba) -> list[str]:

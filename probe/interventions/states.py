@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from probe.capture.hooks import StreamModel
 from probe.interventions.mixers import Recurrent, State, reads
+from probe.models.mamba import Mamba
 
 
 @torch.no_grad()
@@ -27,13 +28,23 @@ def states_after(
     """
     found: dict[int, State] = {}
     for layer, hidden in reads(model, mixers, inputs).items():
-        mixer = mixers[layer]
-        assert isinstance(mixer, Recurrent), f"the mixer of layer {layer} has no step form"
+        found[layer] = _after(mixers[layer], hidden)
+    return found
+
+
+def _after(mixer: nn.Module, hidden: Float[Tensor, "batch time width"]) -> State:
+    """Returns a mixer's state after the last token."""
+    state: State
+    if isinstance(mixer, Mamba):
         state = mixer.start(len(hidden))
         for token in hidden.unbind(1):
-            _, state = mixer.step(token, state)
-        found[layer] = state
-    return found
+            state = mixer.remember(token, state)
+        return state
+    assert isinstance(mixer, Recurrent), f"{type(mixer).__name__} has no step form"
+    state = mixer.start(len(hidden))
+    for token in hidden.unbind(1):
+        _, state = mixer.step(token, state)
+    return state
 
 
 @contextmanager

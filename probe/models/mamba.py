@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import torch
@@ -13,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from probe.kernels.selective_scan import selective_scan
-from probe.kernels.selective_scan.reference import selective_scan_states, selective_scan_step
+from probe.kernels.selective_scan.reference import next_state, selective_scan_step
+from probe.kernels.selective_scan.states import selective_scan_states_in_steps
 from probe.models.mixer import Mixer
 from probe.models.short_convolution import NoConvolution, ShortConvolution
 
@@ -32,7 +34,6 @@ class MambaInside:
         B: what is written to the state.
         C: what is read from it.
         gate: the factor on the scan's output, after its SiLU; None without a gate.
-        states: h_t after every token.
         rates: the continuous decay rates A, negative.
     """
 
@@ -42,8 +43,21 @@ class MambaInside:
     B: Float[Tensor, "batch time state"]
     C: Float[Tensor, "batch time state"]
     gate: Float[Tensor, "batch time inner"] | None
-    states: Float[Tensor, "batch time inner state"]
     rates: Float[Tensor, "inner state"]
+
+    @cached_property
+    def states(self) -> Float[Tensor, "batch time inner state"]:
+        """h_t after every token."""
+        return self.states_at(range(self.delta.shape[1]))
+
+    def states_at(self, tokens: Sequence[int]) -> Float[Tensor, "batch token inner state"]:
+        """Returns h_t after some tokens.
+
+        Args:
+            tokens: ascending, each once.
+        """
+        found = selective_scan_states_in_steps(self.convolution, self.delta, self.rates, self.B, tokens)
+        return torch.stack(list(found), dim=1)
 
     def attention(self, at: int) -> Float[Tensor, "batch source inner"]:
         """Returns by how much each earlier token's convolution output enters a token's scan output, channel by channel.
@@ -144,9 +158,8 @@ class Mamba(Mixer):
         entering, z = self._inputs(hidden)
         x = self.conv1d(entering, backend="reference")
         delta, b, c = self._selected(x)
-        _, states = selective_scan_states(x, delta, self._rates(), b, c, self.D, z, self._step_bias())
         step = F.softplus(delta + self._step_bias())
-        return MambaInside(entering, x, step, b, c, None if z is None else F.silu(z), states, self._rates())
+        return MambaInside(entering, x, step, b, c, None if z is None else F.silu(z), self._rates())
 
     def scanned(self, hidden: Float[Tensor, "batch time width"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Returns what the scan's states follow from: its inputs, the step sizes, the rates A, and B."""
@@ -203,6 +216,14 @@ class Mamba(Mixer):
         y, h = selective_scan_step(x, F.softplus(delta + self._step_bias()), self._rates(), b, c, self.D, h)
         result: Tensor = self.out_proj(y if z is None else y * F.silu(z))
         return result, (recent, h)
+
+    def remember(self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Returns the state after one token, as `step` does, and computes no output."""
+        recent, h = state
+        in_x = self.in_proj.weight.chunk(2)[0] if self.gated else self.in_proj.weight
+        x, recent = self.conv1d.step(F.linear(hidden, in_x), recent)
+        delta, b, _ = self._selected(x)
+        return recent, next_state(x, F.softplus(delta + self._step_bias()), self._rates(), b, h)
 
     def _inputs(self, hidden: Float[Tensor, "*place width"]) -> tuple[Tensor, Tensor | None]:
         if not self.gated:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -40,6 +40,10 @@ RESIDUALS = {
 }
 
 
+def _nobody() -> None:
+    """Is told that a batch is done."""
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A checkpoint ready to be probed, with the task and contexts it is probed on.
@@ -53,6 +57,7 @@ class Experiment:
         site: where heads read, if it is not the stream.
         offset: the tokens from a query to the token that fitted heads read the stream at.
         targets: what fitted heads are asked for.
+        told: called after every batch, in the thread that asked for them.
     """
 
     checkpoint: Checkpoint
@@ -67,6 +72,7 @@ class Experiment:
     site: AtSite | None = None
     offset: int = 0
     targets: tuple[Target, ...] = ()
+    told: Callable[[], None] = field(default=_nobody, compare=False, repr=False)
 
     @property
     def read_layers(self) -> Sequence[int]:
@@ -136,12 +142,19 @@ class Experiment:
                     only(self.task.draw(PromptSource(pass_.seed, purpose, numbers), self.longest), self.chosen),
                 )
 
-        yield from side_by_side(lambda batch: (*batch, self._captured(batch[1])), drawn(), self.at_a_time(pass_))
+        captured = side_by_side(lambda batch: (*batch, self._captured(batch[1])), drawn(), self.at_a_time(pass_))
+        for batch in captured:
+            yield batch
+            self.told()
 
-    def at_a_time(self, pass_: Pass) -> int:
-        """Returns how many batches go through the model side by side: one where their streams take much memory."""
+    def at_a_time(self, pass_: Pass, streams: int = 1) -> int:
+        """Returns how many batches go through the model side by side: one where their streams take much memory.
+
+        Args:
+            streams: how many of a batch are held.
+        """
         own = isinstance(self.model, NativeModel) and self.site is None
-        numbers = self.layers * pass_.batch * self.task.length(self.longest) * self.model.width
+        numbers = streams * self.layers * pass_.batch * self.task.length(self.longest) * self.model.width
         return torch.get_num_threads() if own and self.device.type == "cpu" and numbers <= SMALL else 1
 
     def drawn(self, pass_: Pass, purpose: Purpose) -> Iterator[Prompts]:

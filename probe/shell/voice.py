@@ -87,6 +87,11 @@ class Call:
         if not self.shell.quiet:
             tell(f"note: {words}")
 
+    def decided(self, words: str) -> None:
+        """Prints what is known before the work is over, on stderr."""
+        if not self.shell.quiet:
+            tell(words)
+
     @contextmanager
     def progress(self) -> Iterator[Report]:
         """Yields a report function, which also ends the work where the process was asked to end."""

@@ -114,7 +114,7 @@ def test_every_recurrent_mixer_has_a_state_that_sees_no_later_token(letter):
     hidden = torch.randn(2, 6, 8)
     later = hidden.clone()
     later[:, 3:] += 1
-    first, second = (inside(mixer, one)["state"] for one in (hidden, later))
+    first, second = (inside(mixer, one, range(6))["state"] for one in (hidden, later))
     assert first.shape[:2] == (2, 6)
     torch.testing.assert_close(first[:, :3], second[:, :3])
     assert ((first - second)[:, 3:].abs().amax(-1) > 1e-4).all()

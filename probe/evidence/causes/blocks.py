@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from probe.evidence.causes.pairs import answer, answered, pairs, whole_pass
+from probe.evidence.causes.pairs import Pair, answer, answered, each_pair, whole_pass
 from probe.evidence.causes.table import About, band_of
 from probe.interventions import resuming
 from probe.interventions.blocks import Edit, editing, repeat, skip, swap
@@ -58,15 +59,18 @@ def edit_blocks(experiment: Experiment, pass_: Pass) -> EditedBlocks:
     edits |= {("swap", block): swap(block) for block in blocks[:-1]}
     errors = RatioBootstrap((len(edits),), seed=pass_.seed)
     whole = RatioBootstrap((1,), seed=pass_.seed)
-    for pair in pairs(experiment, pass_):
-        answers = []
-        own = whole_pass(experiment, pair.own)
+
+    def answers_of(twin: Experiment, pair: Pair) -> tuple[Tensor, Tensor]:
+        answers, own = [], whole_pass(twin, pair.own)
         for (_, block), edit in edits.items():
-            with resuming(experiment.model, block - 1, own.stream[block - 1]), editing(experiment.model, edit):
-                answers.append(answer(experiment, pair.own))
+            with resuming(twin.model, block - 1, own.stream[block - 1]), editing(twin.model, edit):
+                answers.append(answer(twin, pair.own))
+        return torch.stack(answers), answered(twin, own)
+
+    for pair, (answers, before) in each_pair(experiment, pass_, answers_of):
         guess = pair.target.square()[:, None]
-        errors.update(pair.numbers, (torch.stack(answers) - pair.target).square().T, guess)
-        whole.update(pair.numbers, (answered(experiment, own) - pair.target).square()[:, None], guess)
+        errors.update(pair.numbers, (answers - pair.target).square().T, guess)
+        whole.update(pair.numbers, (before - pair.target).square()[:, None], guess)
     return EditedBlocks(list(edits), errors, whole)
 
 

@@ -18,7 +18,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from probe.capture import Captured, capture
-from probe.evidence.causes.pairs import Pair, answer, answered, last, linear_answers, pairs, whole_pass
+from probe.evidence.causes.pairs import Pair, answer, answered, each_pair, last, linear_answers, whole_pass
 from probe.evidence.causes.steer import directions
 from probe.evidence.causes.table import About
 from probe.evidence.targets import fit_targets
@@ -63,6 +63,22 @@ class Counterfactual:
         return rows
 
 
+@dataclass(frozen=True, eq=False)
+class _Moves:
+    """What exchanged answers did on some prompts.
+
+    Attributes:
+        way: the square of the model's way to the donor's answer.
+        off: by way, the squares of what its answers missed the donor's by.
+        apart: by way, the squares of how far other quantities moved; ``between`` prompts they differ by as much.
+    """
+
+    way: Float64[Tensor, " prompt"]
+    off: dict[str, Float64[Tensor, "prompt layer"]]
+    apart: dict[str, Float64[Tensor, "prompt quantity layer"]]
+    between: Float64[Tensor, "prompt quantity layer"]
+
+
 def counterfactual(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> Counterfactual:
     """Exchanges the answer at the query, layer by layer, on the score prompts.
 
@@ -76,24 +92,28 @@ def counterfactual(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> C
         ProbeError: if the task has no query whose answer is one number.
     """
     others, errors = fit_targets(experiment, _others, pass_)
-    estimates = [found.ratio.estimate()[..., -1] for found in errors.values()]
+    estimates = [one.ratio.estimate()[..., -1] for one in errors.values()]
     # the stream's length is there to be moved, whatever heads read
     read = torch.stack([*((one <= READ).double() for one in estimates), torch.ones_like(estimates[0])])
     along = directions(experiment, heads, pass_)
     layers = experiment.layers
     missed = {way: RatioBootstrap((layers,), seed=pass_.seed) for way in WAYS}
     moved = {way: RatioBootstrap((len(read), layers), seed=pass_.seed) for way in WAYS}
-    for pair in pairs(experiment, pass_):
-        query = last(pair.own)
-        own, donor = whole_pass(experiment, pair.own), capture(experiment.model, pair.donor, query)
-        before, after = answered(experiment, own), answered(experiment, donor)
+
+    def moves_of(twin: Experiment, pair: Pair) -> _Moves:
+        own, donor = whole_pass(twin, pair.own), capture(twin.model, pair.donor, last(pair.own))
+        before, after = answered(twin, own), answered(twin, donor)
         stream = own.stream[:, :, -1].cpu().double()
-        between = _apart(others, stream, stream.roll(1, 1))
+        off, apart = {}, {}
         for way, vectors in _vectors(heads, along.head, along.pattern, own, donor):
-            answers = _steered(experiment, pair, own, vectors)
-            way_to_go = (after - before).square()[:, None].expand(-1, layers)
-            missed[way].update(pair.numbers, (answers - after).square().T, way_to_go)
-            moved[way].update(pair.numbers, _apart(others, stream, stream + vectors), between)
+            off[way] = (_steered(twin, pair, own, vectors) - after).square().T
+            apart[way] = _apart(others, stream, stream + vectors)
+        return _Moves((after - before).square(), off, apart, _apart(others, stream, stream.roll(1, 1)))
+
+    for pair, found in each_pair(experiment, pass_, moves_of):
+        for way in WAYS:
+            missed[way].update(pair.numbers, found.off[way], found.way[:, None].expand(-1, layers))
+            moved[way].update(pair.numbers, found.apart[way], found.between)
     return Counterfactual(missed, moved, read)
 
 

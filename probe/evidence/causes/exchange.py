@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from probe.capture import capture
-from probe.evidence.causes.pairs import answer, answered, last, pairs, readings, whole_pass
+from probe.evidence.causes.pairs import Pair, answer, answered, each_pair, last, readings, whole_pass
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
 from probe.heads import LinearHeads
@@ -54,18 +55,21 @@ def exchange(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> Exchang
     """
     predicted = {head: Shifts(experiment.layers, pass_.seed) for head in ("linear", "lens")}
     donor = Shifts(experiment.layers, pass_.seed)
-    for pair in pairs(experiment, pass_):
+
+    def shifts_of(twin: Experiment, pair: Pair) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         query = last(pair.own)
-        own, theirs = whole_pass(experiment, pair.own), capture(experiment.model, pair.donor, query)
-        before, whole = answered(experiment, own), answered(experiment, theirs)
+        own, theirs = whole_pass(twin, pair.own), capture(twin.model, pair.donor, query)
+        before, whole = answered(twin, own), answered(twin, theirs)
         moved = []
-        for layer, place in enumerate(experiment.model.places):
-            go_on = resuming(experiment.model, layer, own.stream[layer])
+        for layer, place in enumerate(twin.model.places):
+            go_on = resuming(twin.model, layer, own.stream[layer])
             with go_on, patching(place, query, theirs.stream[layer]):
-                moved.append(answer(experiment, pair.own) - before)
-        actual = torch.stack(moved)
-        here, there = (readings(experiment, heads, found.stream[:, :, -1:]) for found in (own, theirs))
+                moved.append(answer(twin, pair.own) - before)
+        here, there = (readings(twin, heads, found.stream[:, :, -1:]) for found in (own, theirs))
+        return torch.stack(moved), whole - before, {head: there[head] - here[head] for head in predicted}
+
+    for pair, (actual, way, read) in each_pair(experiment, pass_, shifts_of):
         for head, shifts in predicted.items():
-            shifts.add(pair.numbers, actual, there[head] - here[head], pair.target)
-        donor.add(pair.numbers, actual, (whole - before).expand_as(actual), pair.target)
+            shifts.add(pair.numbers, actual, read[head], pair.target)
+        donor.add(pair.numbers, actual, way.expand_as(actual), pair.target)
     return Exchange(predicted, donor)

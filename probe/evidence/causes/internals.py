@@ -16,7 +16,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from probe.capture import Captured
-from probe.evidence.causes.pairs import Pair, answer, answered, pairs, whole_pass
+from probe.evidence.causes.pairs import Pair, answer, answered, each_pair, whole_pass
 from probe.evidence.causes.table import About, band_of
 from probe.interventions import INTERNALS, holding, internals_of, mambas, means, resuming, zeros
 from probe.interventions.internals import Constants
@@ -69,18 +69,22 @@ def switch_off(experiment: Experiment, pass_: Pass) -> SwitchedOff:
     cells = [(how, name, layer) for how in held for (name, layer), having in blocks.items() if having]
     errors = RatioBootstrap((len(cells),), seed=pass_.seed)
     whole = RatioBootstrap((1,), seed=pass_.seed)
-    for pair in pairs(experiment, pass_):
+
+    def answers_of(twin: Experiment, pair: Pair) -> tuple[Tensor, Tensor]:
         done: dict[tuple[str, str, tuple[int, ...]], Tensor] = {}
-        own = whole_pass(experiment, pair.own)
+        own, own_mixers = whole_pass(twin, pair.own), mambas(twin.model)
         for how, name, layer in cells:
             key = how, _alike(how, name), blocks[name, layer]
             if key not in done:
                 constants = {at: {name: held[how][at][name]} for at in blocks[name, layer]}
-                done[key] = _answer_holding(experiment, pair, own, mixers, constants)
+                done[key] = _answer_holding(twin, pair, own, own_mixers, constants)
         answers = torch.stack([done[how, _alike(how, name), blocks[name, layer]] for how, name, layer in cells])
+        return answers, answered(twin, own)
+
+    for pair, (answers, before) in each_pair(experiment, pass_, answers_of):
         guess = pair.target.square()[:, None]
         errors.update(pair.numbers, (answers - pair.target).square().T, guess)
-        whole.update(pair.numbers, (answered(experiment, own) - pair.target).square()[:, None], guess)
+        whole.update(pair.numbers, (before - pair.target).square()[:, None], guess)
     return SwitchedOff(cells, errors, whole)
 
 

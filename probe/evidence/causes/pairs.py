@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -14,7 +15,10 @@ from probe.errors import ProbeError
 from probe.heads import LinearHeads
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
+from probe.probing.twins import each
 from probe.randomness import PromptSource
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,20 @@ def pairs(experiment: Experiment, pass_: Pass) -> Iterator[Pair]:
         yield Pair(
             numbers, own.inputs.to(experiment.device), same_query.to(experiment.device), own.targets[:, -1, 0].double()
         )
+
+
+def each_pair(
+    experiment: Experiment, pass_: Pass, compute: Callable[[Experiment, Pair], Found], streams: int = 1
+) -> Iterator[tuple[Pair, Found]]:
+    """Yields every pair with what is computed of it, several side by side (`probe.probing.twins`).
+
+    Args:
+        streams: how many whole streams are held for a pair at a time.
+
+    Raises:
+        ProbeError: if the task has no query whose answer is one number.
+    """
+    return each(experiment, pairs(experiment, pass_), compute, experiment.at_a_time(pass_, streams))
 
 
 @torch.no_grad()

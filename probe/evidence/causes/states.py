@@ -14,14 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from probe.capture import Captured, capture
-from probe.evidence.causes.pairs import answer, last, pairs, readings
+from probe.evidence.causes.pairs import Pair, answer, answered, each_pair, last, readings, whole_pass
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
 from probe.heads import LinearHeads
-from probe.interventions import continuing, recurrent, states_after
+from probe.interventions import continuing, recurrent, resuming, states_after
 from probe.models.mamba import Mamba
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
+
+STREAMS = 4
+"""Whole streams that take as much memory as what is held of a pair of prompts, its states among it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,29 +71,44 @@ def exchange_states(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> 
     chosen["state:h"] = {at: each for at, each in mixers.items() if isinstance(each, Mamba)}
     donor = {site: Shifts(len(found) + 1, pass_.seed) for site, found in chosen.items() if found}
     predicted = {(site, head): Shifts(len(chosen[site]), pass_.seed) for site in donor for head in ("linear", "lens")}
-    for pair in pairs(experiment, pass_):
-        before = capture(experiment.model, pair.own, last(pair.own))
-        read, first = readings(experiment, heads, before.stream), answer(experiment, pair.own)
-        way = answer(experiment, pair.donor) - first
-        theirs, own = (states_after(experiment.model, mixers, inputs[:, :-1]) for inputs in (pair.donor, pair.own))
-        mixed = {layer: (*own[layer][:-1], theirs[layer][-1]) for layer in mixers}
+
+    def moves_of(twin: Experiment, pair: Pair) -> tuple[Tensor, dict[str, tuple[Tensor, dict[str, Tensor]]]]:
+        before = whole_pass(twin, pair.own)
+        read, first = readings(twin, heads, before.stream[:, :, -1:]), answered(twin, before)
+        way = answer(twin, pair.donor) - first
+        own_mixers = recurrent(twin.model)
+        theirs, own = (states_after(twin.model, own_mixers, inputs[:, :-1]) for inputs in (pair.donor, pair.own))
+        mixed = {layer: (*own[layer][:-1], theirs[layer][-1]) for layer in own_mixers}
+        found = {}
         for site in donor:
-            found, states = chosen[site], theirs if site == "state" else mixed
-            passes = [_run(experiment, pair.own, {at: found[at]}, states) for at in found]
-            passes.append(_run(experiment, pair.own, found, states))
-            actual = torch.stack([experiment.task.answer(one.output)[:, 0, 0].cpu().double() for one in passes]) - first
+            some, states = {at: own_mixers[at] for at in chosen[site]}, theirs if site == "state" else mixed
+            passes = [_run(twin, pair.own, before, {at: some[at]}, states) for at in some]
+            passes.append(_run(twin, pair.own, before, some, states))
+            actual = torch.stack([twin.task.answer(one.output)[:, 0, 0].cpu().double() for one in passes]) - first
+            after = {at: readings(twin, heads, one.stream) for at, one in zip(some, passes, strict=False)}
+            shift = {head: torch.stack([new[head][at] - read[head][at] for at, new in after.items()]) for head in read}
+            found[site] = actual, shift
+        return way, found
+
+    for pair, (way, moved) in each_pair(experiment, pass_, moves_of, STREAMS):
+        for site, (actual, shifts) in moved.items():
             donor[site].add(pair.numbers, actual, way.expand_as(actual), pair.target)
-            after = {at: readings(experiment, heads, one.stream) for at, one in zip(found, passes, strict=False)}
-            for head in read:
-                shift = torch.stack([new[head][at] - read[head][at] for at, new in after.items()])
+            for head, shift in shifts.items():
                 predicted[site, head].add(pair.numbers, actual[:-1], shift, pair.target)
     return StateExchange({site: list(chosen[site]) for site in donor}, donor, predicted)
 
 
 def _run(
-    experiment: Experiment, inputs: Tensor, mixers: Mapping[int, nn.Module], states: Mapping[int, tuple[Tensor, ...]]
+    experiment: Experiment,
+    inputs: Tensor,
+    before: Captured,
+    mixers: Mapping[int, nn.Module],
+    states: Mapping[int, tuple[Tensor, ...]],
 ) -> Captured:
+    """Returns the stream at the query, from the first block whose state is another on, and what is predicted there."""
+    first = min(mixers) - 1
     with ExitStack() as stack:
+        stack.enter_context(resuming(experiment.model, first, before.stream[first]))
         for layer, mixer in mixers.items():
             stack.enter_context(continuing(mixer, inputs.shape[1] - 1, states[layer]))
         return capture(experiment.model, inputs, last(inputs))

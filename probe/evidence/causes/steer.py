@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from probe.evidence.causes.pairs import answer, answered, last, linear_answers, pairs, whole_pass
+from probe.evidence.causes.pairs import Pair, answer, answered, each_pair, last, linear_answers, whole_pass
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
 from probe.heads import LinearHeads
@@ -91,20 +91,24 @@ def steer(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> Steered:
     """
     found = directions(experiment, heads, pass_)
     shifts = {name: Shifts(experiment.layers, pass_.seed) for name in ("head", "pattern", "random")}
-    for pair in pairs(experiment, pass_):
-        query, own = last(pair.own), whole_pass(experiment, pair.own)
-        before = answered(experiment, own)
+
+    def moves_of(twin: Experiment, pair: Pair) -> tuple[Tensor, dict[str, list[Tensor]]]:
+        query, own = last(pair.own), whole_pass(twin, pair.own)
+        before = answered(twin, own)
         asked = found.unit * torch.tensor([STRENGTHS[n % len(STRENGTHS)] for n in pair.numbers], dtype=torch.float64)
-        chance = _random(pass_.seed, pair.numbers, experiment.model.width)
+        chance = _random(pass_.seed, pair.numbers, twin.model.width)
         moved: dict[str, list[Tensor]] = {name: [] for name in shifts}
-        for layer, place in enumerate(experiment.model.places):
+        for layer, place in enumerate(twin.model.places):
             along = found.head[layer], found.pattern[layer], chance * found.head[layer].norm()
             for name, direction in zip(shifts, along, strict=True):
-                added = (asked[:, None] * direction)[:, None].to(experiment.device)
-                with resuming(experiment.model, layer, own.stream[layer]), steering(place, query, added):
-                    moved[name].append(answer(experiment, pair.own) - before)
-        for name, each in moved.items():
-            actual = torch.stack(each)
+                added = (asked[:, None] * direction)[:, None].to(twin.device)
+                with resuming(twin.model, layer, own.stream[layer]), steering(place, query, added):
+                    moved[name].append(answer(twin, pair.own) - before)
+        return asked, moved
+
+    for pair, (asked, moved) in each_pair(experiment, pass_, moves_of):
+        for name, by_layer in moved.items():
+            actual = torch.stack(by_layer)
             shifts[name].add(pair.numbers, actual, asked.expand_as(actual), pair.target)
     return Steered(shifts)
 

@@ -53,3 +53,8 @@ class Criterion:
     seen: str
     outcome: Outcome
     tested: bool = True
+
+
+def told_outcome(criterion: Criterion) -> str:
+    """Returns the outcome in words: that of what was not tested is no outcome."""
+    return criterion.outcome if criterion.tested else "not tested"

@@ -14,6 +14,7 @@ from probe.evidence.families.family import Family
 from probe.evidence.families.moments import moments
 from probe.evidence.shared import ratio, shared_error
 from probe.learners import Examples
+from probe.processes.side_by_side import side_by_side
 
 ITERATIONS = 60
 """Of L-BFGS, from each start."""
@@ -44,9 +45,11 @@ class Fitted:
 
 
 def fitted(asked: Asked, head: str) -> Iterator[Fitted]:
-    """Yields every family, fitted to the answers that a head reads at all layers."""
-    for family in FAMILIES.values():
-        yield fit(family, asked, head)
+    """Yields every family, fitted to the answers that a head reads at all layers; several are fitted side by side."""
+    first, *rest = FAMILIES.values()
+    # torch loads parts of itself at the first fit, which only one thread may do
+    yield fit(first, asked, head)
+    yield from side_by_side(lambda family: fit(family, asked, head), rest, torch.get_num_threads())
 
 
 @torch.enable_grad()

@@ -72,5 +72,21 @@ def selective_scan_step(
         step: the step size delta', after bias and softplus.
         h: the state h_{t-1}.
     """
-    h = torch.exp(step.unsqueeze(-1) * A) * h + (step * u).unsqueeze(-1) * B.unsqueeze(-2)
+    h = next_state(u, step, A, B, h)
     return torch.einsum("bcs,bs->bc", h, C) + D * u, h
+
+
+def next_state(
+    u: Float[Tensor, "batch channels"],
+    step: Float[Tensor, "batch channels"],
+    A: Float[Tensor, "channels state"],
+    B: Float[Tensor, "batch state"],
+    h: Float[Tensor, "batch channels state"],
+) -> Float[Tensor, "batch channels state"]:
+    """Returns h_t.
+
+    Args:
+        step: the step size delta', after bias and softplus.
+        h: the state h_{t-1}.
+    """
+    return torch.exp(step.unsqueeze(-1) * A) * h + (step * u).unsqueeze(-1) * B.unsqueeze(-2)

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from probe.kernels.selective_scan.reference import next_state
+
 NUMBERS = 2**21
 """Numbers that are held at a time for a stretch of tokens: a batch of them, times channels, times states."""
 
@@ -41,5 +43,28 @@ def selective_scan_states_at(
             since = (elapsed[:, -1:] - elapsed).unsqueeze(-1)
             driven = (step[:, part] * u[:, part]).unsqueeze(-1) * B[:, part].unsqueeze(-2)
             state = torch.exp(elapsed[:, -1].unsqueeze(-1) * A) * state + (torch.exp(since * A) * driven).sum(1)
+        first = token + 1
+        yield state
+
+
+def selective_scan_states_in_steps(
+    u: Float[Tensor, "batch time channels"],
+    step: Float[Tensor, "batch time channels"],
+    A: Float[Tensor, "channels state"],
+    B: Float[Tensor, "batch time state"],
+    tokens: Sequence[int],
+) -> Iterator[Float[Tensor, "batch channels state"]]:
+    """Yields what `reference.selective_scan_states` returns at each of the tokens, to the bit, token by token.
+
+    Holds the running state alone, which for short sequences stays in the processor's cache.
+
+    Args:
+        step: the step size, after bias and softplus.
+        tokens: ascending, each once.
+    """
+    state, first = u.new_zeros(len(u), *A.shape), 0
+    for token in tokens:
+        for now in range(first, token + 1):
+            state = next_state(u[:, now], step[:, now], A, B[:, now], state)
         first = token + 1
         yield state
