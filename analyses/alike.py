@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from probe import load_record
 from probe.plots import save_figure, style, words
@@ -29,6 +30,12 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "comparing-architectures.md"
 MARKS = re.compile(r"(<!-- alike -->\n)(.*?)(<!-- end of alike -->)", re.DOTALL)
 SIDE = re.compile(r"(.*)-alike-seed\d+")
+NAMES = {
+    "gated-deltanet": "gated_deltanet",
+    "s4-mamba": "s4_mamba",
+    "transformer-none": "transformer without positions",
+}
+"""What architectures are called, where their files are called otherwise."""
 REACHED = 0.1
 """The error whose depth the table tells."""
 
@@ -66,7 +73,7 @@ def sides(found: Sequence[Record]) -> list[Side]:
         # the table tells Mamba's errors over the other's
         ratio = (1 / last["ratio"], 1 / last["high"], 1 / last["low"])
         made.setdefault(reference, Side(reference, *_measured(pairs, reference), (1.0, 1.0, 1.0)))
-        made[other] = Side(other, *_measured(pairs, other), ratio)
+        made[other] = Side(NAMES.get(other, other), *_measured(pairs, other), ratio)
     return sorted(made.values(), key=lambda side: side.ratio[0])
 
 
@@ -102,15 +109,17 @@ def picture(found: Sequence[Record]) -> Figure:
         left.invert_yaxis()
         for axes, label in ((left, words.error_label([words.unit(found[0])])), (right, "error over Mamba's")):
             axes.set_xscale("log")
-            style.log_ticks(axes)
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set_xlabel(label)
             axes.grid(True, axis="x")
         right.axvline(1.0, color=style.GREY, linewidth=0.8, zorder=1)
         prompts = pd.Series([found[0].provenance["prompts"]["score"]], dtype="float64")
-        band = "points: a training each; bars: 95 % over three seeds a side (Welch), of geometric means"
+        band = "points: a training each; bands (bars): 95 % over three seeds a side (Welch), of geometric means"
         task = str(found[0].provenance["config"]["task"])
-        count = [f"{len(told)} architectures"]
-        words.head_line(figure, None, words.told([task], count, prompts, f"at 15 examples; {band}"))
+        models = [str(name) for record in found for name in record.provenance["models"]]
+        words.head_line(figure, None, words.told([task], models, prompts, f"at 15 examples; {band}"))
     return whole(figure)
 
 

@@ -19,7 +19,7 @@ from probe.plots import KINDS, View, save_figure
 
 HERE = Path(__file__).parent
 FIGURES = HERE.parent / "figures"
-sys.path.append(str(HERE / "benchmarks"))
+sys.path += [str(HERE), str(HERE / "benchmarks")]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,13 @@ class Drawn:
     def figure(self) -> Figure:
         """Returns the picture."""
         return KINDS[self.kind]([load_record(FIGURES / name) for name in self.records], View(context=self.context))
+
+
+def alike() -> Figure:
+    """Returns the picture of architectures that were trained alike."""
+    from alike import picture, records
+
+    return picture(records())
 
 
 def antibodies() -> Figure:
@@ -85,6 +92,7 @@ VERBS: Mapping[str, Drawn] = {
 }
 """Pictures that verbs draw, as docs/gallery.md says."""
 SCRIPTS: Mapping[str, Callable[[], Figure]] = {
+    "alike": alike,
     "antibodies": antibodies,
     "benchmark-growth": growth,
     "benchmarks": benchmarks,
