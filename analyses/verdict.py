@@ -41,7 +41,8 @@ from probe.models.planted import KNOWN
 
 TASK, CONTEXT = "linear", 15
 VERDICT, OVER_TIME = "verdict", "over time"
-COLUMNS = ["model", "iterates", "half", "criterion", "outcome", "tested", "seen"]
+COLUMNS = ["model", "iterates", "half", "prompts", "score", "asked", "criterion", "outcome", "tested", "seen"]
+"""Of these prompts, score and asked are settings of the claim: prompts to fit heads on, to measure on, to match on."""
 NUMBERS = ("value", "low", "high")
 WHERE = ("evidence", "site", "head", "layer", "other_layer", "step", "context", "metric")
 JUDGED = ["model", *WHERE, *NUMBERS]
@@ -105,6 +106,7 @@ def outcomes(name: str, found: Record) -> list[dict[str, Any]]:
     ]
     criteria.append({"name": VERDICT, "outcome": OUTCOMES[told["outcome"]], "tested": True, "seen": told["verdict"]})
     model = {"model": name, "iterates": iterates(name), "half": half(name)}
+    model |= {size: told["config"][size] for size in ("prompts", "score", "asked")}
     return [
         model | {"criterion": one["name"], "outcome": one["outcome"], "tested": one["tested"], "seen": one["seen"]}
         for one in criteria

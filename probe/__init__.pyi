@@ -217,6 +217,7 @@ def compare(
     task: _Task | None = None,
     head: _Head = "linear",
     depth: Literal["blocks", "parameters", "flops"] = "blocks",
+    tuned: Literal["nothing", "rate"] = "nothing",
     context: int | None = None,
     prompts: int = 8192,
     score: int = 2048,

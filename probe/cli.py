@@ -150,6 +150,7 @@ def _version() -> str:
 
 def _train(config: TrainConfig, call: Call) -> int:
     from probe.commands.train import train
+    from probe.records.counted import counted
     from probe.records.tables import number
 
     with call.progress() as show:
@@ -163,7 +164,8 @@ def _train(config: TrainConfig, call: Call) -> int:
         return 0
     took = progress.clock(found["seconds"])
     call.say(f"{text.line(config.out)}: {found['step']} steps in {took}, task {text.line(found['task'])}")
-    call.say(f"error at {found['context']} examples: {number(errors[-1])} (1 = predicting zero)")
+    where, unit = counted(result).at(found["context"]), found["units"]["y"]
+    call.say(f"error at {where}: {number(errors[-1])} (1 = {text.line(unit)})")
     return 0
 
 
@@ -305,7 +307,7 @@ def _convert(config: ConvertConfig, call: Call) -> int:
         call.say_json(told | rest)
         return 0
     path, layout, task = map(text.line, told.values())
-    call.say(f"{path}: {layout}, task {task}, {done.context} examples, digest {done.digest}")
+    call.say(f"{path}: {layout}, task {task}, context {done.context}, digest {done.digest}")
     for remark in done.remarks:
         call.say(f"  {text.line(remark)}")
     return 0

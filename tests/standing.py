@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
@@ -35,6 +36,7 @@ class Picture:
         looks: entries of legends by how their lines look.
         width: in inches.
         letters: the smallest size of letters, in points.
+        ranges: quantities that panels lay along y in different ranges, each with those ranges.
     """
 
     texts: str
@@ -43,6 +45,7 @@ class Picture:
     looks: dict[str, list[str]]
     width: float
     letters: float
+    ranges: dict[str, list[str]]
 
 
 def found_in(figure: Figure) -> Picture:
@@ -63,6 +66,7 @@ def found_in(figure: Figure) -> Picture:
         looks=looks(legends),
         width=float(figure.get_figwidth()),
         letters=min(one.get_fontsize() for one in written),
+        ranges={name: kinds for name, kinds in ranges(figure).items() if len(kinds) > 1},
     )
 
 
@@ -82,6 +86,26 @@ def ticks(axes: Axes) -> list[tuple[str, int]]:
         shown = [one for one in labels if one.get_text() and low - slack <= one.get_position()[place] <= high + slack]
         if any(one.get_visible() for one in labels):
             found.append(("xy"[place], len(shown)))
+    return found
+
+
+def ranges(figure: Figure) -> dict[str, list[str]]:
+    """Returns the ranges of y by what is laid along it; a panel without a label shows what the one at its left does.
+
+    Axes of names, maps and colours are of no quantity.
+    """
+    found: dict[str, list[str]] = {}
+    label = ""
+    panels = [axes for axes in figure.axes if axes.axison and axes.get_visible()]
+    for axes in sorted(panels, key=lambda one: (-round(one.get_position().y0, 2), one.get_position().x0)):
+        label = re.sub(r"\s+", " ", axes.get_ylabel()) or label
+        names = [one.get_text().replace("mathdefault", "") for one in axes.get_yticklabels()]
+        if axes.images or axes.findobj(QuadMesh) or any(re.search("[a-z]{2}", name) for name in names):
+            continue
+        low, high = axes.get_ylim()
+        known = found.setdefault(f"{label} ({axes.get_yscale()})", [])
+        if (said := f"{low:.3g} to {high:.3g}") not in known:
+            known.append(said)
     return found
 
 

@@ -20,6 +20,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
+from safetensors.numpy import save_file
 
 import probe
 from probe import checkpoints
@@ -36,12 +37,11 @@ from probe.models import ResidualModel
 from probe.models.controls import planted_model
 from probe.plots import KINDS, choose_kind
 from probe.records import Record, load, save
-from probe.records.summary import comparison_table, layer_table, prompting_table
+from probe.records.summary import SUMMARIES
 from probe.records.tables import Part, on_terminal
 
 RUNS = "how it runs, not what is measured"
 LANGUAGE = "for language tasks, whose tests are in tests/language"
-DATA = "in place of a task or a model, whose tests are in tests/data"
 FILES = "where it is written, or how it is printed"
 
 
@@ -69,6 +69,12 @@ def here(tmp_path_factory: pytest.TempPathFactory, toys: Path) -> Path:
         symbols = ResidualModel(ModelConfig(layout="M2", dim=0, width=8, outputs=7, symbols=7)).eval()
     words = "regular_language:letters=6,states=4"
     checkpoints.save(folder / "s.pt", symbols, about | {"dim": 0, "context": 12, "task": words, "arch": "mamba"})
+    for seed, name in enumerate(("prices", "yields")):
+        rng = np.random.default_rng(seed)
+        inputs = rng.standard_normal((160, 5, 2)).astype(np.float32)
+        np.savez(folder / f"{name}.npz", inputs=inputs, targets=inputs.sum(2, keepdims=True) + seed)
+        kept = rng.standard_normal((160, 3, 2, 4)).astype(np.float32)
+        save_file({"streams": kept, "targets.z": kept[:, 2, 1, :1] + seed}, folder / f"{name}.safetensors")
     return folder
 
 
@@ -85,11 +91,12 @@ FIT: dict[str, Entry | str] = {
     "dim": "must be the checkpoint's, and is refused else",
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
     **dict.fromkeys(("tokenizer", "match"), LANGUAGE),
-    **dict.fromkeys(("data", "streams"), DATA),
+    "data": Entry("yields.npz", "yields", "yields"),
+    "streams": Entry("yields.safetensors", "yields, target z", "yields"),
     "site": Entry("state", "site state through 16 random projections", "site state through 16 random projections"),
     "widest": Entry(4, "through 4 random", "through 4 random"),
     "at": Entry("-1", "heads read -1 tokens from the query", "heads read -1 tokens from the query"),
-    "lengths": "writes a record of another kind: tests/commands/test_fit_health.py",
+    "lengths": Entry("12,24", "after 24 examples", "memory of the state"),
     **dict.fromkeys(("out", "save_heads", "overwrite", "json"), FILES),
 }
 EVALUATE: dict[str, Entry | str] = {
@@ -104,7 +111,7 @@ EVALUATE: dict[str, Entry | str] = {
     "dim": "must be the checkpoint's, and is refused else",
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
     **dict.fromkeys(("tokenizer", "tokens", "match"), LANGUAGE),
-    "data": DATA,
+    "data": Entry("yields.npz", "yields", "yields"),
     **dict.fromkeys(("out", "overwrite", "json"), FILES),
 }
 COMPARE: dict[str, Entry | str] = {
@@ -112,6 +119,7 @@ COMPARE: dict[str, Entry | str] = {
     "task": Entry("linear:x_scale=2", "linear:x_scale=2", "task linear:x_scale=2"),
     "head": Entry("lens", "the lens head", "lens"),
     "depth": Entry("parameters", "share of parameters", "share of parameters up to the layer"),
+    "tuned": "decides a sentence of the verdict: tests/commands/test_compare.py",
     "context": Entry(2, "at 2 examples", "2 examples"),
     "prompts": Entry(96),
     "score": Entry(40, "40 prompts", "40 prompts"),
@@ -119,7 +127,7 @@ COMPARE: dict[str, Entry | str] = {
     "dim": "must be the checkpoint's, and is refused else",
     **dict.fromkeys(("batch", "device", "kernel"), RUNS),
     **dict.fromkeys(("tokenizer", "tokens", "match"), LANGUAGE),
-    "data": DATA,
+    "data": Entry("yields.npz", "yields", "yields"),
     **dict.fromkeys(("out", "overwrite", "json"), FILES),
 }
 REST = ("known", "states", "influence", "causes", "loop", "map", "online", "spectral")
@@ -148,11 +156,16 @@ PLOT: dict[str, Entry | str] = {
     "target": Entry("w"),
     "out": FILES,
 }
-HEADS_OF = {
-    "protocol": {"head": ("calibrated",), "context": "12"},
-    "site": {"head": ("linear",), "widest": 16},
-    "widest": {"head": ("linear",), "widest": 16, "site": "state"},
-    "at": {"head": ("linear",), "target": "w", "context": "2,5"},
+BESIDE: dict[tuple[str, str], dict[str, Any]] = {
+    ("fit", "protocol"): {"head": ("calibrated",), "context": "12"},
+    ("fit", "site"): {"head": ("linear",), "widest": 16},
+    ("fit", "widest"): {"head": ("linear",), "widest": 16, "site": "state"},
+    ("fit", "at"): {"head": ("linear",), "target": "w", "context": "2,5"},
+    ("fit", "lengths"): {"lengths": "12", "site": "state", "widest": 8},
+    ("fit", "data"): {"task": None, "data": "prices.npz"},
+    ("fit", "streams"): {"ckpt": (), "task": None, "streams": "prices.safetensors"},
+    ("evaluate", "data"): {"task": None, "data": "prices.npz"},
+    ("compare", "data"): {"task": None, "data": "prices.npz"},
 }
 """What an option must stand beside to decide anything."""
 
@@ -169,24 +182,22 @@ class Verb:
     config: Callable[[], Any]
     entries: dict[str, Entry | str]
     run: Callable[[Any], Record]
-    table: Callable[[Record], list[Part]]
+    table: Callable[[Record], list[Part]] | None = None
 
     def tell(self, record: Record) -> str:
         """Returns what is printed of a record."""
-        return on_terminal(self.table(record))
+        table = self.table or SUMMARIES[record.provenance["kind"]].table
+        return on_terminal(table(record))
 
 
 SMALL = {"prompts": 64, "score": 32, "batch": 96}
 VERBS = {
-    "fit": Verb(lambda: FitConfig(ckpt=("m.pt",), task="linear", **SMALL), FIT, probe.fit, layer_table),
-    "evaluate": Verb(
-        lambda: EvaluateConfig(ckpt=("m.pt",), task="linear", prompts=32), EVALUATE, probe.evaluate, prompting_table
-    ),
+    "fit": Verb(lambda: FitConfig(ckpt=("m.pt",), task="linear", **SMALL), FIT, probe.fit),
+    "evaluate": Verb(lambda: EvaluateConfig(ckpt=("m.pt",), task="linear", prompts=32), EVALUATE, probe.evaluate),
     "compare": Verb(
         lambda: CompareConfig(ckpt=("m.pt", "t.pt"), task="linear", **SMALL),
         COMPARE,
         probe.compare,
-        comparison_table,
     ),
     "claim": Verb(
         lambda: ClaimConfig("g.pt", "linear", asked=32, skip=REST, **SMALL),
@@ -238,7 +249,7 @@ def test_an_option_reaches_record_table_and_picture(
     monkeypatch.chdir(here)
     about, entry = VERBS[verb], VERBS[verb].entries[name]
     assert isinstance(entry, Entry)
-    usual = replace(about.config(), **(HEADS_OF.get(name, {}) if verb == "fit" else {}))
+    usual = replace(about.config(), **BESIDE.get((verb, name), {}))
     config = replace(usual, **{name: entry.value})
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -73,6 +73,7 @@ def test_a_model_is_examined_and_its_outcomes_are_written(verdict, tmp_path, cap
     out = tmp_path / "found"
     verdict.main(["--only", "gradient-3-dimensions", "solve", "--skip", *skip, "--out", str(out), *sizes])
     told = list(csv.DictReader((tmp_path / "found.csv").read_text().splitlines()))
+    assert {(row["prompts"], row["score"]) for row in told} == {("256", "64")}
     outcome = {(row["model"], row["criterion"]): row["outcome"] for row in told if row["tested"] == "True"}
     assert outcome["gradient-3-dimensions", "gradual fall"] == "holds"
     assert outcome["solve", "gradual fall"] == outcome["solve", "verdict"] == "fails"
@@ -91,6 +92,19 @@ def test_a_model_is_examined_and_its_outcomes_are_written(verdict, tmp_path, cap
     assert set(numbers["metric"]) >= {"step", "kept", "carry", "taken back"}
     verdict.main(["--only", "gradient-3-dimensions", "solve", "--resume", "--out", str(out)])
     assert list(csv.DictReader((tmp_path / "found.csv").read_text().splitlines())) == told, "nothing was measured again"
+
+
+def test_the_picture_says_on_how_many_prompts_the_shipped_models_were_measured(verdict):
+    import verdict_picture
+    from thresholds import THRESHOLDS, swept
+
+    measured = pd.read_csv(ROOT / "analyses" / "known" / "verdict.csv")
+    assert set(measured["score"]) == {256}
+    used = swept(pd.read_csv(ROOT / "analyses" / "known" / "verdict-rows.csv"), THRESHOLDS[:1])
+    used = used[(used["criterion"] == "verdict") & (used["half"] == "both")]
+    for score, said in (([256, 256], "; 256 prompts;"), ([1024], "; 1,024 prompts;")):
+        drawn = verdict_picture.picture(verdict.rates(measured), used, score)
+        assert said in " ".join(drawn.get_suptitle().split())
 
 
 DECIDING = {rule.name for rule in RULES if rule.rung != "shown"}

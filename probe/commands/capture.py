@@ -61,6 +61,7 @@ def keep_streams(config: CaptureConfig, *, command: str = "", report: Report = s
             "name": str(experiment.task_name),
             "model": experiment.checkpoint.name,
             "contexts": experiment.contexts,
+            "counts": experiment.task.counts,
             "shards": shards,
             **told,
             **_described(experiment),

@@ -123,6 +123,7 @@ def claim(config: ClaimConfig, *, command: str = "", report: Report = silent, de
         "command": command,
         "config": asdict(config),
         "versions": versions(),
+        "counts": experiments[0].task.counts,
         "units": {"y": experiments[0].task.unit},
         **of_all([one.checkpoint for one in experiments], verdicts, each),
         "errs": [asdict(one) for one in reliability()],

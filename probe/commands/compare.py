@@ -28,6 +28,7 @@ from probe.probing.results import CompareResult
 from probe.probing.verdicts import REACHED, verdicts
 from probe.progress import Report, silent
 from probe.records import Record, versions
+from probe.records.counted import COUNTED
 from probe.statistics import LayerErrors, log_ratio, reach, reached, welch_band
 
 SEEDS = 3
@@ -98,15 +99,18 @@ def _compare_numbers(config: CompareConfig, command: str, report: Report) -> Rec
     experiments = set_before(models, config, heads)
     context = _context(experiments, config)
     experiments = set_before(models, config, heads, _shared(experiments, context))
-    measured = [_measure(experiment, config, heads, report) for experiment in experiments]
+    pass_ = Pass.of(config, experiments[0].task)
+    measured = [_measure(experiment, config.depth, heads, pass_, report) for experiment in experiments]
     table = pd.DataFrame([row for a, b in combinations(measured, 2) for row in _rows(a, b)] + _seed_rows(measured))
     provenance = {
         "kind": "compare",
         "command": command,
         "config": asdict(given),
         "versions": versions(),
+        "counts": experiments[0].task.counts,
+        "prompts": {"fit": pass_.prompts, "score": pass_.score},
         "units": {"y": experiments[0].task.unit},
-        "verdict": verdicts(table, _trainings(measured)),
+        "verdict": verdicts(table, _trainings(measured, config.tuned), counted_as=COUNTED[experiments[0].task.counts]),
         "notes": notes_on([one.experiment.checkpoint for one in measured], context) if opened is None else [],
         "models": {
             one.name: describe(one.experiment.checkpoint, one.experiment.task, context)
@@ -142,9 +146,9 @@ def _shared(experiments: Sequence[Experiment], context: int) -> list[int]:
     return [one for one in sorted(common) if one <= context]
 
 
-def _measure(experiment: Experiment, config: CompareConfig, heads: Sequence[Head], report: Report) -> Measured:
-    _, scores = measure(experiment, heads, Pass.of(config, experiment.task), "y", report)
-    return Measured(experiment, depths_of(experiment, config.depth), scores[heads[0].name], scores["model"])
+def _measure(experiment: Experiment, depth: str, heads: Sequence[Head], pass_: Pass, report: Report) -> Measured:
+    _, scores = measure(experiment, heads, pass_, "y", report)
+    return Measured(experiment, depths_of(experiment, depth), scores[heads[0].name], scores["model"])
 
 
 DEPTHS: dict[str, Callable[[Experiment], list[int]]] = {
@@ -267,12 +271,12 @@ def _sides(measured: Sequence[Measured]) -> dict[str, list[Measured]]:
     return sides
 
 
-def _trainings(measured: Sequence[Measured]) -> dict[tuple[str, str], Trainings]:
+def _trainings(measured: Sequence[Measured], tuned: str) -> dict[tuple[str, str], Trainings]:
     """Returns what trainings differ in, by the names of every two sides, or of every pair where there are none."""
     sides = _sides(measured)
     compared = sides if len(sides) > 1 else {one.name: [one] for one in measured}
     first = {name: side[0].experiment.checkpoint for name, side in compared.items()}
-    return {(a, b): trainings(first[a], first[b]) for a, b in combinations(first, 2)}
+    return {(a, b): trainings(first[a], first[b], tuned) for a, b in combinations(first, 2)}
 
 
 def _seed_rows(measured: Sequence[Measured]) -> list[dict[str, Any]]:

@@ -107,6 +107,7 @@ def _evaluate_numbers(config: EvaluateConfig, command: str, report: Report, proc
         "versions": versions(),
         "processes": processes.count,
         "notes": [] if opened is not None else notes_on(plan.models, plan.context),
+        "counts": plan.task.counts,
         "units": {"y": plan.task.unit},
         "models": {found.name: describe(found, plan.task, plan.context) for found in plan.models},
     }

@@ -89,6 +89,7 @@ def _fit_numbers(config: FitConfig, command: str, report: Report, processes: Pro
         "versions": versions(),
         "processes": processes.count,
         "notes": _notes(config, experiments, opened),
+        "counts": experiments[0].task.counts,
         "units": units if opened is None else units | {experiments[0].target: experiments[0].task.unit},
         "models": {
             experiment.checkpoint.name: describe(experiment.checkpoint, experiment.task, experiment.longest)

@@ -63,6 +63,7 @@ def fit_health(config: FitConfig, command: str, report: Report) -> FitResult:
         "config": asdict(config),
         "versions": versions(),
         "notes": notes,
+        "counts": experiment.task.counts,
         "units": units,
         "models": models,
         "sites": sites,

@@ -23,6 +23,9 @@ class CompareConfig(Settings):
     language models are compared by their own answers alone."""
     depth: Literal["blocks", "parameters", "flops"] = "blocks"
     """What is counted up to a layer: the share of blocks (a transformer layer is two), of parameters or of FLOPs."""
+    tuned: Literal["nothing", "rate"] = "nothing"
+    """What was chosen for every side by one and the same search, as you know and no file says: nothing, or the rate. It
+    then counts as no difference of the trainings, and the verdict says so."""
     context: Context | None = None
     """The number of examples that layers are compared at; by default the largest that every checkpoint was trained
     with. For language tasks, the most demonstrations, 5 by default."""

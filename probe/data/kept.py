@@ -19,6 +19,7 @@ from probe.errors import ProbeError
 from probe.fields import UnfitError
 from probe.files.parsed import BYTES, read_json
 from probe.registries import ObjectText
+from probe.tasks import Counts
 
 INDEX = "index.json"
 """What a folder of probe capture says of itself."""
@@ -56,6 +57,12 @@ class Streams:
         fits = isinstance(told, list) and len(told) == self.places and all(isinstance(one, int) for one in told)
         return tuple(told) if fits and told else None
 
+    @property
+    def counts(self) -> Counts:
+        """What these contexts are: what their task counts, and without a task the places of tokens."""
+        told = self.about.get("counts")
+        return told if told in ("examples", "tokens") and self.labels is not None else "places"
+
     def task(self, target: str | None, seed: int, data: Data | None = None) -> DataTask:
         """Returns what was kept as a task, whose tokens are the streams of all layers side by side.
 
@@ -75,6 +82,7 @@ class Streams:
             survey=made.survey,
             places=places,
             labels=self.labels,
+            counted=self.counts,
         )
 
 

@@ -17,12 +17,18 @@ from probe.errors import ProbeError
 from probe.randomness import PromptSource, Purpose
 from probe.randomness import Source as Draws
 from probe.statistics import Balanced, RatioBootstrap
-from probe.tasks import Prompts, Shape, Task
+from probe.tasks import Counts, Prompts, Shape, Task
 
 WEIGHTS = "weights"
 """The parameter of prompts that says how much each counts."""
 LARGEST = 2**17
 """Categories times layers times contexts of which the balanced accuracy is kept: its resamples take 1 GB then."""
+CONTEXTS: dict[Counts, str] = {
+    "examples": "numbers of examples before the query",
+    "tokens": "numbers of tokens before the query",
+    "places": "tokens, by their place from 0; -1 is the last that counts",
+}
+"""What records say of the contexts."""
 Beside = dict[str, tuple[type[RatioBootstrap], Tensor, Tensor]]
 """What is measured beside the error: the kind of statistic, each prompt's numerator and its denominator."""
 
@@ -36,6 +42,7 @@ class DataTask(Task):
         target: the one that heads are asked for.
         places: the tokens that heads read, or None for each prompt's last one that counts.
         labels: the contexts that these tokens stand for, where they are no places of the prompt.
+        counted: what a context is.
         dim: 0, as the data bring their dimension.
     """
 
@@ -47,6 +54,7 @@ class DataTask(Task):
     survey: Survey
     places: tuple[int, ...] | None
     labels: tuple[int, ...] | None = None
+    counted: Counts = "places"
     dim: int = 0
 
     def __post_init__(self) -> None:
@@ -57,6 +65,11 @@ class DataTask(Task):
     def time(self) -> int:
         """The number of tokens of a prompt."""
         return self.survey.shapes["inputs"][0]
+
+    @property
+    def counts(self) -> Counts:
+        """What a context is: a token's place, or what the task of kept streams counts."""
+        return self.counted
 
     @property
     def contexts(self) -> tuple[int, ...]:
@@ -212,7 +225,7 @@ class DataTask(Task):
                 for name in self.survey.targets
                 if self.survey.kinds[f"{TARGET}{name}"] in "US"
             },
-            "contexts": "tokens, by their place from 0; -1 is the last that counts",
+            "contexts": CONTEXTS[self.counted],
         }
 
 

@@ -49,7 +49,7 @@ def curve_charts(record: Record) -> list[Chart]:
             table=drawn,
             axes=(Axis("layer", "layer (0 = read-in)"),),
             value=Value(words.error_label([unit]), level=1.0, level_says=unit),
-            facets=(Facet("context", "examples in context", slider=True),),
+            facets=(Facet("context", words.contexts([record]).axis, slider=True),),
             lines=LINES,
             blocks=True,
         )

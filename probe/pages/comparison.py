@@ -39,7 +39,7 @@ def comparison_section(records: Sequence[Record]) -> Section:
     table = pd.concat([with_dtypes(record.table) for record in records], ignore_index=True)
     depth = str(words.setting(records[0], "depth") or "blocks")
     axes = {
-        "own": ("The models' own errors", Axis("context", "examples in context"), "context", RATIO),
+        "own": ("The models' own errors", Axis("context", words.contexts(records).axis), "context", RATIO),
         "layer": ("Heads' errors by depth", Axis("depth", AXES.get(depth, AXES["blocks"])), "depth", RATIO),
         "reach": (
             "The depth at which an error is first reached", Axis("threshold", "error", log=True), "threshold", SOONER

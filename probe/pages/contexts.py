@@ -38,10 +38,10 @@ def context_section(records: Sequence[Record]) -> Section:
               for name in measures if name in METRICS}  # fmt: skip
     median = {MEDIAN: Value("median of the prompts' squared errors, normalised", MEDIAN)}
     chart = Chart(
-        title="Error by number of examples",
+        title=f"Error by {words.contexts(records).noun}",
         about=about(records, words.POINTWISE if table["low"].notna().any() else "no bands"),
         table=table,
-        axes=(Axis("context", "examples in context"),),
+        axes=(Axis("context", words.contexts(records).axis),),
         value=value,
         facets=(
             Facet("step", "training step", slider=True),
@@ -51,7 +51,7 @@ def context_section(records: Sequence[Record]) -> Section:
         ),
         lines=lines([str(name) for name in table["line"].unique()], OWN),
     )
-    return Section("What examples add", [chart])
+    return Section("What the context adds", [chart])
 
 
 def _has(one: Model, measure: str) -> bool:

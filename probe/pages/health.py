@@ -41,7 +41,7 @@ def health_section(records: Sequence[Record]) -> Section:
         title="Health by length",
         about=about(records, words.POINTWISE),
         table=table,
-        axes=(Axis("context", "examples in context"),),
+        axes=(Axis("context", words.contexts(records).axis),),
         value=MEASURES["frozen"],
         facets=(Facet("measure", "measure", first=True, values=MEASURES),),
         lines={name: Line(name) for name in names},

@@ -46,7 +46,7 @@ def layer_section(records: Sequence[Record]) -> Section:
         axes=layer_axes(models, list(dict.fromkeys(one.label for one in models))),
         value=value,
         facets=(
-            Facet("context", "examples in context", slider=True),
+            Facet("context", words.contexts(records).axis, slider=True),
             Facet("step", "training step", slider=True),
             Facet("target", "target", first=True),
             Facet("measure", "measure", first=True, words=METRICS, values=_values(measures, value)),

@@ -47,7 +47,7 @@ def calibration_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
             axes.grid(True, axis="y")
             if x == "layer":
                 style.whole_numbers(axes)
-        panels[0].set_title(f"{style.count(context, 'example')} in context", loc="left", fontsize=7.5)
+        panels[0].set_title(words.contexts(records).place(context), loc="left", fontsize=7.5)
         tables = [one.rows("calibrated", context) for one in series]
         drawn = pd.concat([table["prompts"] for table in tables if "prompts" in table] or [pd.Series(dtype="float64")])
         words.head_line(figure, view.title, words.about(records, words.POINTWISE, drawn))

@@ -18,6 +18,7 @@ from probe.plots import style, words
 from probe.plots.canvas import canvas, whole
 from probe.plots.style import USUAL, View
 from probe.records import Record, with_dtypes
+from probe.records.reading import prompts_of
 
 AXES = {
     "blocks": "share of blocks up to the layer",
@@ -59,7 +60,7 @@ def comparison(records: Sequence[Record], view: View = USUAL) -> Figure:
         _draw_curves(curves, models, colours, _axis(record))
         context = int(table.loc[table["quantity"].eq("layer"), "context"].max())
         head = style.name(str(words.setting(record, "head") or "head"))
-        curves.set_title(f"{head}, {style.count(context, 'example')}", loc="left", fontsize=7.5)
+        curves.set_title(f"{head}, {words.contexts(records).at(context)}", loc="left", fontsize=7.5)
         curves.set_ylabel(words.error_label([words.unit(record)]))
         for axes, quantity, x, step in ((layers, "layer", "depth", "post"), (contexts, "own", "context", None)):
             for pair in thin:
@@ -68,10 +69,10 @@ def comparison(records: Sequence[Record], view: View = USUAL) -> Figure:
                 _draw_ratio(axes, pair[pair["quantity"] == quantity], x, own[place % len(own)], step)
         limits = [end for axes in (layers, contexts) for end in _spanned(axes)]
         _finish_ratios(layers, limits, AXES.get(_axis(record), "depth"), "ratio of the head's errors")
-        _finish_ratios(contexts, limits, "examples in context", "ratio of the models' own errors")
+        _finish_ratios(contexts, limits, words.contexts(records).axis, "ratio of the models' own errors")
         style.whole_numbers(contexts)
         band = "over seeds, each point's own" if len(over_seeds) else "by prompt, for all points of a panel at once"
-        scored = words.setting(record, "score")
+        _, scored = prompts_of(record)
         prompts = pd.Series([] if scored is None else [scored], dtype="float64")
         words.head_line(figure, view.title, words.about([record], f"bands: 95 %, {band}", prompts))
         style.add_legend(
@@ -168,6 +169,7 @@ def _finish_ratios(axes: Axes, limits: Sequence[float], label: str, title: str) 
     style.log_errors(axes, min(limits) / 1.1, max(limits) * 1.1)
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
+    axes.set_ylabel("ratio of errors (1 = equal errors)")
     axes.set_title(title, loc="left", fontsize=7.5)
 
 

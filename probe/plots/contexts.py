@@ -52,7 +52,7 @@ def context_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
             for layer, each in heads.items():
                 _draw(axes, each[i], _shade(one.colour, layer, layers), "", f"{one.label} {head} {layer}", "--")
         _lay_contexts(axes, pd.concat([*curves, *(curve for each in heads.values() for curve in each)]))
-        axes.set_xlabel("examples in context")
+        axes.set_xlabel(words.contexts(records).axis)
         target = view.target or str(series[0].table["target"].dropna().iloc[0])
         unit = words.unit(records[0], target)
         axes.set_ylabel(words.error_label([unit]))

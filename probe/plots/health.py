@@ -16,6 +16,7 @@ from probe.plots.canvas import canvas, whole
 from probe.plots.rows import draw_curve, equal, layer_colour, numbers
 from probe.plots.style import USUAL, Line, View
 from probe.records import Record, with_dtypes
+from probe.records.counted import COUNTED, Counted
 
 MOST = 5
 """Layers drawn in a panel."""
@@ -38,17 +39,28 @@ def health_figure(records: Sequence[Record], view: View = USUAL) -> Figure:
         panels = figure.subplots(len(models), 3, squeeze=False)
         every = numbers(pd.concat([rows for _, rows in models]), "layer")  # a layer has one colour in all rows
         for row, (name, rows) in zip(panels, models, strict=True):
-            _model(row, name, rows, every, view)
+            _model(row, name, rows, every, view, words.contexts(records))
+        for column in panels.T:  # models are compared
+            style.share_limits([axes for axes in column if axes.axison])
         words.head_line(figure, view.title, words.about(records, words.POINTWISE))
     return whole(figure)
 
 
-def _model(panels: Sequence[Axes], name: str, rows: pd.DataFrame, every: list[int], view: View) -> None:
+def _model(
+    panels: Sequence[Axes], name: str, rows: pd.DataFrame, every: list[int], view: View, counts: Counted
+) -> None:
     own = numbers(rows, "layer")
     layers = list(view.layers) or own[:: -(-len(own) // MOST)]
     _panel(panels[0], rows, "norm", layers, every, words.text(name), "norm of the site")
     _panel(panels[1], rows, "memory", layers, every, "memory of the state", "tokens")
+    if panels[1].lines:
+        contexts = numbers(equal(rows, metric="memory"), "context")
+        # a prompt of n examples and a query has 2 n + 1 tokens, one of n tokens and a query n + 1
+        half = [n + 0.5 if counts == COUNTED["examples"] else (n + 1) / 2 for n in contexts]
+        panels[1].plot(contexts, half, color="black", linestyle=":", linewidth=0.9)
     _errors(panels[2], rows, layers, every)
+    for axes in panels:
+        axes.set_xlabel(counts.noun.removeprefix("number of "))
     entries: list[Artist] = [style.key_line(f"layer {each}", layer_colour(each, every)) for each in layers]
     _key(panels[0], [*entries, style.key_band()])
     even = [style.key_line("half of all tokens", "black", ":")] if panels[1].lines else []
@@ -68,10 +80,6 @@ def _panel(
         return
     for layer in layers:
         _curves(axes, equal(found, layer=layer), layer_colour(layer, every), "-")
-    if metric == "memory":
-        contexts = numbers(found, "context")
-        # a prompt of n examples and a query has 2 n + 1 tokens
-        axes.plot(contexts, [n + 0.5 for n in contexts], color="black", linestyle=":", linewidth=0.9)
     _finish(axes, title, label, numbers(found, "context"))
     axes.set_yscale("log")
     style.log_ticks(axes)
@@ -100,7 +108,6 @@ def _curves(axes: Axes, rows: pd.DataFrame, colour: str, line: Line) -> None:
 
 def _finish(axes: Axes, title: str, label: str, lengths: list[int]) -> None:
     axes.set_title(title, loc="left", fontsize=7.5)
-    axes.set_xlabel("examples")
     axes.set_ylabel(label)
     axes.set_xscale("log", base=2)
     axes.grid(True, axis="y")

@@ -53,7 +53,7 @@ def heat_map(records: Sequence[Record], view: View = USUAL) -> Figure:
         mesh: QuadMesh | None = None
         for axes, (label, grid) in zip(panels.flat, grids, strict=False):
             mesh = draw_cells(axes, label, grid, norm, 8 if across <= 2 else 6)
-            axes.set_xlabel("examples in context")
+            axes.set_xlabel(words.contexts(records).axis)
         for axes in panels[:, 0]:
             axes.set_ylabel("layer (0 = read-in)")
         figure.align_ylabels(panels[:, 0])

@@ -11,6 +11,7 @@ from probe.plots import style
 from probe.plots.canvas import whole
 from probe.plots.rows import Part, begin, draw_curve, equal, finish, numbers, of_one_claim, panel_key, rows_of
 from probe.plots.style import Line
+from probe.plots.words import LETTERS
 
 QUANTITIES = {"y": "y", "w": "w", "gradient": "X'y / n", "least_squares": "least squares",
               "gd_1": "1 step of gradient descent", "gd_4": "4 steps of gradient descent",
@@ -120,5 +121,5 @@ def _marker(i: int) -> str:
     return [*style.MARKERS, "X", "*"][i % 8]
 
 
-known_figure = of_one_claim(draw_known, "known", "a picture of what is known")
+known_figure = of_one_claim(draw_known, "known", "a picture of what is known", LETTERS)
 """Draws the picture of one record of a claim, as `draw_known` does of its table."""

@@ -71,7 +71,7 @@ def layer_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
             _draw_panel(axes, panel, context, x, lines)
             named = len(panels) > 1 or panel.target != "y"
             whose = f"target {words.text(panel.target)}, " if named else ""
-            axes.set_title(f"{whose}{style.count(context, 'example')} in context", loc="left", fontsize=7.5)
+            axes.set_title(f"{whose}{words.contexts(records).place(context)}", loc="left", fontsize=7.5)
         for axes, name in zip(grid.flat[len(panels) : count], measured, strict=True):
             _draw_metric(axes, name, panels, context, x)
         for axes in grid.flat[count:]:

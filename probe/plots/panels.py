@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter
+from numpy.typing import NDArray
 
 from probe.errors import ProbeError, suggest
 from probe.plots import style, words
@@ -39,6 +40,9 @@ PLAIN = 1e-3
 """A log axis that starts above this has plain numbers for ticks."""
 REACH = 10.0
 """A reference further than this below every other curve leaves its panel at the bottom."""
+OWN_ROWS = "each row of panels has its own range"
+BAND = 3.0
+"""A band that reaches further than this beyond the values is cut off."""
 CEILING = 30.0
 """A curve further than this above the level leaves its panel at the top."""
 
@@ -78,6 +82,8 @@ class Panels:
         marks: vertical lines and what to call them.
         limits: of the y axis, by panel; from the data where none are given.
         y_scale: one for all, or one a panel.
+        own_rows: whether every row of panels has its own range of y, which is then said above: where the curves of one
+            would lie flat in the range of all.
     """
 
     titles: Mapping[str, str]
@@ -94,6 +100,7 @@ class Panels:
     x_scale: Scale = "linear"
     y_scale: Scale | Mapping[str, Scale] = "log"
     shared_x: bool = True
+    own_rows: bool = False
     across: int = 2
     height: float = 2.0
     title: str | None = None
@@ -128,21 +135,22 @@ def curve_panels(curves: pd.DataFrame, panels: Panels, ax: Axes | SubFigure | Fi
                 axes.tick_params(labelbottom=True)  # also above a place that stays empty
             if isinstance(panels.y_label, Mapping) or place % across == 0:
                 axes.set_ylabel(_of(panels.y_label, names[place]))
-        for row in range(down):
-            _share(grid[row], names[row * across : (row + 1) * across], panels)
+        _share(grid, names, panels)
         figure.align_ylabels(grid)
         words.head_line(figure, panels.title, _about(curves, panels))
         style.add_legend(figure, _key(curves, panels, colours), beside=False)
     return whole(figure)
 
 
-def _share(row: Sequence[Axes], names: Sequence[str], panels: Panels) -> None:
-    """Gives the panels of one row that show one quantity one axis; an empty label is that of the panel before."""
-    groups: dict[tuple[str, Scale], list[Axes]] = {}
-    label = ""
-    for axes, name in zip(row, names, strict=False):
-        label = _of(panels.y_label, name) or label
-        groups.setdefault((label, _of(panels.y_scale, name)), []).append(axes)
+def _share(grid: NDArray[Any], names: Sequence[str], panels: Panels) -> None:
+    """Gives all panels that show one quantity one axis; an empty label is that of the panel before, in its row."""
+    groups: dict[tuple[str, Scale, int], list[Axes]] = {}
+    label, across = "", grid.shape[1]
+    for place, name in enumerate(names):
+        axes: Axes = grid.flat[place]
+        label = _of(panels.y_label, name) or ("" if place % across == 0 else label)
+        row = place // across if panels.own_rows else 0
+        groups.setdefault((label, _of(panels.y_scale, name), row), []).append(axes)
     for group in groups.values():
         style.share_limits(group)
 
@@ -153,6 +161,7 @@ def _about(curves: pd.DataFrame, panels: Panels) -> str:
     measured = shown[shown["source"] == "measured"]
     tasks, models, prompts = (measured[name].dropna() if name in measured else None for name in TOLD)
     bands = panels.band_name if shown["low"].notna().any() else "no bands"
+    bands += f"; {OWN_ROWS}" if panels.own_rows else ""
     named = [[] if column is None else map(str, column) for column in (tasks, models)]
     return words.told(named[0], named[1], prompts, bands if "band" in bands else f"bands: {bands}")
 
@@ -217,7 +226,8 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, name: str, panels: Panels, colou
     axes.set_label(name)
     axes.set_title(panels.titles[name], loc="left", fontsize=7.5)
     axes.grid(True, axis="y", which="major")
-    axes.margins(x=0.02)
+    single = rows.groupby(["series", "source", "run"]).size().eq(1).all()
+    axes.margins(x=0.06 if single else 0.02)  # a mark is as wide as it is high, and stands at no edge
     if panels.x_scale == "linear" and len(rows) > 1 and (rows["x"] % 1 == 0).all():
         style.whole_numbers(axes)
 
@@ -244,22 +254,31 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, source: str, name: str, colours
         gid=source,
     )
     low, high = curve["low"].astype("float64"), curve["high"].astype("float64")
-    if low.notna().all() and high.notna().all():
+    if len(curve) == 1:
+        axes.vlines(x, low, high, color=colours[name], linewidth=0.9, zorder=look.order)
+    elif low.notna().all() and high.notna().all():
         axes.fill_between(x, low, high, color=colours[name], alpha=0.14 * look.alpha, linewidth=0, zorder=look.order)
 
 
 def _limits(rows: pd.DataFrame, references: Sequence[str], level: float | None) -> tuple[float, float]:
-    """Returns limits around the curves, of references those near the others, and at most `CEILING` above the level."""
-    values = _positive(rows)
-    models = _positive(rows[~rows["series"].isin(list(references))])
+    """Returns limits around the curves, of references those near the others, and at most `CEILING` above the level.
+
+    Bands are seen as far as `BAND` beyond the lowest and the highest value.
+    """
+    own = rows[~rows["series"].isin(list(references))]
+    values, models = _positive(rows["value"]), _positive(own["value"])
     lowest = float((models if models.size else values).min(initial=1.0 if level is None else level))
     top = float(values.max(initial=lowest)) if level is None else level * CEILING
     seen = values[(values >= lowest / REACH) & (values <= top)]
-    return float(seen.min(initial=lowest)) / 1.7, float(seen.max(initial=level or lowest)) * 1.7
+    least, most = float(seen.min(initial=lowest)), float(seen.max(initial=level or lowest))
+    lows, highs = (_positive(own[end]) for end in ("low", "high"))
+    bottom = max(float(lows.min(initial=least)), least / BAND)
+    above = min(float(highs.max(initial=most)), most * BAND, max(top, most))
+    return min(bottom / 1.06, least / 1.7), max(above * 1.06, most * 1.7)
 
 
-def _positive(rows: pd.DataFrame) -> Numbers:
-    values: Numbers = rows["value"].to_numpy(dtype=np.float64)
+def _positive(column: pd.Series[float]) -> Numbers:
+    values = column.to_numpy(dtype=np.float64)
     return np.asarray(values[np.isfinite(values) & (values > 0)])
 
 

@@ -69,7 +69,7 @@ def prompting_curves(records: Sequence[Record], view: View = USUAL) -> Figure:
             if place % across == 0 or panel.label != panels[place - 1].label:
                 grid.flat[place].set_ylabel(panel.label)
             if place + across >= len(panels):
-                grid.flat[place].set_xlabel("examples in context")
+                grid.flat[place].set_xlabel(words.contexts(records).axis)
         words.head_line(figure, view.title, words.about(records, words.POINTWISE))
         style.add_legend(figure, _key(panels, models, learners))
     return whole(figure)

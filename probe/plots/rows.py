@@ -45,14 +45,18 @@ def rows_of(table: pd.DataFrame, evidence: str, metrics: str) -> pd.DataFrame:
     return rows
 
 
-def of_one_claim(draw: Draw, evidence: str, picture: str) -> Callable[[Sequence[Record], View], Figure]:
+def of_one_claim(
+    draw: Draw, evidence: str, picture: str, letters: str = ""
+) -> Callable[[Sequence[Record], View], Figure]:
     """Returns a function that draws a kind of evidence from one record of `probe claim`.
 
     Args:
         draw: draws one model's rows, with a title, on a page of its own or into a part of one.
         evidence: the kind of the rows that it draws.
         picture: what is drawn, for messages.
+        letters: what single letters of the picture stand for.
     """
+    read = "; ".join(filter(None, [letters, words.POINTWISE]))
 
     def figure(records: Sequence[Record], view: View = USUAL) -> Figure:
         style.check_view(view, picture, "ax")
@@ -62,7 +66,7 @@ def of_one_claim(draw: Draw, evidence: str, picture: str) -> Callable[[Sequence[
             raise ProbeError(f"{picture.capitalize()} is drawn from one record of probe claim. Give its .csv alone.")
         drawn, without = each_model(draw, records[0].table, part_of(view))
         with style.page():
-            line = words.about(records, words.POINTWISE, _prompts(records[0], evidence))
+            line = words.about(records, read, _prompts(records[0], evidence))
             words.head_line(drawn, view.title, lacking(line, without))
         return whole(drawn)
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.canvas import whole
 from probe.plots.rows import Part, begin, draw_curve, equal, finish, layer_colour, numbers, of_one_claim, rows_of
 
@@ -100,8 +100,8 @@ def _finish(axes: Axes, title: str, read: pd.DataFrame) -> None:
 def _nonlinear_panel(axes: Axes, rows: pd.DataFrame, read: list[str]) -> None:
     """Draws the share of a layer's answers that no weights explain."""
     for head in read:
-        words, colour, marker = HEADS[head]
-        draw_curve(axes, equal(rows, metric="nonlinear", head=head), "layer", colour, marker=marker, label=words)
+        said, colour, marker = HEADS[head]
+        draw_curve(axes, equal(rows, metric="nonlinear", head=head), "layer", colour, marker=marker, label=said)
     finish(axes, "not linear in the query", style.X_LABELS["layer"], "share of the answers' squares")
     axes.set_ylim(bottom=0)
 
@@ -113,13 +113,13 @@ def _keys(read: list[str], layers: list[int], followed: bool) -> list[Artist]:
         style.key_line(f"layer {layer}", layer_colour(layer, layers), marker="o") for layer in layers
     ]
     entries.append(style.key_line(f"{steps} steps of gradient descent", line=":"))
-    entries.append(style.key_line(f"ridge, {sizes} of the largest", line="--"))
-    for words, colour, marker in (HEADS[head] for head in read):
-        entries.append(style.key_line(words, colour, marker=marker))
+    entries.append(style.key_line(f"ridge, penalty {sizes} times the largest", line="--"))
+    for said, colour, marker in (HEADS[head] for head in read):
+        entries.append(style.key_line(said, colour, marker=marker))
     if followed:
         entries.append(style.key_line("read of the layer, beside the algorithm", line="", marker="o"))
     return [*entries, style.key_band()]
 
 
-spectral_figure = of_one_claim(draw_spectral, "spectral", "a picture of the spectrum")
+spectral_figure = of_one_claim(draw_spectral, "spectral", "a picture of the spectrum", words.LETTERS)
 """Draws the picture of one record of a claim, as `draw_spectral` does of its table."""

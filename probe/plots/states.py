@@ -7,7 +7,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from probe.plots import style
+from probe.plots import style, words
 from probe.plots.canvas import whole
 from probe.plots.rows import (
     UNTRAINED,
@@ -33,6 +33,8 @@ REFERENCES: dict[str, tuple[str, Line]] = {
 SITES = ("state", "stream", "convolution", "gate", "delta", "B", "C")
 TARGETS = {"w": "w", "gradient": "X'y / n", "least_squares": "least squares", "gd_4": "4 steps of gradient descent",
            "online_gd": "online gradient descent", "projection": "online projections"}  # fmt: skip
+SEVENTH = "#6b3e26"
+"""Of a site, since black is what algorithms reach."""
 MOST = 9
 """Layers drawn in one panel."""
 
@@ -107,6 +109,8 @@ def _target_panel(axes: Axes, rows: pd.DataFrame, site: str) -> list[str]:
     for i, name in enumerate(drawn):
         chosen = equal(rows, metric=f"error of {name}", site=site, head="linear")
         draw_curve(axes, chosen, "layer", _second(i), marker=_marker(i), label=name)
+        if name == "w":
+            axes.lines[-1].set_linewidth(3.0)  # least squares is w without noise, and lies on it
         positive = chosen["value"][chosen["value"] > 0]
         top, bottom = max(top, float(positive.max())), min(bottom, float(positive.min()))
     axes.axhline(1.0, color="black", linewidth=0.7, zorder=1)
@@ -122,7 +126,7 @@ def _keys(rows: pd.DataFrame, layers: list[int], sites: list[str], targets: list
     cosines: list[Artist] = [
         style.key_line(f"layer {layer}", layer_colour(layer, every), marker="o") for layer in layers
     ]
-    cosines += [style.key_line(words, "black", line) for words, line in REFERENCES.values()]
+    cosines += [style.key_line(said, "black", line) for said, line in REFERENCES.values()]
     cosines += [style.key_line("untrained, last layer")] if untrained else []
     cosines += [style.key_line("another prompt's w", line=":"), style.key_band()]
     by_site: list[Artist] = [style.key_line(name, _colour(i), marker=_marker(i)) for i, name in enumerate(sites)]
@@ -138,12 +142,14 @@ def _second(i: int) -> str:
 
 
 def _colour(i: int) -> str:
-    return [*style.COLOURS, "black"][i % 7]
+    return [*style.COLOURS, SEVENTH][i % 7]
 
 
 def _marker(i: int) -> str:
     return [*style.MARKERS, "X"][i % 7]
 
 
-states_figure = of_one_claim(draw_states, "states", "a picture of states")
+LETTERS = f"{words.LETTERS}; delta, B, C: a Mamba's step size and the maps into and out of its state"
+
+states_figure = of_one_claim(draw_states, "states", "a picture of states", LETTERS)
 """Draws the picture of one record of a claim, as `draw_states` does of its table."""

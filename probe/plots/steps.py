@@ -76,7 +76,7 @@ def step_map(records: Sequence[Record], view: View = USUAL) -> Figure:
         bar = figure.colorbar(mesh, ax=list(panels.flat[: len(trainings)]), pad=0.02, fraction=0.06)
         target = view.target or str(series[0].table["target"].dropna().iloc[0])
         bar.set_label(words.error_label([words.unit(record, target) for record in records]))
-        shown = f"{style.name(head)}, {style.count(context, 'example')}, no bands"
+        shown = f"{style.name(head)}, {words.contexts(records).at(context)}, no bands"
         words.head_line(figure, view.title, words.about(records, shown))
         begun = style.key_line(f"first kept step with an error of at most {BEGUN:g}", "black", "", "o")
         begun.set_markerfacecolor("white")

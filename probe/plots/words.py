@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from matplotlib.font_manager import findfont, get_font
 from probe.plots import canvas
 from probe.plots.canvas import Canvas, OneAxes, Page
 from probe.records import Record
+from probe.records.counted import Counted, counted
 from probe.records.reading import read_at
 from probe.text import label
 
@@ -30,6 +32,7 @@ UNITS = {
 ZERO, GUESS = UNITS
 GUESSED = ("hidden_markov", "induction", "linear_classification", "regular_language", "sparse_parity", "token_mqar")
 """Tasks of signs and symbols: what older records, which do not tell their units, must be read by."""
+LETTERS = "X, y: the inputs and answers of a prompt's examples, w: its function's weights"
 POINTWISE = "bands: 95 % by prompt, each point's own"
 
 
@@ -61,6 +64,14 @@ def unit(record: Record, target: str = "y") -> str:
         return text(units[target])
     task = str(setting(record, "task") or "").partition(":")[0]
     return GUESS if target == "y" and task in GUESSED else ZERO
+
+
+def contexts(records: Sequence[Record]) -> Counted:
+    """Returns the words for the contexts of records that are drawn together, those of all where they differ."""
+    found = list(dict.fromkeys(counted(record) for record in records))
+    if len(found) == 1:
+        return found[0]
+    return Counted(*(" or ".join(getattr(one, part.name) for one in found) for part in fields(Counted)))
 
 
 def error_label(units: Sequence[str]) -> str:

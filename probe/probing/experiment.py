@@ -28,6 +28,8 @@ from probe.tasks import Prompts, Shape, Task
 from probe.tasks.prompts import append_each, only
 from probe.text import line
 
+AT_ONCE = 2**16
+"""Tokens that go through a model at once: a batch of long prompts goes in parts, whose activations then fit memory."""
 SMALL = 2**26
 """Numbers in the stream of a batch, all layers and tokens, of which several may be held: 256 MiB in float32."""
 RESIDUALS = {
@@ -163,6 +165,21 @@ class Experiment:
     def _captured(self, prompts: Prompts) -> Captured:
         """Returns the stream at the queries, or at the tokens so far from them, and the answers at the queries."""
         inputs, queries = prompts.inputs.to(self.device), prompts.queries.to(self.device)
+        most = max(1, AT_ONCE // inputs.shape[1])
+        if len(inputs) <= most:
+            return self._captured_at(inputs, queries)
+        starts = range(0, len(inputs), most)
+        parts = [
+            self._captured_at(
+                inputs[first : first + most], queries if queries.ndim == 1 else queries[first : first + most]
+            )
+            for first in starts
+        ]
+        return Captured(torch.cat([one.stream for one in parts], dim=1), torch.cat([one.output for one in parts]))
+
+    def _captured_at(
+        self, inputs: Float[Tensor, "batch time dim"] | Int[Tensor, "batch time"], queries: Int[Tensor, "*batch query"]
+    ) -> Captured:
         read = capture if self.site is None else self.site.captured
         if not self.offset:
             return read(self.model, inputs, queries)

@@ -35,7 +35,7 @@ def check_memory(experiment: Experiment, heads: Sequence[Head], pass_: Pass) -> 
     if moments + batches > free:
         where = f"numbers of {site.name}" if site is not None else "numbers of the stream"
         raise ProbeError(
-            f"Heads on {read} {where} in {cells} places after {contexts} numbers of examples were asked for, which "
+            f"Heads on {read} {where} in {cells} places at {contexts} contexts were asked for, which "
             f"takes {moments / 2**30:.1f} GiB for moments and {batches / 2**30:.1f} GiB for batches of {pass_.batch} "
             f"prompts, but {free / 2**30:.1f} GiB are free. Give fewer numbers to --context, a smaller --batch"
             f"{', or a smaller --widest' if site is not None else ''}."

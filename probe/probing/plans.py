@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from probe.checkpoints import Checkpoint
@@ -36,10 +36,12 @@ class Trainings:
     Attributes:
         unlike: by the respect, the values of both.
         unknown: the sides of which no plan of `probe train` is recorded.
+        tuned: the same of what was chosen for both by one search, and is no difference.
     """
 
     unlike: Mapping[str, str]
     unknown: tuple[str, ...]
+    tuned: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def alike(self) -> bool:
@@ -52,15 +54,23 @@ class Trainings:
         Args:
             sides: what the two are called.
         """
-        respects = ", ".join(f"{name} ({values})" for name, values in self.unlike.items())
+        respects, tuned = (_listed(each) for each in (self.unlike, self.tuned))
         found = [f"{sides} differ in training as well: {respects}."] if respects else []
+        found += [f"Told to have been chosen for both by the same search: {tuned}."] if tuned else []
         return found + [f"How {line(name)} was trained is not recorded." for name in self.unknown]
 
 
-def trainings(first: Checkpoint, second: Checkpoint) -> Trainings:
+def _listed(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({both})" for name, both in values.items())
+
+
+def trainings(first: Checkpoint, second: Checkpoint, tuned: str = "nothing") -> Trainings:
     """Returns what the trainings of two checkpoints differ in, as far as the plans in their files tell.
 
     Which rates were tried before a plan was made stands in no file: of a rate the plan alone is compared.
+
+    Args:
+        tuned: the respect in which both were chosen by one search, or ``nothing``.
     """
     plans = [_plan(one) for one in (first, second)]
     unknown = tuple(one.name for one, plan in zip((first, second), plans, strict=True) if plan is None)
@@ -68,7 +78,9 @@ def trainings(first: Checkpoint, second: Checkpoint) -> Trainings:
     if a is None or b is None:
         return Trainings({}, unknown)
     values = {name: (said(a), said(b)) for name, said in RESPECTS.items()}
-    return Trainings({name: f"{one} and {other}" for name, (one, other) in values.items() if one != other}, ())
+    unlike = {name: f"{one} and {other}" for name, (one, other) in values.items() if one != other}
+    chosen = {name: unlike.pop(name) for name in [tuned] if name in unlike}
+    return Trainings(unlike, (), chosen)
 
 
 def _plan(found: Checkpoint) -> Plan | None:

@@ -234,8 +234,8 @@ def choose_contexts(asked: list[int] | None, available: Sequence[int], width: in
     missing = [context for context in asked if context not in available]
     if missing:
         raise ProbeError(
-            f"A context of {missing[0]} was given, but in prompts of {available[-1]} examples the task has queries "
-            f"after {available[0]} to {available[-1]}. Choose among them."
+            f"A context of {missing[0]} was given, but the prompts have queries at contexts "
+            f"{available[0]} to {available[-1]}. Choose among them."
         )
     return asked
 

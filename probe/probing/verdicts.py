@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from probe.probing.plans import Trainings
+from probe.records.counted import COUNTED, Counted
 
 ALIKE = 1.1
 """Errors within this factor of one another are called alike, whatever their bands."""
@@ -22,7 +23,11 @@ OBSERVED = "This is an observation on these checkpoints: it does not tell the ar
 FEW = "This compares these checkpoints; of architectures one can speak from three training seeds a side, trained alike."
 
 
-def verdicts(table: pd.DataFrame, trained: Mapping[tuple[str, str], Trainings] = NONE) -> list[str]:
+def verdicts(
+    table: pd.DataFrame,
+    trained: Mapping[tuple[str, str], Trainings] = NONE,
+    counted_as: Counted = COUNTED["examples"],
+) -> list[str]:
     """Returns one sentence a pair on the models' own errors, one on depth, and on architectures where seeds allow.
 
     Errors are called different where the band of their ratio, simultaneous over contexts, lies outside 1 and the
@@ -32,17 +37,18 @@ def verdicts(table: pd.DataFrame, trained: Mapping[tuple[str, str], Trainings] =
 
     Args:
         trained: by the names of a pair, or of two sides, what their trainings differ in.
+        counted_as: the words for the contexts.
     """
     sentences = []
     over_seeds = table["band"] == "seeds"
     for (name, other), pair in table[~over_seeds].groupby(["model", "other"], sort=False):
-        sentences.append(_own_sentence(str(name), str(other), pair[pair["quantity"] == "own"].iloc[-1]))
+        sentences.append(_own_sentence(str(name), str(other), pair[pair["quantity"] == "own"].iloc[-1], counted_as))
         sentences.append(_reach_sentence(str(name), str(other), pair[pair["quantity"] == "reach"]))
-    return sentences + _architecture_sentences(table[over_seeds], trained)
+    return sentences + _architecture_sentences(table[over_seeds], trained, counted_as)
 
 
-def _own_sentence(name: str, other: str, row: pd.Series[Any]) -> str:
-    where = f"at {int(row['context'])} examples {row['error']:.3g} and {row['other_error']:.3g}"
+def _own_sentence(name: str, other: str, row: pd.Series[Any], counted_as: Counted) -> str:
+    where = f"at {counted_as.at(int(row['context']))} {row['error']:.3g} and {row['other_error']:.3g}"
     both = f"The checkpoints {name} and {other}"
     if not (np.isfinite(row["all_low"]) and np.isfinite(row["all_high"])):
         return f"{both} cannot be told apart by their own error: {where}; their ratio has no band."
@@ -89,7 +95,9 @@ def _step(spacing: float) -> str:
     return f"1/{blocks}" if blocks and abs(blocks * spacing - 1) < 1e-6 else f"up to {spacing:.2f}"
 
 
-def _architecture_sentences(over_seeds: pd.DataFrame, trained: Mapping[tuple[str, str], Trainings]) -> list[str]:
+def _architecture_sentences(
+    over_seeds: pd.DataFrame, trained: Mapping[tuple[str, str], Trainings], counted_as: Counted
+) -> list[str]:
     if over_seeds.empty:
         unlike = [each for (a, b), found in trained.items() for each in found.sentences(f"The checkpoints {a} and {b}")]
         return [*dict.fromkeys(unlike), FEW]
@@ -97,11 +105,11 @@ def _architecture_sentences(over_seeds: pd.DataFrame, trained: Mapping[tuple[str
     return [
         sentence
         for (name, other), pair in own.groupby(["model", "other"], sort=False)
-        for sentence in _seeds_sentences(pair.iloc[-1], trained.get((str(name), str(other)), SAME))
+        for sentence in _seeds_sentences(pair.iloc[-1], trained.get((str(name), str(other)), SAME), counted_as)
     ]
 
 
-def _seeds_sentences(row: pd.Series[Any], trained: Trainings) -> list[str]:
+def _seeds_sentences(row: pd.Series[Any], trained: Trainings, counted_as: Counted) -> list[str]:
     """Returns what three seeds a side say, of the architectures where both sides were trained alike."""
     sides = f"{'The architectures' if trained.alike else 'The checkpoints of'} {row['model']} and {row['other']}"
     if not (np.isfinite(row["low"]) and np.isfinite(row["high"])):
@@ -110,5 +118,5 @@ def _seeds_sentences(row: pd.Series[Any], trained: Trainings) -> list[str]:
         told = "differ" if row["low"] > 1 or row["high"] < 1 else "are not told apart"
         band = f"95 % band over seeds {row['low']:.2f} to {row['high']:.2f}"
         why = f"ratio of geometric means {row['ratio']:.2f}, {band}"
-    said = f"{sides} {told} in their own error: at {int(row['context'])} examples {why}."
-    return [said] if trained.alike else [said, *trained.sentences("The two sides"), OBSERVED]
+    said = f"{sides} {told} in their own error: at {counted_as.at(int(row['context']))} {why}."
+    return [said, *trained.sentences("The two sides"), *([] if trained.alike else [OBSERVED])]

@@ -13,7 +13,8 @@ BYTES = 64 * 2**20
 NUMBER = (int, float)
 PROVENANCE: dict[str, tuple[type, ...]] = {
     "kind": (str,), "command": (str,), "config": (dict,), "versions": (dict,), "models": (dict,), "units": (dict,),
-    "verdict": (str, list), "supported": (bool,), "outcome": (str,), "rung": (str,), "against": (str,),
+    "counts": (str,), "prompts": (dict,),
+       "verdict": (str, list), "supported": (bool,), "outcome": (str,), "rung": (str,), "against": (str,),
     "along_the_sequence": (str,), "errs": (list,), "criteria": (list,), "not_tested": (dict,), "notes": (list,),
     "warnings": (list,), "published": (dict,), "errors": (list,), "contexts": (list,), "processes": (int,),
     "digest": (str,), "task": (str,), "arch": (str,), "plan": (dict,), "context": (int,), "seed": (int,),

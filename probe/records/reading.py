@@ -1,4 +1,4 @@
-"""Where heads read a model, in words, if it is not its stream at the query."""
+"""What heads of a record read, in words, if it is not the stream at the query; and on how many prompts they stand."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ def read_at(record: Record) -> str:
     token = TOKENS.get(str(at), f"{line(at)} tokens from the query") if at is not None else ""
     places = [*([_sites(told)] if told else []), *([token] if token else [])]
     return f"heads read {' and '.join(places)}" if places else ""
+
+
+def prompts_of(record: Record) -> tuple[int | None, int | None]:
+    """Returns on how many prompts the heads of a record were fitted and scored.
+
+    Records that do not tell it, as older ones do not, have what was asked for; None where that is not told either.
+    """
+    told, config = record.provenance.get("prompts"), record.provenance.get("config")
+    found = told if isinstance(told, Mapping) else {}
+    asked = config if isinstance(config, Mapping) else {}
+    fitted, scored = found.get("fit", asked.get("prompts")), found.get("score", asked.get("score"))
+    return fitted if isinstance(fitted, int) else None, scored if isinstance(scored, int) else None
 
 
 def _sites(told: Sequence[Mapping[str, Any]]) -> str:

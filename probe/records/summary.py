@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from probe.records import METRICS, Record
+from probe.records.counted import DEMONSTRATIONS, Counted, counted
 from probe.records.kernels import kernels_summary, kernels_table
-from probe.records.reading import read_at
+from probe.records.reading import prompts_of, read_at
 from probe.records.tables import CELL, Grid, Part, band, banded, bar, change, number
 from probe.text import line
 
@@ -82,29 +83,30 @@ def prompting_summary(record: Record) -> dict[str, Any]:
 
 def prompting_table(record: Record) -> list[Part]:
     """Returns the errors at a few contexts with their bands, by prompting style, model and learner, and the metrics."""
-    lines: list[Part] = [f"{_about(record)}: error ({_unit(record, 'y')}) by number of examples, 95 % bands by prompt"]
+    words = counted(record)
+    lines: list[Part] = [f"{_about(record)}: error ({_unit(record, 'y')}) by {words.noun}, 95 % bands by prompt"]
     for style, rows in record.table.groupby("prompting", sort=False):
         contexts = _shown_contexts(rows)
         own = rows["head"] == "model"
         named = rows.assign(name=rows["model"].where(own, rows["head"]))
-        lines += ["", line(style, CELL), _by_context(named, contexts, "error", "low", "high")]
-        for name, words in METRICS.items():
+        lines += ["", line(style, CELL), _by_context(named, words, contexts, "error", "low", "high")]
+        for name, measure in METRICS.items():
             if name in named.columns and named[name].notna().any():
                 measured = named[named[name].notna()]
-                shown = _by_context(measured, contexts, name, f"{name}_low", f"{name}_high")
-                lines += ["", f"{line(style, CELL)}: {words}", shown]
+                shown = _by_context(measured, words, contexts, name, f"{name}_low", f"{name}_high")
+                lines += ["", f"{line(style, CELL)}: {measure}", shown]
     return lines
 
 
 def _shown_contexts(rows: pd.DataFrame) -> list[int]:
-    """Returns at most four numbers of examples that every model and learner has."""
+    """Returns at most four contexts that every model and learner has."""
     contexts = sorted(set.intersection(*[set(group["context"]) for _, group in rows.groupby(["model", "head"])]))
     return sorted({contexts[round(i * (len(contexts) - 1) / 3)] for i in range(4)})
 
 
-def _by_context(rows: pd.DataFrame, contexts: Sequence[int], *columns: str) -> Grid:
+def _by_context(rows: pd.DataFrame, words: Counted, contexts: Sequence[int], *columns: str) -> Grid:
     """Returns values with their bands, a line a name; a learner stands under every model alike and is told once."""
-    cells = [["examples", *map(str, contexts)]]
+    cells = [[words.noun.removeprefix("number of "), *map(str, contexts)]]
     for name, found in rows.groupby("name", sort=False):
         by_context = found.drop_duplicates("context").set_index("context")
         known = [by_context.loc[context] if context in by_context.index else None for context in contexts]
@@ -138,7 +140,7 @@ def language_table(record: Record, by: str) -> list[Part]:
         named = rows.assign(name=[f"{line(row.model, CELL)} {line(row.task, CELL)}" for row in rows.itertuples()])
         contexts = sorted(set(rows["context"]))
         title = f"{_prompts(record)} a task: accuracy by number of demonstrations, 95 % bands by prompt"
-        return [title, _by_context(named, contexts, "value", "value_low", "value_high")]
+        return [title, _by_context(named, DEMONSTRATIONS, contexts, "value", "value_low", "value_high")]
     most = int(rows["context"].max())
     lines: list[Part] = [f"{_prompts(record)} a task: accuracy at {most} demonstrations, 95 % bands by prompt"]
     for (model, task), each in rows[rows["context"] == most].groupby(["model", "task"], sort=False):
@@ -189,7 +191,8 @@ def layer_table(record: Record) -> list[Part]:
     """Returns the errors by layer at the largest context, a block a model and target, with what each block changes."""
     table = record.table
     context = int(table["context"].max())
-    about = f"error at {context} examples, 95 % bands by prompt; change: what each block makes of the error before it"
+    about = f"error at {counted(record).at(context)}, 95 % bands by prompt"
+    about += "; change: what each block makes of the error before it"
     lines: list[Part] = [f"{_about(record)}: {about}"]
     for (model, target), rows in table[table["context"] == context].groupby(["model", "target"], sort=False):
         title = f"{line(model, CELL)}, target {line(target, CELL)} ({_unit(record, str(target))})"
@@ -217,11 +220,10 @@ def comparison_table(record: Record) -> list[Part]:
     """Returns the checkpoints compared, the settings, and the sentences of the verdict."""
     told = record.provenance.get("config")
     config: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
-    read = (
-        f"the {config.get('head')} head fitted on {config.get('prompts'):,}, along the share of {config.get('depth')}"
-    )
-    header = f"{line(config.get('task'), CELL)}: {config.get('score'):,} prompts, {read}"
-    return [header, *map(line, record.provenance["verdict"])]
+    task = config.get("task") or record.provenance.get("task")
+    fitted, scored = ("?" if one is None else f"{one:,}" for one in prompts_of(record))
+    read = f"the {config.get('head')} head fitted on {fitted}, along the share of {config.get('depth')}"
+    return [f"{line(task or 'a task', CELL)}: {scored} prompts, {read}", *map(line, record.provenance["verdict"])]
 
 
 def sweep_table(record: Record) -> list[Part]:
@@ -290,10 +292,11 @@ def health_table(record: Record) -> list[Part]:
     lengths = sorted(int(context) for context in table["context"].unique())
     chosen = list(dict.fromkeys([lengths[0], lengths[len(lengths) // 2], lengths[-1]]))
     lines: list[Part] = [
-        "frozen: error of heads fitted at the trained length, refitted: at that length (1 = predicting zero)"
+        f"{_about(record)}; frozen: error of heads fitted at the trained length, "
+        "refitted: at that length (1 = predicting zero)"
     ]
     for model, rows in table.groupby("model", sort=False):
-        cells = [["", "layer", *(f"after {length}" for length in chosen)]]
+        cells = [["", "layer", *(f"after {counted(record).at(length)}" for length in chosen)]]
         for (metric, site, layer), found in rows.groupby(["metric", "site", "layer"], sort=False, dropna=False):
             values = found.set_index("context")["value"]
             where = "" if str(metric) == "answer" else f"{layer} {site}" if "," in str(site) else str(layer)

@@ -10,12 +10,13 @@ from probe.registries import IN_A_FILE, ObjectText, Registry
 from probe.tasks.own import OwnTask, task
 from probe.tasks.prompts import Prompts
 from probe.tasks.registered import already_named
-from probe.tasks.task import Shape, Task
+from probe.tasks.task import Counts, Shape, Task
 
 __all__ = [
     "TASKS",
     "OwnTask",
     "Prompts",
+    "Counts",
     "Shape",
     "Task",
     "make",

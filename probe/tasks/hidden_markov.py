@@ -16,7 +16,7 @@ from probe.fields import Range, Share
 from probe.randomness import Source
 from probe.tasks.hidden_markov_sources import mess3, random_random_xor, read_transitions, stationary
 from probe.tasks.prompts import Prompts
-from probe.tasks.task import Axis, Shape, Task
+from probe.tasks.task import Axis, Counts, Shape, Task
 
 RARE = 1e-30
 """What a probability of 0 is taken as where a logarithm is needed."""
@@ -62,6 +62,11 @@ class HiddenMarkov(Task):
     def shape(self) -> Shape:
         """What a model must read and predict."""
         return Shape(0, len(self.transitions), len(self.transitions))
+
+    @property
+    def counts(self) -> Counts:
+        """What a context is: the tokens before the last."""
+        return "tokens"
 
     def length(self, context: int) -> int:
         """Returns the tokens of a prompt with so many before the last."""

@@ -14,7 +14,7 @@ from probe.fields import Size
 from probe.randomness import Source
 from probe.tasks.choices import distinct, whole
 from probe.tasks.prompts import Prompts
-from probe.tasks.task import Axis, Shape, Task
+from probe.tasks.task import Axis, Counts, Shape, Task
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ class RegularLanguage(Task):
     def shape(self) -> Shape:
         """What a model must read and predict."""
         return Shape(0, self.letters + 1, self.letters + 1)
+
+    @property
+    def counts(self) -> Counts:
+        """What a context is: the tokens before the last."""
+        return "tokens"
 
     def length(self, context: int) -> int:
         """Returns the tokens of a prompt with so many before the last."""

@@ -14,6 +14,7 @@ from probe.tasks.objectives import OBJECTIVES, mean_counted
 from probe.tasks.prompts import Prompts
 
 Axis = Literal["dims", "points"]
+Counts = Literal["examples", "tokens", "places"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class Task(Checked):
     def known(self) -> Float[Tensor, "function dim"] | None:
         """The w that there are, where y is w.x and they are a finite set; None elsewhere."""
         return None
+
+    @property
+    def counts(self) -> Counts:
+        """What a context is: a number of examples or of tokens, or of a user's own data a token's place."""
+        return "examples"
 
     @property
     def unit(self) -> str:

@@ -20,7 +20,7 @@ from probe.files.places import destination
 from probe.models import ResidualModel
 from probe.processes import Processes
 from probe.records import Record
-from probe.tasks import Task
+from probe.tasks import Task, make
 from probe.training import probed, state
 from probe.training.plan import TrainPlan
 from probe.training.run import Run, described, errors_of, refuse_divergence, state_of
@@ -75,7 +75,9 @@ def save(run: Run, plan: TrainPlan, out: Path, errors: dict[str, Any] | None = N
     digest, writing = checkpoints.writing(run.model, description)
     table = pd.DataFrame(run.rows, columns=[name for name in records.TRAINING_COLUMNS if name != "model"])
     table.insert(0, "model", out.stem)
-    record = Record(table, {"kind": "train", "digest": digest, **description})
+    task = make(plan.task, plan.dim)
+    told = {"kind": "train", "counts": task.counts, "units": {"y": task.unit}, "digest": digest}
+    record = Record(table, {**told, **description})
     write_together(
         {state.path_of(out): state_of(run, plan).writing(), out: writing, **records.writes(record, _log_stem(out))}
     )

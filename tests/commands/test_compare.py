@@ -258,3 +258,21 @@ def test_of_a_checkpoint_without_a_plan_the_training_is_not_known(seeds: list[st
     assert (found.unlike, found.unknown, found.alike) == ({}, ("found",), False)
     assert found.sentences("Both") == ["How found was trained is not recorded."]
     assert trainings(model, known).alike
+
+
+def test_a_rate_that_one_search_chose_is_no_difference_and_is_told(seeds: list[str], faster: list[str]) -> None:
+    """It alone: what else the trainings differ in keeps the sides from being architectures."""
+    config = CompareConfig(ckpt=(*seeds[:3], *faster), task="linear", prompts=64, score=32, batch=32, tuned="rate")
+    said, unlike, tuned, observed = probe.compare(config).provenance["verdict"][-4:]
+    assert said.startswith("The checkpoints of mamba (3 seeds) and transformer (3 seeds) ")
+    assert unlike == "The two sides differ in training as well: prompts a step (4 and 8), width (8 and 16)."
+    assert tuned == "Told to have been chosen for both by the same search: rate (0.001 and 0.002)."
+    assert "observation on these checkpoints" in observed
+    known = checkpoints.load(seeds[0])
+    plan = {**known.description["plan"], "lr": 2e-3}
+    other = replace(known, description={**known.description, "plan": plan})
+    assert not trainings(known, other).alike
+    alike = trainings(known, other, tuned="rate")
+    assert alike.alike
+    assert alike.sentences("The two sides") == [tuned]
+    assert trainings(known, known, tuned="rate").sentences("The two sides") == []

@@ -214,16 +214,16 @@ def test_a_page_is_made_without_torch():
     assert done.returncode == 0, done.stderr
 
 
-def test_beliefs_have_a_picture_a_layer_the_last_first():
+def test_beliefs_have_a_picture_a_layer_and_model_the_last_layer_first():
     rows = [
-        {"model": "m", "layer": layer, "prompt": prompt}
+        {"model": model, "layer": layer, "prompt": prompt}
         | {f"{kind}_{state}": (0.2, 0.3, 0.5)[state] for kind in ("true", "predicted") for state in range(3)}
-        for layer in (0, 2)
+        for model, layer in (("m", 0), ("m", 2), ("n", 2))
         for prompt in range(4)
     ]
-    drawn = view_page([Record(pd.DataFrame(rows), {"kind": "beliefs", "models": {"m": {}}})]).content.decode()
-    assert re.findall(r"<figcaption>(.*?)</figcaption>", drawn) == ["Layer 2", "Layer 0"]
-    assert drawn.count("data:image/png;base64,") == 2
+    drawn = view_page([Record(pd.DataFrame(rows), {"kind": "beliefs", "models": {"m": {}, "n": {}}})]).content.decode()
+    assert re.findall(r"<figcaption>(.*?)</figcaption>", drawn) == ["m, layer 2", "n, layer 2", "m, layer 0"]
+    assert drawn.count("data:image/png;base64,") == 3
     with pytest.raises(ProbeError, match="Give a record of beliefs"):
         view_page([Record(pd.DataFrame({"model": ["m"]}), {"kind": "beliefs", "models": {"m": {}}})])
 

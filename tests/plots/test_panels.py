@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 
 from probe.errors import ProbeError
 from probe.plots import Panels, curve_panels
-from probe.plots.panels import CURVE_COLUMNS, LOOKS
+from probe.plots.panels import BAND, CURVE_COLUMNS, LOOKS, OWN_ROWS
 
 PANELS = Panels(titles={"b": "second", "a": "first"}, x_label="depth", y_label="error", levels={"a": 1.0, "b": 1.0})
 
@@ -85,6 +85,39 @@ def test_panels_may_have_axes_of_their_own(curves):
         ("noise", "share", "linear"),
         ("place", "error", "log"),
     ]
+
+
+ROWS = replace(PANELS, titles={"b": "above", "a": "beneath"}, across=1)
+
+
+def test_rows_that_show_one_quantity_have_one_range(curves):
+    above, beneath = curve_panels(curves, ROWS).axes
+    assert above.get_ylim() == beneath.get_ylim()
+    other = curve_panels(curves, replace(ROWS, y_label={"b": "error", "a": "another"})).axes
+    assert other[0].get_ylim() != other[1].get_ylim()
+
+
+def test_rows_may_have_ranges_of_their_own_which_the_picture_says(curves):
+    figure = curve_panels(curves, replace(ROWS, own_rows=True))
+    above, beneath = figure.axes
+    assert above.get_ylim() != beneath.get_ylim()
+    assert OWN_ROWS in " ".join(figure.get_suptitle().split())
+    assert OWN_ROWS not in " ".join(curve_panels(curves, ROWS).get_suptitle().split())
+
+
+def test_a_band_is_seen_whole_unless_it_reaches_far_beyond_the_values():
+    wide = _curve("a", "Mamba", "measured", [1.0, 0.5, 0.4]).assign(low=[0.9, 0.3, 0.2], high=[1.1, 0.8, 0.7])
+    low, high = curve_panels(wide, replace(PANELS, titles={"a": "first"})).axes[0].get_ylim()
+    assert low < 0.2 and high > 1.1
+    far = wide.assign(low=[0.9, 0.3, 1e-9])
+    assert curve_panels(far, replace(PANELS, titles={"a": "first"})).axes[0].get_ylim()[0] > 0.4 / (2 * BAND)
+
+
+def test_a_single_value_has_a_bar_for_its_band():
+    alone = _curve("a", "Mamba", "measured", [0.5]).assign(low=0.4, high=0.6)
+    axes = curve_panels(alone, replace(PANELS, titles={"a": "first"})).axes[0]
+    (bar,) = [path.vertices[:, 1].tolist() for one in axes.collections for path in one.get_paths()]
+    assert sorted(bar) == [0.4, 0.6]
 
 
 def test_a_log_axis_of_less_than_a_decade_has_plain_numbers(curves):

@@ -19,6 +19,7 @@ from standing import FIGURES, ROOT, Picture, found_in, texts, ticks
 from probe.errors import ProbeError
 from probe.plots import KINDS, PICTURES, View
 from probe.plots.canvas import canvas
+from probe.plots.panels import OWN_ROWS
 from probe.records import Record, load
 
 ELSEWHERE = {"language-comparison", "simplex"}
@@ -34,6 +35,7 @@ ABBREVIATIONS = {
     "GD": "gradient descent",
     "GD++": "transform",
     "IgLM": "a language model of",
+    "X'": "the inputs",
 }
 """What a picture may call by its initials, and a part of what then explains it."""
 
@@ -77,6 +79,11 @@ def test_no_legend_is_higher_than_a_third_of_the_picture(kind):
 def test_abbreviations_are_explained_where_they_stand(kind):
     said = texts(drawn(kind))
     assert [short for short, words in ABBREVIATIONS.items() if short in said and words not in said] == []
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_panels_of_one_quantity_have_one_range(kind):
+    assert found_in(drawn(kind)).ranges == {}
 
 
 @pytest.mark.parametrize("kind", DRAWN)
@@ -181,6 +188,11 @@ def ambiguous(picture: Picture) -> list[list[str]]:
         sorted(entries, key=len) for look, entries in picture.looks.items() if not look.startswith("#000000 None")
     ]
     return [names for names in several if not all(names[0] in name for name in names)]
+
+
+def test_one_quantity_has_one_range_in_all_panels_of_a_picture_or_the_picture_says_that_it_has_several():
+    several = {name: one.ranges for name, one in found().items() if one.ranges}
+    assert {name: each for name, each in several.items() if OWN_ROWS not in found()[name].texts} == {}
 
 
 def test_the_value_1_has_one_word_in_every_picture_of_figures():

@@ -145,8 +145,8 @@ def test_language_tables_have_bands_by_demonstrations_and_by_layer() -> None:
     ]
     own = Record(record.table[record.table["head"] == "model"], {"kind": "language"})
     assert on_terminal(language_table(own, "context")).splitlines()[1:] == [
-        "examples                         0",
-        "m antonyms  0.250 (0.125 to 0.375)",
+        "demonstrations                       0",
+        "m antonyms      0.250 (0.125 to 0.375)",
     ]
 
 

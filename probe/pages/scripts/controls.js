@@ -1,5 +1,7 @@
 // What a reader moves and chooses: sliders, lists, and the legend, all of them reached by keyboard.
 
+const FOLDED = 8; // a legend of more entries would push the chart off a telephone's screen
+
 function choose(chart, column, code) {
   chart.chosen[column] = code;
   const control = chart.parts.controls[column];
@@ -69,6 +71,7 @@ function addLegend(chart) {
   const soft = "currentColor"; // of the page, dark or light
   const row = (words, buttons) => make("div", { class: "legend", role: "group", "aria-label": words },
     make("span", { class: "soft" }, words), ...buttons);
+  const folded = (words, buttons) => make("details", {}, make("summary", {}, words), row(words, buttons));
   const several = series.length > 1;
   const models = series.map((label, code) => toggle(chart, chart.hidden, code, label,
     sample(COLOURS[code % COLOURS.length], shape(code), { full: true })));
@@ -78,7 +81,10 @@ function addLegend(chart) {
       line.mark ? sample(colour, "diamond") : sample(colour, "line", { dash: line.dash }));
   });
   const rows = [];
-  if (several) rows.push(row(`${called}s`, models));
+  const first = Math.min(chart.spec.shown, models.length); // of very many, those that are not drawn at first are folded
+  const open = models.length > FOLDED ? first : models.length;
+  if (several) rows.push(row(`${called}s`, models.slice(0, open)));
+  if (open < models.length) rows.push(folded(`${models.length - open} more ${called}s`, models.slice(open)));
   if (lines.length > 1) rows.push(row("lines", heads));
   return make("div", {}, ...rows);
 }

@@ -115,15 +115,20 @@ function levelTrace(level) {
 function horizontal(chart, colours) {
   const axis = chart.spec.axes[chart.axis];
   const numbers = chart.spec.rows.x.filter((x) => x !== null);
-  const reach = numbers.reduce((a, b) => Math.max(a, b), 0) - numbers.reduce((a, b) => Math.min(a, b), Infinity);
-  const whole = axis.at === null && !axis.log && reach <= 12 ? { dtick: 1 } : {};
-  return { ...axisLook(colours), title: { text: axis.says, standoff: 8 }, type: axis.log ? "log" : "linear", ...whole };
+  const [least, most] = [numbers.reduce((a, b) => Math.min(a, b), Infinity), numbers.reduce((a, b) => Math.max(a, b), 0)];
+  const look = { ...axisLook(colours), title: { text: axis.says, standoff: 8 }, type: axis.log ? "log" : "linear" };
+  if (axis.log && least > 0) {
+    const range = [Math.log10(least / 1.15), Math.log10(most * 1.15)];
+    return { ...look, range, ...logTicks(range) };
+  }
+  const whole = axis.at === null && most - least <= 12 && numbers.every(Number.isInteger);
+  return { ...look, ...(whole ? { dtick: 1 } : {}) };
 }
 
 // Returns round values between two powers of ten, about a handful of them.
 function logTicks([low, high]) {
   const wide = high - low;
-  const parts = wide > 1.3 ? [1] : wide > 0.6 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9];
+  const parts = wide > 2.5 ? [1] : wide > 0.6 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9];
   const step = Math.max(1, Math.ceil(wide / 8));
   const values = [];
   for (let decade = Math.floor(low); decade <= Math.ceil(high); decade++) {

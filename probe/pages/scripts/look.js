@@ -1,6 +1,8 @@
-// Colours, marks and lines. The hues are those of Okabe and Ito (2008), which colour-blind readers tell apart.
+// Colours, marks and lines. The first hues are those of Okabe and Ito (2008), which colour-blind readers tell apart; the
+// further ones stand out from a light ground and from a dark one, and have other marks.
 
-const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
+const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
+  "#7A6FD0", "#A6692E", "#AA4499", "#2F8FA3", "#C2185B", "#8A8A2E"];
 const MARKS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"];
 const FONT = "system-ui, sans-serif";
 const PAPER = { ink: "#1a1a1a", soft: "#555555", ground: "#ffffff", line: "#d5d9de" };
@@ -18,9 +20,9 @@ function colourOf(chart, curve, colours) {
   return COLOURS[(series.length === 1 ? curve.line : curve.series) % COLOURS.length];
 }
 
-// Returns the mark of the series, or of the line, at a place; after all colours the marks move on by one.
+// Returns the mark of the series, or of the line, at a place; after all marks they move on by one.
 function shape(place) {
-  return MARKS[(place + Math.floor(place / COLOURS.length)) % MARKS.length];
+  return MARKS[(place + Math.floor(place / MARKS.length)) % MARKS.length];
 }
 
 function markOf(chart, curve) {

@@ -14,6 +14,7 @@ function place(chart, home) {
   parts.said = make("div", { class: "said", "aria-live": "polite" });
   parts.table = make("div", { class: "turned", tabindex: 0, role: "region", "aria-label": "numbers" });
   const plots = [make("div", {}, parts.curves)];
+  const numbers = [parts.said, parts.table];
   if (spec.mapped) {
     parts.map = make("div", { class: "map", role: "img", "aria-label": `Map over ${facet(chart, spec.mapped).says}` });
     const chosen = list("map of", [], 0, (code) => { chart.of = code; drawMap(chart); }, "map");
@@ -21,9 +22,10 @@ function place(chart, home) {
     const says = make("span", { class: "soft" }, `A click on a row moves the curve there: ${facet(chart, spec.mapped).says}.`);
     plots.push(make("div", {}, make("div", { class: "controls" }, chosen.label, says), parts.map));
   }
-  const wide = make("div", { class: spec.mapped ? "plots two" : "plots" }, ...plots);
-  home.append(make("p", { class: "about" }, spec.about), addControls(chart), addLegend(chart), wide, parts.said,
-    parts.table, addDownloads(chart));
+  if (!spec.mapped) plots.push(make("div", {}, ...numbers.splice(0))); // on a wide screen they stand where a map would
+  const wide = make("div", { class: `plots ${spec.mapped ? "mapped" : "counted"}` }, ...plots);
+  home.append(make("p", { class: "about" }, spec.about), addControls(chart), addLegend(chart), wide, ...numbers,
+    addDownloads(chart));
 }
 
 async function copy(button) {

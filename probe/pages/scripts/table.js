@@ -1,5 +1,7 @@
 // The table beneath a chart: what each block changes, in words, or the values themselves; a click on a heading sorts.
 
+const MOST = 12; // sentences about curves; the table has a row for every block
+
 // Returns the change from one row to the next, so that the largest improvement is the largest number.
 function gain(value, before, after) {
   if (value.share || before <= 0 || after <= 0) return value.better === "lower" ? before - after : after - before;
@@ -105,6 +107,11 @@ function fillTable(chart) {
   const top = make("tr", {}, ...heads.map((words, place) => heading(chart, words, place, numeric.includes(place))));
   const lines = body.map((cells) => make("tr", {}, ...cells.map(([words, sorted], place) => make("td",
     numeric.includes(place) ? { class: "number", "data-value": sorted ?? "" } : {}, words))));
+  const { series, lines: kinds } = chart.spec;
+  for (const { cells } of [top, ...lines]) { // a name that every row would repeat stands above the chart
+    cells[0].hidden = series.length === 1;
+    cells[1].hidden = kinds.length === 1;
+  }
   chart.parts.table.replaceChildren(make("table", {}, make("thead", {}, top), make("tbody", {}, ...lines)));
 }
 
@@ -112,10 +119,9 @@ function fillTable(chart) {
 function say(chart) {
   const told = [];
   if (chart.spec.blocks) {
-    const curves = shownCurves(chart).filter((curve) => !chart.spec.lines[curve.line].quiet).slice(0, 8);
-    for (const curve of curves) {
+    for (const curve of shownCurves(chart).filter((one) => !chart.spec.lines[one.line].quiet)) {
       const largest = changesOf(chart, curve).find((step) => step.largest);
-      if (largest) told.push(`${nameOf(chart, curve)}: ${largest.words}`);
+      if (largest && told.length < MOST) told.push(`${nameOf(chart, curve)}: ${largest.words}`);
     }
   }
   const lines = levels(chart, theme()).map((level) => `${level.name} ${number(level.y)}`);

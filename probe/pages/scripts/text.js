@@ -9,9 +9,9 @@ function number(value) {
   return size < 0.0001 ? value.toExponential(2) : value.toPrecision(3);
 }
 
-// Returns a place on an axis, such as a layer or a step, as short as it can be.
+// Returns a place on an axis, such as a layer, a step or a share of depth, as short as it can be.
 function placed(value) {
-  return String(Number(value.toPrecision(6)));
+  return String(Number.isInteger(value) ? value : Number(value.toPrecision(4)));
 }
 
 function escaped(words) {
