@@ -200,7 +200,7 @@ def markdown(index: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def cell(error: float | None, best: bool, edge: bool, decimals: int) -> str:
-    """Returns how a table shows an error: bold the best, empty one that is not known, told if at an edge of the rates."""
+    """Returns how a table shows an error: the best in bold, and told if at an edge; nothing of what was not run."""
     if error is None:
         return ""
     text = "diverged" if error == DIVERGED else f"{error:.{decimals}f}"
