@@ -132,7 +132,7 @@ def _draw_tasks(axes: Axes, readers: Sequence[Reader], tasks: Sequence[str], con
         if published:
             shown = True
             accuracies = [pair[0] for pair in published.values()]
-            axes.plot(accuracies, [place] * len(accuracies), "|", color="#b0b0b0", markersize=7, markeredgewidth=0.7)
+            axes.plot(accuracies, [place] * len(accuracies), "|", color="#8c8c8c", markersize=7, markeredgewidth=0.7)
         for number, one in enumerate(readers):
             y = place + height * (number - (len(readers) - 1) / 2)
             _draw_task(axes, one, task, context, y)
@@ -171,5 +171,5 @@ def _key(
         empty.set_markerfacecolor("white")
         handles.append(empty)
     if published:
-        handles.append(style.key_line("published models (their words)", "#b0b0b0", "", "|"))
+        handles.append(style.key_line("published models (their words)", "#8c8c8c", "", "|"))
     return handles
