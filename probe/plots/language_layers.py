@@ -16,7 +16,7 @@ from probe.errors import ProbeError
 from probe.plots import style
 from probe.plots.canvas import canvas, whole
 from probe.plots.style import USUAL, Line, View
-from probe.plots.words import POINTWISE, about, head_line, text
+from probe.plots.words import POINTWISE, about, head_line, pairs, text
 from probe.records import Record, with_dtypes
 
 PANELS = (
@@ -100,8 +100,7 @@ def _curves(records: Sequence[Record], table: pd.DataFrame) -> list[Curve]:
     for (model, task), rows in table.groupby(["model", "task"], sort=False):
         known = next((record.provenance.get("models") or {}).get(model) or {} for record in records)
         number = tasks.index(task) if len(models) == 1 else models.index(model)
-        words = "the task's identity" if task == "identity" else str(task).replace("_", " ")
-        label = words if len(models) == 1 else model if len(tasks) == 1 else f"{model}, {words}"
+        label = pairs(task) if len(models) == 1 else model if len(tasks) == 1 else f"{model}, {pairs(task)}"
         found.append(
             Curve(
                 label=text(label),
