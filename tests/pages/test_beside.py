@@ -1,11 +1,12 @@
-"""Claims: the page of a training's log shows the heads that were fitted meanwhile, named or not, and once."""
+"""Claims: a page tells in sentences how far a training is, and shows the heads fitted meanwhile, named or not, once."""
 
 from pathlib import Path
 
 import pytest
 
 import probe
-from probe.records import load, save
+from probe.pages.running import stands
+from probe.records import Record, load, save
 
 FIGURES = Path(__file__).parents[2] / "figures"
 TRAINING, HEADS = b"<h1>Training</h1>", b"<h1>What each block adds</h1>"
@@ -33,3 +34,11 @@ def test_heads_are_shown_beside_their_log_as_soon_as_their_file_is_there(log, na
 def test_the_command_that_draws_the_page_again_names_both(log):
     save(load(FIGURES / "fit-mamba-transformer-linear"), log.with_name("mine-probing"))
     assert f"probe view {log} {log.with_name('mine-probing.csv')}".encode() in probe.view([str(log)]).content
+
+
+def test_a_training_whose_first_step_is_not_logged_yet_is_told_without_a_name():
+    logged = Record(
+        load(FIGURES / "mamba-training").table.iloc[:0], {"kind": "train", "step": 0, "plan": {"steps": 500}}
+    )
+    assert stands([logged], [True]) == ["The training is running at step 0 of 500."]
+    assert stands([logged], [False]) == ["The training stopped at step 0 of 500, and nobody writes its log."]
