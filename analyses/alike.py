@@ -34,6 +34,13 @@ NAMES = {
     "gated-deltanet": "gated_deltanet",
     "s4-mamba": "s4_mamba",
     "transformer-none": "transformer without positions",
+    "standard-hybrid": "standard_hybrid",
+    "without-selection": "mamba without selection",
+    "without-convolution": "mamba without convolution",
+    "without-gate": "mamba without gate",
+    "constant-delta": "mamba, constant delta",
+    "constant-B": "mamba, constant B",
+    "constant-C": "mamba, constant C",
 }
 """What architectures are called, where their files are called otherwise."""
 REACHED = 0.1

@@ -27,12 +27,11 @@ from sequence_mixers import drawn
 from torch import Tensor
 
 from probe import TrainConfig
-from probe.commands import train
 from probe.kernels.selective_scan import selective_scan
-from probe.processes import ALONE
 from probe.tasks import make
 from probe.training.plan import RunSettings, make_plan
 from probe.training.run import start
+from probe.training.step import take_step
 
 SIZE = 1024
 STATES = 16
@@ -119,9 +118,9 @@ def mixer_rows(name: str, layout: str, arguments: argparse.Namespace) -> list[li
 def step_row(arch: str, repeats: int) -> list[str]:
     """Returns the row of a model's training step."""
     plan = make_plan(TrainConfig(out="unused.pt", task="linear", arch=arch, batch=BATCH, curriculum=False))
-    run = start(plan, torch.device("cpu"), RunSettings(), "")
+    run = start(plan, torch.device("cpu"), RunSettings(device="cpu"), "")
     task = make(plan.task, plan.dim)
-    spent = in_turns({arch: lambda: train._step(run, plan, task, torch.device("cpu"), ALONE)}, repeats)[arch]
+    spent = in_turns({arch: lambda: take_step(run, plan, task)}, repeats)[arch]
     return [f"{1e3 * statistics.median(spent):.0f}", f"{1e3 * min(spent):.0f}", arch]
 
 

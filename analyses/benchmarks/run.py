@@ -78,6 +78,8 @@ QUICK: dict[str, list[str]] = {
         "--until-width",
         "32",
     ],
+    "step_parts": ["--repeats", "1"],
+    "command_time": ["--prompts", "256", "--repeats", "1"],
     "training_memory": ["--sizes", "M1:16x9", "--batch", "4", "--repeats", "1"],
     "sampling": ["--repeats", "1"],
     "pages": ["--rows", "1000", "--repeats", "1"],

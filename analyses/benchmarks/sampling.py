@@ -12,17 +12,18 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from report import machine, markdown
 
 from probe import TrainConfig
-from probe.commands.train import _step
 from probe.randomness import BatchSource
 from probe.tasks import TASKS, make
 from probe.training.plan import choose_settings, make_plan
 from probe.training.run import start
+from probe.training.step import take_step
 
 TARGET = 0.1
 
@@ -51,11 +52,11 @@ def measured(name: str, arch: str, repeats: int) -> list[str]:
     config = TrainConfig(out="unused.pt", arch=arch, task=name, curriculum=False)
     plan = make_plan(config)
     task, device = make(plan.task, plan.dim), torch.device("cpu")
-    run = start(plan, device, choose_settings(config, plan, processes=1, before=None), "")
+    run = start(plan, device, replace(choose_settings(config, plan, processes=1, before=None), device="cpu"), "")
     draws, steps = in_turns(
         repeats,
         lambda repeat: task.draw(BatchSource(plan.seed, repeat, plan.batch, device), plan.context),
-        lambda _: _step(run, plan, task, device),
+        lambda _: take_step(run, plan, task),
     )
     ratio = draws / steps
     return [

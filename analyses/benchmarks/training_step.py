@@ -34,11 +34,11 @@ from report import machine, markdown
 from torch import Tensor, nn
 
 from probe import ResidualModel, TrainConfig
-from probe.commands import train
-from probe.processes import ALONE
 from probe.tasks import make
+from probe.training.parts import in_parts
 from probe.training.plan import RunSettings, TrainPlan, make_plan
 from probe.training.run import start
+from probe.training.step import take_step
 
 AGREE = 1e-4  # of the largest output, float32 through all layers
 BATCH, AVERAGED = 64, 50
@@ -229,13 +229,15 @@ def official_steps(official: Official, plan: TrainPlan) -> Iterator[float]:
 
 def our_steps(plan: TrainPlan) -> Iterator[float]:
     """Trains by the step of `probe train`, yielding the last query's error of each step."""
-    run = start(plan, torch.device("cpu"), RunSettings(), "")
+    settings = RunSettings(device="cpu", threads=torch.get_num_threads())
+    run = start(plan, torch.device("cpu"), settings, "")
     task = make(plan.task, plan.dim)
-    while True:
-        train._step(run, plan, task, torch.device("cpu"), ALONE)
-        _, _, squared, zero = run.sums.tolist()
-        run.sums.zero_()
-        yield squared / zero
+    with in_parts(plan, settings) as parts:
+        while True:
+            take_step(run, plan, task, parts)
+            _, _, squared, zero = run.sums.tolist()
+            run.sums.zero_()
+            yield squared / zero
 
 
 def a_step(size: Size, plan: TrainPlan, official: Official, repeats: int) -> list[str]:

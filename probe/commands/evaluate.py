@@ -21,6 +21,7 @@ from probe.data import DataTask
 from probe.errors import ProbeError
 from probe.language import Study, evaluate_language, study_of
 from probe.probing.experiment import (
+    at_once,
     by_seed,
     check_length,
     check_same,
@@ -292,7 +293,8 @@ def _answers(found: Checkpoint, drawn: Prompts | Replaced, plan: Plan, style: st
     """Returns a model's answers [batch, query, answer] and the queries they answer: all in one pass where possible."""
 
     def run(tokens: Tensor) -> Tensor:
-        return found.stream.run(tokens.to(plan.device)).cpu()
+        parts = torch.split(tokens, at_once(tokens.shape[1]))
+        return torch.cat([found.stream.run(part.to(plan.device)).cpu() for part in parts])
 
     if isinstance(drawn, Replaced):
         each = [plan.task.answer(run(drawn.tokens(index))[:, -1]) for index in plan.indices]

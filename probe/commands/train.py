@@ -6,14 +6,13 @@ import math
 import shlex
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from probe.checkpoints.snapshots import path_at
 from probe.commands.fit import fit
@@ -23,20 +22,21 @@ from probe.errors import ProbeError
 from probe.probing.results import TrainResult
 from probe.processes import ALONE, EndedError, Processes, StoppedError, noted
 from probe.processes.devices import device_named
-from probe.processes.gradients import add_gradients, completed
+from probe.processes.side_by_side import torch_threads
 from probe.processes.signals import Noted, told
 from probe.progress import Report, silent
-from probe.randomness import BatchSource, key
 from probe.records import Record
 from probe.records.tables import number
-from probe.tasks import Prompts, Task, make
+from probe.tasks import make
 from probe.training import probed, state
 from probe.training.logs import opened
 from probe.training.outputs import keep, refuse_past, save, save_stopped, take
+from probe.training.parts import Parts, in_parts
 from probe.training.plan import RunSettings, TrainPlan, choose_settings, resumed_plan
 from probe.training.plan import make_plan as make_plan
 from probe.training.run import Run, compiled, errors_of, refuse_divergence, restore, start
 from probe.training.run import training_flops as training_flops
+from probe.training.step import take_step
 
 LOG_EVERY = 50
 FINAL_PROMPTS = 4096
@@ -76,7 +76,7 @@ def train(
         settings = choose_settings(config, plan, processes.count, None if before is None else before.settings)
         device = _device(config, settings)
         settings = replace(settings, device=str(device))
-        held.enter_context(_threads(settings.threads))
+        held.enter_context(torch_threads(settings.threads))
         run = start(plan, device, settings, command)
         if before is not None:
             restore(run, before)
@@ -88,7 +88,8 @@ def train(
         signals = held.enter_context(noted() if processes.count == 1 else noted(("SIGINT", "SIGHUP")))
         logs = settings.log if processes.writes else ()
         add = held.enter_context(opened(logs, out, run.identity, run.step, asdict(plan)))
-        record = _train(run, plan, out, processes, signals, report, add)
+        parts = held.enter_context(in_parts(plan, settings))
+        record = _train(run, plan, out, parts, processes, signals, report, add)
         return TrainResult(record.table, record.provenance, out)
 
 
@@ -96,6 +97,7 @@ def _train(
     run: Run,
     plan: TrainPlan,
     out: Path,
+    parts: Parts,
     processes: Processes,
     signals: Noted,
     report: Report,
@@ -111,7 +113,7 @@ def _train(
             signals.check()
             keep(run, plan, task, out, processes)
             _probe(run, plan, out, processes)
-            _step(run, plan, task, device, processes)
+            take_step(run, plan, task, parts, processes)
             if run.step % LOG_EVERY == 0 or run.step == plan.steps:
                 _log(run, plan, report)
                 add(run.rows[-1])
@@ -164,39 +166,6 @@ def _device(config: TrainConfig, settings: RunSettings) -> torch.device:
         ) from error
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _step(run: Run, plan: TrainPlan, task: Task, device: torch.device, processes: Processes = ALONE) -> None:
-    active, context = plan.stage(run.step)
-    source = BatchSource(plan.seed, run.step, plan.batch, device, plan.batch_key == "whole")
-    prompts = task.draw(source, context, active)
-    own = processes.share(plan.batch)
-    spoken = _forward(run.forward, prompts.inputs[own], plan, run.step, processes)
-    outputs = completed(spoken, own, plan.batch, processes)
-    loss = task.loss(outputs, prompts)
-    run.optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    add_gradients(run.model.parameters(), processes)
-    if plan.clip > 0:
-        torch.nn.utils.clip_grad_norm_(run.model.parameters(), plan.clip)
-    for group in run.optimiser.param_groups:
-        group["lr"] = plan.rate(run.step)
-    run.whole = False
-    run.optimiser.step()
-    run.step += 1
-    squared, zero = _last_error(task, outputs.detach(), prompts)
-    run.sums += torch.stack([loss.detach(), torch.ones_like(loss), squared, zero])
-    run.whole = True
-
-
 def _log(run: Run, plan: TrainPlan, report: Report) -> None:
     refuse_divergence(run)
     total, steps, squared, zero = run.sums.tolist()
@@ -214,22 +183,3 @@ def _log(run: Run, plan: TrainPlan, report: Report) -> None:
     run.rows.append(row)
     run.sums.zero_()
     report(f"loss {number(row['loss'])}, error {number(row['error'])}", run.step, plan.steps)
-
-
-def _forward(
-    model: Callable[[Tensor], Tensor], inputs: Tensor, plan: TrainPlan, step: int, processes: Processes
-) -> Tensor:
-    """Runs the model in training; which units dropout drops depends on the seed, the step and the process alone."""
-    who = (processes.rank,) if processes.count > 1 else ()
-    devices = [inputs.device] if inputs.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(key(plan.seed, "dropout", step, *who) % 2**63)
-        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
-            outputs = model(inputs)
-    return outputs.float()
-
-
-def _last_error(task: Task, outputs: Tensor, prompts: Prompts) -> tuple[Tensor, Tensor]:
-    """Returns the cost of the answers to the last query and that of the best guess, each summed over the batch."""
-    answers = task.answer(outputs.index_select(1, prompts.queries))
-    return task.cost(answers, prompts)[:, -1].sum(), task.guess(prompts)[:, -1].sum()

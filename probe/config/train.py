@@ -80,7 +80,8 @@ class TrainConfig(Settings):
     """Compile the model by torch.compile, on a GPU as CUDA graphs: pays where small models wait for launches;
     not unless given."""
     threads: Annotated[int, Range(1, 4096)] | None = None
-    """CPU threads, by default all; the weights depend on their number in the last bits."""
+    """CPU threads, by default all, each of which takes a part of every batch if that leaves it 8 prompts; the weights
+    depend on their number in the last bits."""
     save_seconds: NotNegative | None = None
     """Seconds between saves of weights, state and loss log; 60 unless given."""
     keep: tuple[int | str, ...] = ()

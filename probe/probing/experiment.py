@@ -165,7 +165,7 @@ class Experiment:
     def _captured(self, prompts: Prompts) -> Captured:
         """Returns the stream at the queries, or at the tokens so far from them, and the answers at the queries."""
         inputs, queries = prompts.inputs.to(self.device), prompts.queries.to(self.device)
-        most = max(1, AT_ONCE // inputs.shape[1])
+        most = at_once(inputs.shape[1])
         if len(inputs) <= most:
             return self._captured_at(inputs, queries)
         starts = range(0, len(inputs), most)
@@ -185,6 +185,11 @@ class Experiment:
             return read(self.model, inputs, queries)
         both = read(self.model, inputs, torch.cat([queries, queries + self.offset]))
         return Captured(both.stream[:, :, len(queries) :], both.output[:, : len(queries)])
+
+
+def at_once(length: int) -> int:
+    """Returns how many prompts of so many tokens go through a model at once."""
+    return max(1, AT_ONCE // length)
 
 
 def load_all(names: Sequence[str], models: Sequence[Checkpoint] = (), dim: int | None = None) -> list[Checkpoint]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -38,19 +39,34 @@ def side_by_side(compute: Callable[[Part], Result], parts: Iterable[Part], threa
     if threads < 2:
         yield from map(compute, parts)
         return
-    before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(threads, "probe-batch", _begin)
     begun: deque[Future[Result]] = deque()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1), workers(threads) as pool:
         for part in parts:
             begun.append(pool.submit(compute, part))
             if len(begun) > threads:
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()
+
+
+@contextmanager
+def workers(threads: int) -> Iterator[Executor]:
+    """Gives threads in each of which torch computes in one thread; what they have not begun at the end is left out."""
+    pool = ThreadPoolExecutor(threads, "probe-batch", _begin)
+    try:
+        yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Has torch compute in so many threads in this one, and afterwards in as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
         torch.set_num_threads(before)
 
 

@@ -60,7 +60,7 @@ def test_resuming_after_an_interrupt_gives_exactly_the_weights_of_an_unstopped_r
 
 def test_a_report_spans_what_was_before_and_after_an_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unstopped = probe.train(replace(TOY, out=str(tmp_path / "whole.pt")))
-    step = train._step
+    step = train.take_step
 
     def stop_at_30(run: Run, *rest: object) -> None:
         if run.step == 30:
@@ -69,7 +69,7 @@ def test_a_report_spans_what_was_before_and_after_an_interrupt(tmp_path: Path, m
 
     parted = replace(TOY, out=str(tmp_path / "parted.pt"))
     with monkeypatch.context() as patched:
-        patched.setattr(train, "_step", stop_at_30)
+        patched.setattr(train, "take_step", stop_at_30)
         with pytest.raises(KeyboardInterrupt):
             probe.train(parted)
     resumed = probe.train(TrainConfig(out=parted.out, resume=True))
@@ -209,7 +209,7 @@ def test_an_interrupt_within_a_step_saves_nothing(tmp_path: Path, monkeypatch: p
     def torn(*given: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "_last_error", torn)
+    monkeypatch.setattr("probe.training.step._last_error", torn)
     with pytest.raises(KeyboardInterrupt, match="the last saved state is kept"):
         probe.train(replace(TOY, out=str(tmp_path / "a.pt")))
     assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import probe
+from probe import ResidualModel
 from probe.capture import hooks
 from probe.probing import experiment
 from probe.records import Record
@@ -57,3 +58,22 @@ def test_each_prompts_own_last_token_is_read_in_parts_too(toys: Path, monkeypatc
 def test_a_prompt_longer_than_the_bound_goes_alone(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, tokens = seen(monkeypatch, 5, ckpt=toys / "m.pt", task="linear")
     assert set(tokens) == {9}
+
+
+def test_evaluate_sends_a_batch_of_long_prompts_in_parts_too(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ckpt, styles = (str(toys / "m.pt"),), ("standard", "noisy")
+    config = probe.EvaluateConfig(ckpt=ckpt, task="linear", prompts=64, batch=32, prompting=styles)
+    tokens: list[int] = []
+    forward = ResidualModel.forward
+
+    def noted(model: ResidualModel, inputs: torch.Tensor) -> torch.Tensor:
+        tokens.append(inputs.shape[0] * inputs.shape[1])
+        return forward(model, inputs)
+
+    monkeypatch.setattr(ResidualModel, "forward", noted)
+    whole = probe.evaluate(config).table
+    many, tokens[:] = max(tokens), []
+    monkeypatch.setattr(experiment, "AT_ONCE", 44)
+    parts = probe.evaluate(config).table
+    assert max(tokens) <= 44 < many
+    assert np.allclose(whole["error"], parts["error"], rtol=1e-4, equal_nan=True)
