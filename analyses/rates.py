@@ -194,15 +194,16 @@ def markdown(index: Mapping[str, Mapping[str, Any]]) -> str:
     for (name, architecture), errors in found.items():
         best = min(errors, key=lambda rate: errors[rate])
         edge = best in (min(errors), max(errors))
-        cells = [_cell(errors.get(rate), rate == best, edge) for rate in rates]
+        cells = [cell(errors.get(rate), rate == best, edge, decimals=3) for rate in rates]
         lines.append([GROUPS[name].title, architecture, *cells, used(GROUPS[name], architecture, index)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _cell(error: float | None, best: bool, edge: bool) -> str:
+def cell(error: float | None, best: bool, edge: bool, decimals: int) -> str:
+    """Returns how a table shows an error: the best in bold, and told if at an edge; nothing of what was not run."""
     if error is None:
         return ""
-    text = "diverged" if error == DIVERGED else f"{error:.3f}"
+    text = "diverged" if error == DIVERGED else f"{error:.{decimals}f}"
     return f"**{text}**{' (edge)' if edge else ''}" if best else text
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from rates import DIVERGED, GRID, following
+from rates import DIVERGED, GRID, cell, following
 
 import probe
 from probe.checkpoints import load, save
@@ -85,7 +85,7 @@ STUDIES = {
     "tracking": Study(
         "tracking",
         "docs/linear-systems.md",
-        {"mamba": 400, "transformer": 400, "hybrid": 400},
+        {"mamba": 1600, "transformer": 1600, "hybrid": 1600},
         {"task": "linear_system", "dim": 3, "context": 15, "width": 64, "batch": 32},
         {
             "mamba": {"layout": "JM4"},
@@ -190,16 +190,10 @@ def markdown(table: pd.DataFrame, page: str) -> str:
     lines = [titles, ["---"] * len(titles)]
     for (name, kind), errors in found.items():
         best = min(errors, key=lambda rate: errors[rate])
-        cells = [_cell(errors.get(rate), rate == best, best in (min(errors), max(errors))) for rate in rates]
+        edge = best in (min(errors), max(errors))
+        cells = [cell(errors.get(rate), rate == best, edge, decimals=4) for rate in rates]
         lines.append([name.replace("-", " "), kind.replace("-", " "), *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-def _cell(found: float | None, best: bool, edge: bool) -> str:
-    if found is None:
-        return ""
-    text = "diverged" if found == DIVERGED else f"{found:.4f}"
-    return f"**{text}**{' (edge)' if edge else ''}" if best else text
 
 
 def write_tables() -> None:

@@ -115,7 +115,7 @@ def _rows(
 
 
 def over_filter(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
-    """Returns the errors over the filter's as curves against the number of examples.
+    """Returns the errors over the filter's as curves against the number of examples, a line a seed.
 
     Args:
         names: what to call each model and each learner.
@@ -123,31 +123,42 @@ def over_filter(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
     table = record.table
     table = table[(table["other"] == "y") & table["model"].isin(list(names)) & (table["context"] > 0)]
     own = table["model"].isin(record.provenance["models"])
-    source = own.map({True: "measured", False: "exact"})
-    curves = table.assign(panel="error", series=table["model"].map(names), source=source, run=1, x=table["context"])
-    return curves.assign(task=record.provenance["task"])
+    return table.assign(
+        panel="error",
+        series=table["model"].map(names),
+        source=own.map({True: "measured", False: "exact"}),
+        run=table["model"],
+        x=table["context"],
+        low=None,
+        high=None,
+        model=table["model"].where(own),
+        task=record.provenance["task"],
+    )
 
 
-def distances(record: probe.Record, names: Mapping[str, str]) -> pd.DataFrame:
-    """Returns each model's distances from the filter and its rivals as curves, a panel a model.
+def distances(record: probe.Record, models: Mapping[str, str], names: Mapping[str, str]) -> pd.DataFrame:
+    """Returns models' distances from the filter and its rivals as curves, a panel an architecture, a line a seed.
 
     Args:
+        models: what to call each model.
         names: what to call the filter and each learner.
     """
     table = record.table
     table = table[(table["other"] != "y") & table["other"].isin(list(names)) & (table["context"] > 0)]
     return table.assign(
-        panel=table["model"],
+        panel=table["model"].map(models),
         series=table["other"].map(names),
         source="measured",
-        run=1,
+        run=table["model"],
         x=table["context"],
+        low=None,
+        high=None,
         task=record.provenance["task"],
     )
 
 
 def layers(records: Mapping[str, probe.Record], names: Mapping[str, str]) -> pd.DataFrame:
-    """Returns 1 - R² of linear heads by layer, after the most examples, as curves, a panel a target.
+    """Returns 1 - R² of linear heads by layer, after the most examples, as curves: a panel a target, a line a seed.
 
     Args:
         records: of `probe fit`, by target.
@@ -162,11 +173,11 @@ def layers(records: Mapping[str, probe.Record], names: Mapping[str, str]) -> pd.
                 panel=target,
                 series=table["model"].map(names),
                 source="measured",
-                run=1,
+                run=table["model"],
                 x=table["depth"],
                 value=1 - table["r2"],
-                low=1 - table["r2_high"],
-                high=1 - table["r2_low"],
+                low=None,
+                high=None,
                 task=record.provenance["config"]["task"],
             )
         )

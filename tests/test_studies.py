@@ -15,8 +15,7 @@ import beliefs  # noqa: E402
 import rates  # noqa: E402
 import studies  # noqa: E402
 
-NAMED = [(name, kind) for name in ("mess3", "random-random-xor") for kind in ("transformer", "mamba", "lstm")]
-"""What was trained so. Gated DeltaNet and the models of linear systems are of one seed, at rates of other tasks."""
+NAMED = [(name, kind) for name, study in studies.STUDIES.items() for kind in study.architectures]
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +52,8 @@ def test_the_checkpoints_of_a_study_differ_in_their_seed_alone(tried, name, kind
     assert plans[0]["warmup"] == study.steps[kind] // 10
 
 
-def test_the_page_of_a_study_has_the_table_of_its_runs(tried):
-    page = studies.STUDIES["mess3"].page
+@pytest.mark.parametrize("page", sorted({study.page for study in studies.STUDIES.values()}))
+def test_the_page_of_a_study_has_the_table_of_its_runs(tried, page):
     assert studies.markdown(tried, page) in (ROOT / page).read_text(encoding="utf-8")
 
 
