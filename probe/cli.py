@@ -166,6 +166,7 @@ def _train(config: TrainConfig, call: Call) -> int:
     call.say(f"{text.line(config.out)}: {found['step']} steps in {took}, task {text.line(found['task'])}")
     where, unit = counted(result).at(found["context"]), found["units"]["y"]
     call.say(f"error at {where}: {number(errors[-1])} (1 = {text.line(unit)})")
+    call.hint(f"probe fit --ckpt {shlex.quote(config.out)} --task {shlex.quote(found['task'])}")
     return 0
 
 

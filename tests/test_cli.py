@@ -102,6 +102,7 @@ def test_train_writes_checkpoint_state_and_log_and_resumes(here: Path, capsys: p
     assert sorted(path.name for path in here.glob("new*")) == [
         "new-training.csv", "new-training.json", "new.pt", "new.pt.state",
     ]  # fmt: skip
+    assert "next: probe fit --ckpt new.pt --task linear" in capsys.readouterr().err
     assert main(["train", "--out", "new.pt", "--resume", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["step"] == 5
     assert main(["fit", "--ckpt", "new.pt", "--task", "linear", *QUICK]) == 0

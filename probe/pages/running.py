@@ -17,11 +17,12 @@ def stands(records: Sequence[Record], running: Sequence[bool]) -> list[str]:
     found = []
     for record, runs in zip(records, running, strict=True):
         step, steps = reached(record)
-        name = text.line(", ".join(map(str, record.table["model"].unique()))) if "model" in record.table else "it"
+        name = text.line(", ".join(map(str, record.table["model"].unique()))) if "model" in record.table else ""
+        training = f"The training of {name}" if name else "The training"  # whose first step may not be logged yet
         if runs:
-            found.append(f"The training of {name} is running{_at(step, steps)}.")
+            found.append(f"{training} is running{_at(step, steps)}.")
         elif step is not None and steps is not None and step < steps:
-            found.append(f"The training of {name} stopped{_at(step, steps)}, and nobody writes its log.")
+            found.append(f"{training} stopped{_at(step, steps)}, and nobody writes its log.")
     return found
 
 

@@ -56,10 +56,10 @@ class Panel:
     limits: tuple[float, float] | None
 
 
-BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY = style.COLOURS
+BLUE, ORANGE, GREEN, PURPLE, BROWN, SKY = style.COLOURS
 INDIGO, WINE, DARK_GREEN, VIOLET, OLIVE, TEAL = style.SECOND
-BROWN = "#8B5A2B"
-INTERNALS = {"convolution": SKY, "lookback": YELLOW, "gate": BROWN, "delta": DARK_GREEN, "B": OLIVE, "C": TEAL}
+RED = "#C2185B"
+INTERNALS = {"convolution": SKY, "lookback": BROWN, "gate": RED, "delta": DARK_GREEN, "B": OLIVE, "C": TEAL}
 """Colours of Mamba's internals, which nothing else in the picture has."""
 PANELS = (
     Panel(

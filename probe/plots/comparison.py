@@ -155,7 +155,7 @@ def _draw_ratio(axes: Axes, rows: pd.DataFrame, x: str, colour: str | None, step
     rows = rows.sort_values(x)
     at = rows[x].to_numpy(dtype=np.float64)
     if colour is None:
-        axes.plot(at, rows["ratio"], color=style.GREY, linewidth=0.5, alpha=0.6, drawstyle=STYLES[step])
+        axes.plot(at, rows["ratio"], color=style.GREY, linewidth=0.5, alpha=0.8, drawstyle=STYLES[step])
         return
     # a band over seeds is each point's own, one over prompts is the panel's
     low, high = (rows[f"all_{end}"].fillna(rows[end]).to_numpy(dtype=np.float64) for end in ("low", "high"))

@@ -28,7 +28,7 @@ def context_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
     """Draws each model's own error, and least squares beside it, against the number of examples.
 
     The view may set target, and layers, at which a head (the linear one by default) is drawn in the model's
-    colour, paler the earlier.
+    colour, darker the earlier.
     """
     style.check_view(view, "a context curve", "ax", "heads", "layers", "target")
     series = style.read_series(records, "fit", "a context curve", view.target)
@@ -162,10 +162,10 @@ def _positive(curves: Sequence[pd.DataFrame]) -> Numbers:
 
 
 def _shade(colour: str, layer: int, layers: Sequence[int]) -> str:
-    """Returns the colour, mixed with white the earlier the layer."""
-    white = 0.6 * (1 - (layers.index(layer) + 1) / len(layers))
+    """Returns the colour, mixed with black the earlier the layer: mixed with white it would fade."""
+    kept = 1 - 0.6 * (1 - (layers.index(layer) + 1) / len(layers))
     red, green, blue = to_rgb(colour)
-    return to_hex((red + (1 - red) * white, green + (1 - green) * white, blue + (1 - blue) * white))
+    return to_hex((kept * red, kept * green, kept * blue))
 
 
 def _key(series: Sequence[Series], head: str, layers: Sequence[int], banded: bool) -> list[Artist]:
@@ -173,7 +173,7 @@ def _key(series: Sequence[Series], head: str, layers: Sequence[int], banded: boo
     handles.append(style.key_line("model's own error"))
     for layer in layers:
         name = f"{style.name(head)}, layer {layer}"
-        handles.append(style.key_line(name, _shade("#333333", layer, layers), "--"))
+        handles.append(style.key_line(name, _shade(style.GREY, layer, layers), "--"))
     if banded:
         handles.append(style.key_band())
     return handles

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -48,9 +49,11 @@ EXPLAINED = (
     "transformed inputs."
 )
 """The abbreviations, in words."""
-SHADES = ("black", "#555555", "#888888", "#b0b0b0")
+SHADES = ("black", "#4d4d4d", "#707070", "#929292")
 BESIDE = 32
 """Letters of the longest entry of a legend that leave room for another beside it."""
+TICK = 10
+"""Letters of a line beneath a tick, of which four stand beside one another."""
 SHOWN = 4
 """Algorithms drawn, the closest first."""
 
@@ -245,7 +248,8 @@ def draw_unexplained(axes: Axes, table: pd.DataFrame) -> None:
         axes.errorbar(at, value, yerr=ends, linestyle="", color=SHADES[place], marker=style.MARKERS[place], label=label)
     axes.axhline(1.0, color="black", linewidth=0.6, linestyle="--")
     axes.set_ylim(0, None)
-    axes.set_xticks(range(len(sites)), [style.name(site) for site in sites], rotation=15, ha="right")
+    names = [fill(style.name(site), TICK, break_long_words=False) for site in sites]
+    axes.set_xticks(range(len(sites)), names, fontsize=6)
     axes.set_ylabel("left of the final answer's distance")
     _key(axes)
     axes.set_title("what an algorithm leaves unexplained", loc="left")

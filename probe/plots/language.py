@@ -132,11 +132,11 @@ def _draw_tasks(axes: Axes, readers: Sequence[Reader], tasks: Sequence[str], con
         if published:
             shown = True
             accuracies = [pair[0] for pair in published.values()]
-            axes.plot(accuracies, [place] * len(accuracies), "|", color="#b0b0b0", markersize=7, markeredgewidth=0.7)
+            axes.plot(accuracies, [place] * len(accuracies), "|", color="#8c8c8c", markersize=7, markeredgewidth=0.7)
         for number, one in enumerate(readers):
             y = place + height * (number - (len(readers) - 1) / 2)
             _draw_task(axes, one, task, context, y)
-    axes.set_yticks(range(len(tasks)), [words.text(task.replace("_", " ")) for task in tasks])
+    axes.set_yticks(range(len(tasks)), [words.pairs(task) for task in tasks])
     axes.set_ylim(len(tasks) - 0.5, -0.5)
     axes.set_xlim(-0.02, 1.02)
     axes.tick_params(axis="y", length=0)
@@ -164,12 +164,12 @@ def _key(
 ) -> list[Artist]:
     handles: list[Artist] = [style.key_line(one.label, one.colour, marker=one.marker) for one in readers]
     if len(lines) > 1:
-        handles += [style.key_line(task.replace("_", " "), line=_line(place)) for place, task in enumerate(tasks)]
+        handles += [style.key_line(words.pairs(task), line=_line(place)) for place, task in enumerate(tasks)]
     handles.append(style.key_band())
     if context:
         empty = style.key_line("no demonstration", line="", marker="o")
         empty.set_markerfacecolor("white")
         handles.append(empty)
     if published:
-        handles.append(style.key_line("published models (their words)", "#b0b0b0", "", "|"))
+        handles.append(style.key_line("published models (their words)", "#8c8c8c", "", "|"))
     return handles

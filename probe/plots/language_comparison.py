@@ -97,7 +97,7 @@ def _finish(left: Axes, right: Axes, tasks: Sequence[str], context: int, what: s
     left.grid(True, axis="y")
     style.whole_numbers(left)
     right.axvline(0, color="black", linewidth=0.7, zorder=1)
-    right.set_yticks(range(len(tasks)), [words.text(task.replace("_", " ")) for task in tasks])
+    right.set_yticks(range(len(tasks)), [words.pairs(task) for task in tasks])
     right.set_ylim(len(tasks) - 0.5, -0.5)
     right.tick_params(axis="y", length=0)
     right.grid(True, axis="x")

@@ -16,7 +16,7 @@ from probe.errors import ProbeError
 from probe.plots import style
 from probe.plots.canvas import canvas, whole
 from probe.plots.style import USUAL, Line, View
-from probe.plots.words import POINTWISE, about, head_line, text
+from probe.plots.words import POINTWISE, about, head_line, pairs, text
 from probe.records import Record, with_dtypes
 
 PANELS = (
@@ -50,7 +50,7 @@ class Curve:
 def language_curves(records: Sequence[Record], view: View = USUAL) -> Figure:
     """Draws a panel for every head and metric against the layer, a curve for every model and task.
 
-    Bands are pointwise 95 %, by prompt. Paler curves are of fewer demonstrations. The view may set x and context.
+    Bands are pointwise 95 %, by prompt. Thin curves are of fewer demonstrations. The view may set x and context.
     """
     style.check_view(view, "a picture of language tasks by layer", "ax", "x", "context")
     table = _read(records)
@@ -100,8 +100,7 @@ def _curves(records: Sequence[Record], table: pd.DataFrame) -> list[Curve]:
     for (model, task), rows in table.groupby(["model", "task"], sort=False):
         known = next((record.provenance.get("models") or {}).get(model) or {} for record in records)
         number = tasks.index(task) if len(models) == 1 else models.index(model)
-        words = "the task's identity" if task == "identity" else str(task).replace("_", " ")
-        label = words if len(models) == 1 else model if len(tasks) == 1 else f"{model}, {words}"
+        label = pairs(task) if len(models) == 1 else model if len(tasks) == 1 else f"{model}, {pairs(task)}"
         found.append(
             Curve(
                 label=text(label),
@@ -138,7 +137,6 @@ def _draw_panel(
             if rows.empty:
                 continue
             at = rows["layer"].to_numpy(dtype=np.float64) / (one.blocks if x == "depth" else 1)
-            pale = 1.0 if depth == 0 else 0.4
             if depth == 0:
                 style.draw_band(axes, at, rows["value_low"], rows["value_high"], one.colour)
             axes.plot(
@@ -146,8 +144,7 @@ def _draw_panel(
                 rows["value"],
                 color=one.colour,
                 linestyle=one.line,
-                alpha=pale,
-                linewidth=1.3 if depth == 0 else 0.9,
+                linewidth=1.5 if depth == 0 else 0.7,
                 marker=one.marker if len(rows) <= 40 and depth == 0 else "",
                 markersize=2.5,
                 label=f"{one.label} {context}",
@@ -170,7 +167,7 @@ def _draw_references(axes: Axes, one: Curve, head: str, context: int) -> None:
         return
     for name in names:
         for value in _rows(one.table, name, "accuracy", context)["value"]:
-            axes.axhline(float(value), color=one.colour, linestyle=REFERENCES[name][1], linewidth=0.9, alpha=0.8)
+            axes.axhline(float(value), color=one.colour, linestyle=REFERENCES[name][1], linewidth=0.9)
 
 
 def _rank_axis(axes: Axes) -> None:
@@ -186,9 +183,9 @@ def _key(curves: Sequence[Curve], contexts: Sequence[int], table: pd.DataFrame) 
     handles: list[Artist] = [style.key_line(one.label, one.colour, one.line, one.marker) for one in curves]
     if len(contexts) > 1:
         most = style.count(contexts[0], "demonstration")
-        pale = style.key_line(f"paler: {', '.join(map(str, contexts[1:]))}, else {most}")
-        pale.set_alpha(0.4)
-        handles.append(pale)
+        thin = style.key_line(f"thin: {', '.join(map(str, contexts[1:]))}, else {most}")
+        thin.set_linewidth(0.7)
+        handles.append(thin)
     present = set(table["head"])
     handles += [style.key_line(words, line=line) for name, (words, line) in REFERENCES.items() if name in present]
     return [*handles, style.key_band()]

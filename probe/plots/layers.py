@@ -215,7 +215,6 @@ def _draw_references(axes: Axes, references: Sequence[Reference], lines: dict[st
                 color=reference.colour,
                 linestyle=lines[reference.head],
                 linewidth=width,
-                alpha=0.8,
                 zorder=1.1,
                 label=reference.head,
             )

@@ -25,7 +25,7 @@ Scale = Literal["linear", "log"]
 CURVE_COLUMNS = ["panel", "series", "source", "run", "x", "value", "low", "high"]
 TOLD = ["task", "model", "prompts"]
 """Columns that curves may have beside these: what they were measured on, which stands above the picture."""
-SHADES = ("black", "#666666", "#a0a0a0")
+SHADES = ("black", "#5a5a5a", "#8c8c8c")
 COLOURS = (*style.COLOURS, "#882255", "#999933")
 MARKERS = (*style.MARKERS, "X", "<")
 SHADE_MARKERS = ("x", "+", "1")
@@ -49,20 +49,19 @@ CEILING = 30.0
 
 @dataclass(frozen=True)
 class Look:
-    """How the curves of a source are drawn: in front or behind, strong or pale."""
+    """How the curves of a source are drawn: in front or behind, thick or thin."""
 
     line: Line
     width: float
-    alpha: float
     marked: bool
     order: float
 
 
 LOOKS = {
-    "measured": Look("-", 1.4, 1.0, True, 3.0),
-    "published": Look(PUBLISHED, 0.9, 0.75, False, 2.0),
-    "misprinted": Look(DOTTED, 1.0, 0.75, False, 1.9),
-    "exact": Look("-.", 1.2, 1.0, False, 2.5),
+    "measured": Look("-", 1.4, True, 3.0),
+    "published": Look(PUBLISHED, 0.9, False, 2.0),
+    "misprinted": Look(DOTTED, 1.0, False, 1.9),
+    "exact": Look("-.", 1.2, False, 2.5),
 }
 """What was measured here; what was published; what was published and is known to be wrong; what follows by algebra."""
 
@@ -245,7 +244,6 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, source: str, name: str, colours
         color=colours[name],
         linestyle=look.line,
         linewidth=look.width,
-        alpha=look.alpha,
         marker=marker,
         markevery=-(-len(curve) // MARKED),
         markersize=3.0,
@@ -257,7 +255,8 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, source: str, name: str, colours
     if len(curve) == 1:
         axes.vlines(x, low, high, color=colours[name], linewidth=0.9, zorder=look.order)
     elif low.notna().all() and high.notna().all():
-        axes.fill_between(x, low, high, color=colours[name], alpha=0.14 * look.alpha, linewidth=0, zorder=look.order)
+        alpha = 0.14 if look.marked else 0.1
+        axes.fill_between(x, low, high, color=colours[name], alpha=alpha, linewidth=0, zorder=look.order)
 
 
 def _limits(rows: pd.DataFrame, references: Sequence[str], level: float | None) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from probe.plots.style import USUAL, Line, View
 from probe.records import METRICS, Record, with_dtypes
 
 LINES: tuple[Line, ...] = ((0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)), (0, (3, 1, 1, 1, 1, 1)), "-.", ":")
-SHADES = ("black", "#555555", "#999999")
+SHADES = ("black", "#555555", "#8c8c8c")
 BAND = ("_low", "_high")
 ACROSS = 3
 REACH = 30.0

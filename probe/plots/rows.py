@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure, SubFigure
 
 from probe.errors import ProbeError
@@ -20,7 +19,8 @@ from probe.plots.style import USUAL, Line, View
 from probe.records import Record, with_dtypes
 
 UNTRAINED = "linear, untrained"
-MAP = "viridis"
+LAYERS = LinearSegmentedColormap.from_list("layers", ("#2A0845", "#4D3A94", "#2A6F97", "#1F8A70", "#948C00"))
+"""From the first layer to the last: no black, which is for references, and nothing too pale for a line."""
 Part = SubFigure | Figure | OneAxes | None
 """A part of a page, the reader's figure or axes, or a page for panels beneath one another, to draw into; or none."""
 Draw = Callable[[pd.DataFrame, str | None, Part], Figure]
@@ -162,9 +162,9 @@ def equal(rows: pd.DataFrame, **wanted: str | int) -> pd.DataFrame:
 
 
 def layer_colour(layer: int, layers: list[int]) -> str:
-    """Returns a layer's colour, darker the earlier; the lightest of the map are left out."""
+    """Returns a layer's colour, darker the earlier."""
     place = layers.index(layer) / max(len(layers) - 1, 1)
-    return to_hex(matplotlib.colormaps[MAP](0.9 * place))
+    return to_hex(LAYERS(place))
 
 
 def draw_curve(

@@ -13,7 +13,7 @@ from probe.plots import style, words
 from probe.plots.canvas import whole
 from probe.plots.rows import Part, begin, draw_curve, equal, finish, layer_colour, numbers, of_one_claim, rows_of
 
-HEADS = {"linear": ("linear head", style.COLOURS[0], "s"), "lens": ("lens", style.COLOURS[1], "D")}
+HEADS = {"linear": ("linear head", style.COLOURS[3], "s"), "lens": ("lens", style.COLOURS[1], "D")}
 STEPS = (1.0, 2.0, 4.0, 8.0)
 PENALTIES = (0.01, 0.1, 1.0)
 TICKS = (0.001, 0.01, 0.1, 0.2, 0.5, 1.0)

@@ -33,7 +33,7 @@ REFERENCES: dict[str, tuple[str, Line]] = {
 SITES = ("state", "stream", "convolution", "gate", "delta", "B", "C")
 TARGETS = {"w": "w", "gradient": "X'y / n", "least_squares": "least squares", "gd_4": "4 steps of gradient descent",
            "online_gd": "online gradient descent", "projection": "online projections"}  # fmt: skip
-SEVENTH = "#6b3e26"
+SEVENTH = "#C2185B"
 """Of a site, since black is what algorithms reach."""
 MOST = 9
 """Layers drawn in one panel."""

@@ -27,10 +27,11 @@ from probe.records import Record, with_dtypes
 Numbers = NDArray[np.float64]
 Line = Literal["-", "--", "-.", ":", ""] | tuple[float, tuple[float, ...]]
 
-# Okabe and Ito (2008), told apart by colour-blind readers; black is for references, yellow fades on paper.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Four of Okabe and Ito (2008), told apart by colour-blind readers, and two darker ones for their orange and their light
+# blue: a line has a contrast of 3 with the page at least (Web Content Accessibility Guidelines 2.1, 1.4.11).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#703A16", "#3296FA")
 # further hues of Tol's muted scheme, for a second set of things in one picture: one colour has one meaning
-SECOND = ("#332288", "#882255", "#117733", "#AA4499", "#999933", "#44AA99")
+SECOND = ("#332288", "#882255", "#117733", "#AA4499", "#999933", "#41A293")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 GREY = "#777777"
 HEAD_LINES: dict[str, Line] = {"linear": "-", "normed": "-.", "lens": "--", "calibrated": ":"}

@@ -68,13 +68,17 @@ def _draw(axes: Axes, one: Series, quantity: str) -> None:
     rows = _points(one, quantity)
     if rows.empty:
         return
-    smooth = quantity == "loss" and len(rows) > SMOOTH_FROM
-    if smooth:
+    if _smoothed(one, quantity):
         axes.plot(rows["step"], rows[quantity], color=one.colour, alpha=0.25, linewidth=0.5)
         window = max(5, len(rows) // 60)
         rows = rows.assign(**{quantity: rows[quantity].rolling(window, center=True, min_periods=1).median()})
     marker = one.marker if quantity == "error" and len(rows) <= 40 else ""
     axes.plot(rows["step"], rows[quantity], color=one.colour, marker=marker, label=f"{one.label} {quantity}")
+
+
+def _smoothed(one: Series, quantity: str) -> bool:
+    """Returns whether a running median is drawn over the values: a loss is of one batch, and jumps."""
+    return quantity == "loss" and len(_points(one, quantity)) > SMOOTH_FROM
 
 
 def _changes(table: pd.DataFrame) -> list[float]:
@@ -98,6 +102,8 @@ def _draw_changes(axes: Axes, series: Sequence[Series], changes: dict[str, list[
 def _key(series: Sequence[Series], staged: bool, measured: bool) -> list[Artist]:
     marked = {one.label: one.marker if measured else "" for one in series}
     handles: list[Artist] = [style.key_line(one.label, one.colour, marker=marked[one.label]) for one in series]
+    if any(_smoothed(one, "loss") for one in series):
+        handles.append(style.key_line("strong: running median"))
     if staged:
         handles.append(style.key_line("curriculum moves on", line=":"))
     return [*handles, style.key_line("predicting zero", "black")] if measured else handles

@@ -32,6 +32,17 @@ UNITS = {
 ZERO, GUESS = UNITS
 GUESSED = ("hidden_markov", "induction", "linear_classification", "regular_language", "sparse_parity", "token_mqar")
 """Tasks of signs and symbols: what older records, which do not tell their units, must be read by."""
+PAIRS = {
+    "en_es": "English to Spanish",
+    "en_fr": "English to French",
+    "es_en": "Spanish to English",
+    "fr_en": "French to English",
+    "en_it": "English to Italian",
+    "it_en": "Italian to English",
+    "prev_letter": "previous letter",
+    "identity": "the task's identity",
+}
+"""Tasks of word pairs, where their names are abbreviations."""
 LETTERS = "X, y: the inputs and answers of a prompt's examples, w: its function's weights"
 POINTWISE = "bands: 95 % by prompt, each point's own"
 
@@ -49,6 +60,11 @@ def text(foreign: object, most: int = LONGEST) -> str:
 def _letters() -> frozenset[int]:
     """Returns the letters that the font has."""
     return frozenset(get_font(findfont(FONT)).get_charmap())
+
+
+def pairs(task: object) -> str:
+    """Returns a task of word pairs in words."""
+    return PAIRS.get(str(task)) or text(str(task).replace("_", " "))
 
 
 def setting(record: Record, name: str) -> Any:

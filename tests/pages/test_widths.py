@@ -9,6 +9,7 @@ import pytest
 from browser import chromium, opened
 
 from probe.pages import view_page
+from probe.plots import style
 from probe.records import load
 
 FIGURES = Path(__file__).parents[2] / "figures"
@@ -54,13 +55,26 @@ def test_every_model_of_a_chart_has_a_colour_of_its_own_and_a_sentence(browser, 
     assert len([words for words in told if "the largest fall" in words]) == 8
 
 
-def test_further_colours_stand_out_from_a_light_and_from_a_dark_ground(browser, pages):
-    grounds = []
-    for dark in (False, True):
-        opened(browser, pages[HYBRIDS], dark=dark)
-        grounds.append(browser.execute_script("return theme().ground"))
-    for colour in browser.execute_script("return COLOURS.slice(6)"):
-        assert min(contrast(colour, ground) for ground in grounds) >= 3, colour
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_curve_and_its_sample_in_the_legend_stand_out_from_the_ground(browser, pages, dark):
+    opened(browser, pages[HYBRIDS], dark=dark)
+    ground, hues = browser.execute_script("return [theme().ground, COLOURS.map((one, n) => hue(n, theme()))]")
+    assert min(contrast(colour, ground) for colour in hues) >= 3
+    lines = "return document.querySelector('.curves').data.filter((one) => one.name).map((one) => one.line.color)"
+    samples = """return [...document.querySelectorAll('.legend')][0].querySelectorAll('path')
+        .values().map((one) => getComputedStyle(one).stroke).toArray()"""
+    written = [
+        f"#{''.join(f'{int(part):02x}' for part in sample[4:-1].split(','))}"
+        for sample in browser.execute_script(samples)
+    ]
+    assert written == [colour.lower() for colour in dict.fromkeys(browser.execute_script(lines))]
+
+
+def test_the_first_colours_are_those_of_pictures_on_paper_and_on_a_light_page(browser, pages):
+    opened(browser, pages[HYBRIDS])
+    for ground in ("theme()", "PAPER"):
+        hues = browser.execute_script(f"return COLOURS.slice(0, 6).map((one, place) => hue(place, {ground}))")
+        assert tuple(hues) == style.COLOURS
 
 
 def contrast(*colours: str) -> float:

@@ -57,11 +57,11 @@ def test_models_that_saw_the_same_prompts_share_a_line_of_least_squares() -> Non
     assert [name for name in key(context_curve([record(), other])) if "least" in name] == ["least squares (0 from 4)"]
 
 
-def test_a_head_is_drawn_at_chosen_layers_paler_the_earlier() -> None:
+def test_a_head_is_drawn_at_chosen_layers_darker_the_earlier() -> None:
     found = lines(context_curve([record()], View(layers=(2, 0))))
     assert np.allclose(found["mamba linear 0"].get_ydata()[0], 2.0)
-    pale, strong = found["mamba linear 0"].get_color(), found["mamba linear 2"].get_color()
-    assert pale != strong and strong == found["mamba model"].get_color().lower()
+    dark, strong = found["mamba linear 0"].get_color(), found["mamba linear 2"].get_color()
+    assert dark != strong and strong == found["mamba model"].get_color().lower()
 
 
 def test_the_trained_context_is_marked_where_the_record_goes_beyond() -> None:

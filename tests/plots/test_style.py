@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
 import matplotlib
+import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from probe.errors import ProbeError
-from probe.plots import KINDS, View, save_figure, words
-from probe.plots.style import COLOURS, add_legend, check_view, key_line, log_errors, new_figure, page
+from probe.plots import KINDS, View, causes, evidence, panels, prompting, rows, save_figure, states, words
+from probe.plots.comparison import FURTHER
+from probe.plots.style import COLOURS, GREY, SECOND, add_legend, check_view, key_line, log_errors, new_figure, page
+
+PROTANOPIA = np.array(
+    [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+)
+DEUTERANOPIA = np.array(
+    [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+)
+"""Machado, Oliveira and Fernandes (2009), table 1, at full severity."""
 
 
 def picture() -> Figure:
@@ -75,6 +86,38 @@ def test_colours_are_distinct_even_without_hue() -> None:
     lightness = sorted(0.299 * r + 0.587 * g + 0.114 * b for r, g, b in map(to_rgb, COLOURS))
     assert len(set(COLOURS)) == len(COLOURS)
     assert min(b - a for a, b in pairwise(lightness)) > 0.01
+
+
+def luminance(colour: str) -> float:
+    """The relative luminance of a colour as the Web Content Accessibility Guidelines 2.1 define it."""
+    parts = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour)]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+GREYS = (GREY, *panels.SHADES, *prompting.SHADES, *evidence.SHADES)
+OTHERS = (*panels.COLOURS, *FURTHER, *causes.INTERNALS.values(), states.SEVENTH)
+
+
+@pytest.mark.parametrize("colour", sorted({*COLOURS, *SECOND, *GREYS, *OTHERS} - {"black"}))
+def test_every_line_that_carries_meaning_has_a_contrast_of_three_with_the_page(colour: str) -> None:
+    """Web Content Accessibility Guidelines 2.1, 1.4.11."""
+    assert 1.05 / (luminance(colour) + 0.05) >= 3
+
+
+@pytest.mark.parametrize("blocks", [1, 8, 24])
+def test_layers_have_colours_of_their_own_that_are_no_references_and_stand_out_from_the_page(blocks: int) -> None:
+    layers = list(range(blocks + 1))
+    colours = [rows.layer_colour(layer, layers) for layer in layers]
+    assert len(set(colours)) == len(colours)
+    assert not {"#000000", *COLOURS} & {colour.upper() for colour in colours}
+    assert all(1.05 / (luminance(colour) + 0.05) >= 3 for colour in colours)
+
+
+@pytest.mark.parametrize("sight", [PROTANOPIA, DEUTERANOPIA], ids=["protanopia", "deuteranopia"])
+def test_no_two_colours_are_one_to_readers_without_red_or_green_cones(sight: NDArray[np.float64]) -> None:
+    """In the linear light that such a reader sees, as Machado et al. (2009) have it."""
+    seen = [np.cbrt((sight @ np.power(to_rgb(colour), 2.2)).clip(0)) for colour in COLOURS]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 0.1
 
 
 @pytest.mark.parametrize("columns", [1, 2])

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from probe.language.tasks import LANGUAGE_TASKS
 from probe.plots import View, layer_curve, words
 from probe.records import Record, with_dtypes
 
@@ -75,3 +76,10 @@ def test_two_targets_have_two_panels_on_one_axis_each_under_its_unit():
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
     (alone,) = layer_curve([record(targets=("y", "w"))], View(target="w")).axes
     assert alone.get_title(loc="left") == "target w, 3 examples in context"
+
+
+@pytest.mark.parametrize("task", sorted(LANGUAGE_TASKS))
+def test_a_task_of_word_pairs_is_told_without_abbreviations_of_languages(task):
+    told = words.pairs(task)
+    assert "_" not in told
+    assert not {"en", "es", "fr", "it", "prev"} & set(told.split())

@@ -68,15 +68,15 @@ function toggle(chart, set, code, words, drawn) {
 // Returns the legend: a row of series, and a row of lines; each switches what it stands for on and off.
 function addLegend(chart) {
   const { series, lines, called } = chart.spec;
-  const soft = "currentColor"; // of the page, dark or light
+  const own = { soft: "currentColor", brown: "var(--brown)", sky: "var(--sky)" }; // of the page, dark or light
   const row = (words, buttons) => make("div", { class: "legend", role: "group", "aria-label": words },
     make("span", { class: "soft" }, words), ...buttons);
   const folded = (words, buttons) => make("details", {}, make("summary", {}, words), row(words, buttons));
   const several = series.length > 1;
   const models = series.map((label, code) => toggle(chart, chart.hidden, code, label,
-    sample(COLOURS[code % COLOURS.length], shape(code), { full: true })));
+    sample(hue(code, own), shape(code), { full: true })));
   const heads = lines.map((line, code) => {
-    const colour = several || line.level || line.quiet ? soft : colourOf(chart, { series: 0, line: code }, { soft });
+    const colour = several || line.level || line.quiet ? own.soft : colourOf(chart, { series: 0, line: code }, own);
     return toggle(chart, chart.without, code, line.label,
       line.mark ? sample(colour, "diamond") : sample(colour, "line", { dash: line.dash }));
   });

@@ -1,15 +1,21 @@
-// Colours, marks and lines. The first hues are those of Okabe and Ito (2008), which colour-blind readers tell apart; the
-// further ones stand out from a light ground and from a dark one, and have other marks.
+// Colours, marks and lines. The first six are those of pictures (probe/plots/style.py), which colour-blind readers tell
+// apart; two of them are lighter on a dark ground. The further ones stand out from either ground, and have other marks.
 
-const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
+const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "brown", "sky",
   "#7A6FD0", "#A6692E", "#AA4499", "#2F8FA3", "#C2185B", "#8A8A2E"];
 const MARKS = ["circle", "square", "triangle-up", "diamond", "triangle-down", "cross"];
 const FONT = "system-ui, sans-serif";
-const PAPER = { ink: "#1a1a1a", soft: "#555555", ground: "#ffffff", line: "#d5d9de" };
+const PAPER = { ink: "#1a1a1a", soft: "#555555", ground: "#ffffff", line: "#d5d9de", brown: "#703A16", sky: "#3296FA" };
 
 function theme() {
   const own = getComputedStyle(document.documentElement);
   return Object.fromEntries(Object.keys(PAPER).map((name) => [name, own.getPropertyValue(`--${name}`).trim()]));
+}
+
+// Returns the colour of a place in the list, as it is on a ground.
+function hue(place, colours) {
+  const found = COLOURS[place % COLOURS.length];
+  return colours[found] ?? found;
 }
 
 // Returns a curve's colour: of its series or, where there is one alone, of its line; grey for what is true of all.
@@ -17,7 +23,7 @@ function colourOf(chart, curve, colours) {
   const { series, lines } = chart.spec;
   const { level, quiet } = lines[curve.line];
   if (curve.series === EVERY || quiet || (level && series.length === 1)) return colours.soft;
-  return COLOURS[(series.length === 1 ? curve.line : curve.series) % COLOURS.length];
+  return hue(series.length === 1 ? curve.line : curve.series, colours);
 }
 
 // Returns the mark of the series, or of the line, at a place; after all marks they move on by one.
@@ -63,9 +69,10 @@ function sample(colour, drawnAs, { dash = "solid", full = false } = {}) {
   const space = "http://www.w3.org/2000/svg";
   const drawn = document.createElementNS(space, "svg");
   const path = document.createElementNS(space, "path");
-  const look = { d: SHAPES[drawnAs], stroke: colour, "stroke-width": 2, fill: full ? colour : "none" };
+  const look = { d: SHAPES[drawnAs], "stroke-width": 2 };
   const dashed = { "stroke-dasharray": DASHES[dash] ?? "5 2 1 2 1 2" };
   for (const [name, value] of Object.entries({ ...look, ...dashed })) path.setAttribute(name, value);
+  Object.assign(path.style, { stroke: colour, fill: full ? colour : "none" });
   drawn.setAttribute("viewBox", "0 0 30 12");
   drawn.setAttribute("aria-hidden", "true");
   drawn.append(path);
