@@ -167,6 +167,11 @@ def registered(registry: str, text: str) -> str:
 
 def unknown_name(registry: str, name: str, known: Sequence[str]) -> ProbeError:
     """Returns the error that says what could have been named."""
+    if registry == "task" and ".py" in name:
+        return ProbeError(
+            f"The task {name[:200]!r} was given, but a task in a file is named FILE.py:NAME, and takes no options. Add "
+            "the name of its function or class, and nothing behind it."
+        )
     listed = f"{registry.capitalize()}s: {', '.join(known)}." if len(known) <= FEW else f"See probe list {registry}s."
     return ProbeError(f"No {registry} is called {name[:60]!r}. {suggest(name[:60], list(known))}{listed}")
 

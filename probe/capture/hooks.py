@@ -14,6 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from probe.capture.asked import check_sequences, check_tokens
+
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -91,8 +93,11 @@ def capture(
         positions: the tokens to keep, by their place in the sequence, of all prompts or of each.
 
     Raises:
+        ProbeError: if the model does not read such sequences, or they have no such token.
         AssertionError: if a place saw no call, or more than one, during the pass.
     """
+    check_sequences(model, inputs)
+    check_tokens(positions, inputs.shape[1])
     shape = (len(model.places), len(inputs), positions.shape[-1], model.width)
     stream = torch.empty(0)
 

@@ -20,6 +20,7 @@ from probe.config import EvaluateConfig
 from probe.data import DataTask
 from probe.errors import ProbeError
 from probe.language import Study, evaluate_language, study_of
+from probe.probing.draws import Pass
 from probe.probing.experiment import (
     at_once,
     by_seed,
@@ -33,8 +34,9 @@ from probe.probing.experiment import (
     trained_context,
 )
 from probe.probing.learned import learned
-from probe.probing.own_data import Opened, add_beside, check_answered, open_data, share_of, units_of
+from probe.probing.own_data import Opened, add_beside, check_answered, check_numbers, open_data, share_of, units_of
 from probe.probing.results import EvaluateResult
+from probe.probing.used_data import check_used
 from probe.processes import ALONE, Processes, merge_each, only_one
 from probe.processes.devices import device_named
 from probe.progress import Report, silent
@@ -125,12 +127,16 @@ def _on_data(config: EvaluateConfig, opened: Opened) -> EvaluateConfig:
         ProbeError: if the models do not answer the data's target, or prompts were to be drawn in another style.
     """
     check_answered(opened.task, load_all(config.ckpt, dim=config.dim), "probe evaluate")
+    check_numbers(opened.task, 0, max(config.prompts, FEWEST), None)
     if config.prompting != ("standard",) or config.learner not in (("usual",), ("none",)) or config.context is not None:
         raise ProbeError(
             "--data was given with --prompting, --learner or --context, but data have given rows and are no pairs. "
             "Drop these flags."
         )
     prompts = min(config.prompts, opened.task.available("score"))
+    pass_ = Pass(0, prompts, config.seed, config.batch)
+    if config.prompts >= FEWEST:
+        check_used(opened.task, pass_, max(opened.task.contexts), torch.arange(len(opened.task.contexts)), None)
     return replace(config, task=opened.text, data=None, learner=("none",), prompts=prompts)
 
 

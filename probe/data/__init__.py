@@ -3,12 +3,12 @@
 from probe.data.data import Data, at_hand
 from probe.data.files import read
 from probe.data.kept import INDEX, KIND, Streams, open_streams, streams_at_hand
-from probe.data.task import WEIGHTS, CategoricalData, DataTask, RealData, weights_of
+from probe.data.task import SHARE, CategoricalData, DataTask, RealData, weights_of
 
 __all__ = [
     "INDEX",
     "KIND",
-    "WEIGHTS",
+    "SHARE",
     "CategoricalData",
     "Data",
     "DataTask",

@@ -136,7 +136,10 @@ def chosen(target: str | None, survey: Survey, name: str) -> str:
         return target
     if target == "y" and len(names) == 1:
         return names[0]
-    raise ProbeError(f"No target of {name} is called {target!r}. {suggest(target, names)}Targets: {', '.join(names)}.")
+    raise ProbeError(
+        f"No target of {name} is called {str(target)!r}, but heads are fitted to one that the data hold, by its name. "
+        f"{suggest(target, names)}Targets: {', '.join(names)}."
+    )
 
 
 def _check_inputs(survey: Survey, name: str) -> None:
@@ -146,20 +149,20 @@ def _check_inputs(survey: Survey, name: str) -> None:
     vectors = kind == "f" and len(shape) == 2 and 0 < shape[1] <= MOST_VECTOR
     if not (vectors or (kind in ("i", "u") and len(shape) == 1)) or not shape[0]:
         raise ProbeError(
-            f"{name} has inputs of shape (prompts, {', '.join(map(str, shape))}) and kind {kind}, but floats [prompt, "
-            "time, d] or token ids [prompt, time] are needed. Reshape or convert them."
+            f"{name} has inputs of shape {_shown(shape)} and kind {kind}, but floats [prompt, time, d] or token ids "
+            "[prompt, time] are needed. Reshape or convert them."
         )
     mask = survey.shapes.get("mask")
     if mask is not None and mask != shape[:1]:
         raise ProbeError(
-            f"{name} has a mask of shape (prompts, {', '.join(map(str, mask))}), but one value a token is needed, "
-            f"(prompts, {shape[0]}). Reshape it."
+            f"{name} has a mask of shape {_shown(mask)}, but one value a token is needed, {_shown(shape[:1])}. Reshape "
+            "it."
         )
 
 
 def _places(positions: Any, survey: Survey, name: str) -> tuple[int, ...] | None:
     time = survey.shapes["inputs"][0]
-    if isinstance(positions, str) and positions == "last":
+    if isinstance(positions, str | np.ndarray) and not np.ndim(positions) and str(positions) == "last":
         return None
     if positions is None:
         return tuple(sorted({round((place + 1) * time / MOST_PLACES) - 1 for place in range(MOST_PLACES)} - {-1}))
@@ -180,15 +183,20 @@ def _check_target(survey: Survey, target: str, places: tuple[int, ...] | None, n
     lengths = {time, *([len(places)] if places else [])}
     per_token = len(shape) == 2 and shape[0] in lengths
     if kind == "f":
-        fits = len(shape) <= 1 or per_token
+        fits = 0 not in shape and (len(shape) <= 1 or per_token)
     else:
         fits = shape in ((), (1,)) or (per_token and shape[1] == 1) or (len(shape) == 1 and shape[0] in lengths)
     if not fits:
         needed = "[prompt, k] or [prompt, time, k]" if kind == "f" else "a category a prompt or a token"
         raise ProbeError(
-            f"The target {target} of {name} has the shape (prompts, {', '.join(map(str, shape))}), but {needed} with a "
-            f"time of {time} is needed. Reshape it; real numbers are floats, categories whole numbers or words."
+            f"The target {target} of {name} has the shape {_shown(shape)}, but {needed} with a time of {time} is "
+            "needed. Reshape it; real numbers are floats, categories whole numbers or words."
         )
+
+
+def _shown(row: tuple[int, ...]) -> str:
+    """Returns the shape of all rows as it is written, the number of prompts by its name."""
+    return f"({', '.join(['prompts', *map(str, row)])})"
 
 
 def _check_values(task: DataTask) -> None:

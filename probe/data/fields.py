@@ -14,8 +14,10 @@ from probe.randomness import Purpose
 Array = NDArray[Any]
 Fields = Mapping[str, Array]
 """Rows of several fields, by the field's name; a named target is called ``targets.NAME``."""
-PLAIN = ("inputs", "text", "targets", "weights", "mask", "groups", "split", "streams")
+PLAIN = ("inputs", "text", "targets", "weights", "mask", "groups", "split")
 """The fields that have a row for every prompt; targets may be several, each ``targets.NAME``."""
+STREAMS = "streams"
+"""The field of kept streams, which are no data."""
 POSITIONS = "positions"
 """The field that is the same for all prompts."""
 TARGET = "targets."
@@ -28,19 +30,25 @@ def as_array(value: Any, name: str) -> Array:
     """Returns what was given for a field as an array, without a copy where it is one.
 
     Raises:
-        ProbeError: if it is no array of numbers or words.
+        ProbeError: if it is no array of numbers or words, or has masked values.
     """
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
-        value = value.numpy()
     try:
-        found = value if isinstance(value, np.ndarray) else np.asarray(value)
-    except ValueError as error:
+        found = _array(value)
+    except (ValueError, TypeError) as error:
         raise ProbeError(
-            f"The field {name} was given rows of several lengths, but every prompt needs the same. Pad them, and say "
-            "with mask which positions count."
+            f"The field {name} was given as something that is no array, or rows of several lengths, but every prompt "
+            "needs the same numbers. Pad them, and say with mask which positions count."
         ) from error
+    if isinstance(found, np.ma.MaskedArray) and np.ma.is_masked(found):
+        raise ProbeError(
+            f"The field {name} was given as a masked array, but of what it masks there is a field of its own. Fill it, "
+            "and say with mask which positions count."
+        )
+    if found.ndim == 0:
+        raise ProbeError(
+            f"The field {name} was given as one value, {str(found)[:40]!r}, but an array is needed. Give one; a file "
+            "or folder is given as data as a whole."
+        )
     if found.dtype == object and all(isinstance(one, str) for one in found.flat):
         found = found.astype(str)
     if found.dtype.kind not in "biufUS":
@@ -49,6 +57,14 @@ def as_array(value: Any, name: str) -> Array:
             "every prompt. Convert it, or pad it and give a mask."
         )
     return found
+
+
+def _array(value: Any) -> Array:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        short = value.is_floating_point() and str(value.dtype) not in ("torch.float32", "torch.float64")
+        value = (value.float() if short else value).numpy()
+    return value if isinstance(value, np.ndarray) else np.asarray(value)
 
 
 def flat(fields: Mapping[str, object]) -> dict[str, Array]:
@@ -65,7 +81,7 @@ def flat(fields: Mapping[str, object]) -> dict[str, Array]:
         if value is None:
             continue
         if name == "targets" and isinstance(value, Mapping):
-            found |= {f"{TARGET}{one}": as_array(each, f"{TARGET}{one}") for one, each in value.items()}
+            found |= {known(f"{TARGET}{one}"): as_array(each, f"{TARGET}{one}") for one, each in value.items()}
         elif name == "targets":
             found[f"{TARGET}{ONLY}"] = as_array(value, name)
         else:
@@ -79,12 +95,32 @@ def known(name: str) -> str:
     Raises:
         ProbeError: if it is none.
     """
-    if name in PLAIN or name == POSITIONS or (name.startswith(TARGET) and name != TARGET):
+    if name in PLAIN or (name.startswith(TARGET) and name != TARGET):
         return f"{TARGET}{ONLY}" if name == "targets" else name
+    if name == POSITIONS:
+        raise ProbeError(
+            "A field called 'positions' was given with a row a prompt, but heads read the same tokens of every prompt. "
+            "Give probe.Data(positions=...), or positions as an array of its own in a .npz, .safetensors or folder."
+        )
+    if name == STREAMS:
+        raise ProbeError("A field called 'streams' was given, but data are what a model reads. Give it by --streams.")
     raise ProbeError(
         f"A field called {name[:60]!r} was given, which data do not have. {suggest(name[:60], [*PLAIN, POSITIONS])}"
         f"Fields: {', '.join((*PLAIN, POSITIONS))}; of several targets each is targets.NAME."
     )
+
+
+def unique(names: Iterable[str], where: str) -> list[str]:
+    """Returns the fields that names in a file stand for.
+
+    Raises:
+        ProbeError: if one is none, or two are the same field.
+    """
+    found = [known(name) for name in names]
+    twice = [name for name in found if found.count(name) > 1]
+    if twice:
+        raise ProbeError(f"{where} holds {twice[0]} twice, but a field is given once. Drop or rename one of the two.")
+    return found
 
 
 def lengths(fields: Fields, where: str) -> int:
@@ -109,6 +145,11 @@ def repeatable(given: Iterable[Any]) -> Iterable[Any]:
     Raises:
         ProbeError: if it is used up after one time.
     """
+    if not isinstance(given, Iterable) or isinstance(given, Mapping | str):
+        raise ProbeError(
+            f"Batches were given as a {type(given).__name__}, but a list of dictionaries of fields is needed, or an "
+            "object that yields them. Give for instance [{'inputs': ..., 'targets': ...}]."
+        )
     if iter(given) is given:
         raise ProbeError(
             "Batches were given as a generator, which is used up after one pass, but heads take several. Give a list, "

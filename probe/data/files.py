@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from probe.data.data import Data
-from probe.data.fields import POSITIONS, Array, known
+from probe.data.fields import POSITIONS, Array, as_array, unique
 from probe.data.sources import Arrays, Parquet, Source, Tensors
 from probe.errors import ProbeError
 
@@ -79,10 +79,8 @@ def _plain(head: bytes, path: Path) -> None:
         raise pickled(path)
 
 
-def _split(fields: dict[str, Array]) -> tuple[dict[str, Array], Array | None]:
-    """Returns the fields that have a row a prompt, and the positions."""
-    positions = fields.pop(POSITIONS, None)
-    return fields, positions
+def _checked(fields: dict[str, Array], path: Path) -> Arrays:
+    return Arrays({name: as_array(one, name) for name, one in fields.items()}, str(path))
 
 
 def _npz(path: Path) -> tuple[Source, Array | None]:
@@ -94,11 +92,14 @@ def _npz(path: Path) -> tuple[Source, Array | None]:
                     f"{path} unpacks to {size / 2**30:.0f} GB, but a .npz is held in memory. Give a folder of .npy "
                     "files, which are mapped."
                 )
-            fields = {known(_stem(one.filename, path)): _member(packed, one, path) for one in packed.infolist()}
+            members = {_stem(one.filename, path): one for one in packed.infolist()}
+            positions = members.pop(POSITIONS, None)
+            names = unique(members, str(path))
+            rows = {name: _member(packed, one, path) for name, one in zip(names, members.values(), strict=True)}
+            places = None if positions is None else _member(packed, positions, path)
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ProbeError(f"{path} cannot be read as .npz ({error}). Write the file anew with numpy.savez.") from error
-    rows, positions = _split(fields)
-    return Arrays(rows, str(path)), positions
+    return _checked(rows, path), places
 
 
 def _stem(name: str, path: Path) -> str:
@@ -127,20 +128,18 @@ def _safetensors(path: Path) -> tuple[Source, Array | None]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="np") as opened:
+        with safe_open(path, framework="pt") as opened:
             names = list(opened.keys())
-            positions = opened.get_tensor(POSITIONS) if POSITIONS in names else None
+            positions = as_array(opened.get_tensor(POSITIONS), POSITIONS) if POSITIONS in names else None
     except (SafetensorError, OSError) as error:
         raise ProbeError(f"{path} cannot be read as safetensors ({error}). Write the file anew.") from error
-    return Tensors([path], {name: known(name) for name in names if name != POSITIONS}), positions
+    rows = [name for name in names if name != POSITIONS]
+    return Tensors([path], dict(zip(rows, unique(rows, str(path)), strict=True))), positions
 
 
 def _parquet(path: Path) -> tuple[Source, Array | None]:
     source = Parquet(path)
-    for part in source.parts():
-        for name in part:
-            known(name)
-        break
+    unique(source.columns, str(path))
     return source, None
 
 
@@ -151,8 +150,10 @@ def _folder(path: Path) -> tuple[Source, Array | None]:
             f"The folder {path} holds no .npy files, but data have one a field, such as inputs.npy and targets.npy. "
             "Write them with numpy.save."
         )
-    rows, positions = _split({known(one.stem): mapped(one) for one in files})
-    return Arrays(rows, str(path)), positions
+    positions = [mapped(one) for one in files if one.stem == POSITIONS]
+    rows = [one for one in files if one.stem != POSITIONS]
+    names = unique([one.stem for one in rows], str(path))
+    return _checked(dict(zip(names, map(mapped, rows), strict=True)), path), positions[0] if positions else None
 
 
 READERS: dict[str, Callable[[Path], tuple[Source, Array | None]]] = {

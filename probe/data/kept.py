@@ -72,6 +72,11 @@ class Streams:
         Raises:
             ProbeError: if the data cannot be right, or have other rows.
         """
+        if data is not None and data.positions is not None:
+            raise ProbeError(
+                "The data beside streams have positions, but the tokens are those that were kept. Ask for some of them "
+                "by --context."
+            )
         source = self.source if data is None else Beside(self.source, data.source)
         made = as_task(Changed(source, _as_inputs), self.name, None, target, seed)
         places = tuple(range(self.places))
@@ -90,6 +95,11 @@ def _as_inputs(part: dict[str, Array]) -> dict[str, Array]:
     if "inputs" in part:
         raise ProbeError(
             "The data beside streams have inputs, but no model runs. Give targets and what belongs to them."
+        )
+    if part["streams"].dtype.kind not in "fiu":
+        raise ProbeError(
+            f"Streams were given as {part['streams'].dtype}, but real numbers are needed. Convert them, or keep them "
+            "anew."
         )
     found = part["streams"].astype(np.float32).swapaxes(1, 2)
     rest = {name: one for name, one in part.items() if name != "streams"}
@@ -155,6 +165,8 @@ def _of_capture(folder: Path) -> Streams:
     shards = told.get("shards") if isinstance(told, dict) and told.get("kind") == KIND else None
     if not isinstance(shards, list) or not all(isinstance(one, str) and Path(one).name == one for one in shards):
         raise ProbeError(f"{folder / INDEX} is no index of probe capture. Capture the streams anew.")
+    if len(set(shards)) < len(shards):
+        raise ProbeError(f"{folder / INDEX} names a file of streams twice, but each has rows of its own. Capture anew.")
     missing = [one for one in shards if not (folder / one).is_file()]
     if missing or not shards:
         raise ProbeError(f"The folder {folder} lacks {', '.join(missing[:1]) or 'its streams'}. Capture them anew.")
@@ -212,6 +224,11 @@ def _made(source: Source, shapes: Sequence[tuple[int, ...]], name: str) -> Strea
         raise ProbeError(
             f"{name} holds arrays of shape {told}, but streams are [prompt, layer, time, width], or for each layer "
             "[prompt, time, width]. Keep the axis of prompts, and leave out other activations."
+        )
+    if 0 in shapes[0][1:]:
+        raise ProbeError(
+            f"{name} holds arrays of shape {tuple(shapes[0])}, but streams need a layer, a token and a width of at "
+            "least 1. Keep them anew."
         )
     layers = shapes[0][1] if together else len(shapes)
     places, width = shapes[0][-2:]

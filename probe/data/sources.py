@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -48,7 +49,7 @@ class Batches:
 
     def parts(self, first: int = 0) -> Iterator[dict[str, Array]]:
         """Yields the batches from the first-th on."""
-        for number, batch in enumerate(islice(iter(self.batches), first, None), start=first):
+        for number, batch in islice(_numbered(self.batches), first, None):
             if not isinstance(batch, Mapping):
                 raise ProbeError(
                     f"Batch {number} is a {type(batch).__name__}, but a dictionary of fields is needed. Give for "
@@ -78,7 +79,9 @@ class Tensors:
             try:
                 with safe_open(path, framework="pt") as opened:
                     slices = {field: opened.get_slice(name) for name, field in self.names.items()}
-                    counts = {field: one.get_shape()[0] for field, one in slices.items()}
+                    counts = {field: (one.get_shape() or [0])[0] for field, one in slices.items()}
+                    if not counts:
+                        return
                     if len(set(counts.values())) > 1:
                         raise ProbeError(
                             f"{path} holds tensors of {' and '.join(map(str, sorted(set(counts.values()))))} rows, but "
@@ -100,15 +103,29 @@ class Parquet:
 
     path: Path
 
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        arrow = _arrow()
+        try:
+            with arrow.parquet.ParquetFile(self.path) as opened:
+                return list(opened.schema_arrow.names)
+        except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError, OSError) as error:
+            raise self._damaged(error) from error
+
     def parts(self, first: int = 0) -> Iterator[dict[str, Array]]:
         """Yields batches of rows."""
         arrow = _arrow()
         try:
             with arrow.parquet.ParquetFile(self.path) as opened:
                 for batch in islice(opened.iter_batches(batch_size=1024), first, None):
-                    yield {name: as_array(_column(batch.column(name), arrow), name) for name in batch.schema.names}
+                    named = zip(batch.schema.names, batch.columns, strict=True)
+                    yield {name: as_array(_column(one, arrow), name) for name, one in named}
         except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError, OSError) as error:
-            raise ProbeError(f"{self.path} cannot be read as parquet ({error}). Write the file anew.") from error
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> ProbeError:
+        return ProbeError(f"{self.path} cannot be read as parquet ({error}). Write the file anew.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,10 +179,11 @@ class Rows:
 
     Args:
         starts: the number of the first row of every part, and at the end that of all rows.
+        digests: of every part, as `digest_of` gives them; a part that has another by now is refused.
     """
 
-    def __init__(self, source: Source, starts: Sequence[int]) -> None:
-        self._source, self._starts = source, np.asarray(starts)
+    def __init__(self, source: Source, starts: Sequence[int], digests: Sequence[bytes]) -> None:
+        self._source, self._starts, self._digests = source, np.asarray(starts), digests
         self._parts: Iterator[dict[str, Array]] = iter(())
         self._at, self._held = -1, dict[str, Array]()
 
@@ -183,9 +201,40 @@ class Rows:
         if place < self._at or self._at < 0:
             self._parts, self._at = self._source.parts(place), place - 1
         while self._at < place:
-            self._held = next(self._parts)
+            self._held = next(self._parts, {})
             self._at += 1
+        if digest_of(self._held) != self._digests[place]:
+            raise ProbeError(
+                f"Part {place} of the data is another than it was in the first pass, but what is scored on may not be "
+                "fitted on, so that every pass needs the same rows in the same order. Give batches that do not change."
+            )
         return self._held
+
+
+def digest_of(part: Mapping[str, Array]) -> bytes:
+    """Returns a digest of the rows of a part."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, one in part.items():
+        digest.update(f"{name} {one.dtype.str} {one.shape}".encode())
+        digest.update(np.ascontiguousarray(one).tobytes())
+    return digest.digest()
+
+
+def _numbered(batches: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """Yields batches with their numbers.
+
+    Raises:
+        ProbeError: if what yields them fails.
+    """
+    try:
+        yield from enumerate(batches)
+    except ProbeError:
+        raise
+    except Exception as error:  # an object of the user's may fail in any way
+        raise ProbeError(
+            f"The next batch could not be had ({type(error).__name__}: {str(error)[:200]}), but heads need all. "
+            "Correct what yields the batches."
+        ) from error
 
 
 def rows_at_a_time(arrays: Iterable[Array]) -> int:
@@ -212,8 +261,7 @@ def _column(column: Any, arrow: Any) -> Any:
         ProbeError: if lists have several lengths, or a value is missing.
     """
     shape, values = [len(column)], column
-    if column.null_count:
-        raise ProbeError("A parquet column has missing values, but every prompt needs one. Fill them, or drop the row.")
+    _complete(values)
     while hasattr(values, "flatten") and hasattr(values.type, "value_type"):
         inner = values.flatten()
         rows = len(values)
@@ -225,4 +273,10 @@ def _column(column: Any, arrow: Any) -> Any:
             )
         shape.append(len(inner) // max(rows, 1))
         values = inner
+        _complete(values)
     return values.to_numpy(zero_copy_only=False).reshape(shape)
+
+
+def _complete(values: Any) -> None:
+    if values.null_count:
+        raise ProbeError("A parquet column has missing values, but every prompt needs one. Fill them, or drop the row.")

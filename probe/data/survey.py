@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from probe.data.fields import PURPOSES, TARGET, Array, lengths
-from probe.data.sources import Source
+from probe.data.sources import Source, digest_of
 from probe.errors import ProbeError
 from probe.randomness import Purpose, generator, key
 
@@ -48,7 +48,8 @@ class Survey:
         kinds: of every field its numpy kind, such as f or i.
         targets: what was learned of every target by name.
         symbols: the largest token id and one; 0 where tokens are vectors.
-        digest: of all fields.
+        digests: of every part.
+        whole: whether every token counts, and every prompt by more than 0.
         split: how rows were put on one side, in words.
     """
 
@@ -59,8 +60,14 @@ class Survey:
     kinds: dict[str, str]
     targets: dict[str, Told]
     symbols: int
-    digest: str
+    digests: tuple[bytes, ...]
+    whole: bool
     split: str
+
+    @property
+    def digest(self) -> str:
+        """A digest of all fields of all rows."""
+        return hashlib.blake2b(b"".join(self.digests), digest_size=16).hexdigest()
 
 
 def surveyed(source: Source, seed: int, where: str) -> Survey:
@@ -91,16 +98,17 @@ class _Survey:
         self._sides: dict[int, int] = {}
         self._targets: dict[str, Told] = {}
         self._symbols = 0
-        self._digest = hashlib.blake2b(digest_size=16)
+        self._digests: list[bytes] = []
+        self._whole = True
 
     def add(self, part: dict[str, Array]) -> None:
         """Adds the next rows."""
         count = lengths(part, self._where)
         self._same_fields(part)
+        self._digests.append(digest_of(part))
         for name, one in part.items():
-            self._digest.update(f"{name} {one.dtype.str} {one.shape}".encode())
-            self._digest.update(np.ascontiguousarray(one).tobytes())
-            self._finite(name, one)
+            self._check(name, one)
+            self._whole &= name not in ("mask", "weights") or bool((one > 0).all())
         sides = self._split(part, count)
         self._side.append(sides)
         self._starts.append(self._starts[-1] + count)
@@ -126,7 +134,7 @@ class _Survey:
             )
         return Survey(
             tuple(self._starts), rows, units, self._shapes, self._kinds, self._targets, self._symbols,
-            self._digest.hexdigest(), self._told(),
+            tuple(self._digests), self._whole, self._told(),
         )  # fmt: skip
 
     def _told(self) -> str:
@@ -142,28 +150,37 @@ class _Survey:
         if not self._shapes:
             self._shapes, self._kinds = shapes, kinds
         for name in {**shapes, **self._shapes}:
-            before, now = self._shapes.get(name), shapes.get(name)
-            if before != now or self._kinds.get(name) != kinds.get(name):
+            before, now = (
+                f"shape {each[0][name]} and kind {each[1][name]}" if name in each[0] else "none"
+                for each in ((self._shapes, self._kinds), (shapes, kinds))
+            )
+            if before != now:
                 raise ProbeError(
-                    f"{self._where} has a field {name} with rows of shape {before} and later {now}, but all rows need "
-                    "one shape and type. Pad them, and say with mask which positions count."
+                    f"{self._where} has a field {name} with rows of {before} and later {now}, but all rows need one "
+                    "shape and kind. Pad them, and say with mask which positions count."
                 )
 
-    def _finite(self, name: str, one: Array) -> None:
-        if one.dtype.kind == "f" and not np.isfinite(one).all():
-            row = int(np.argwhere(~np.isfinite(one))[0][0]) + self._starts[-1]
+    def _check(self, name: str, one: Array) -> None:
+        where = self._where
+        if one.dtype.kind == "f" and not _finite(one).all():
+            row = int(np.argwhere(~_finite(one))[0][0]) + self._starts[-1]
             raise ProbeError(
-                f"{self._where} has a NaN or infinite number in {name} of prompt {row}, but heads need finite ones. "
-                "Drop the prompt, or put 0 there and a mask over it."
+                f"{where} has a NaN or infinite number in {name} of prompt {row}, or one beyond 3e38, but heads need "
+                "finite ones that float32 holds. Drop the prompt, rescale, or put 0 there and a mask over it."
             )
         if name == "weights" and (one.ndim != 1 or one.dtype.kind not in "fiu" or (one < 0).any()):
             raise ProbeError(
-                f"{self._where} has weights of shape {one.shape} or below 0, but one number of 0 or more a prompt is "
-                "needed. Correct them."
+                f"{where} has weights of shape {one.shape} and type {one.dtype}, or below 0, but one number of 0 or "
+                "more a prompt is needed. Correct them."
             )
-        if name == "inputs" and one.dtype.kind in "iu" and one.size:
+        if name == "mask" and (one.dtype.kind not in "biuf" or not ((one == 0) | (one == 1)).all()):
+            raise ProbeError(
+                f"{where} has a mask of {one.dtype} that holds something else than 0 and 1, but it says of each token "
+                "whether it counts. Give truth values."
+            )
+        if name == "inputs" and one.dtype.kind in "iu" and one.ndim == 2 and one.size:
             if one.min() < 0:
-                raise ProbeError(f"{self._where} has a token id of {one.min()}, but ids begin at 0. Correct inputs.")
+                raise ProbeError(f"{where} has a token id of {one.min()}, but ids begin at 0. Correct inputs.")
             self._symbols = max(self._symbols, int(one.max()) + 1)
 
     def _split(self, part: dict[str, Array], count: int) -> Array:
@@ -172,6 +189,11 @@ class _Survey:
         if units is not None:
             self._unit.append(units)
         if "split" in part:
+            if part["split"].ndim != 1:
+                raise ProbeError(
+                    f"{self._where} has a split of shape {part['split'].shape}, but one word a prompt is needed: fit, "
+                    "select or score. Reshape it."
+                )
             words = part["split"].astype(str)
             sides = np.full(count, -1, dtype=np.int8)
             for place, purpose in enumerate(PURPOSES):
@@ -215,12 +237,19 @@ class _Survey:
                         "fitted to each. Give real numbers as floats, or fewer categories."
                     )
             return
-        kept = one[sides == 0].astype(np.float64)
+        kept = one[sides == 0].astype(np.float32)
         if not len(kept):
             return
         low, high = kept.min(0), kept.max(0)
         told.low = low if told.low is None else np.minimum(told.low, low)
         told.high = high if told.high is None else np.maximum(told.high, high)
+
+
+def _finite(numbers: Array) -> Array:
+    """Returns which numbers are finite as heads read them, in float32."""
+    with np.errstate(over="ignore"):
+        finite: Array = np.isfinite(numbers.astype(np.float32, copy=False))
+    return finite
 
 
 def _numbers(groups: Array, where: str) -> Array:

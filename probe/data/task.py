@@ -20,7 +20,9 @@ from probe.statistics import Balanced, RatioBootstrap
 from probe.tasks import Counts, Prompts, Shape, Task
 
 WEIGHTS = "weights"
-"""The parameter of prompts that says how much each counts."""
+"""The field that says how much each prompt counts."""
+SHARE = "weights of the data"
+"""The parameter of prompts that says the same; a target may well be called weights."""
 LARGEST = 2**17
 """Categories times layers times contexts of which the balanced accuracy is kept: its resamples take 1 GB then."""
 CONTEXTS: dict[Counts, str] = {
@@ -59,7 +61,7 @@ class DataTask(Task):
 
     def __post_init__(self) -> None:
         """Opens the rows for reading by number."""
-        object.__setattr__(self, "_rows", Rows(self.source, self.survey.starts))
+        object.__setattr__(self, "_rows", Rows(self.source, self.survey.starts, self.survey.digests))
 
     @property
     def time(self) -> int:
@@ -163,10 +165,13 @@ class DataTask(Task):
 
     def _parameters(self, fields: dict[str, Array]) -> dict[str, Tensor]:
         """Returns the weights, and the other targets that are real numbers of a prompt."""
-        found = {WEIGHTS: torch.from_numpy(fields["weights"].astype(np.float64))} if "weights" in fields else {}
-        for name, one in fields.items():
-            if name.startswith(TARGET) and one.dtype.kind == "f" and one.ndim == 2:
-                found[name.removeprefix(TARGET)] = torch.from_numpy(one.astype(np.float32))
+        found = {
+            name.removeprefix(TARGET): torch.from_numpy(one.astype(np.float32))
+            for name, one in fields.items()
+            if name.startswith(TARGET) and one.dtype.kind == "f" and one.ndim == 2
+        }
+        if WEIGHTS in fields:
+            found[SHARE] = torch.from_numpy(fields[WEIGHTS].astype(np.float64))
         return found
 
     def kept(self, purpose: Purpose, numbers: range, chosen: Tensor) -> dict[str, Tensor]:
@@ -176,7 +181,7 @@ class DataTask(Task):
         """
         rows: Rows = self._rows  # type: ignore[attr-defined]
         fields = rows.take(self.survey.rows[purpose][numbers.start : numbers.stop])
-        found = {name: torch.from_numpy(fields[name]) for name in (WEIGHTS,) if name in fields}
+        found = {name: torch.from_numpy(_native(fields[name])) for name in (WEIGHTS,) if name in fields}
         if len(self.survey.units[purpose]):
             found["groups"] = torch.tensor(self.units(purpose, numbers))
         mask = torch.from_numpy(fields["mask"].astype(bool)) if "mask" in fields else None
@@ -184,7 +189,7 @@ class DataTask(Task):
             if name.startswith(TARGET):
                 codes = np.searchsorted(self.words_of(name), one) if one.dtype.kind in "US" else one
                 per_token = one.ndim == 3 or (one.ndim == 2 and one.dtype.kind != "f" and one.shape[1] > 1)
-                values = torch.from_numpy(codes if codes.dtype.kind == "f" else codes.astype(np.int64))
+                values = torch.from_numpy(_native(codes) if codes.dtype.kind == "f" else codes.astype(np.int64))
                 values = self._at(values.reshape(*values.shape[:2], -1), mask)[:, chosen] if per_token else values
                 found[name] = values.contiguous()
         return found
@@ -287,9 +292,14 @@ class CategoricalData(DataTask):
         return super().told | {"categories": list(map(str, self.categories))}
 
 
+def _native(numbers: Array) -> Array:
+    """Returns numbers as torch holds them: in this machine's order of bytes, real ones of at most float64."""
+    return numbers.astype(np.float64 if numbers.dtype.itemsize > 8 else numbers.dtype.newbyteorder("="), copy=False)
+
+
 def weights_of(prompts: Prompts) -> Tensor:
     """Returns how much each prompt counts, [batch, 1]; once where nothing says so."""
-    found = prompts.parameters.get(WEIGHTS)
+    found = prompts.parameters.get(SHARE)
     return torch.ones(len(prompts.inputs), 1, dtype=torch.float64) if found is None else found[:, None]
 
 

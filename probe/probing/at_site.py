@@ -67,7 +67,13 @@ def at_site(model: DescribedModel, prompts: Prompts, site: str, widest: int, see
     if site_named(site) is None:
         return None
     narrow = Narrow(seed, widest)
-    device = next(model.model.parameters()).device
+    weights = next(model.model.parameters(), None)
+    if weights is None:
+        raise ProbeError(
+            f"--site {site} was given, but kept streams and learners have no modules beside their stream. Give a model "
+            "by --ckpt, or drop --site."
+        )
+    device = weights.device
     found = capture_site(model, prompts.inputs[:1, :2].to(device), [0, 1], site, narrow=narrow)
     return AtSite(site, narrow, found.cells, found.numbers, found.values.shape[-1])
 

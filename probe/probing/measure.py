@@ -138,7 +138,9 @@ def _fit_held(experiment: Experiment, head: Head, pass_: Pass, report: Report, p
 
     def batches(purpose: Purpose) -> Iterator[Held]:
         for numbers, prompts, captured in experiment.batches(pass_, purpose):
-            yield read(head, experiment.model, captured.stream), prompts.targets[..., 0].long(), prompts.counted
+            share = share_of(experiment.task, prompts)
+            weights = prompts.counted.double() * (1.0 if share is None else share)
+            yield read(head, experiment.model, captured.stream), prompts.targets[..., 0].long(), weights
             report(f"{purpose} {head.name} {experiment.checkpoint.name}", numbers.stop, pass_.count(purpose))
 
     return fit_logistic(batches, experiment.task.shape.outputs)

@@ -13,7 +13,7 @@ from probe import checkpoints, data
 from probe.capture import StoredModel
 from probe.checkpoints import Checkpoint
 from probe.checkpoints.huggingface import tokenizer_of
-from probe.data import WEIGHTS, Data, DataTask, RealData, Streams, weights_of
+from probe.data import SHARE, Data, DataTask, RealData, Streams, weights_of
 from probe.errors import ProbeError
 from probe.probing.draws import FEWEST_SCORED
 from probe.probing.experiment import shape_of
@@ -189,7 +189,7 @@ def units_of(task: Task, purpose: Purpose, numbers: range) -> range | list[int]:
 
 def share_of(task: Task, prompts: Prompts) -> Tensor | None:
     """Returns how much each prompt of data counts, [batch, 1]; None where all count once."""
-    return weights_of(prompts) if isinstance(task, DataTask) and WEIGHTS in prompts.parameters else None
+    return weights_of(prompts) if isinstance(task, DataTask) and SHARE in prompts.parameters else None
 
 
 def add_beside(errors: LayerErrors, task: Task, units: range | list[int], answer: Tensor, prompts: Prompts) -> None:

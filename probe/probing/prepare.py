@@ -20,6 +20,7 @@ from probe.probing.memory import check_memory
 from probe.probing.own_data import check_numbers
 from probe.probing.places import check_places, offset_of
 from probe.probing.targets import targets_of
+from probe.probing.used_data import check_used
 from probe.processes.devices import device_named
 from probe.randomness import PromptSource
 
@@ -154,11 +155,13 @@ def experiment_of(
                 "another name."
             )
         if isinstance(task, DataTask):
-            wide = site.features if site is not None else head.width(found.stream) if head.fitted else None
-            check_numbers(task, setting.prompts, setting.score, wide)
+            check_numbers(task, setting.prompts, setting.score, _width(head, experiment))
             _check_answered(head, experiment)
         if site is None:
             head.check(experiment, pass_.prompts)
+    if isinstance(task, DataTask) and heads:
+        widths = [wide for head in heads if (wide := _width(head, experiment)) is not None]
+        check_used(task, pass_, longest, chosen, max(widths, default=None))
     if site is not None:
         check_heads_at(site, pass_.prompts)
     check_memory(experiment, heads, pass_)
@@ -174,6 +177,13 @@ def experiment_of(
             f"The head {unfit[0]} was given with --at, but it answers at the queries alone. Drop one of the two."
         )
     return _moved(experiment)
+
+
+def _width(head: Head, experiment: Experiment) -> int | None:
+    """Returns how many numbers a head is fitted on; None where nothing is fitted."""
+    if experiment.site is not None:
+        return experiment.site.features
+    return head.width(experiment.model) if head.fitted else None
 
 
 def _check_answered(head: Head, experiment: Experiment) -> None:

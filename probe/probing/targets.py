@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -25,6 +25,8 @@ SAMPLED = 1024
 """Prompts that tell what a target is: which categories there are, and whether it is constant."""
 FEWEST = 32
 """Prompts that are looked at, however few heads are fitted on."""
+ROUNDING = 1e-3
+"""How far a function's value of a prompt may be from itself, alone or among others: sums are rounded otherwise."""
 MOST = 2**12
 """Numbers of a target at most."""
 
@@ -218,7 +220,7 @@ def _drawn(name: str) -> Read:
 def _reader(name: str, value: object, task_name: str, sample: Prompts) -> Read:
     """Returns what reads a target's values from prompts."""
     if callable(value):
-        return _function(name, value)
+        return _function(name, value, sample)
     text = str(value)
     if text in sample.parameters:
         return _drawn(text)
@@ -250,24 +252,72 @@ def _by_learner(text: str, name: str, part: str, sample: Prompts) -> Read:
     return lambda prompts: learned(learner, prompts)
 
 
-def _function(name: str, function: Callable[..., Any]) -> Read:
-    def read(prompts: Prompts) -> Tensor:
-        value = function(prompts)
-        try:
-            found = value if isinstance(value, Tensor) else torch.as_tensor(value)
-        except (TypeError, ValueError, RuntimeError):
-            raise ProbeError(
-                f"The function for the target {name} returned a {type(value).__name__}, but a tensor or an array is "
-                "needed. Return one with an axis of prompts first."
-            ) from None
-        if found.ndim == 0 or len(found) != len(prompts.inputs):
-            raise ProbeError(
-                f"The function for the target {name} returned the shape {tuple(found.shape)} for {len(prompts.inputs)} "
-                "prompts, but its first axis is to be the prompts. Correct the shape."
-            )
-        return found
+def _function(name: str, function: Callable[..., Any], sample: Prompts) -> Read:
+    """Returns what reads a function's values, once it gives those of a prompt whatever the others are.
 
+    Raises:
+        ProbeError: if it does not.
+    """
+
+    def read(prompts: Prompts) -> Tensor:
+        return value_of(name, function, prompts)
+
+    together, apart = read(sample), read(_part(sample, 1, 2))
+    alike = together.shape[1:] == apart.shape[1:] and together.dtype == apart.dtype
+    one, other = together[1:2].double(), apart.double()
+    if not alike or not torch.allclose(one, other, rtol=ROUNDING, atol=ROUNDING, equal_nan=True):
+        raise ProbeError(
+            f"The function for the target {name} gave a prompt another value alone than among others, but a value may "
+            "depend on its own prompt alone. Draw nothing at random, and take no mean over prompts."
+        )
     return read
+
+
+def value_of(name: str, function: Callable[..., Any], prompts: Prompts) -> Tensor:
+    """Returns what a function of the user's makes of prompts.
+
+    Raises:
+        ProbeError: if it fails, or returns no real numbers whose first axis is the prompts.
+    """
+    try:
+        value = function(prompts)
+    except Exception as error:  # a function of the user's may fail in any way
+        raise ProbeError(
+            f"The function for the target {name} failed on {len(prompts.inputs)} prompts ({type(error).__name__}: "
+            f"{str(error)[:200]}), but it is called on any. Correct the function."
+        ) from error
+    try:
+        found = value if isinstance(value, Tensor) else torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise ProbeError(
+            f"The function for the target {name} returned a {type(value).__name__}, but a tensor or an array of "
+            "numbers is needed. Return one with an axis of prompts first."
+        ) from None
+    if found.is_complex():
+        raise ProbeError(
+            f"The function for the target {name} returned complex numbers, but real ones are needed. Return real and "
+            "imaginary part."
+        )
+    if found.ndim == 0 or len(found) != len(prompts.inputs):
+        raise ProbeError(
+            f"The function for the target {name} returned the shape {tuple(found.shape)} for {len(prompts.inputs)} "
+            "prompts, but its first axis is to be the prompts. Correct the shape."
+        )
+    return found.detach().cpu()
+
+
+def _part(prompts: Prompts, first: int, end: int) -> Prompts:
+    """Returns some of the prompts."""
+    return replace(
+        prompts,
+        inputs=prompts.inputs[first:end],
+        targets=prompts.targets[first:end],
+        queries=prompts.queries if prompts.queries.ndim == 1 else prompts.queries[first:end],
+        counted=prompts.counted[first:end],
+        x=prompts.x[first:end],
+        y=prompts.y[first:end],
+        parameters={name: one[first:end] for name, one in prompts.parameters.items()},
+    )
 
 
 def _of_another_length(task: Task, longest: int) -> Prompts:

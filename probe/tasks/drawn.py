@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from probe.errors import ProbeError
@@ -56,7 +58,7 @@ def kind_of(value: Tensor) -> str:
 
 def _points(name: str, what: str, value: object, points: int) -> Tensor:
     found = _array(name, what, value)
-    if found.ndim not in (2, 3) or tuple(found.shape[:2]) != (1, points):
+    if found.ndim not in (2, 3) or tuple(found.shape[:2]) != (1, points) or 0 in found.shape:
         raise ProbeError(
             f"The task {name} drew {what} of shape {tuple(found.shape)}, but asked for 1 prompt of {points} points it "
             f"needs (1, {points}) or (1, {points}, numbers). Correct the shape."
@@ -79,7 +81,7 @@ def _latent(name: str, key: str, value: object) -> Tensor:
 def _array(name: str, what: str, value: object) -> Tensor:
     """Returns numbers as a tensor: floats as float32, whole numbers as int64, masks as they are."""
     try:
-        found = value.detach().cpu() if isinstance(value, Tensor) else torch.as_tensor(np.array(value))
+        found = value.detach().cpu() if isinstance(value, Tensor) else torch.as_tensor(_native(np.array(value)))
     except (TypeError, ValueError):
         raise ProbeError(
             f"The task {name} drew as {what} a {type(value).__name__} that is no array of numbers, but one is needed. "
@@ -89,11 +91,16 @@ def _array(name: str, what: str, value: object) -> Tensor:
         raise ProbeError(
             f"The task {name} drew {what} as complex numbers, but real ones are needed. Return real and imaginary part."
         )
+    found = found.float() if found.is_floating_point() else found
     if not bool(torch.isfinite(found).all()):
         raise ProbeError(
-            f"The task {name} drew {what} with a NaN or an infinity, but heads are fitted to finite numbers. Look for "
-            "a division by 0 or a logarithm of 0."
+            f"The task {name} drew {what} with a NaN, an infinity, or a number beyond 3e38, but heads are fitted to "
+            "finite numbers that float32 holds. Look for a division by 0 or a logarithm of 0."
         )
-    if found.is_floating_point():
-        return found.float()
-    return found if found.dtype == torch.bool else found.long()
+    return found if found.is_floating_point() or found.dtype == torch.bool else found.long()
+
+
+def _native(numbers: NDArray[Any]) -> NDArray[Any]:
+    """Returns numbers as torch takes them: in this machine's order of bytes, and of at most 8 bytes."""
+    wide = numbers.dtype.kind == "f" and numbers.dtype.itemsize > 8
+    return numbers.astype(np.float64 if wide else numbers.dtype.newbyteorder("="), copy=False)

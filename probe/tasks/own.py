@@ -75,7 +75,10 @@ class OwnTask(Task):
             ProbeError: if the function draws what is no prompt of this task.
         """
         keys = source.uniform(DRAWS)
-        drawn = [self._one(row, context + 1) for row in (keys.cpu().double() * DRAWN).long().tolist()]
+        rows = (keys.cpu().double() * DRAWN).long().tolist()
+        drawn = [self._one(row, context + 1) for row in rows]
+        if len(rows) > 1:
+            _refuse_other(self.name, drawn[0], self._one(rows[0], context + 1))
         x, y = (torch.stack(each).to(keys.device) for each in ([one.x for one in drawn], [one.y for one in drawn]))
         alone = self.layout == "sequence"
         return Prompts(
@@ -87,14 +90,17 @@ class OwnTask(Task):
             x=x,
             # learners read one number a point
             y=y[..., 0] if y.ndim == 3 and self.values == 1 else y,
-            parameters={name: self._stacked(name, drawn).to(keys.device) for name in drawn[0].latents},
+            parameters={
+                name: self._stacked(name, drawn).to(keys.device)
+                for name in dict.fromkeys(name for one in drawn for name in one.latents)
+            },
         )
 
     def _one(self, words: list[int], points: int) -> Drawn:
         """Returns what is drawn for the prompt of a key."""
         assert self.function is not None, "an own task is made of a function"
         number = sum(word * DRAWN**place for place, word in enumerate(words))
-        found = read(self.name, self.function(np.random.Generator(np.random.Philox(key=number)), 1, points), points)
+        found = _called(self.name, self.function, np.random.Generator(np.random.Philox(key=number)), points)
         self._check(found)
         return found
 
@@ -149,10 +155,12 @@ class OwnSymbols(OwnTask):
         low, high = (
             int(end([end(found.x.tolist(), default=0), end(found.y.tolist(), default=0)])) for end in (min, max)
         )
-        if low < 0 or high >= self.size:
+        if low < 0:
+            raise ProbeError(f"The task {self.name} drew the symbol {low}, but symbols begin at 0. Count from there.")
+        if high >= self.size:
             raise ProbeError(
-                f"The task {self.name} drew the symbol {low if low < 0 else high}, but it has the symbols 0 to "
-                f"{self.size - 1}. Say how many there are: @probe.task(symbols={max(high + 1, 2)})."
+                f"The task {self.name} drew the symbol {high}, but it has the symbols 0 to {self.size - 1}. Say how "
+                f"many there are: @probe.task(symbols={high + 1})."
             )
 
     def _interleaved(
@@ -197,18 +205,27 @@ def made(draw: Draw, layout: Layout = "pairs", symbols: int = 0) -> OwnTask:
     Raises:
         ProbeError: if the trial draws what is no prompt, a NaN, or another prompt in a batch than alone.
     """
+    if not callable(draw):
+        raise ProbeError(
+            f"probe.task was given a {type(draw).__name__}, but a task is a function draw(rng, prompts, length). "
+            "Decorate one."
+        )
     name = _name(draw)
-    first = read(name, draw(np.random.default_rng(0), 1, POINTS), POINTS)
+    first = _called(name, draw, np.random.default_rng(0), POINTS)
+    if symbols and (symbols < 2 or first.x.ndim == 2):
+        raise ProbeError(
+            f"The task {name} was given symbols={symbols} and draws {kind_of(first.x)} as xs, but that is the number, "
+            "of 2 or more, of whole numbers that xs and ys are among. Drop symbols, or draw whole numbers."
+        )
     if first.x.ndim == 2:
         found = OwnTask(first.x.shape[-1], first.y.shape[-1], name, draw, layout)
     else:
         found = OwnSymbols(0, 1, name, draw, layout, symbols or 2**62)
     trial = found.draw(PromptSource(0, "fit", range(TRIALS)), POINTS - 1)
-    _refuse_dependent(name, trial, found.draw(PromptSource(0, "fit", [0]), POINTS - 1))
     if isinstance(found, OwnSymbols):
         found = _sized(found, symbols or 1 + max(int(trial.x.max()), int(trial.targets.max())))
     else:
-        found = _scaled(found, float(trial.targets.double().square().sum(-1).mean()))
+        found = _scaled(found, trial.targets.double())
     LOADED[name] = found
     return found
 
@@ -219,23 +236,45 @@ def _sized(found: OwnSymbols, size: int) -> OwnSymbols:
     return replace(found, size=size)
 
 
-def _scaled(found: OwnTask, square: float) -> OwnTask:
-    if square == 0:
+def _scaled(found: OwnTask, y: Tensor) -> OwnTask:
+    if bool((y == y[:1, :1]).all()):
         raise ProbeError(
-            f"The task {found.name} drew nothing but ys of 0, but errors are shares of their square. Draw others."
+            f"The task {found.name} drew ys that are all {y.flatten()[0] + 0.0:g}, but a model is asked for what "
+            "varies. Draw others."
         )
-    return replace(found, square=square)
+    return replace(found, square=float(y.square().sum(-1).mean()))
 
 
-def _refuse_dependent(name: str, trial: Prompts, alone: Prompts) -> None:
-    """Raises `ProbeError` where the first prompt is another one alone than among others."""
-    pairs = {"xs": (trial.x, alone.x), "ys": (trial.targets, alone.targets)}
-    pairs |= {f"the latent {key}": (value, alone.parameters[key]) for key, value in trial.parameters.items()}
-    for what, (among, lone) in pairs.items():
-        if not torch.equal(among[0], lone[0]):
+def _called(name: str, function: Draw, rng: np.random.Generator, points: int) -> Drawn:
+    """Returns what a function draws for one prompt.
+
+    Raises:
+        ProbeError: if it fails, or draws what is no prompt.
+    """
+    try:
+        found = function(rng, 1, points)
+    except ProbeError:
+        raise
+    except Exception as error:  # a function of the user's may fail in any way
+        raise ProbeError(
+            f"The task {name} failed when it was asked for 1 prompt of {points} points ({type(error).__name__}: "
+            f"{str(error)[:200]}), but it draws any. Correct the function draw(rng, prompts, length)."
+        ) from error
+    return read(name, found, points)
+
+
+def _refuse_other(name: str, first: Drawn, again: Drawn) -> None:
+    """Raises `ProbeError` where a prompt is another one when it is drawn again behind others."""
+    pairs = {"xs": (first.x, again.x), "ys": (first.y, again.y)}
+    pairs |= {
+        f"the latent {key}": (value, again.latents[key]) for key, value in first.latents.items() if key in again.latents
+    }
+    for what, (one, other) in pairs.items():
+        if not torch.equal(one, other):
             raise ProbeError(
-                f"The task {name} drew {what} of prompt 0 otherwise alone than in a batch, but a prompt may depend on "
-                "its own generator alone. Take every random number from rng, and keep nothing between calls."
+                f"The task {name} drew {what} of a prompt otherwise when it drew it again behind others, but a prompt "
+                "may depend on its own generator alone. Take every random number from rng, and keep nothing between "
+                "calls."
             )
 
 

@@ -43,7 +43,7 @@ def named_by_user(text: str) -> ObjectText:
         spec.loader.exec_module(loaded)
     except ProbeError:
         raise
-    except Exception as error:  # a file of the user's may fail in any way
+    except (Exception, SystemExit) as error:  # a file of the user's may fail in any way
         raise ProbeError(
             f"{place} was run for --task {text}, but it failed: {type(error).__name__}: {error}. Correct the file."
         ) from error

@@ -115,3 +115,56 @@ def test_a_field_of_another_name_is_refused_with_what_was_meant(tmp_path: Path):
     np.savez(tmp_path / "d.npz", inputs=np.ones((2, 2)), target=np.ones(2))
     with pytest.raises(ProbeError, match="Did you mean targets"):
         read(tmp_path / "d.npz")
+
+
+def test_one_field_by_two_names_is_refused(tmp_path: Path):
+    np.savez(tmp_path / "d.npz", **{"inputs": np.ones((2, 2)), "targets": np.ones(2), "targets.y": np.zeros(2)})
+    with pytest.raises(ProbeError, match=r"holds targets\.y twice"):
+        read(tmp_path / "d.npz")
+
+
+def test_the_word_last_may_stand_in_a_file(tmp_path: Path, fields):
+    np.savez(tmp_path / "d.npz", positions="last", **fields)
+    assert read(tmp_path / "d.npz").task().contexts == (-1,)
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ([[[1.0, 2.0]], None], "missing values"),
+        ([[[1.0, 2.0]], [None]], "missing values"),
+        ([[[1.0, 2.0]], [[None, 2.0]]], "missing values"),
+        ([[[1.0, 2.0]], [[1.0]]], "several lengths"),
+        ([[[1.0, 2.0]], [[1.0, 2.0], [1.0, 2.0]]], "several lengths"),
+        ([{"a": 1}, {"a": 2}], "given as object"),
+    ],
+)
+def test_a_parquet_column_that_is_no_array_is_refused(tmp_path: Path, column, said):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.table({"inputs": column, "targets": [1.0, 2.0]}), tmp_path / "d.parquet")
+    with pytest.raises(ProbeError, match=said):
+        read(tmp_path / "d.parquet").task()
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = arrow.table([arrow.array([1.0]), arrow.array([1.0])], names=["targets", "targets"])
+    parquet.write_table(table, tmp_path / "d.parquet")
+    with pytest.raises(ProbeError, match="twice"):
+        read(tmp_path / "d.parquet")
+
+
+def test_safetensors_of_nothing_and_of_odd_types_are_told_apart(tmp_path: Path, fields):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file as save
+
+    save({}, tmp_path / "empty.safetensors")
+    with pytest.raises(ProbeError, match="has no rows"):
+        read(tmp_path / "empty.safetensors").task()
+    half = {name: torch.tensor(one).to(torch.bfloat16) for name, one in fields.items() if name != "groups"}
+    save(half | {"positions": torch.tensor([0.5]).to(torch.bfloat16)}, tmp_path / "half.safetensors")
+    with pytest.raises(ProbeError, match="no places of its tokens"):
+        read(tmp_path / "half.safetensors").task()
+    eighth = half | {"inputs": half["inputs"].to(torch.float8_e4m3fn)}
+    save(eighth, tmp_path / "eighth.safetensors")
+    assert read(tmp_path / "eighth.safetensors").task().shape.inputs == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -132,6 +133,8 @@ def test_captures_of_other_tools_give_the_same_heads(foreign, tmp_path: Path, ki
         ({"targets.z": (50, 1)}, "holds no streams"),
         ({"streams": (40, 2, 2, 4)}, "more rows than the streams"),
         ({"streams": (60, 2, 2, 4)}, "before the streams do"),
+        ({"streams": (50, 2, 0, 4)}, "a token and a width of at least 1"),
+        ({"a": (50, 2, 0), "b": (50, 2, 0)}, "a token and a width of at least 1"),
     ],
 )
 def test_streams_that_cannot_be_right_are_refused(shapes, said):
@@ -156,3 +159,30 @@ def test_the_shell_captures_and_says_what(toys: Path, tmp_path: Path, capsys):
     assert "3 layers and 5 contexts, 8 wide" in capsys.readouterr().out
     assert main(["capture", "--ckpt", str(toys / "m.pt"), *flags]) == 2
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_what_does_not_belong_to_kept_streams_is_refused(kept: Path, tmp_path: Path):
+    """Words as streams, positions beside them, a site of a model that is not there, a file that is named twice."""
+    streams, target = np.ones((50, 2, 2, 4), np.float32), {"z": np.arange(50.0)[:, None]}
+    with pytest.raises(ProbeError, match="real numbers are needed"):
+        probe.fit(streams=streams.astype(str), data=probe.Data(targets=target))
+    with pytest.raises(ProbeError, match="Ask for some of them by --context"):
+        probe.fit(streams=streams, data=probe.Data(targets=target, positions=[0]))
+    with pytest.raises(ProbeError, match="no modules beside their stream"):
+        probe.fit(streams=kept, site="attention", **SIZES)
+    copy = tmp_path / "twice"
+    copytree(kept, copy)
+    told = json.loads((copy / "index.json").read_text())
+    (copy / "index.json").write_text(json.dumps(told | {"shards": told["shards"] * 2}))
+    with pytest.raises(ProbeError, match="names a file of streams twice"):
+        probe.fit(streams=copy, **SIZES)
+
+
+@pytest.mark.parametrize("kind", [">f8", "longdouble", "float16"])
+def test_targets_of_any_kind_of_float_are_kept(toys: Path, tmp_path: Path, kind):
+    inputs = np.random.default_rng(0).standard_normal((400, 3, 2)).astype(np.float32)
+    given = probe.Data(inputs, {"z": inputs[:, 0].astype(kind)}, weights=np.ones(400, ">f4"))
+    own = probe.fit(ckpt=toys / "m.pt", data=given, head="linear").table
+    probe.keep_streams(ckpt=toys / "m.pt", data=given, out=tmp_path / "kept")
+    kept = probe.fit(streams=tmp_path / "kept").table
+    assert kept["error"].tolist() == own["error"].tolist()

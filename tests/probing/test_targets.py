@@ -116,6 +116,11 @@ def test_a_value_that_fitting_never_saw_is_counted_as_wrong() -> None:
         (lambda prompts: prompts.x[:3], r"shape \(3, 9, 3\) for 128 prompts"),
         (lambda prompts: "w", "returned a str"),
         (lambda prompts: prompts.x[:, :2].repeat(1, 1, 50).flatten(1), "300 numbers, but 128 at most"),
+        (lambda prompts: prompts.x * 1j, "returned complex numbers"),
+        (lambda prompts: prompts.nothing, "failed on 128 prompts .AttributeError"),
+        (lambda prompts: torch.randn(len(prompts.x)), "another value alone than among others"),
+        (lambda prompts: prompts.y - prompts.y.mean(), "another value alone than among others"),
+        (lambda prompts: prompts.y[:, : 1 + len(prompts.y) % 3], "another value alone than among others"),
         ({"y": lambda prompts: prompts.x}, "Call it otherwise"),
     ],
 )

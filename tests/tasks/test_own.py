@@ -113,20 +113,72 @@ counter = iter(range(10**9))
         (lambda rng, prompts, length: (np.ones((1, length, 2)), np.ones((1, 3))), r"ys of shape \(1, 3\)"),
         (lambda rng, prompts, length: (np.ones((1, length, 2)), np.full((1, length), np.nan)), "NaN"),
         (lambda rng, prompts, length: (np.ones((1, length, 2)), np.ones((1, length), int)), "Convert one"),
-        (lambda rng, prompts, length: (np.ones((1, length, 2)), np.zeros((1, length))), "nothing but ys of 0"),
+        (lambda rng, prompts, length: (np.ones((1, length, 2)), np.zeros((1, length))), "ys that are all 0"),
         (lambda rng, prompts, length: (np.zeros((1, length), int),) * 2, "one symbol alone"),
-        (lambda rng, prompts, length: (np.full((1, length), next(counter)) + 0.5,) * 2, "alone than in a batch"),
+        (lambda rng, prompts, length: (np.full((1, length), next(counter)) + 0.5,) * 2, "again behind others"),
         (lambda rng, prompts, length: ([["a"] * length], np.ones((1, length))), "no array of numbers"),
         (
             lambda rng, prompts, length: (*[rng.normal(size=(1, length))] * 2, {"w": np.ones(3)}),
             r"latent w of shape \(3,\)",
         ),
         (lambda rng, prompts, length: (*[rng.normal(size=(1, length))] * 2, {"y": np.ones((1, 3))}), "called y"),
+        (lambda rng, prompts, length: (rng.normal(size=(1, length)), np.ones((1, length))), "ys that are all 1"),
+        (lambda rng, prompts, length: (rng.normal(size=(1, length)), np.full((1, length), 1e300)), "beyond 3e38"),
+        (lambda rng, prompts, length: (np.ones((1, length, 0)), np.ones((1, length))), r"shape \(1, 8, 0\)"),
+        (lambda rng, prompts, length: (np.ones((1, length)) * 1j, np.ones((1, length))), "complex numbers"),
+        (lambda rng, prompts, length: 1 / 0, "failed when it was asked .* .ZeroDivisionError"),
+        (lambda rng, prompts: 0, "failed when it was asked .* .TypeError"),
+        (lambda rng, prompts, length: (rng.integers(-1, 3, (1, length)),) * 2, "symbols begin at 0"),
     ],
 )
 def test_what_is_no_prompt_is_refused_in_a_sentence(draw: Callable[..., Any], words: str) -> None:
     with pytest.raises(ProbeError, match=words):
         made(draw)
+
+
+@pytest.mark.parametrize(("draw", "symbols"), [(line, 4), (shift, 1), (shift, -1)])
+def test_a_number_of_symbols_that_cannot_be_is_refused(draw: Callable[..., Any], symbols: int) -> None:
+    with pytest.raises(ProbeError, match=f"was given symbols={symbols} and draws"):
+        made(draw, symbols=symbols)
+
+
+@pytest.mark.parametrize("kind", [">f8", "longdouble", "float16"])
+def test_floats_of_any_kind_are_read(kind: str) -> None:
+    def draw(rng: RNG, prompts: int, length: int) -> tuple[Any, ...]:
+        x = rng.normal(size=(prompts, length, 2)).astype(kind)
+        return x, x[..., 0]
+
+    def plain(rng: RNG, prompts: int, length: int) -> tuple[Any, ...]:
+        x = rng.normal(size=(prompts, length, 2))
+        return x, x[..., 0]
+
+    first, second = (made(each).draw(PromptSource(0, "fit", range(3)), 5).x for each in (draw, plain))
+    assert torch.allclose(first, second, rtol=1e-3, atol=1e-3)
+
+
+def test_what_is_kept_between_calls_is_found_however_late_it_tells() -> None:
+    """A prompt is drawn again behind the others of its batch."""
+    calls_so_far: list[int] = []
+
+    def late(rng: RNG, prompts: int, length: int) -> tuple[Any, ...]:
+        calls_so_far.append(0)
+        x = rng.normal(size=(prompts, length, 2))
+        return x + (len(calls_so_far) > 600), x[..., 0]
+
+    task = made(late)
+    assert len(task.draw(PromptSource(0, "score", range(100)), 4).x) == 100
+    calls_so_far.extend(range(300))
+    with pytest.raises(ProbeError, match="keep nothing between calls"):
+        task.draw(PromptSource(0, "score", range(100, 200)), 4)
+
+
+def test_a_latent_that_is_drawn_of_some_prompts_alone_is_refused() -> None:
+    def sometimes(rng: RNG, prompts: int, length: int) -> tuple[Any, ...]:
+        x = rng.normal(size=(prompts, length, 2))
+        return x, x[..., 0], {"w": x[:, 0]} if x[0, 0, 0] > 0 else {}
+
+    with pytest.raises(ProbeError, match="the latent w in 2 shapes"):
+        made(sometimes)
 
 
 def test_a_symbol_that_the_trial_never_saw_is_refused_with_the_number_to_give() -> None:
@@ -177,10 +229,19 @@ def test_a_text_that_no_user_named_runs_nothing(file: Path) -> None:
         ("mine.py:sin", "nothing called sin.*Did you mean sine.*Tasks there: sine"),
         ("mine.py:number", "has a int called number"),
         ("bad.py:f", "it failed: ZeroDivisionError"),
+        ("leaves.py:f", "it failed: SystemExit"),
+        ("wrong.py:f", "it failed: SyntaxError"),
+        ("folder.py:f", "there is no file folder.py"),
+        ("mine.py", "takes no options. Add the name"),
+        ("mine.py:", "takes no options. Add the name"),
+        ("mine.py:sine:dim=3", "takes no options. Add the name"),
     ],
 )
 def test_a_file_that_has_no_such_task_is_refused_in_a_sentence(file: Path, text: str, words: str) -> None:
     (file / "bad.py").write_text("1 / 0")
+    (file / "leaves.py").write_text("raise SystemExit")
+    (file / "wrong.py").write_text("def f(:")
+    (file / "folder.py").mkdir()
     with pytest.raises(ProbeError, match=words):
         FitConfig(ckpt=("m.pt",), task=text)
 

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from probe.capture.asked import check_sequences, check_tokens
 from probe.capture.hooks import StreamModel, capture
 from probe.capture.sites.listing import site_named
 from probe.capture.sites.narrow import Narrow
 from probe.capture.sites.site import Cell
-from probe.errors import ProbeError
 
 WIDEST = 256
 """A site of more numbers than this is read through as many random projections unless another number is given."""
@@ -70,12 +70,10 @@ def capture_site(
     Raises:
         ProbeError: if there is no such site or the model has none, or a token lies outside the sequence.
     """
-    asked = torch.as_tensor(tokens, dtype=torch.long).tolist()
-    time = inputs.shape[1]
-    outside = [token for token in asked if not 0 <= token < time]
-    if outside or not asked:
-        given = f"Token {outside[0]} was asked for" if outside else "No token was asked for"
-        raise ProbeError(f"{given}, but the sequences have {time} tokens. Ask for some from 0 to {time - 1}.")
+    check_sequences(model, inputs)
+    asked_for = torch.as_tensor(tokens).cpu()
+    check_tokens(asked_for, inputs.shape[1])
+    asked = asked_for.tolist()
     found = site_named(site)
     if found is None:
         captured = capture(model, inputs, torch.tensor(asked, device=inputs.device))

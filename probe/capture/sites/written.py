@@ -103,6 +103,11 @@ def read_outputs(
     places = [Place(names.get(id(module), "a module"), module, "output", _first) for _, module in modules]
 
     def see(number: int, written: Tensor) -> None:
+        if written.ndim < 3 or written.shape[:2] != inputs.shape[:2]:
+            raise ProbeError(
+                f"{places[number].name} was to be read, but it returns the shape {tuple(written.shape)}, and what "
+                f"stands at every token is needed, [{inputs.shape[0]}, {inputs.shape[1]}, numbers]. Name another one."
+            )
         for place, token in enumerate(tokens):
             keep(Cell(modules[number][0]), place, written[:, token].clone())
 
