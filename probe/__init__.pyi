@@ -153,7 +153,7 @@ def sweep(
     """Trains what a table asks for; the result has a row a training: its flags, outcome, steps, seconds and error."""
 
 def fit(
-    config: FitConfig | None = None,
+    config: FitConfig | _Model | Sequence[_Model] | None = None,
     /,
     *,
     ckpt: _Model | Sequence[_Model] = (),
@@ -184,7 +184,7 @@ def fit(
     """Fits the chosen heads on every checkpoint; the table has a row a model, layer, context, target and head."""
 
 def evaluate(
-    config: EvaluateConfig | None = None,
+    config: EvaluateConfig | _Model | Sequence[_Model] | None = None,
     /,
     *,
     ckpt: _Model | Sequence[_Model] = ...,
@@ -210,7 +210,7 @@ def evaluate(
     """Measures errors; the table has a row a prompting style, model or learner, and number of examples."""
 
 def compare(
-    config: CompareConfig | None = None,
+    config: CompareConfig | _Model | Sequence[_Model] | None = None,
     /,
     *,
     ckpt: _Model | Sequence[_Model] = ...,
@@ -236,7 +236,7 @@ def compare(
     """Compares every pair of checkpoints: the ratios of their errors with paired bands, and a verdict."""
 
 def claim(
-    config: ClaimConfig | None = None,
+    config: ClaimConfig | _Model | Sequence[_Model] | None = None,
     /,
     *,
     ckpt: _Model | Sequence[_Model] = ...,
@@ -284,7 +284,7 @@ def view(
     """Makes one HTML page of records that were saved, or of results at hand."""
 
 def check(
-    config: CheckConfig | None = None,
+    config: CheckConfig | _Model | None = None,
     /,
     *,
     ckpt: _Model | None = None,
@@ -299,7 +299,7 @@ def check(
     """Checks the kernels, a checkpoint, or both, as asked for; the table has a row a finding."""
 
 def convert(
-    config: ConvertConfig | None = None,
+    config: ConvertConfig | _Model | None = None,
     /,
     *,
     ckpt: _Model = ...,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from probe.arguments import flags_of
 from probe.arguments.explained import METAVARS
 from probe.cli import COMMANDS
+from probe.commands.keywords import without_keyword
 from probe.fields import NameOf, Numbers, OrObject, hints_of
 
 STUB = Path(__file__).parent.parent / "probe" / "__init__.pyi"
@@ -55,12 +56,9 @@ def of_command(name: str, kind: Any) -> str:
     found = inspect.signature(run).parameters
     hints = hints_of(kind)
     fields = {flag.name for flag in flags_of(kind) if not flag.delivery}
-    alone = next((flag.name for flag in flags_of(kind) if flag.alone), None)
-    first = (
-        f"{kind.__name__} | {typed(hints[alone]).replace('str', 'str | Path')} | None"
-        if alone
-        else f"{kind.__name__} | None"
-    )
+    alone = without_keyword(kind)
+    models = f"{typed(hints[alone]).replace('str', 'str | Path')} | " if alone else ""
+    first = f"{kind.__name__} | {models.removesuffix('None | ')}None"
     lines = [f"def {name}(", f"    config: {first} = None,", "    /,", "    *,"]
     for parameter in list(found.values())[1:]:
         own = typed(hints[parameter.name]) if parameter.name in fields else BESIDE[parameter.name]

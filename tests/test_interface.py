@@ -98,8 +98,19 @@ def test_keywords_are_a_configuration_and_may_stand_beside_one(toys: Path, fitte
 def test_what_does_not_fit_is_refused_with_a_sentence(given: dict, words: str) -> None:
     with pytest.raises(ProbeError, match=words):
         probe.fit(**given)
-    with pytest.raises(ProbeError, match=r"Write for instance probe\.fit\(ckpt="):
-        probe.fit("m.pt")
+
+
+def test_what_is_given_without_a_keyword_is_a_configuration_or_the_models(toys: Path, fitted: probe.FitResult) -> None:
+    """A configuration of another command is refused, and so is a model where a command takes none."""
+    found = probe.load_checkpoint(str(toys / "m.pt"))
+    for models in (toys / "m.pt", found, [found]):
+        assert probe.fit(models, task="linear", **SMALL).table.equals(fitted.table)
+    with pytest.raises(ProbeError, match=r"given a EvaluateConfig .* Write for instance probe\.fit\(ckpt="):
+        probe.fit(probe.EvaluateConfig(ckpt=(str(toys / "m.pt"),), task="linear"))
+    with pytest.raises(ProbeError, match="without a keyword"):
+        probe.fit(found, ckpt="m.pt", task="linear")
+    with pytest.raises(ProbeError, match="without a keyword, but it takes a TrainConfig"):
+        probe.train(found)
 
 
 def test_models_tasks_and_learners_may_be_objects_and_are_recorded_as_text(toys: Path, fitted: probe.FitResult) -> None:

@@ -16,6 +16,8 @@ from probe.errors import ProbeError, suggest
 
 WIDTH = 110
 """Letters of a line of a docstring that is put together."""
+MODELS = "ckpt"
+CONFIGURATIONS = "probe.config"
 Config = TypeVar("Config")
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -83,12 +85,19 @@ def documented(text: str, kind: Any) -> str:
     return "".join([before, section, *(f"{field}\n" for field in fields), after])
 
 
+def without_keyword(kind: Any) -> str | None:
+    """Returns the field that may be given without a keyword: the one that has no flag, or else the models."""
+    flags = flags_of(kind)
+    models = MODELS if MODELS in {flag.name for flag in flags} else None
+    return next((flag.name for flag in flags if flag.alone), models)
+
+
 def configured(kind: type[Config], command: str, config: object, given: Mapping[str, Any]) -> Config:
     """Returns the configuration that a call means.
 
     Args:
-        config: what was given without a keyword: a configuration, nothing, or the value of the field that the command
-            line takes without a flag.
+        config: what was given without a keyword: a configuration, nothing, the models of a command that takes some, or
+            else the value of the field that the command line takes without a flag.
 
     Raises:
         ProbeError: if a keyword is unknown, needed and not given, or its value does not fit.
@@ -99,7 +108,7 @@ def configured(kind: type[Config], command: str, config: object, given: Mapping[
             raise _unknown(command, name, [flag.name for flag in flags.values() if not flag.delivery], name in flags)
     if isinstance(config, kind):
         return replace(config, **given) if given else config  # type: ignore[type-var]
-    alone = next((flag.name for flag in flags.values() if flag.alone), None)
+    alone = None if type(config).__module__.startswith(CONFIGURATIONS) else without_keyword(kind)
     if config is not None and (alone is None or alone in given):
         first = next(iter(flags))
         raise ProbeError(
