@@ -81,6 +81,7 @@ QUICK: dict[str, list[str]] = {
     "step_parts": ["--repeats", "1"],
     "command_time": ["--prompts", "256", "--repeats", "1"],
     "beside_others": ["--prompts", "256", "--steps", "2", "--repeats", "1"],
+    "data_memory": ["--prompts", "300"],
     "training_memory": ["--sizes", "M1:16x9", "--batch", "4", "--repeats", "1"],
     "sampling": ["--repeats", "1"],
     "pages": ["--rows", "1000", "--repeats", "1"],
