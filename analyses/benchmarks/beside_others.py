@@ -19,10 +19,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+# before torch, so that threads that wait sleep, as in every command
+import probe  # isort: skip
 import torch
 from report import machine, markdown
-
-import probe
 
 CKPT = Path(__file__).resolve().parents[2] / "checkpoints" / "mamba.pt"
 BUSY = [sys.executable, "-c", "while True: pass"]

@@ -17,10 +17,11 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+# before torch, so that threads that wait sleep, as in a training
+from probe import TrainConfig  # isort: skip
 import torch
 from report import machine, markdown
 
-from probe import TrainConfig
 from probe.tasks import make
 from probe.training.parts import ONE_PART, Parts, in_parts
 from probe.training.plan import RunSettings, make_plan

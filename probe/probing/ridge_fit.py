@@ -16,6 +16,7 @@ from torch import Tensor
 
 from probe.heads import LinearHeads, Moments, RidgePath, SelectionErrors, best_penalty, solve_path
 from probe.processes import ALONE, Processes, merge_each
+from probe.processes.side_by_side import side_by_side
 
 Targets = Mapping[str, Float[Tensor, "batch context target"]]
 Fitting = Literal["fit", "select"]
@@ -69,7 +70,14 @@ def fit_ridges(
         for name, read in reads.items():
             choices[name].update(read)
     sums = processes.merged({name: one.sums for name, one in choices.items()}, merge_each, dict)
-    return {name: _heads(path, sums[name]) for name, path in paths.items()}
+    heads = side_by_side(lambda name: (name, _heads(paths[name], sums[name])), paths, _threads(len(paths)))
+    return dict(heads)
+
+
+def _threads(names: int) -> int:
+    """Returns how many names are worked on at a time: several where every thread of torch has one, or more, to do."""
+    threads = torch.get_num_threads()
+    return threads if threads <= names else 1
 
 
 class _Gathered:
@@ -99,12 +107,13 @@ class _Path:
 
 
 def _solved(gathered: dict[Name, _Gathered]) -> dict[Name, _Path]:
-    """Solves under every name; moments go as soon as their path is there."""
-    found = {}
-    for name in list(gathered):
+    """Solves under every name, several side by side; moments go as soon as their path is there."""
+
+    def solved(name: Name) -> tuple[Name, _Path]:
         one = gathered.pop(name)
-        found[name] = _Path(solve_path(one.moments), one.parts)
-    return found
+        return name, _Path(solve_path(one.moments), one.parts)
+
+    return dict(side_by_side(solved, list(gathered), _threads(len(gathered))))
 
 
 class _Errors:
