@@ -175,6 +175,29 @@ def test_a_mouse_on_the_map_finds_the_row_beneath_it(browser, page):
     assert browser.execute_script("return document.querySelector('output').textContent") == str(CONTEXTS[0])
 
 
+def test_a_mouse_on_a_point_tells_its_curve_its_value_and_its_band(browser, folder):
+    from selenium.webdriver import ActionChains
+
+    record = load(FIGURES / "fit-mamba-transformer-linear")
+    opened(browser, view_page([record]).save(folder / "hover.html"))
+    grid = browser.find_element("css selector", ".curves .nsewdrag")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", grid)
+    script = """const chart = document.querySelector(".curves"), { xaxis, yaxis } = chart._fullLayout;
+    const one = chart.data.find((curve) => curve.name === "mamba, linear head");
+    return [xaxis.d2p(one.x[6]) - xaxis._length / 2, yaxis.d2p(one.y[6]) - yaxis._length / 2];"""
+    right, below = browser.execute_script(script)
+    ActionChains(browser).move_to_element_with_offset(grid, round(right), round(below)).pause(0.3).perform()
+    words = browser.execute_script("return document.querySelector('.curves .hoverlayer').textContent")
+    rows = record.table
+    row = (
+        rows[(rows["model"] == "mamba") & (rows["head"] == "linear") & (rows["context"] == 15)]
+        .set_index("layer")
+        .loc[6]
+    )
+    for told in ("mamba", "linear head", "6", *(f"{row[name]:.3g}" for name in ("error", "low", "high"))):
+        assert told in words
+
+
 def test_the_legend_switches_models_and_heads_and_the_table_follows(browser, page):
     opened(browser, page)
     for words in ("two", "lens"):
