@@ -109,3 +109,14 @@ def test_a_learner_alone_needs_a_dimension_and_a_context() -> None:
     with pytest.raises(ProbeError, match="No learner is called 'gb'"):
         probe.fit(ckpt="learner:gb", task="linear", dim=3, context=4)
     assert checkpoints.called("learner:gd:steps=8") == "learner:gd:steps=8"
+
+
+def test_a_claim_and_its_picture_stand_on_a_learner_as_on_a_checkpoint() -> None:
+    """What needs weights or mixers is left out with its reason; what an algorithm of equal steps does is its own."""
+    small = {"prompts": 128, "score": 64, "asked": 32, "skip": ("known", "states", "online", "causes")}
+    result = probe.claim("learner:gd:steps=6", task="linear", dim=2, context=4, **small)  # type: ignore[arg-type]
+    assert result.verdict.startswith(("Undecided", "Supported", "The claim"))
+    missing = result.provenance["not_tested"]
+    assert "blocks without parameters" in missing["untrained"]
+    assert "mixers with a state of our own are needed" in missing["loop: states"]
+    assert len(result.plot().axes) > 1
