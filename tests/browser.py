@@ -67,3 +67,18 @@ def requested(browser: Any) -> list[str]:
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     sent = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
     return [address for address in sent if not address.startswith(("data:", "blob:"))]
+
+
+def curves(browser: Any) -> dict[str, list[float]]:
+    """The values that are drawn, by the name of the curve."""
+    script = (
+        "return document.querySelector('.curves').data.filter((one) => one.name).map((one) => [one.name, [...one.y]])"
+    )
+    return dict(browser.execute_script(script))
+
+
+def moved(browser: Any, column: str, value: int | str) -> None:
+    """Moves a slider or chooses from a list as a reader does."""
+    script = """const one = document.querySelector(`[data-column="${arguments[0]}"]`);
+    one.value = arguments[1]; one.dispatchEvent(new Event(one.tagName === "SELECT" ? "change" : "input"));"""
+    browser.execute_script(script, column, str(value))

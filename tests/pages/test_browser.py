@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,11 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from browser import chromium, opened, requested, said
+from browser import chromium, curves, moved, opened, requested, said
 
-import probe
 from probe.pages import view_page
-from probe.records import Record, load, save, with_dtypes
+from probe.records import Record, load, with_dtypes
 
 FIGURES = Path(__file__).parents[2] / "figures"
 HOSTILE = "</script><script>window.taken=1</script><b>&{{7*7}}%{x}"
@@ -72,27 +68,12 @@ def page(folder: Path) -> Path:
     return view_page([layers("one", "two")]).save(folder / "page.html")
 
 
-def curves(browser: Any) -> dict[str, list[float]]:
-    """The values that are drawn, by the name of the curve."""
-    script = (
-        "return document.querySelector('.curves').data.filter((one) => one.name).map((one) => [one.name, [...one.y]])"
-    )
-    return dict(browser.execute_script(script))
-
-
 def table(browser: Any) -> list[list[str]]:
     """The cells of the table beneath the first chart."""
     script = (
         "return [...document.querySelectorAll('.turned tbody tr')].map((row) => [...row.cells].map((c) => c.innerText))"
     )
     return browser.execute_script(script)
-
-
-def moved(browser: Any, column: str, value: int | str) -> None:
-    """Moves a slider or chooses from a list as a reader does."""
-    script = """const one = document.querySelector(`[data-column="${arguments[0]}"]`);
-    one.value = arguments[1]; one.dispatchEvent(new Event(one.tagName === "SELECT" ? "change" : "input"));"""
-    browser.execute_script(script, column, str(value))
 
 
 def key(browser: Any, name: str) -> None:
@@ -345,78 +326,3 @@ def test_every_kind_of_record_is_drawn_with_nothing_to_complain_of(browser, fold
     drawn = browser.execute_script(charts)
     assert drawn
     assert all(count > 0 for count in drawn)
-
-
-LOCKED = """import sys, time
-from probe.files import owned
-with owned(sys.argv[1]):
-    print("owned", flush=True)
-    time.sleep(600)
-"""
-
-
-def training_log(steps: int) -> Record:
-    """The log of a training of 100 steps after some of them."""
-    same = {"model": "m", "seconds": 1.0, "dim": 5, "context": 15, "rate": 0.001}
-    rows = [same | {"step": step, "loss": 1 / step, "error": 2 / step} for step in range(1, steps)]
-    about = {"kind": "train", "step": steps - 1, "plan": {"steps": 100}, "task": "linear"}
-    return Record(pd.DataFrame(rows), about)
-
-
-@pytest.fixture
-def training(folder: Path) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
-    """The log of a training that runs: a process owns it until it is ended."""
-    log = folder / "run-training.csv"
-    save(training_log(10), log.with_suffix(""))
-    with subprocess.Popen([sys.executable, "-c", LOCKED, str(log)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None and process.stdout.readline() == "owned\n"
-        yield log, process
-        process.kill()
-
-
-def until(browser: Any, script: str) -> None:
-    """Waits until a script returns true, over reloads."""
-    from selenium.common.exceptions import JavascriptException
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    WebDriverWait(browser, 60, ignored_exceptions=[JavascriptException]).until(lambda one: one.execute_script(script))
-
-
-def test_a_page_of_a_running_training_follows_it_and_keeps_what_was_chosen(browser, folder, training, monkeypatch):
-    """Rows that are added after it was opened are shown, choices last, and it stands still when the training ends."""
-    log, process = training
-    monkeypatch.setattr("probe.commands.view.EVERY", 1)
-    monkeypatch.setattr("probe.commands.view.PAUSE", 0.1)
-    out, told = folder / "run.html", []
-    follower = threading.Thread(target=lambda: probe.view([str(log)], out=str(out), follow=True, tell=told.append))
-    follower.start()
-    try:
-        while not told:
-            time.sleep(0.05)
-        opened(browser, out)
-        assert "is running at step 9 of 100" in browser.execute_script("return document.body.innerText")
-        moved(browser, "measure", 1)
-        moved(browser, "scale", 2)
-        save(training_log(50), log.with_suffix(""))
-        until(browser, "return document.querySelector('.standing')?.innerText.includes('step 49 of 100')")
-        until(browser, "return document.documentElement.dataset.drawn")
-        assert [len(values) for values in curves(browser).values()] == [49]
-        chosen = "return [...document.querySelectorAll('select')].map((one) => one.value)"
-        assert browser.execute_script(chosen)[:2] == ["1", "2"]
-    finally:
-        process.kill()
-        process.wait()
-        follower.join(60)
-    assert not follower.is_alive()
-    until(browser, "return document.body.innerText.includes('stopped at step 49 of 100')")
-    assert "data-every" not in out.read_text(encoding="utf-8")
-    assert said(browser) == []
-
-
-def test_a_page_without_a_training_that_runs_says_so_and_is_drawn_once(folder):
-    log = folder / "ended-training.csv"
-    save(training_log(101), log.with_suffix(""))
-    page = probe.view([str(log)], out=str(folder / "ended.html"), follow=True)
-    assert b'class="standing"' not in page.content
-    save(training_log(30), log.with_suffix(""))
-    assert b"stopped at step 29 of 100" in probe.view([str(log)]).content
