@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from browser import chromium, curves, moved, opened, requested, said
+from browser import curves, moved, opened, requested, said
 
 from probe.pages import view_page
 from probe.records import Record, load, with_dtypes
@@ -50,17 +49,6 @@ def slim(name: str) -> Record:
     if record.provenance["kind"] != "claim":
         return record
     return replace(record, table=record.table[record.table["evidence"].isin(["curve", "nulls", "transfer"])])
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pages")
-
-
-@pytest.fixture(scope="module")
-def browser(folder: Path) -> Iterator[Any]:
-    with chromium(folder) as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

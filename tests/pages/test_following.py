@@ -12,22 +12,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from browser import chromium, curves, moved, opened, said
+from browser import curves, moved, opened, said
 
 import probe
 from probe.records import Record, save
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pages")
-
-
-@pytest.fixture(scope="module")
-def browser(folder: Path) -> Iterator[Any]:
-    with chromium(folder) as one:
-        yield one
-
 
 LOCKED = """import sys, time
 from probe.files import owned
