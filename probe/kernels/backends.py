@@ -44,6 +44,12 @@ def load(
     return function if takes_half else _in_float32(function)
 
 
+def cpu_or(other: str, tensor: Tensor) -> str:
+    """Returns cpu for a tensor on a CPU that is float32, or that `load` makes so, else the other backend."""
+    single = tensor.dtype == torch.float32 or (_is_half(tensor) and torch.is_autocast_enabled(tensor.device.type))
+    return "cpu" if tensor.device.type == "cpu" and single else other
+
+
 def _in_float32(kernel: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(kernel)
     def run(*given: Tensor | None) -> Tensor:

@@ -177,6 +177,38 @@ def total(typingctx, value):
 
 
 @intrinsic
+def totals(typingctx, array, index):
+    """Returns the sums of sixteen lanes that lie one behind another in a flat array from an index on, a lane each."""
+
+    def codegen(context, builder, sig, args):
+        def summed(first, width):
+            """Sums of as many lanes, from one on: each in every lane that is that sum's modulo their number."""
+            if width == 1:
+                place = builder.add(args[1], context.get_constant(types.intp, first * LANES))
+                return builder.load(_pointer(context, builder, sig.args[0], args[0], place), align=4)
+            half = width // 2
+            parts = summed(first, half), summed(first + half, half)
+            even, odd = (
+                builder.shuffle_vector(
+                    *parts,
+                    ir.Constant(
+                        _INTEGERS,
+                        [
+                            (lane // width) * width + half * second + lane % half + LANES * (lane % width >= half)
+                            for lane in range(LANES)
+                        ],
+                    ),
+                )
+                for second in (0, 1)
+            )
+            return builder.fadd(even, odd, flags=_FUSED)
+
+        return summed(0, LANES)
+
+    return lanes(array, types.intp), codegen
+
+
+@intrinsic
 def at_least(typingctx, value, bound):
     """Returns the larger of the two, NaN where the first is NaN."""
 

@@ -117,7 +117,7 @@ class FastWeights(Mixer):
     def flops(self, time: int) -> int:
         """Returns the forward floating-point operations for one sequence (a multiply-add is two).
 
-        The state is counted in its recurrent form; the chunked form that runs does more operations in less time.
+        The state is counted in its recurrent form; the chunked form does more operations.
         """
         linear = sum(module.weight.numel() for module in self.modules() if isinstance(module, nn.Linear))
         convolutions = sum(conv.flops(time) for conv in (self.q_conv1d, self.k_conv1d, self.v_conv1d))

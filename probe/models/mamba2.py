@@ -88,7 +88,7 @@ class Mamba2(Mixer):
     def flops(self, time: int) -> int:
         """Returns the forward floating-point operations for one sequence (a multiply-add is two).
 
-        The state is counted in its recurrent form; the chunked form that runs does more operations in less time.
+        The state is counted in its recurrent form; the chunked form does more operations.
         """
         linear = self.in_proj.weight.numel() + self.out_proj.weight.numel()
         # a number of the state: a product for the decay, a multiply-add each for writing and for reading

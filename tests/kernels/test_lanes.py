@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import pytest
 
-from probe.kernels.lanes import LANES, buffer, exp2, fma, load, sigmoid, softplus, spread_from, store, total
+from probe.kernels.lanes import LANES, buffer, exp2, fma, load, sigmoid, softplus, spread_from, store, total, totals
 
 
 def on_lanes(function):
@@ -93,3 +93,14 @@ def test_a_buffer_starts_a_line_of_the_cache():
         made = buffer(size)
         assert len(made) == size
         assert made.ctypes.data % (4 * LANES) == 0
+
+
+def test_totals_are_the_sums_of_sixteen_lanes_in_their_order():
+    @numba.njit
+    def sums(x, out):
+        store(out, 0, totals(x, LANES))
+
+    rows = np.arange((LANES + 1) * LANES, dtype=np.float32)
+    found = np.empty(LANES, np.float32)
+    sums(rows, found)
+    np.testing.assert_array_equal(found, rows.reshape(-1, LANES)[1:].sum(axis=1))

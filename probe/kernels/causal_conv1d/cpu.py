@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from probe.kernels.lanes import LANES, load, sigmoid, spread, store
 from probe.kernels.threads import run_in_threads
@@ -39,6 +40,7 @@ class _CausalConv1d(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias = ctx.saved_tensors
         batch, time, channels = x.shape

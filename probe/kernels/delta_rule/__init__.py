@@ -17,10 +17,11 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.kernels.backends import load
+from probe.kernels.backends import cpu_or, load
 
 BACKENDS = {
     "reference": "plain torch, one time step after another",
+    "cpu": "one fused pass over time, for float32 tensors on a CPU",
     "chunked": "matrix products within chunks of the sequence, a loop over chunks; any device and dtype",
 }
 
@@ -40,10 +41,10 @@ def delta_rule(
         key: of norm 1 where there is a beta, for else the state may grow without bound.
         beta: how much of the value under the key is replaced, in 0..1 (up to 2 is stable); without it linear attention.
         log_decay: the logarithm of alpha, at most 0; without it nothing is forgotten.
-        backend: one of `BACKENDS`, or ``auto``: chunked.
+        backend: one of `BACKENDS`, or ``auto``: cpu where it can, else chunked.
 
     Raises:
         ProbeError: if the backend is unknown.
     """
-    name = "chunked" if backend == "auto" else backend
+    name = cpu_or("chunked", value) if backend == "auto" else backend
     return load("delta_rule", BACKENDS, name, "kernel of the delta rule")(query, key, value, beta, log_decay)

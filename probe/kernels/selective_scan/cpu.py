@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from probe.errors import ProbeError
 from probe.kernels.cpu_math import LOG2_E
@@ -107,6 +108,7 @@ class _SelectiveScan(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         u, delta, A, B, C, D, z, bias, starts = ctx.saved_tensors
         batch, time, channels = u.shape

@@ -12,10 +12,11 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.kernels.backends import load
+from probe.kernels.backends import cpu_or, load
 
 BACKENDS = {
     "reference": "plain torch, one time step after another",
+    "cpu": "one fused pass over time, for float32 tensors on a CPU",
     "chunked": "matrix products within chunks of the sequence, a loop over chunks; any device and dtype",
 }
 
@@ -36,10 +37,10 @@ def ssd(
         x: what enters the state space, after the short convolution.
         step: the step size after bias and softplus, so not negative.
         A: the decay rates, negative.
-        backend: one of `BACKENDS`, or ``auto``: chunked.
+        backend: one of `BACKENDS`, or ``auto``: cpu where it can, else chunked.
 
     Raises:
         ProbeError: if the backend is unknown.
     """
-    name = "chunked" if backend == "auto" else backend
+    name = cpu_or("chunked", x) if backend == "auto" else backend
     return load("ssd", BACKENDS, name, "kernel of Mamba-2")(x, step, A, B, C, D)

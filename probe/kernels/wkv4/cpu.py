@@ -12,6 +12,7 @@ import numba
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from probe.errors import ProbeError
 from probe.kernels.cpu_math import FASTMATH, LOG2_E, exp2
@@ -48,6 +49,7 @@ class _WKV4(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         key, value, fall, bonus, out = ctx.saved_tensors
         d_key, d_value = torch.empty_like(key), torch.empty_like(value)

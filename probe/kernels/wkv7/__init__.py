@@ -12,10 +12,11 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from probe.kernels.backends import load
+from probe.kernels.backends import cpu_or, load
 
 BACKENDS = {
     "reference": "the recurrence in plain torch, one time step after another",
+    "cpu": "one fused pass over time, for float32 tensors on a CPU",
     "chunked": "sixteen tokens at once, by a triangular system; decays must not be much stronger than RWKV-7's",
 }
 
@@ -36,10 +37,10 @@ def wkv7(
         log_decay: the logarithm of the decay, in RWKV-7 from -exp(-1/2) to 0.
         removal: the direction whose stored value is removed, of length 1.
         rate: the share of it that is removed, from 0 to 1.
-        backend: one of `BACKENDS`, or ``auto``, which is ``chunked``.
+        backend: one of `BACKENDS`, or ``auto``: cpu where it can, else chunked.
 
     Raises:
         ProbeError: if the backend is unknown.
     """
-    name = "chunked" if backend == "auto" else backend
+    name = cpu_or("chunked", value) if backend == "auto" else backend
     return load("wkv7", BACKENDS, name, "kernel of WKV-7")(receptance, log_decay, key, value, removal, rate)

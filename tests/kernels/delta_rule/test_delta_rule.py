@@ -1,4 +1,4 @@
-"""Claims: the operation's loop is the written-out formula and an online learner, and the chunked form is the loop."""
+"""Claims: the operation's loop is the written-out formula and an online learner, and the fast forms are the loop."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from probe.errors import ProbeError
-from probe.kernels.delta_rule import chunked, delta_rule
+from probe.kernels.delta_rule import chunked, cpu, delta_rule
 from probe.kernels.delta_rule.reference import delta_rule as reference
 from probe.kernels.delta_rule.reference import delta_rule_states
 
@@ -84,12 +84,12 @@ def test_the_loops_gradients_are_those_of_finite_differences(kind):
 
 
 @every_kind
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("time", [1, 2, 47, 48, 49, 97, 150])
-def test_the_chunked_form_is_the_loop_with_every_gradient(kind, dtype, time):
+@pytest.mark.parametrize(("form", "dtype"), [(chunked, torch.float64), (chunked, torch.float32), (cpu, torch.float32)])
+@pytest.mark.parametrize("time", [1, 2, 16, 17, 47, 48, 49, 97, 150])
+def test_the_fast_forms_are_the_loop_with_every_gradient(kind, form, dtype, time):
     """One chunk, full chunks, and a last one that is not full; float32 is held against the float64 loop."""
     tensors = draw(kind, batch=1, heads=2, time=time, dtype=dtype)
-    got = run(chunked.delta_rule, tensors)
+    got = run(form.delta_rule, tensors)
     want = run(reference, {name: tensor.double() for name, tensor in tensors.items()})
     for name, exact in want.items():
         assert got[name].dtype == dtype
@@ -97,20 +97,31 @@ def test_the_chunked_form_is_the_loop_with_every_gradient(kind, dtype, time):
         assert gap <= TOLERANCE[dtype] * exact.abs().max().item() + 1e-30, f"{name} is off by {gap:.1e}"
 
 
+@every_kind
+@pytest.mark.parametrize(("keys", "values"), [(16, 16), (15, 33), (40, 8)])
+def test_the_fused_form_is_the_loop_for_any_size_of_keys_and_values(kind, keys, values):
+    tensors = draw(kind, heads=2, time=20, keys=keys, values=values, dtype=torch.float32)
+    got = run(cpu.delta_rule, tensors)
+    for name, exact in run(reference, {name: tensor.double() for name, tensor in tensors.items()}).items():
+        assert (got[name] - exact).abs().max() <= 5e-6 * exact.abs().max(), name
+
+
+@pytest.mark.parametrize("form", [chunked, cpu])
 @pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
-def test_the_chunked_form_stays_exact_under_repeated_keys(beta):
+def test_the_fast_forms_stay_exact_under_repeated_keys(beta, form):
     """The triangular system is worst when every key is the same; the step of 2 reflects and never shrinks."""
     tensors = draw("delta rule", time=96, dtype=torch.float32)
     tensors["key"] = tensors["key"][:, :, :1].expand_as(tensors["key"])
     tensors["beta"] = torch.full_like(tensors["beta"], beta)
     exact = reference(**{name: tensor.double() for name, tensor in tensors.items()})
-    assert (chunked.delta_rule(**tensors) - exact).abs().max() <= 1e-4 * exact.abs().max()
+    assert (form.delta_rule(**tensors) - exact).abs().max() <= 1e-4 * exact.abs().max()
 
 
-def test_a_decay_to_nothing_neither_overflows_nor_spoils_gradients():
+@pytest.mark.parametrize("form", [chunked, cpu])
+def test_a_decay_to_nothing_neither_overflows_nor_spoils_gradients(form):
     tensors = draw("gated delta rule", time=60, dtype=torch.float32)
     tensors["log_decay"] = torch.full_like(tensors["log_decay"], -80.0)
-    assert all(result.isfinite().all() for result in run(chunked.delta_rule, tensors).values())
+    assert all(result.isfinite().all() for result in run(form.delta_rule, tensors).values())
 
 
 @every_kind
@@ -176,12 +187,14 @@ def test_the_gated_delta_rule_is_hugging_faces(theirs):
     assert (found - expected.transpose(1, 2)).abs().max() <= 5e-6 * found.abs().max()
 
 
-def test_auto_is_chunked_and_an_unknown_backend_is_named_with_the_known_ones():
+def test_auto_is_fused_in_float32_and_chunked_else_and_an_unknown_backend_is_named_with_the_known_ones():
     tensors = draw("delta rule")
     assert torch.equal(delta_rule(**tensors), chunked.delta_rule(**tensors))
+    single = {name: tensor.float() for name, tensor in tensors.items()}
+    assert torch.equal(delta_rule(**single), cpu.delta_rule(**single))
     assert torch.equal(delta_rule(**tensors, backend="reference"), reference(**tensors))
     with pytest.raises(ProbeError) as raised:
         delta_rule(**tensors, backend="chunky")
     assert str(raised.value) == (
-        "No kernel of the delta rule is called 'chunky'. Did you mean chunked? Kernels: auto, reference, chunked."
+        "No kernel of the delta rule is called 'chunky'. Did you mean chunked? Kernels: auto, reference, cpu, chunked."
     )

@@ -1,4 +1,4 @@
-"""Claims: Mamba-2's loop is its written-out recurrence, and the chunked form is the loop with its gradients."""
+"""Claims: Mamba-2's loop is its written-out recurrence, and the fast forms are the loop with its gradients."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from probe.errors import ProbeError
 from probe.kernels.selective_scan.reference import selective_scan
-from probe.kernels.ssd import chunked, ssd
+from probe.kernels.ssd import chunked, cpu, ssd
 from probe.kernels.ssd.reference import ssd as reference
 from probe.kernels.ssd.reference import ssd_states
 
@@ -64,17 +64,25 @@ def test_the_loops_gradients_are_those_of_finite_differences():
     assert torch.autograd.gradcheck(reference, tensors)
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("time", [1, 2, 48, 49, 97, 150])
-def test_the_chunked_form_is_the_loop_with_every_gradient(dtype, time):
+@pytest.mark.parametrize(("form", "dtype"), [(chunked, torch.float64), (chunked, torch.float32), (cpu, torch.float32)])
+@pytest.mark.parametrize("time", [1, 2, 16, 17, 48, 49, 97, 150])
+def test_the_fast_forms_are_the_loop_with_every_gradient(form, dtype, time):
     """One chunk, full chunks, and a last one that is not full; float32 is held against the float64 loop."""
     tensors = draw(time=time, dtype=dtype)
-    got = run(chunked.ssd, tensors)
+    got = run(form.ssd, tensors)
     want = run(reference, {name: tensor.double() for name, tensor in tensors.items()})
     for name, exact in want.items():
         assert got[name].dtype == dtype
         gap = (got[name].double() - exact).abs().max().item()
         assert gap <= TOLERANCE[dtype] * exact.abs().max().item() + 1e-30, f"{name} is off by {gap:.1e}"
+
+
+@pytest.mark.parametrize(("size", "states"), [(16, 16), (33, 15), (8, 40)])
+def test_the_fused_form_is_the_loop_for_any_size_of_head_and_state(size, states):
+    tensors = draw(time=20, size=size, states=states, dtype=torch.float32)
+    got = run(cpu.ssd, tensors)
+    for name, exact in run(reference, {name: tensor.double() for name, tensor in tensors.items()}).items():
+        assert (got[name] - exact).abs().max() <= 5e-6 * exact.abs().max(), name
 
 
 def test_it_is_mambas_selective_scan_where_all_channels_and_states_of_a_head_share_one_decay():
@@ -102,12 +110,14 @@ def test_no_output_depends_on_a_later_token(operation):
     assert ((first - second)[:, 50:].abs().amax((0, 2, 3)) > 1e-6).all()
 
 
-def test_auto_is_chunked_and_an_unknown_backend_is_named_with_the_known_ones():
+def test_auto_is_fused_in_float32_and_chunked_else_and_an_unknown_backend_is_named_with_the_known_ones():
     tensors = draw()
     assert torch.equal(ssd(**tensors), chunked.ssd(**tensors))
+    single = {name: tensor.float() for name, tensor in tensors.items()}
+    assert torch.equal(ssd(**single), cpu.ssd(**single))
     assert torch.equal(ssd(**tensors, backend="reference"), reference(**tensors))
     with pytest.raises(ProbeError) as raised:
         ssd(**tensors, backend="refrence")
     assert str(raised.value) == (
-        "No kernel of Mamba-2 is called 'refrence'. Did you mean reference? Kernels: auto, reference, chunked."
+        "No kernel of Mamba-2 is called 'refrence'. Did you mean reference? Kernels: auto, reference, cpu, chunked."
     )

@@ -1,4 +1,4 @@
-"""Claims: the recurrence is the paper's, the chunked form is the recurrence with its gradients, nothing looks ahead."""
+"""Claims: the recurrence is the paper's, the fast forms are the recurrence with its gradients, nothing looks ahead."""
 
 import math
 
@@ -8,6 +8,7 @@ import torch
 from probe.errors import ProbeError
 from probe.kernels.wkv7 import wkv7
 from probe.kernels.wkv7.chunked import wkv7 as chunked
+from probe.kernels.wkv7.cpu import wkv7 as fused
 from probe.kernels.wkv7.reference import wkv7 as reference
 
 NAMES = ("receptance", "log_decay", "key", "value", "removal", "rate")
@@ -59,21 +60,32 @@ def test_without_decay_and_at_full_rate_a_new_value_replaces_the_old_one(operati
 
 
 @pytest.mark.parametrize("time", [1, 15, 16, 17, 70])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_output_and_every_gradient_of_the_chunked_form_are_the_float64_references(time, dtype):
+@pytest.mark.parametrize("form", [(chunked, torch.float64), (chunked, torch.float32), (fused, torch.float32)])
+def test_output_and_every_gradient_of_the_fast_forms_are_the_float64_references(time, form):
     """Within 1e-11 of the largest number in float64, 2e-5 in float32; with one token, decay and removal do nothing."""
+    operation, dtype = form
     tensors, exact = draw(time=time, dtype=dtype), draw(time=time)
-    got, want = run(chunked, tensors), run(reference, exact)
+    got, want = run(operation, tensors), run(reference, exact)
     for name, expected in want.items():
         assert got[name].dtype == dtype
         gap = (got[name] - expected).abs().max() / expected.abs().max().clamp(min=0.1)
         assert gap <= TOLERANCE[dtype], f"{name} is off by {gap:.1e}"
 
 
-def test_the_strongest_decay_of_rwkv_7_is_computed_well_in_float32():
+@pytest.mark.parametrize("size", [16, 33, 64])
+def test_the_fused_form_is_the_recurrence_for_heads_of_any_size(size):
+    tensors = draw(time=20, size=size, dtype=torch.float32)
+    tensors["key"], tensors["receptance"] = tensors["key"] / size**0.5, tensors["receptance"] / size**0.5
+    got = run(fused, tensors)
+    for name, exact in run(reference, {name: tensor.double() for name, tensor in tensors.items()}).items():
+        assert (got[name] - exact).abs().max() <= 5e-6 * exact.abs().max(), name
+
+
+@pytest.mark.parametrize("operation", [chunked, fused])
+def test_the_strongest_decay_of_rwkv_7_is_computed_well_in_float32(operation):
     tensors = draw(time=48, dtype=torch.float32)
     tensors["log_decay"].fill_(-math.exp(-0.5))
-    got, want = run(chunked, tensors), run(reference, {name: tensor.double() for name, tensor in tensors.items()})
+    got, want = run(operation, tensors), run(reference, {name: tensor.double() for name, tensor in tensors.items()})
     for name, expected in want.items():
         assert (got[name] - expected).abs().max() <= 2e-5 * expected.abs().max(), name
 
@@ -84,7 +96,7 @@ def test_gradients_are_those_of_finite_differences(operation):
     assert torch.autograd.gradcheck(operation, tensors)
 
 
-@pytest.mark.parametrize("operation", [reference, chunked])
+@pytest.mark.parametrize("operation", [reference, chunked, fused])
 def test_no_output_depends_on_a_later_token_not_even_by_rounding(operation):
     before = draw(time=40, dtype=torch.float32)
     after = {name: tensor.clone() for name, tensor in before.items()}
@@ -95,9 +107,11 @@ def test_no_output_depends_on_a_later_token_not_even_by_rounding(operation):
     assert moved[:, 20:].any(-1).all()
 
 
-def test_the_default_is_chunked_and_an_unknown_kernel_is_refused():
+def test_the_default_is_fused_in_float32_and_chunked_else_and_an_unknown_kernel_is_refused():
     tensors = draw()
     assert torch.equal(wkv7(**tensors), chunked(**tensors))
+    single = draw(dtype=torch.float32)
+    assert torch.equal(wkv7(**single), fused(**single))
     assert torch.equal(wkv7(**tensors, backend="reference"), reference(**tensors))
-    with pytest.raises(ProbeError, match=r"called 'chunk'. Did you mean chunked\? Kernels: auto, reference, chunked"):
+    with pytest.raises(ProbeError, match=r"Did you mean chunked\? Kernels: auto, reference, cpu, chunked"):
         wkv7(**tensors, backend="chunk")

@@ -1,0 +1,18 @@
+"""The state space of Mamba-2 on CPUs, by the pass over states that are matrices of `probe.kernels.matrix_state`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from probe.kernels.matrix_state import matrix_state
+
+
+def ssd(x: Tensor, step: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
+    """Runs the state space; see `probe.kernels.ssd` for the arguments.
+
+    Raises:
+        ProbeError: for tensors that are not float32 on the CPU.
+    """
+    read = matrix_state(C.unsqueeze(2), B.unsqueeze(2), step.unsqueeze(-1) * x, torch.exp(step * A))
+    return read + D.unsqueeze(-1) * x
