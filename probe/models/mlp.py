@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from probe.kernels.gelu import gelu
 from probe.model_config import Init
 from probe.models.mixer import Mixer
 
@@ -37,7 +38,7 @@ class MLP(Mixer):
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """Returns the mixer's output at every token."""
-        result: Tensor = self.c_proj(F.gelu(self.c_fc(hidden), approximate="tanh"))
+        result: Tensor = self.c_proj(gelu(self.c_fc(hidden)))
         return F.dropout(result, self.dropout, self.training)
 
     def flops(self, time: int) -> int:

@@ -9,7 +9,9 @@ from probe.kernels.backends import load
 KNOWN = {"reference": "", "nowhere": ""}
 
 
-@pytest.mark.parametrize("operation", ["selective_scan", "ssd", "delta_rule", "wkv4", "wkv7", "diagonal_convolution"])
+@pytest.mark.parametrize(
+    "operation", ["selective_scan", "ssd", "delta_rule", "wkv4", "wkv7", "diagonal_convolution", "gelu"]
+)
 def test_every_operation_has_a_plain_reference(operation):
     function = load(operation, KNOWN, "reference", takes_half=True)
     assert function.__module__ == f"probe.kernels.{operation}.reference"

@@ -83,6 +83,10 @@ def _wkv7(normal: Normal, time: int) -> Drawn:
     }
 
 
+def _gelu(normal: Normal, time: int) -> Drawn:
+    return {"x": 3 * normal(BATCH, time, CHANNELS)}
+
+
 OPERATIONS: dict[str, Operation] = {
     "causal_conv1d": Operation(_convolution, ("weight", "bias")),
     "selective_scan": Operation(_scan, ("A", "D", "delta_bias"), optional=(("z",), ("z", "delta_bias"))),
@@ -91,5 +95,6 @@ OPERATIONS: dict[str, Operation] = {
     "diagonal_convolution": Operation(_state_space, ("step", "A", "C", "D")),
     "wkv4": Operation(_wkv4, ("decay", "first")),
     "wkv7": Operation(_wkv7),
+    "gelu": Operation(_gelu),
 }
 """Every operation by the name of its folder."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from probe.errors import ProbeError
-from probe.kernels import causal_conv1d, delta_rule, diagonal_convolution, selective_scan, ssd, wkv4, wkv7
+from probe.kernels import causal_conv1d, delta_rule, diagonal_convolution, gelu, selective_scan, ssd, wkv4, wkv7
 from probe.kernels.backends import load
 from probe.kernels.checks.implementation import EVERY, Absent, Implementation, Whole
 from probe.kernels.checks.operation import Operands
@@ -22,6 +22,7 @@ BACKENDS = {
     "diagonal_convolution": diagonal_convolution.BACKENDS,
     "wkv4": wkv4.BACKENDS,
     "wkv7": wkv7.BACKENDS,
+    "gelu": gelu.BACKENDS,
 }
 NAMES = {
     "causal_conv1d": ("x", "weight", "bias"),
@@ -31,6 +32,7 @@ NAMES = {
     "diagonal_convolution": ("u", "step", "A", "C", "D"),
     "wkv4": ("key", "value", "decay", "first"),
     "wkv7": ("receptance", "log_decay", "key", "value", "removal", "rate"),
+    "gelu": ("x",),
 }
 """The operands of each operation, in the order of its arguments."""
 TAKE_HALF = ("causal_conv1d", "selective_scan")

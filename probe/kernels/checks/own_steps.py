@@ -11,6 +11,7 @@ from probe.kernels.checks.implementation import Carry, State
 from probe.kernels.checks.operation import Operands
 from probe.kernels.delta_rule.reference import delta_rule_step
 from probe.kernels.diagonal_convolution import reference as diagonal
+from probe.kernels.gelu.reference import gelu
 from probe.kernels.selective_scan.reference import selective_scan_step
 from probe.kernels.ssd.reference import ssd_step
 from probe.kernels.wkv4 import reference as wkv4
@@ -69,6 +70,10 @@ def _wkv7(given: Operands, state: State) -> tuple[Tensor, State]:
     return output.unsqueeze(1), state
 
 
+def _gelu(given: Operands, state: State) -> tuple[Tensor, State]:
+    return gelu(given["x"]), state
+
+
 def _in_float32(step: Carry) -> Carry:
     def run(given: Operands, state: State) -> tuple[Tensor, State]:
         return step({name: _float(tensor) for name, tensor in given.items()}, state)
@@ -88,5 +93,6 @@ STEPS: dict[str, Carry] = {
     "diagonal_convolution": _in_float32(_diagonal),
     "wkv4": _in_float32(_wkv4),
     "wkv7": _in_float32(_wkv7),
+    "gelu": _in_float32(_gelu),
 }
 """By operation; states are float32 where activations are bfloat16, as in whole sequences."""
