@@ -208,6 +208,66 @@ def totals(typingctx, array, index):
     return lanes(array, types.intp), codegen
 
 
+def _turned(builder, rows):
+    """Returns sixteen vectors of which each has a lane of every one that is given, as a matrix is turned."""
+    width = 1
+    while width < LANES:
+        low = [lane if not lane & width else LANES + lane - width for lane in range(LANES)]
+        high = [lane + width if not lane & width else LANES + lane for lane in range(LANES)]
+        turned = list(rows)
+        for first in range(LANES):
+            if not first & width:
+                pair = rows[first], rows[first + width]
+                turned[first] = builder.shuffle_vector(*pair, ir.Constant(_INTEGERS, low))
+                turned[first + width] = builder.shuffle_vector(*pair, ir.Constant(_INTEGERS, high))
+        rows, width = turned, 2 * width
+    return rows
+
+
+def _scattered(context, builder, kinds, array, places, shift):
+    """Returns pointers to the lanes of a flat array that start a shift beyond each of sixteen places."""
+    starts = context.make_array(kinds[1])(context, builder, places).data
+    number = context.get_value_type(types.intp)
+    return [
+        _pointer(context, builder, kinds[0], array, builder.add(builder.load(builder.gep(starts, [number(i)])), shift))
+        for i in range(LANES)
+    ]
+
+
+def _side_by_side(context, builder, kind, array, first):
+    """Returns pointers to sixteen lanes that lie one behind another in a flat array."""
+    number = context.get_value_type(types.intp)
+    return [_pointer(context, builder, kind, array, builder.add(first, number(i * LANES))) for i in range(LANES)]
+
+
+@intrinsic
+def turn(typingctx, source, places, shift, into, at):
+    """Takes sixteen numbers from each of sixteen places, and stores the first of all, then the second of all, on."""
+
+    def codegen(context, builder, sig, args):
+        given = _scattered(context, builder, (sig.args[0], sig.args[1]), *args[:3])
+        rows = _turned(builder, [builder.load(place, align=4) for place in given])
+        for row, place in zip(rows, _side_by_side(context, builder, sig.args[3], *args[3:]), strict=True):
+            builder.store(row, place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(source, places, types.intp, into, types.intp), codegen
+
+
+@intrinsic
+def turn_back(typingctx, source, at, into, places, shift):
+    """Undoes `turn`: sixteen numbers go to each of sixteen places."""
+
+    def codegen(context, builder, sig, args):
+        given = _side_by_side(context, builder, sig.args[0], *args[:2])
+        rows = _turned(builder, [builder.load(place, align=4) for place in given])
+        for row, place in zip(rows, _scattered(context, builder, (sig.args[2], sig.args[3]), *args[2:]), strict=True):
+            builder.store(row, place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, into, places, types.intp), codegen
+
+
 @intrinsic
 def at_least(typingctx, value, bound):
     """Returns the larger of the two, NaN where the first is NaN."""

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from probe.errors import ProbeError
+from probe.kernels.causal_attention import causal_attention
 from probe.model_config import Init
 from probe.models.mixer import Mixer
 
@@ -46,11 +47,14 @@ class Attention(Mixer):
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """Returns the mixer's output at every token."""
         batch, time, width = hidden.shape
-        split = self.c_attn(hidden).view(batch, time, 3, self.heads, width // self.heads)
-        query, key, value = split.permute(2, 0, 3, 1, 4)
-        rate = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=rate, is_causal=True)
-        result: Tensor = self.c_proj(mixed.transpose(1, 2).reshape(batch, time, width))
+        packed = self.c_attn(hidden).view(batch, time, 3, self.heads, width // self.heads)
+        if self.dropout and self.training:
+            query, key, value = packed.permute(2, 0, 3, 1, 4)
+            mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=self.dropout, is_causal=True)
+            mixed = mixed.transpose(1, 2)
+        else:
+            mixed = causal_attention(packed)
+        result: Tensor = self.c_proj(mixed.reshape(batch, time, width))
         return F.dropout(result, self.dropout, self.training)
 
     def flops(self, time: int) -> int:

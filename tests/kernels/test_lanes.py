@@ -4,7 +4,21 @@ import numba
 import numpy as np
 import pytest
 
-from probe.kernels.lanes import LANES, buffer, exp2, fma, load, sigmoid, softplus, spread_from, store, total, totals
+from probe.kernels.lanes import (
+    LANES,
+    buffer,
+    exp2,
+    fma,
+    load,
+    sigmoid,
+    softplus,
+    spread_from,
+    store,
+    total,
+    totals,
+    turn,
+    turn_back,
+)
 
 
 def on_lanes(function):
@@ -104,3 +118,19 @@ def test_totals_are_the_sums_of_sixteen_lanes_in_their_order():
     found = np.empty(LANES, np.float32)
     sums(rows, found)
     np.testing.assert_array_equal(found, rows.reshape(-1, LANES)[1:].sum(axis=1))
+
+
+def test_turning_takes_a_number_of_every_place_side_by_side_and_turning_back_undoes_it():
+    @numba.njit
+    def there_and_back(x, places, shift, turned, back):
+        turn(x, places, shift, turned, LANES)
+        turn_back(turned, LANES, back, places, shift)
+
+    generator = np.random.default_rng(0)
+    numbers = generator.normal(size=600).astype(np.float32)
+    places = generator.permutation(LANES) * LANES + 3
+    turned, back = np.zeros((LANES + 1) * LANES, np.float32), np.zeros(600, np.float32)
+    there_and_back(numbers, places, 5, turned, back)
+    rows = np.stack([numbers[place + 5 : place + 5 + LANES] for place in places])
+    np.testing.assert_array_equal(turned[LANES:].reshape(LANES, LANES), rows.T)
+    np.testing.assert_array_equal(back[8 : 8 + LANES * LANES], numbers[8 : 8 + LANES * LANES])

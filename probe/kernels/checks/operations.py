@@ -83,6 +83,10 @@ def _wkv7(normal: Normal, time: int) -> Drawn:
     }
 
 
+def _attention(normal: Normal, time: int) -> Drawn:
+    return {"packed": normal(BATCH, time, 3, 1, 16)}
+
+
 def _gelu(normal: Normal, time: int) -> Drawn:
     return {"x": 3 * normal(BATCH, time, CHANNELS)}
 
@@ -95,6 +99,7 @@ OPERATIONS: dict[str, Operation] = {
     "diagonal_convolution": Operation(_state_space, ("step", "A", "C", "D")),
     "wkv4": Operation(_wkv4, ("decay", "first")),
     "wkv7": Operation(_wkv7),
+    "causal_attention": Operation(_attention),
     "gelu": Operation(_gelu),
 }
 """Every operation by the name of its folder."""

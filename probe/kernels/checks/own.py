@@ -8,7 +8,17 @@ import torch
 from torch import Tensor
 
 from probe.errors import ProbeError
-from probe.kernels import causal_conv1d, delta_rule, diagonal_convolution, gelu, selective_scan, ssd, wkv4, wkv7
+from probe.kernels import (
+    causal_attention,
+    causal_conv1d,
+    delta_rule,
+    diagonal_convolution,
+    gelu,
+    selective_scan,
+    ssd,
+    wkv4,
+    wkv7,
+)
 from probe.kernels.backends import load
 from probe.kernels.checks.implementation import EVERY, Absent, Implementation, Whole
 from probe.kernels.checks.operation import Operands
@@ -22,6 +32,7 @@ BACKENDS = {
     "diagonal_convolution": diagonal_convolution.BACKENDS,
     "wkv4": wkv4.BACKENDS,
     "wkv7": wkv7.BACKENDS,
+    "causal_attention": causal_attention.BACKENDS,
     "gelu": gelu.BACKENDS,
 }
 NAMES = {
@@ -32,12 +43,17 @@ NAMES = {
     "diagonal_convolution": ("u", "step", "A", "C", "D"),
     "wkv4": ("key", "value", "decay", "first"),
     "wkv7": ("receptance", "log_decay", "key", "value", "removal", "rate"),
+    "causal_attention": ("packed",),
     "gelu": ("x",),
 }
 """The operands of each operation, in the order of its arguments."""
 TAKE_HALF = ("causal_conv1d", "selective_scan")
 """Operations whose backends see themselves to half precision."""
-LONGEST = {"parallel": wkv4.LONGEST_PARALLEL, "toeplitz": diagonal_convolution.LONGEST_TOEPLITZ}
+LONGEST = {
+    ("wkv4", "parallel"): wkv4.LONGEST_PARALLEL,
+    ("diagonal_convolution", "toeplitz"): diagonal_convolution.LONGEST_TOEPLITZ,
+    ("causal_attention", "cpu"): causal_attention.LONGEST_FUSED,
+}
 """Backends whose matrices grow with the square of the tokens are never chosen beyond."""
 OF = {"mamba_ssm": "mamba_ssm"}
 """The package of a backend that is not ours."""
@@ -64,7 +80,7 @@ def implementations(operation: str) -> Iterator[Implementation | Absent]:
             step=STEPS[operation] if backend == "reference" else None,
             dtypes=DTYPES.get(backend, EVERY),
             devices=DEVICES.get(backend, ("cpu", "cuda")),
-            longest=LONGEST.get(backend),
+            longest=LONGEST.get((operation, backend)),
             loops=backend == "reference",
             optional=True,
             any_order=package == "mamba_ssm",

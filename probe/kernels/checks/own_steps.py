@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -70,6 +72,13 @@ def _wkv7(given: Operands, state: State) -> tuple[Tensor, State]:
     return output.unsqueeze(1), state
 
 
+def _attention(given: Operands, state: State) -> tuple[Tensor, State]:
+    packed = given["packed"] if state is None else torch.cat([state, given["packed"]], dim=1)
+    query, key, value = packed[:, -1:, 0], packed[:, :, 1], packed[:, :, 2]
+    weights = (torch.einsum("bqhd,bshd->bhqs", query, key) / math.sqrt(key.shape[-1])).softmax(-1)
+    return torch.einsum("bhqs,bshd->bqhd", weights, value), packed
+
+
 def _gelu(given: Operands, state: State) -> tuple[Tensor, State]:
     return gelu(given["x"]), state
 
@@ -93,6 +102,7 @@ STEPS: dict[str, Carry] = {
     "diagonal_convolution": _in_float32(_diagonal),
     "wkv4": _in_float32(_wkv4),
     "wkv7": _in_float32(_wkv7),
+    "causal_attention": _in_float32(_attention),
     "gelu": _in_float32(_gelu),
 }
 """By operation; states are float32 where activations are bfloat16, as in whole sequences."""
