@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from probe.kernels.selective_scan import selective_scan
 from probe.kernels.selective_scan.reference import next_state, selective_scan_step
-from probe.kernels.selective_scan.states import selective_scan_states_in_steps
+from probe.kernels.selective_scan.states import selective_scan_states
 from probe.models.mixer import Mixer
 from probe.models.short_convolution import NoConvolution, ShortConvolution
 
@@ -56,8 +56,7 @@ class MambaInside:
         Args:
             tokens: ascending, each once.
         """
-        found = selective_scan_states_in_steps(self.convolution, self.delta, self.rates, self.B, tokens)
-        return torch.stack(list(found), dim=1)
+        return selective_scan_states(self.convolution, self.delta, self.rates, self.B, tokens)
 
     def attention(self, at: int) -> Float[Tensor, "batch source inner"]:
         """Returns by how much each earlier token's convolution output enters a token's scan output, channel by channel.
