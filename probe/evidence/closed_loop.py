@@ -17,7 +17,7 @@ from torch import Tensor
 
 from probe.capture import Captured, capture
 from probe.evidence.causes import About
-from probe.evidence.causes.pairs import Pair, answered, each_pair, last, whole_pass
+from probe.evidence.causes.pairs import Pair, answered, at_query, each_pair, last, whole_pass
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.pushes import Push, imposed, pushes
 from probe.heads import LinearHeads
@@ -99,7 +99,8 @@ def closed_loop(
 
     def moves_of(twin: Experiment, pair: Pair) -> list[_Moves]:
         plain = whole_pass(twin, pair.own)
-        return [_moved(twin, one.push, pair, plain, pass_.seed) for one in felt]
+        with at_query(twin, plain):
+            return [_moved(twin, one.push, pair, plain, pass_.seed) for one in felt]
 
     for pair, moves in each_pair(experiment, pass_, moves_of):
         for one, found in zip(felt, moves, strict=True):

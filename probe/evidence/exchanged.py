@@ -13,6 +13,7 @@ recurrent blocks are exchanged in `probe.evidence.exchanged_states`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from probe.capture import Captured, capture
-from probe.evidence.causes.pairs import Pair, answered, each_pair, whole_pass
+from probe.evidence.causes.pairs import Pair, answered, at_query, each_pair, whole_pass
 from probe.evidence.causes.table import About
 from probe.evidence.donors import donor_at_query, donor_everywhere
 from probe.evidence.layers import SOLVED
@@ -203,14 +204,15 @@ def exchanged(
 
     def moves_of(twin: Experiment, pair: Pair) -> list[Moves]:
         own = whole_pass(twin, pair.own)
-        at_query, donor = donor_at_query(twin, pair, own.stream)
-        whole = [at_query, donor_everywhere(twin, pair, at_query, drawn.queries)]
+        theirs_there, donor = donor_at_query(twin, pair, own.stream)
+        whole = [theirs_there, donor_everywhere(twin, pair, theirs_there, drawn.queries)]
         as_read = [own.stream + torch.einsum("lwv,lptv->lptw", along.to(own.stream), one - own.stream) for one in whole]
         turn = Turn(pair, own.stream, answered(twin, own), answered(twin, donor))
-        return [
-            _exchange(twin, read, one.place, turn, theirs)
-            for one, theirs in zip(found, [*whole, *as_read], strict=True)
-        ]
+        made = []
+        for one, theirs in zip(found, [*whole, *as_read], strict=True):
+            with nullcontext() if _everywhere(one.place) else at_query(twin, own):
+                made.append(_exchange(twin, read, one.place, turn, theirs))
+        return made
 
     for pair, each in each_pair(experiment, pass_, moves_of, STREAMS):
         for one, moves in zip(found, each, strict=True):
@@ -234,6 +236,10 @@ class Turn:
     whole: Float64[Tensor, " prompt"]
 
 
+def _everywhere(place: str) -> bool:
+    return place.startswith("all tokens")
+
+
 def _exchange(
     experiment: Experiment,
     read: Reading,
@@ -243,7 +249,7 @@ def _exchange(
 ) -> Moves:
     """Exchanges the stream at one of the places, layer by layer."""
     own, time = turn.own, turn.own.shape[2]
-    places = torch.arange(time if site.startswith("all tokens") else 1, device=experiment.device)
+    places = torch.arange(time if _everywhere(site) else 1, device=experiment.device)
     places = places + time - len(places)
     vectors = (theirs - own)[:, :, -1].cpu().double()
     runs: dict[int, Captured] = {}

@@ -15,7 +15,7 @@ from probe.capture import Captured, capture
 from probe.evidence.causes.pairs import Pair, answer, answered, each_pair, last, whole_pass
 from probe.evidence.exchanged import MIXED, STATE, STREAMS, Exchanged, Moves, Turn, moves_after, nothing_yet
 from probe.evidence.reading import Reading
-from probe.interventions import continuing, recurrent, resuming, states_after
+from probe.interventions import last_alone, recurrent, remembered, resuming, states_after
 from probe.interventions.mixers import State
 from probe.models.mamba import Mamba
 from probe.probing.draws import Pass
@@ -37,13 +37,14 @@ def exchanged_states(experiment: Experiment, read: Reading, pass_: Pass) -> Exch
         query, own = last(pair.own), whole_pass(twin, pair.own)
         before, whole = answered(twin, own), answer(twin, pair.donor)
         own_mixers = recurrent(twin.model)
-        theirs, ours = (states_after(twin.model, own_mixers, some[:, :-1]) for some in (pair.donor, pair.own))
+        theirs, memory = states_after(twin.model, own_mixers, pair.donor[:, :-1]), remembered(twin.model, own.stream)
+        ours = states_after(twin.model, own_mixers, pair.own[:, :-1]) if memory is None else memory
         runs: dict[int, Captured] = {}
         vectors = torch.zeros(own.stream[:, :, -1].shape, dtype=torch.float64)
         for layer, mixer in own_mixers.items():
             mixed = _mixed(ours[layer], theirs[layer], len(ours[layer]) - 1 if isinstance(mixer, Mamba) else 0)
             go_on = resuming(twin.model, layer - 1, own.stream[layer - 1])
-            with go_on, continuing(mixer, int(query), mixed):
+            with go_on, last_alone(twin.model, memory, int(query), {layer: mixed}):
                 runs[layer] = capture(twin.model, pair.own, query)
             vectors[layer] = (runs[layer].stream[layer, :, 0] - own.stream[layer, :, -1]).cpu().double() / MIXED
         return moves_after(twin, read, Turn(pair, own.stream, before, whole), runs, vectors)

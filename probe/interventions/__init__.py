@@ -4,6 +4,7 @@ from probe.interventions.blocks import editing, repeat, skip, swap
 from probe.interventions.internals import INTERNALS, holding, internals_of, means, zeros
 from probe.interventions.mixers import mambas, recurrent
 from probe.interventions.patch import patching
+from probe.interventions.query import last_alone, remembered
 from probe.interventions.resume import resuming
 from probe.interventions.states import continuing, states_after
 from probe.interventions.steer import steering
@@ -14,10 +15,12 @@ __all__ = [
     "editing",
     "holding",
     "internals_of",
+    "last_alone",
     "mambas",
     "means",
     "patching",
     "recurrent",
+    "remembered",
     "repeat",
     "resuming",
     "skip",

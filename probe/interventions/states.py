@@ -28,18 +28,15 @@ def states_after(
     """
     found: dict[int, State] = {}
     for layer, hidden in reads(model, mixers, inputs).items():
-        found[layer] = _after(mixers[layer], hidden)
+        found[layer] = after(mixers[layer], hidden)
     return found
 
 
-def _after(mixer: nn.Module, hidden: Float[Tensor, "batch time width"]) -> State:
-    """Returns a mixer's state after the last token."""
+def after(mixer: nn.Module, hidden: Float[Tensor, "batch time width"]) -> State:
+    """Returns a mixer's state after the last of these tokens."""
     state: State
     if isinstance(mixer, Mamba):
-        state = mixer.start(len(hidden))
-        for token in hidden.unbind(1):
-            state = mixer.remember(token, state)
-        return state
+        return mixer.after(hidden)
     assert isinstance(mixer, Recurrent), f"{type(mixer).__name__} has no step form"
     state = mixer.start(len(hidden))
     for token in hidden.unbind(1):

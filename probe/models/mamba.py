@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from probe.kernels.selective_scan import selective_scan
-from probe.kernels.selective_scan.reference import next_state, selective_scan_step
+from probe.kernels.selective_scan.reference import selective_scan_step
 from probe.kernels.selective_scan.states import selective_scan_states
 from probe.models.mixer import Mixer
 from probe.models.short_convolution import NoConvolution, ShortConvolution
@@ -216,13 +216,19 @@ class Mamba(Mixer):
         result: Tensor = self.out_proj(y if z is None else y * F.silu(z))
         return result, (recent, h)
 
-    def remember(self, hidden: Float[Tensor, "batch width"], state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Returns the state after one token, as `step` does, and computes no output."""
-        recent, h = state
+    def after(self, hidden: Float[Tensor, "batch time width"]) -> tuple[Tensor, Tensor]:
+        """Returns the state after the last of these tokens, which is that of `step` after each of them, to rounding."""
+        recent, h = self.start(len(hidden))
+        if not hidden.shape[1]:
+            return recent, h
         in_x = self.in_proj.weight.chunk(2)[0] if self.gated else self.in_proj.weight
-        x, recent = self.conv1d.step(F.linear(hidden, in_x), recent)
+        entering = F.linear(hidden, in_x)
+        x = self.conv1d(entering)
         delta, b, _ = self._selected(x)
-        return recent, next_state(x, F.softplus(delta + self._step_bias()), self._rates(), b, h)
+        step = F.softplus(delta + self._step_bias())
+        states = selective_scan_states(x, step, self._rates(), b, [hidden.shape[1] - 1])
+        past = torch.cat([recent, entering], dim=1)[:, entering.shape[1] :]
+        return past, states[:, 0]
 
     def _inputs(self, hidden: Float[Tensor, "*place width"]) -> tuple[Tensor, Tensor | None]:
         if not self.gated:

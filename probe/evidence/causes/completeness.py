@@ -18,7 +18,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from probe.capture import Captured, capture
-from probe.evidence.causes.pairs import Pair, answer, answered, each_pair, last, linear_answers, whole_pass
+from probe.evidence.causes.pairs import Pair, answer, answered, at_query, each_pair, last, linear_answers, whole_pass
 from probe.evidence.causes.steer import directions
 from probe.evidence.causes.table import About
 from probe.evidence.targets import fit_targets
@@ -105,9 +105,10 @@ def counterfactual(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> C
         before, after = answered(twin, own), answered(twin, donor)
         stream = own.stream[:, :, -1].cpu().double()
         off, apart = {}, {}
-        for way, vectors in _vectors(heads, along.head, along.pattern, own, donor):
-            off[way] = (_steered(twin, pair, own, vectors) - after).square().T
-            apart[way] = _apart(others, stream, stream + vectors)
+        with at_query(twin, own):
+            for way, vectors in _vectors(heads, along.head, along.pattern, own, donor):
+                off[way] = (_steered(twin, pair, own, vectors) - after).square().T
+                apart[way] = _apart(others, stream, stream + vectors)
         return _Moves((after - before).square(), off, apart, _apart(others, stream, stream.roll(1, 1)))
 
     for pair, found in each_pair(experiment, pass_, moves_of):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from probe.capture import capture
-from probe.evidence.causes.pairs import Pair, answer, answered, each_pair, last, readings, whole_pass
+from probe.evidence.causes.pairs import Pair, answer, answered, at_query, each_pair, last, readings, whole_pass
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
 from probe.heads import LinearHeads
@@ -61,10 +61,11 @@ def exchange(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> Exchang
         own, theirs = whole_pass(twin, pair.own), capture(twin.model, pair.donor, query)
         before, whole = answered(twin, own), answered(twin, theirs)
         moved = []
-        for layer, place in enumerate(twin.model.places):
-            go_on = resuming(twin.model, layer, own.stream[layer])
-            with go_on, patching(place, query, theirs.stream[layer]):
-                moved.append(answer(twin, pair.own) - before)
+        with at_query(twin, own):
+            for layer, place in enumerate(twin.model.places):
+                go_on = resuming(twin.model, layer, own.stream[layer])
+                with go_on, patching(place, query, theirs.stream[layer]):
+                    moved.append(answer(twin, pair.own) - before)
         here, there = (readings(twin, heads, found.stream[:, :, -1:]) for found in (own, theirs))
         return torch.stack(moved), whole - before, {head: there[head] - here[head] for head in predicted}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from probe.capture import Captured, capture
 from probe.errors import ProbeError
 from probe.heads import LinearHeads
+from probe.interventions import last_alone, remembered
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.probing.twins import each
@@ -85,6 +87,16 @@ def answer(experiment: Experiment, inputs: Float[Tensor, "prompt time dim"]) -> 
 def whole_pass(experiment: Experiment, inputs: Float[Tensor, "prompt time dim"]) -> Captured:
     """Returns the stream and the predictions at every token, from which later passes can go on."""
     return capture(experiment.model, inputs, torch.arange(inputs.shape[1], device=inputs.device))
+
+
+@contextmanager
+def at_query(experiment: Experiment, own: Captured) -> Iterator[None]:
+    """Has passes on the prompts of a whole pass compute the query alone, where the model's mixers can.
+
+    For what is changed at the query: what stands at earlier tokens is as it was, and is not computed again.
+    """
+    with last_alone(experiment.model, remembered(experiment.model, own.stream), own.stream.shape[2] - 1):
+        yield
 
 
 def answered(experiment: Experiment, captured: Captured) -> Float64[Tensor, " prompt"]:

@@ -6,7 +6,6 @@ The states after another prompt's examples are put under a prompt's query, in on
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,9 @@ from probe.evidence.causes.pairs import Pair, answer, answered, each_pair, last,
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
 from probe.heads import LinearHeads
-from probe.interventions import continuing, recurrent, resuming, states_after
+from probe.interventions import last_alone, recurrent, remembered, resuming, states_after
+from probe.interventions.mixers import State
+from probe.interventions.query import Remembered
 from probe.models.mamba import Mamba
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
@@ -77,13 +78,14 @@ def exchange_states(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> 
         read, first = readings(twin, heads, before.stream[:, :, -1:]), answered(twin, before)
         way = answer(twin, pair.donor) - first
         own_mixers = recurrent(twin.model)
-        theirs, own = (states_after(twin.model, own_mixers, inputs[:, :-1]) for inputs in (pair.donor, pair.own))
+        theirs, memory = states_after(twin.model, own_mixers, pair.donor[:, :-1]), remembered(twin.model, before.stream)
+        own = states_after(twin.model, own_mixers, pair.own[:, :-1]) if memory is None else memory
         mixed = {layer: (*own[layer][:-1], theirs[layer][-1]) for layer in own_mixers}
         found = {}
         for site in donor:
             some, states = {at: own_mixers[at] for at in chosen[site]}, theirs if site == "state" else mixed
-            passes = [_run(twin, pair.own, before, {at: some[at]}, states) for at in some]
-            passes.append(_run(twin, pair.own, before, some, states))
+            passes = [_run(twin, pair.own, before, memory, {at: states[at]}) for at in some]
+            passes.append(_run(twin, pair.own, before, memory, {at: states[at] for at in some}))
             actual = torch.stack([twin.task.answer(one.output)[:, 0, 0].cpu().double() for one in passes]) - first
             after = {at: readings(twin, heads, one.stream) for at, one in zip(some, passes, strict=False)}
             shift = {head: torch.stack([new[head][at] - read[head][at] for at, new in after.items()]) for head in read}
@@ -102,13 +104,11 @@ def _run(
     experiment: Experiment,
     inputs: Tensor,
     before: Captured,
-    mixers: Mapping[int, nn.Module],
-    states: Mapping[int, tuple[Tensor, ...]],
+    memory: Remembered | None,
+    changed: Mapping[int, State],
 ) -> Captured:
     """Returns the stream at the query, from the first block whose state is another on, and what is predicted there."""
-    first = min(mixers) - 1
-    with ExitStack() as stack:
-        stack.enter_context(resuming(experiment.model, first, before.stream[first]))
-        for layer, mixer in mixers.items():
-            stack.enter_context(continuing(mixer, inputs.shape[1] - 1, states[layer]))
+    first = min(changed) - 1
+    go_on = resuming(experiment.model, first, before.stream[first])
+    with go_on, last_alone(experiment.model, memory, inputs.shape[1] - 1, changed):
         return capture(experiment.model, inputs, last(inputs))

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from probe.evidence.causes.pairs import Pair, answer, answered, each_pair, last, linear_answers, whole_pass
+from probe.evidence.causes.pairs import Pair, answer, answered, at_query, each_pair, last, linear_answers, whole_pass
 from probe.evidence.causes.shifts import Shifts
 from probe.evidence.causes.table import About
 from probe.heads import LinearHeads
@@ -98,12 +98,13 @@ def steer(experiment: Experiment, heads: LinearHeads, pass_: Pass) -> Steered:
         asked = found.unit * torch.tensor([STRENGTHS[n % len(STRENGTHS)] for n in pair.numbers], dtype=torch.float64)
         chance = _random(pass_.seed, pair.numbers, twin.model.width)
         moved: dict[str, list[Tensor]] = {name: [] for name in shifts}
-        for layer, place in enumerate(twin.model.places):
-            along = found.head[layer], found.pattern[layer], chance * found.head[layer].norm()
-            for name, direction in zip(shifts, along, strict=True):
-                added = (asked[:, None] * direction)[:, None].to(twin.device)
-                with resuming(twin.model, layer, own.stream[layer]), steering(place, query, added):
-                    moved[name].append(answer(twin, pair.own) - before)
+        with at_query(twin, own):
+            for layer, place in enumerate(twin.model.places):
+                along = found.head[layer], found.pattern[layer], chance * found.head[layer].norm()
+                for name, direction in zip(shifts, along, strict=True):
+                    added = (asked[:, None] * direction)[:, None].to(twin.device)
+                    with resuming(twin.model, layer, own.stream[layer]), steering(place, query, added):
+                        moved[name].append(answer(twin, pair.own) - before)
         return asked, moved
 
     for pair, (asked, moved) in each_pair(experiment, pass_, moves_of):
