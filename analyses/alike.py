@@ -32,6 +32,7 @@ MARKS = re.compile(r"(<!-- alike -->\n)(.*?)(<!-- end of alike -->)", re.DOTALL)
 SIDE = re.compile(r"(.*)-alike-seed\d+")
 NAMES = {
     "gated-deltanet": "gated_deltanet",
+    "linear-attention": "linear_attention",
     "s4-mamba": "s4_mamba",
     "transformer-none": "transformer without positions",
     "standard-hybrid": "standard_hybrid",
