@@ -52,6 +52,7 @@ QUICK: dict[str, list[str]] = {
     "fit_against_script": ["--prompts", "1024", "--repeats", "1"],
     "mamba_block": ["--sizes", "16x22", "--batch", "4", "--repeats", "2", "--reference-repeats", "1"],
     "sequence_mixers": ["--lengths", "16", "--tokens", "64", "--width", "16"],
+    "fused": ["--sizes", "2x9x2x16", "--repeats", "1"],
     "one_thread": ["--channels", "16", "--tokens", "9", "--width", "16", "--repeats", "1"],
     "claim_time": [
         "--prompts",
