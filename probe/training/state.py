@@ -108,6 +108,7 @@ class TrainingState:
         for name, tensor in self.tensors.items():
             _must(name in known, "names of its tensors")
             _must((tuple(tensor.shape), tensor.dtype) == known[name], f"tensor {name}")
+            _must(not tensor.requires_grad, f"tensor {name}")
             _must(not tensor.is_floating_point() or bool(torch.isfinite(tensor).all()), f"tensor {name}")
         _must(weights.keys() <= self.tensors.keys(), "names of its tensors")
         for name in parameters:

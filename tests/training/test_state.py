@@ -147,6 +147,8 @@ MOMENT = "optimiser/read_out.weight/"
         (_set("tensors", WEIGHT, to=torch.zeros(1, 9)), "tensor weights/read_out.weight"),
         (_set("tensors", WEIGHT, to=torch.zeros(1, 8, dtype=torch.float64)), "tensor weights/read_out.weight"),
         (_set("tensors", WEIGHT, to=torch.full((1, 8), torch.inf)), "tensor weights/read_out.weight"),
+        (_set("tensors", WEIGHT, to=torch.zeros(1, 8, requires_grad=True)), "tensor weights/read_out.weight"),
+        (_set("tensors", MOMENT + "step", to=torch.tensor(50.0, requires_grad=True)), "tensor optimiser/read_out"),
         (_set("tensors", "weights/other", to=torch.zeros(1)), "names of its tensors"),
         (_set("tensors", MOMENT + "step", to=torch.tensor(51.0)), "moments of read_out.weight"),
         (_set("tensors", MOMENT + "step", to=torch.tensor(49.5)), "moments of read_out.weight"),
