@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from probe.errors import ProbeError
-from probe.kernels.delta_rule import chunked, cpu, delta_rule
+from probe.kernels.delta_rule import WIDEST_FUSED, chunked, cpu, delta_rule
 from probe.kernels.delta_rule.reference import delta_rule as reference
 from probe.kernels.delta_rule.reference import delta_rule_states
 
@@ -192,6 +192,8 @@ def test_auto_is_fused_in_float32_and_chunked_else_and_an_unknown_backend_is_nam
     assert torch.equal(delta_rule(**tensors), chunked.delta_rule(**tensors))
     single = {name: tensor.float() for name, tensor in tensors.items()}
     assert torch.equal(delta_rule(**single), cpu.delta_rule(**single))
+    wide = draw("delta rule", keys=WIDEST_FUSED + 1, dtype=torch.float32)
+    assert torch.equal(delta_rule(**wide), chunked.delta_rule(**wide))
     assert torch.equal(delta_rule(**tensors, backend="reference"), reference(**tensors))
     with pytest.raises(ProbeError) as raised:
         delta_rule(**tensors, backend="chunky")
