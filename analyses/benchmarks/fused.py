@@ -73,11 +73,7 @@ def operations(batch: int, time_: int, heads: int, size: int) -> dict[str, tuple
         "linear attention": (delta_rule, "chunked", turned[:3]),
         "delta rule": (delta_rule, "chunked", turned[:4]),
         "gated delta rule": (delta_rule, "chunked", turned),
-        "WKV-7": (
-            wkv7,
-            "chunked",
-            [query, *removed],
-        ),
+        "WKV-7": (wkv7, "chunked", [query, *removed]),
         "Mamba-2's": (ssd, "chunked", [*state_space, normal(batch, time_, size), normal(heads)]),
         "GELU": (gelu, "torch", [value.flatten(2)]),
     }

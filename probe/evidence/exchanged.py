@@ -13,7 +13,6 @@ recurrent blocks are exchanged in `probe.evidence.exchanged_states`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,13 +21,13 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from probe.capture import Captured, capture
-from probe.evidence.causes.pairs import Pair, answered, at_query, each_pair, whole_pass
+from probe.evidence.causes.pairs import Pair, answered, each_pair, whole_pass
 from probe.evidence.causes.table import About
 from probe.evidence.donors import donor_at_query, donor_everywhere
 from probe.evidence.layers import SOLVED
 from probe.evidence.pushes import patterns
 from probe.evidence.reading import READABLE, Reading, asked
-from probe.interventions import patching, resuming
+from probe.interventions import last_alone, patching, remembered, resuming
 from probe.probing.draws import Pass
 from probe.probing.experiment import Experiment
 from probe.randomness import PromptSource
@@ -208,9 +207,10 @@ def exchanged(
         whole = [theirs_there, donor_everywhere(twin, pair, theirs_there, drawn.queries)]
         as_read = [own.stream + torch.einsum("lwv,lptv->lptw", along.to(own.stream), one - own.stream) for one in whole]
         turn = Turn(pair, own.stream, answered(twin, own), answered(twin, donor))
+        memory, query = remembered(twin.model, own.stream), own.stream.shape[2] - 1
         made = []
         for one, theirs in zip(found, [*whole, *as_read], strict=True):
-            with nullcontext() if _everywhere(one.place) else at_query(twin, own):
+            with last_alone(twin.model, None if _everywhere(one.place) else memory, query):
                 made.append(_exchange(twin, read, one.place, turn, theirs))
         return made
 

@@ -5,7 +5,7 @@ Recurrent mixers go on from what they remember of the tokens before, in about a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from probe.capture.hooks import StreamModel
 from probe.capture.native import NativeModel
 from probe.interventions.mixers import Recurrent, State, recurrent
+from probe.interventions.resume import running
 from probe.interventions.states import after, continuing
 from probe.models import Block
 from probe.models.mlp import MLP
@@ -72,13 +73,12 @@ def last_alone(
             assert isinstance(model, NativeModel), "models that are not of probe's own remember nothing"
             for layer, block in enumerate(model.model.blocks, start=1):
                 assert isinstance(block, Block)
-                stack.enter_context(_one_token(block.mixer, states.get(layer, memory[layer])))
+                stack.enter_context(running(block.mixer, _one_token(block.mixer, states.get(layer, memory[layer]))))
         yield
 
 
-@contextmanager
-def _one_token(mixer: nn.Module, state: State) -> Iterator[None]:
-    """Makes a mixer write at the last token alone, and zeros before it."""
+def _one_token(mixer: nn.Module, state: State) -> Callable[..., Tensor]:
+    """Returns a forward pass that writes at the last token alone, and zeros before it."""
     whole = mixer.forward
 
     def forward(hidden: Tensor, *rest: Any) -> Tensor:
@@ -86,9 +86,4 @@ def _one_token(mixer: nn.Module, state: State) -> Iterator[None]:
         written = mixer.step(now[:, 0], state)[0][:, None] if isinstance(mixer, Recurrent) else whole(now, *rest)
         return torch.cat([hidden.new_zeros(*hidden.shape[:1], hidden.shape[1] - 1, hidden.shape[2]), written], dim=1)
 
-    assert "forward" not in vars(mixer), "the mixer's passes are changed already"
-    mixer.forward = forward
-    try:
-        yield
-    finally:
-        del mixer.forward
+    return forward

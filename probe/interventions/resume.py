@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -27,20 +26,16 @@ def resuming(model: StreamModel, layer: int, stream: Float[Tensor, "batch time w
     with ExitStack() as left_out:
         if isinstance(model, NativeModel):
             for block in model.model.blocks[:layer]:
-                left_out.enter_context(_returning(block, stream))
+                left_out.enter_context(running(block, lambda *arguments: stream))
         yield
 
 
 @contextmanager
-def _returning(block: nn.Module, stream: Tensor) -> Iterator[None]:
-    """Makes a block return a stream, whatever it is called with."""
-
-    def forward(*arguments: Any) -> Tensor:
-        return stream
-
-    assert "forward" not in vars(block), "blocks are left out already"
-    block.forward = forward
+def running(module: nn.Module, forward: Callable[..., Tensor]) -> Iterator[None]:
+    """Makes a module run a function in place of its forward pass; its hooks still run."""
+    assert "forward" not in vars(module), "the module's forward pass is exchanged already"
+    module.forward = forward
     try:
         yield
     finally:
-        del block.forward
+        del module.forward

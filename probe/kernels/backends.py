@@ -50,6 +50,16 @@ def cpu_or(other: str, tensor: Tensor) -> str:
     return "cpu" if tensor.device.type == "cpu" and single else other
 
 
+def refuse_all_but_float32(*given: Tensor) -> None:
+    """Raises a ProbeError for a tensor that is not float32 on the CPU, which is all that fused kernels read."""
+    for tensor in given:
+        if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
+            raise ProbeError(
+                f"The cpu kernel was given {tensor.dtype} on {tensor.device}; it needs float32 on the CPU. "
+                "Use another kernel."
+            )
+
+
 def _in_float32(kernel: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(kernel)
     def run(*given: Tensor | None) -> Tensor:

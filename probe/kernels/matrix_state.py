@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from probe.errors import ProbeError
+from probe.kernels.backends import refuse_all_but_float32
 from probe.kernels.lanes import LANES, buffer, fma, load, spread, spread_from, store, total, totals
 from probe.kernels.threads import run_in_threads
 
@@ -53,13 +53,7 @@ def matrix_state(
     Raises:
         ProbeError: for tensors that are not float32 on the CPU.
     """
-    given = [tensor for tensor in (query, key, value, decay, ask, give) if tensor is not None]
-    for tensor in given:
-        if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
-            raise ProbeError(
-                f"The cpu kernel was given {tensor.dtype} on {tensor.device}; it needs float32 on the CPU. "
-                "Use another kernel."
-            )
+    refuse_all_but_float32(*(tensor for tensor in (query, key, value, decay, ask, give) if tensor is not None))
     by_key = decay is not None and decay.dim() == value.dim()
     nothing = value.new_empty(0)
     keys = (query, key, nothing if ask is None else ask, nothing if give is None else give)

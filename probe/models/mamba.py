@@ -162,7 +162,13 @@ class Mamba(Mixer):
 
     def scanned(self, hidden: Float[Tensor, "batch time width"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Returns what the scan's states follow from: its inputs, the step sizes, the rates A, and B."""
-        x = self.conv1d(self._inputs(hidden)[0], backend="reference")
+        return self._driven(self._inputs(hidden)[0], "reference")
+
+    def _driven(
+        self, entering: Float[Tensor, "batch time inner"], backend: str
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Returns what `scanned` does, of what enters the short convolution, run on the named backend."""
+        x = self.conv1d(entering, backend=backend)
         delta, b, _ = self._selected(x)
         return x, F.softplus(delta + self._step_bias()), self._rates(), b
 
@@ -223,10 +229,7 @@ class Mamba(Mixer):
             return recent, h
         in_x = self.in_proj.weight.chunk(2)[0] if self.gated else self.in_proj.weight
         entering = F.linear(hidden, in_x)
-        x = self.conv1d(entering)
-        delta, b, _ = self._selected(x)
-        step = F.softplus(delta + self._step_bias())
-        states = selective_scan_states(x, step, self._rates(), b, [hidden.shape[1] - 1])
+        states = selective_scan_states(*self._driven(entering, "auto"), [hidden.shape[1] - 1])
         past = torch.cat([recent, entering], dim=1)[:, entering.shape[1] :]
         return past, states[:, 0]
 

@@ -59,7 +59,7 @@ def test_passes_cannot_be_changed_twice_and_nothing_stays_after_a_mistake(built,
     model = built("M2", dtype=torch.float64)
     plain = whole(model, inputs)
     memory = remembered(model, plain.stream)
-    with pytest.raises(AssertionError, match="changed already"), last_alone(model, memory, TOKEN):  # noqa: SIM117
+    with pytest.raises(AssertionError, match="exchanged already"), last_alone(model, memory, TOKEN):  # noqa: SIM117
         with last_alone(model, memory, TOKEN):
             pass
     assert torch.equal(whole(model, inputs).output, plain.output)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from probe.errors import ProbeError
+from probe.kernels.backends import refuse_all_but_float32
 from probe.kernels.cpu_math import LOG2_E
 from probe.kernels.lanes import LANES, at_least, buffer, exp2, fma, load, spread, store, turn, turn_back
 from probe.kernels.threads import run_in_threads
@@ -32,11 +33,7 @@ def causal_attention(packed: Tensor) -> Tensor:
     Raises:
         ProbeError: for a tensor that is not float32 on the CPU, or heads of another number of numbers.
     """
-    if packed.device.type != "cpu" or packed.dtype != torch.float32:
-        raise ProbeError(
-            f"The cpu kernel was given {packed.dtype} on {packed.device}; it needs float32 on the CPU. "
-            "Use another kernel."
-        )
+    refuse_all_but_float32(packed)
     if packed.shape[-1] % LANES:
         raise ProbeError(
             f"The cpu kernel was given heads of {packed.shape[-1]} numbers; it needs a multiple of {LANES}. "

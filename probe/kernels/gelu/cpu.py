@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from probe.errors import ProbeError
+from probe.kernels.backends import refuse_all_but_float32
 from probe.kernels.lanes import LANES, buffer, fma, load, sigmoid, spread, store
 from probe.kernels.threads import run_in_threads
 
@@ -29,10 +29,7 @@ def gelu(x: Tensor) -> Tensor:
     Raises:
         ProbeError: for a tensor that is not float32 on the CPU.
     """
-    if x.device.type != "cpu" or x.dtype != torch.float32:
-        raise ProbeError(
-            f"The cpu kernel was given {x.dtype} on {x.device}; it needs float32 on the CPU. Use another kernel."
-        )
+    refuse_all_but_float32(x)
     result: Tensor = _GELU.apply(x)
     return result
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from probe.errors import ProbeError
+from probe.kernels.backends import refuse_all_but_float32
 from probe.kernels.cpu_math import FASTMATH, LOG2_E, exp2
 from probe.kernels.threads import run_in_threads
 from probe.kernels.wkv4.reference import LOWEST
@@ -28,10 +28,7 @@ def wkv4(key: Tensor, value: Tensor, decay: Tensor, first: Tensor) -> Tensor:
     Raises:
         ProbeError: for tensors that are not float32 on the CPU.
     """
-    if key.device.type != "cpu" or key.dtype != torch.float32:
-        raise ProbeError(
-            f"The cpu kernel was given {key.dtype} on {key.device}; it needs float32 on the CPU. Use another kernel."
-        )
+    refuse_all_but_float32(key)
     result: Tensor = _WKV4.apply(key, value, decay, first)
     return result
 
