@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, as_completed
@@ -19,10 +20,12 @@ from typing import Any
 
 from probe.errors import ProbeError, suggest
 from probe.processes.jobs import Done, Job
-from probe.processes.signals import ending
+from probe.processes.signals import ASKING, ending
 
 RETRIES = 20  # of a training whose block was lost, by its time limit for example; each goes on from the last state
 BEAT, LOST = 10, 60  # seconds between signs of life of a block, and without one until it counts as lost
+# codes of a command that a signal ended: told by its shell, or by its parent where it took its shell's place
+ENDED = {code for name in ASKING for code in (128 + getattr(signal, name), -getattr(signal, name))}
 USUAL: dict[str, dict[str, Any]] = {"slurm": {"exclusive": False, "walltime": "04:00:00"}, "kubernetes": {}}
 OURS = ("nodes_per_block", "init_blocks", "min_blocks", "max_blocks", "parallelism", "launcher")
 
@@ -84,8 +87,12 @@ def _line(line: str, stdout: object = None, stderr: object = None) -> str:
 
 
 def _cost(error: Exception, task: object) -> float:
-    """Returns how many of its retries a failure costs: all where the training itself has ended."""
-    return RETRIES + 1 if hasattr(error, "exitcode") else 1
+    """Returns how many of its retries a failure costs: all where the training has failed, one where it was ended.
+
+    A cancelled block asks its training to end too, which may be told before the block is known to be lost.
+    """
+    code = getattr(error, "exitcode", None)
+    return 1 if code is None or code in ENDED else RETRIES + 1
 
 
 def _code(future: Future[int]) -> int:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -97,24 +97,42 @@ def same(folder: Path, other: Path) -> None:
             assert torch.equal(weights[key], tensor), (name, key)
 
 
+def cancel(folder: Path) -> None:
+    """Takes a block away, its worker and its training at once."""
+    subprocess.run(["scancel", jobs()[0]], check=True)
+
+
+def end(folder: Path) -> None:
+    """Asks one training alone to end, as a cancelled block does whose worker outlives it for a moment."""
+    import psutil
+
+    trainings = [each for each in psutil.process_iter(["cmdline"]) if _trains(each.info["cmdline"] or [], folder)]
+    trainings[0].terminate()
+
+
+def _trains(words: list[str], folder: Path) -> bool:
+    return words[1:4] == ["-m", "probe", "train"] and any(str(folder) in word for word in words)
+
+
+@pytest.mark.parametrize("stop", [cancel, end])
 def test_a_job_that_is_cancelled_saves_and_goes_on_in_another(
-    table: Path, local: Path, monkeypatch: pytest.MonkeyPatch
+    table: Path, local: Path, monkeypatch: pytest.MonkeyPatch, stop: Callable[[Path], None]
 ) -> None:
     monkeypatch.setattr(cluster, "BEAT", 1)
     monkeypatch.setattr(cluster, "LOST", 8)
-    folder = table.parent / "cancelled"
-    cancelled: list[str] = []
+    folder = table.parent / stop.__name__
+    stopped: list[bool] = []
 
-    def cancel() -> None:
+    def wait() -> None:
         begun(folder)
-        cancelled.append(jobs()[0])
-        subprocess.run(["scancel", cancelled[0]], check=True)
+        stop(folder)
+        stopped.append(True)
 
-    thread = threading.Thread(target=cancel)
+    thread = threading.Thread(target=wait)
     thread.start()
     result = probe.sweep(SweepConfig(str(table), str(folder), jobs=2, engine="slurm", setting=SETTINGS))
     thread.join()
-    assert len(cancelled) == 1
+    assert stopped == [True]
     assert result.table["outcome"].tolist() == ["done"] * 4
     said = [path.read_text() for path in folder.glob("*.log")]
     assert sum("ended by SIGTERM; saved at step" in words for words in said) == 1
