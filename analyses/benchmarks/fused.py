@@ -29,7 +29,7 @@ from probe.kernels.ssd import ssd
 from probe.kernels.wkv7 import wkv7
 
 AGREE = 1e-4
-SIZES = ("64x31x4x16", "64x82x4x16", "64x82x4x32", "16x512x4x64", "4x1024x4x128")
+SIZES = ("64x31x8x8", "64x82x8x8", "64x31x4x16", "64x82x4x16", "64x82x4x32", "16x512x4x64", "4x1024x4x128")
 Operands = list[Tensor]
 Operation = Callable[..., Tensor]
 
@@ -77,7 +77,7 @@ def operations(batch: int, time_: int, heads: int, size: int) -> dict[str, tuple
         "Mamba-2's": (ssd, "chunked", [*state_space, normal(batch, time_, size), normal(heads)]),
         "GELU": (gelu, "torch", [value.flatten(2)]),
     }
-    if time_ <= 128 and size % 16 == 0:
+    if time_ <= 128 and size % 8 == 0:
         found["attention"] = (causal_attention, "torch", [normal(batch, time_, 3, heads, size)])
     return found
 

@@ -209,13 +209,13 @@ def totals(typingctx, array, index):
 
 
 def _turned(builder, rows):
-    """Returns sixteen vectors of which each has a lane of every one that is given, as a matrix is turned."""
-    width = 1
-    while width < LANES:
+    """Returns as many vectors as are given, whose lanes are swapped with their rows, in squares of as many lanes."""
+    width, count = 1, len(rows)
+    while width < count:
         low = [lane if not lane & width else LANES + lane - width for lane in range(LANES)]
         high = [lane + width if not lane & width else LANES + lane for lane in range(LANES)]
         turned = list(rows)
-        for first in range(LANES):
+        for first in range(count):
             if not first & width:
                 pair = rows[first], rows[first + width]
                 turned[first] = builder.shuffle_vector(*pair, ir.Constant(_INTEGERS, low))
@@ -224,48 +224,80 @@ def _turned(builder, rows):
     return rows
 
 
-def _scattered(context, builder, kinds, array, places, shift):
-    """Returns pointers to the lanes of a flat array that start a shift beyond each of sixteen places."""
+def _scattered(context, builder, kinds, array, places, shift, count):
+    """Returns pointers to as many numbers of a flat array, a shift beyond each of sixteen places."""
     starts = context.make_array(kinds[1])(context, builder, places).data
-    number = context.get_value_type(types.intp)
-    return [
-        _pointer(context, builder, kinds[0], array, builder.add(builder.load(builder.gep(starts, [number(i)])), shift))
-        for i in range(LANES)
-    ]
+    number, kind = context.get_value_type(types.intp), ir.VectorType(ir.FloatType(), count).as_pointer()
+    firsts = [builder.add(builder.load(builder.gep(starts, [number(i)])), shift) for i in range(LANES)]
+    return [builder.bitcast(_pointer(context, builder, kinds[0], array, first), kind) for first in firsts]
 
 
-def _side_by_side(context, builder, kind, array, first):
-    """Returns pointers to sixteen lanes that lie one behind another in a flat array."""
+def _side_by_side(context, builder, kind, array, first, count):
+    """Returns pointers to as many lanes that lie one behind another in a flat array."""
     number = context.get_value_type(types.intp)
-    return [_pointer(context, builder, kind, array, builder.add(first, number(i * LANES))) for i in range(LANES)]
+    return [_pointer(context, builder, kind, array, builder.add(first, number(i * LANES))) for i in range(count)]
+
+
+def _turn(count):
+    """Returns the codegen that takes so many numbers from each place: two places share a vector if it is half full."""
+
+    def codegen(context, builder, sig, args):
+        given = _scattered(context, builder, (sig.args[0], sig.args[1]), *args[:3], count)
+        rows = [builder.load(place, align=4) for place in given]
+        if count < LANES:
+            both = ir.Constant(_INTEGERS, list(range(LANES)))
+            rows = [builder.shuffle_vector(rows[i], rows[i + count], both) for i in range(count)]
+        for row, place in zip(
+            _turned(builder, rows), _side_by_side(context, builder, sig.args[3], *args[3:], count), strict=True
+        ):
+            builder.store(row, place, align=4)
+        return context.get_dummy_value()
+
+    return codegen
+
+
+def _turn_back(count):
+    """Returns the codegen that undoes `_turn`."""
+
+    def codegen(context, builder, sig, args):
+        given = _side_by_side(context, builder, sig.args[0], *args[:2], count)
+        rows = _turned(builder, [builder.load(place, align=4) for place in given])
+        if count < LANES:
+            halves = [ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(i, i + count))) for i in (0, count)]
+            rows = [
+                builder.shuffle_vector(row, ir.Constant(_FLOATS, ir.Undefined), half) for half in halves for row in rows
+            ]
+        for row, place in zip(
+            rows, _scattered(context, builder, (sig.args[2], sig.args[3]), *args[2:], count), strict=True
+        ):
+            builder.store(row, place, align=4)
+        return context.get_dummy_value()
+
+    return codegen
 
 
 @intrinsic
 def turn(typingctx, source, places, shift, into, at):
     """Takes sixteen numbers from each of sixteen places, and stores the first of all, then the second of all, on."""
-
-    def codegen(context, builder, sig, args):
-        given = _scattered(context, builder, (sig.args[0], sig.args[1]), *args[:3])
-        rows = _turned(builder, [builder.load(place, align=4) for place in given])
-        for row, place in zip(rows, _side_by_side(context, builder, sig.args[3], *args[3:]), strict=True):
-            builder.store(row, place, align=4)
-        return context.get_dummy_value()
-
-    return types.void(source, places, types.intp, into, types.intp), codegen
+    return types.void(source, places, types.intp, into, types.intp), _turn(LANES)
 
 
 @intrinsic
 def turn_back(typingctx, source, at, into, places, shift):
     """Undoes `turn`: sixteen numbers go to each of sixteen places."""
+    return types.void(source, types.intp, into, places, types.intp), _turn_back(LANES)
 
-    def codegen(context, builder, sig, args):
-        given = _side_by_side(context, builder, sig.args[0], *args[:2])
-        rows = _turned(builder, [builder.load(place, align=4) for place in given])
-        for row, place in zip(rows, _scattered(context, builder, (sig.args[2], sig.args[3]), *args[2:]), strict=True):
-            builder.store(row, place, align=4)
-        return context.get_dummy_value()
 
-    return types.void(source, types.intp, into, places, types.intp), codegen
+@intrinsic
+def turn_half(typingctx, source, places, shift, into, at):
+    """Takes eight numbers from each of sixteen places, as `turn` does sixteen."""
+    return types.void(source, places, types.intp, into, types.intp), _turn(LANES // 2)
+
+
+@intrinsic
+def turn_half_back(typingctx, source, at, into, places, shift):
+    """Undoes `turn_half`: eight numbers go to each of sixteen places."""
+    return types.void(source, types.intp, into, places, types.intp), _turn_back(LANES // 2)
 
 
 @intrinsic

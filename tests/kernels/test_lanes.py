@@ -18,6 +18,8 @@ from probe.kernels.lanes import (
     totals,
     turn,
     turn_back,
+    turn_half,
+    turn_half_back,
 )
 
 
@@ -120,17 +122,20 @@ def test_totals_are_the_sums_of_sixteen_lanes_in_their_order():
     np.testing.assert_array_equal(found, rows.reshape(-1, LANES)[1:].sum(axis=1))
 
 
-def test_turning_takes_a_number_of_every_place_side_by_side_and_turning_back_undoes_it():
+@pytest.mark.parametrize(("there", "back", "count"), [(turn, turn_back, LANES), (turn_half, turn_half_back, 8)])
+def test_turning_takes_a_number_of_every_place_side_by_side_and_turning_back_undoes_it(there, back, count):
     @numba.njit
-    def there_and_back(x, places, shift, turned, back):
-        turn(x, places, shift, turned, LANES)
-        turn_back(turned, LANES, back, places, shift)
+    def there_and_back(x, places, shift, turned, returned):
+        there(x, places, shift, turned, LANES)
+        back(turned, LANES, returned, places, shift)
 
     generator = np.random.default_rng(0)
     numbers = generator.normal(size=600).astype(np.float32)
     places = generator.permutation(LANES) * LANES + 3
-    turned, back = np.zeros((LANES + 1) * LANES, np.float32), np.zeros(600, np.float32)
-    there_and_back(numbers, places, 5, turned, back)
-    rows = np.stack([numbers[place + 5 : place + 5 + LANES] for place in places])
-    np.testing.assert_array_equal(turned[LANES:].reshape(LANES, LANES), rows.T)
-    np.testing.assert_array_equal(back[8 : 8 + LANES * LANES], numbers[8 : 8 + LANES * LANES])
+    turned, returned = np.zeros((LANES + 1) * LANES, np.float32), np.zeros(600, np.float32)
+    there_and_back(numbers, places, 5, turned, returned)
+    taken = places[:, None] + 5 + np.arange(count)
+    np.testing.assert_array_equal(turned[LANES:][: count * LANES].reshape(count, LANES), numbers[taken].T)
+    assert not turned[(count + 1) * LANES :].any()
+    np.testing.assert_array_equal(returned[taken], numbers[taken])
+    assert np.count_nonzero(returned) == count * LANES

@@ -15,7 +15,7 @@ from probe.kernels.backends import cpu_or, load
 
 BACKENDS = {
     "reference": "the written-out softmax, any device and dtype",
-    "cpu": "fused, sixteen heads side by side, for float32 tensors on a CPU and heads of a multiple of 16 numbers",
+    "cpu": "fused, sixteen heads side by side, for float32 tensors on a CPU and heads of a multiple of 8 numbers",
     "torch": "torch's own attention, any device and dtype",
 }
 # what sixteen heads hold should stay in the second-level cache
@@ -35,6 +35,6 @@ def causal_attention(
         ProbeError: if the backend is unknown, or cannot run on this tensor.
     """
     time, size = packed.shape[1], packed.shape[4]
-    fits = time <= LONGEST_FUSED and time * size <= MOST_FUSED and size % 16 == 0
+    fits = time <= LONGEST_FUSED and time * size <= MOST_FUSED and size % 8 == 0
     name = (cpu_or("torch", packed) if fits else "torch") if backend == "auto" else backend
     return load("causal_attention", BACKENDS, name, "kernel of attention", takes_half=name != "cpu")(packed)

@@ -20,9 +20,24 @@ from torch.autograd.function import once_differentiable
 from probe.errors import ProbeError
 from probe.kernels.backends import refuse_all_but_float32
 from probe.kernels.cpu_math import LOG2_E
-from probe.kernels.lanes import LANES, at_least, buffer, exp2, fma, load, spread, store, turn, turn_back
+from probe.kernels.lanes import (
+    LANES,
+    at_least,
+    buffer,
+    exp2,
+    fma,
+    load,
+    spread,
+    store,
+    turn,
+    turn_back,
+    turn_half,
+    turn_half_back,
+)
 from probe.kernels.threads import run_in_threads
 
+# heads are read by sixteen numbers, or by eight where no more are left
+MULTIPLE = LANES // 2
 # so many sums are held in registers at a time
 TOGETHER = 4
 
@@ -34,9 +49,9 @@ def causal_attention(packed: Tensor) -> Tensor:
         ProbeError: for a tensor that is not float32 on the CPU, or heads of another number of numbers.
     """
     refuse_all_but_float32(packed)
-    if packed.shape[-1] % LANES:
+    if packed.shape[-1] % MULTIPLE:
         raise ProbeError(
-            f"The cpu kernel was given heads of {packed.shape[-1]} numbers; it needs a multiple of {LANES}. "
+            f"The cpu kernel was given heads of {packed.shape[-1]} numbers; it needs a multiple of {MULTIPLE}. "
             "Use another kernel."
         )
     result: Tensor = _CausalAttention.apply(packed)
@@ -85,16 +100,22 @@ def _places(group, batch, time, heads, size, parts, places):
 def _hold(array, places, shift, stride, time, size, held):
     """Holds a group's rows, which lie a stride apart from a shift on."""
     for t in range(time):
-        for d in range(0, size, LANES):
+        for d in range(0, size - size % LANES, LANES):
             turn(array, places, shift + t * stride + d, held, (t * size + d) * LANES)
+        if size % LANES:
+            last = size - size % LANES
+            turn_half(array, places, shift + t * stride + last, held, (t * size + last) * LANES)
 
 
 @numba.njit(inline="always")
 def _release(held, array, places, shift, stride, time, size):
     """Writes a group's rows, which lie a stride apart from a shift on."""
     for t in range(time):
-        for d in range(0, size, LANES):
+        for d in range(0, size - size % LANES, LANES):
             turn_back(held, (t * size + d) * LANES, array, places, shift + t * stride + d)
+        if size % LANES:
+            last = size - size % LANES
+            turn_half_back(held, (t * size + last) * LANES, array, places, shift + t * stride + last)
 
 
 @numba.njit(inline="always")
