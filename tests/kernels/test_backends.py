@@ -11,7 +11,17 @@ KNOWN = {"reference": "", "nowhere": ""}
 
 @pytest.mark.parametrize(
     "operation",
-    ["selective_scan", "ssd", "delta_rule", "wkv4", "wkv7", "diagonal_convolution", "gelu", "causal_attention"],
+    [
+        "selective_scan",
+        "ssd",
+        "delta_rule",
+        "wkv4",
+        "wkv7",
+        "diagonal_convolution",
+        "gelu",
+        "exact_gelu",
+        "causal_attention",
+    ],
 )
 def test_every_operation_has_a_plain_reference(operation):
     function = load(operation, KNOWN, "reference", takes_half=True)

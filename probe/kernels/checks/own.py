@@ -13,6 +13,7 @@ from probe.kernels import (
     causal_conv1d,
     delta_rule,
     diagonal_convolution,
+    exact_gelu,
     gelu,
     selective_scan,
     ssd,
@@ -34,6 +35,7 @@ BACKENDS = {
     "wkv7": wkv7.BACKENDS,
     "causal_attention": causal_attention.BACKENDS,
     "gelu": gelu.BACKENDS,
+    "exact_gelu": exact_gelu.BACKENDS,
 }
 NAMES = {
     "causal_conv1d": ("x", "weight", "bias"),
@@ -45,16 +47,18 @@ NAMES = {
     "wkv7": ("receptance", "log_decay", "key", "value", "removal", "rate"),
     "causal_attention": ("packed",),
     "gelu": ("x",),
+    "exact_gelu": ("x",),
 }
 """The operands of each operation, in the order of its arguments."""
 TAKE_HALF = ("causal_conv1d", "selective_scan")
 """Operations whose backends see themselves to half precision."""
 LONGEST = {
     ("wkv4", "parallel"): wkv4.LONGEST_PARALLEL,
+    ("diagonal_convolution", "cpu"): diagonal_convolution.LONGEST_TOEPLITZ,
     ("diagonal_convolution", "toeplitz"): diagonal_convolution.LONGEST_TOEPLITZ,
     ("causal_attention", "cpu"): causal_attention.LONGEST_FUSED,
 }
-"""Backends whose matrices grow with the square of the tokens are never chosen beyond."""
+"""Backends whose matrices or work grow with the square of the tokens are never chosen beyond."""
 OF = {"mamba_ssm": "mamba_ssm"}
 """The package of a backend that is not ours."""
 SINGLE = ("float32", "bfloat16")

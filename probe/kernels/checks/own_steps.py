@@ -13,6 +13,7 @@ from probe.kernels.checks.implementation import Carry, State
 from probe.kernels.checks.operation import Operands
 from probe.kernels.delta_rule.reference import delta_rule_step
 from probe.kernels.diagonal_convolution import reference as diagonal
+from probe.kernels.exact_gelu.reference import exact_gelu
 from probe.kernels.gelu.reference import gelu
 from probe.kernels.selective_scan.reference import selective_scan_step
 from probe.kernels.ssd.reference import ssd_step
@@ -83,6 +84,10 @@ def _gelu(given: Operands, state: State) -> tuple[Tensor, State]:
     return gelu(given["x"]), state
 
 
+def _exact_gelu(given: Operands, state: State) -> tuple[Tensor, State]:
+    return exact_gelu(given["x"]), state
+
+
 def _in_float32(step: Carry) -> Carry:
     def run(given: Operands, state: State) -> tuple[Tensor, State]:
         return step({name: _float(tensor) for name, tensor in given.items()}, state)
@@ -104,5 +109,6 @@ STEPS: dict[str, Carry] = {
     "wkv7": _in_float32(_wkv7),
     "causal_attention": _in_float32(_attention),
     "gelu": _in_float32(_gelu),
+    "exact_gelu": _in_float32(_exact_gelu),
 }
 """By operation; states are float32 where activations are bfloat16, as in whole sequences."""

@@ -12,14 +12,15 @@ from __future__ import annotations
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from probe.kernels.backends import load
+from probe.kernels.backends import cpu_or, load
 
 BACKENDS = {
     "reference": "the recurrence in plain torch, one time step after another",
+    "cpu": "the convolution, fused, for short sequences in float32 on a CPU, causal to the last bit",
     "toeplitz": "the convolution by one matrix a channel, for short sequences, causal to the last bit",
     "fft": "the convolution by fast Fourier transforms, for long sequences, causal within rounding",
 }
-# up to 128 examples and a query the matrices are faster and small, 257² numbers a channel
+# up to 128 examples and a query both are faster than transforms, and the matrices small, 257² numbers a channel
 LONGEST_TOEPLITZ = 257
 
 
@@ -37,10 +38,11 @@ def diagonal_convolution(
     Args:
         step: the step sizes, positive.
         A: the continuous modes, one of each conjugate pair, with negative real parts.
-        backend: one of `BACKENDS`, or ``auto``: ``toeplitz`` up to 257 tokens, then ``fft``.
+        backend: one of `BACKENDS`, or ``auto``: up to 257 tokens ``cpu`` where it can, else ``toeplitz``; then ``fft``.
 
     Raises:
-        ProbeError: if the backend is unknown.
+        ProbeError: if the backend is unknown, or cannot run on these tensors.
     """
-    name = ("toeplitz" if u.shape[1] <= LONGEST_TOEPLITZ else "fft") if backend == "auto" else backend
+    short = cpu_or("toeplitz", u) if u.shape[1] <= LONGEST_TOEPLITZ else "fft"
+    name = short if backend == "auto" else backend
     return load("diagonal_convolution", BACKENDS, name, "kernel of the diagonal convolution")(u, step, A, C, D)

@@ -9,6 +9,7 @@ import torch
 
 from probe.errors import ProbeError
 from probe.kernels.diagonal_convolution import diagonal_convolution
+from probe.kernels.diagonal_convolution.cpu import diagonal_convolution as cpu
 from probe.kernels.diagonal_convolution.fft import diagonal_convolution as fft
 from probe.kernels.diagonal_convolution.fft import kernel
 from probe.kernels.diagonal_convolution.reference import diagonal_convolution as reference
@@ -87,6 +88,33 @@ def test_output_and_every_gradient_are_the_float64_references(convolution, time,
         assert gap <= TOLERANCE[dtype], f"{name} is off by {gap:.1e}"
 
 
+@pytest.mark.parametrize("time", [1, 2, 3, 4, 5, 9, 40, 129])
+@pytest.mark.parametrize("channels", [3, 16, 37])
+def test_the_fused_output_and_every_gradient_are_the_float64_references(time, channels):
+    """Groups of sixteen channels and of four tokens, broken ones too; (A_bar - 1) / A loses digits where A is small."""
+    given = draw(time=time, channels=channels, dtype=torch.float32)
+    want = run(reference, draw(time=time, channels=channels))
+    for name, found in run(cpu, given).items():
+        gap = ((found - want[name]).abs().max() / want[name].abs().max()).item()
+        assert gap <= (1e-4 if name == "A" else 1e-5), f"{name} is off by {gap:.1e}"
+
+
+def test_the_fused_form_depends_neither_on_threads_nor_on_prompts_beside_nor_on_later_ones_that_have_no_end():
+    given, threads = draw(batch=9, channels=37, dtype=torch.float32), torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = run(cpu, given)
+        torch.set_num_threads(3)
+        shared = run(cpu, given)
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(alone[name], shared[name]) for name in alone)
+    assert torch.equal(cpu(**(given | {"u": given["u"][4:5]})), alone["y"][4:5])
+    endless = given["u"].clone()
+    endless[:, 5:] = float("inf")
+    assert torch.equal(cpu(**(given | {"u": endless}))[:, :5], alone["y"][:, :5])
+
+
 def test_gradients_are_those_of_finite_differences():
     tensors = [tensor.requires_grad_() for tensor in draw(batch=1, time=4, channels=2, modes=2).values()]
     for convolution in (reference, toeplitz, fft):
@@ -105,8 +133,11 @@ def test_no_output_depends_on_a_later_token(convolution, leak):
 
 
 @pytest.mark.parametrize(("time", "chosen"), [(257, toeplitz), (258, fft)])
-def test_the_default_is_the_matrix_for_short_sequences_and_the_transform_for_long_ones(time, chosen):
-    tensors = draw(batch=1, time=time)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_default_for_short_sequences_is_fused_or_the_matrix_and_the_transform_for_long_ones(time, chosen, dtype):
+    tensors = draw(batch=1, time=time, dtype=dtype)
+    if dtype == torch.float32 and chosen is toeplitz:
+        chosen = cpu
     assert torch.equal(diagonal_convolution(**tensors), chosen(**tensors))
 
 
@@ -114,8 +145,10 @@ def test_a_kernel_can_be_named_and_an_unknown_one_is_refused():
     tensors = draw()
     for name, convolution in (("reference", reference), ("toeplitz", toeplitz), ("fft", fft)):
         assert torch.equal(diagonal_convolution(**tensors, backend=name), convolution(**tensors))
-    with pytest.raises(ProbeError, match=r"called 'ftt'. Did you mean fft\? Kernels: auto, reference, toeplitz, fft"):
+    with pytest.raises(ProbeError, match=r"called 'ftt'. Did you mean fft\? Kernels: auto, reference, cpu, toeplitz"):
         diagonal_convolution(**tensors, backend="ftt")
+    with pytest.raises(ProbeError, match=r"given torch\.float64 on cpu; it needs float32 on the CPU"):
+        diagonal_convolution(**tensors, backend="cpu")
 
 
 def test_a_mode_that_does_not_decay_within_reach_keeps_its_memory():
