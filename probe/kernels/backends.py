@@ -62,15 +62,15 @@ def refuse_all_but_float32(*given: Tensor) -> None:
 
 def _in_float32(kernel: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(kernel)
-    def run(*given: Tensor | None) -> Tensor:
-        device = next(tensor.device.type for tensor in given if tensor is not None)
+    def run(*given: Tensor | float | None) -> Tensor:
+        device = next(each.device.type for each in given if isinstance(each, Tensor))
         if not torch.is_autocast_enabled(device):
             return kernel(*given)
         with torch.autocast(device, enabled=False):
-            return kernel(*(tensor.float() if _is_half(tensor) else tensor for tensor in given))  # type: ignore[union-attr]
+            return kernel(*(each.float() if isinstance(each, Tensor) and _is_half(each) else each for each in given))
 
     return run
 
 
-def _is_half(tensor: Tensor | None) -> bool:
-    return tensor is not None and tensor.dtype in (torch.float16, torch.bfloat16)
+def _is_half(tensor: Tensor) -> bool:
+    return tensor.dtype in (torch.float16, torch.bfloat16)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from probe.errors import ProbeError
 from probe.kernels.delta_rule import delta_rule
 from probe.kernels.delta_rule.reference import delta_rule_states, delta_rule_step
+from probe.kernels.rms_norm import RMSNorm
 from probe.models.mixer import Mixer
 from probe.models.short_convolution import NoConvolution, ShortConvolution
 
@@ -77,7 +78,7 @@ class FastWeights(Mixer):
             else NoConvolution(channels, silu=feature == "silu")
             for channels in (width, width, inner)
         )
-        self.o_norm: nn.Module = nn.RMSNorm(inner // heads, eps=self.NORM_EPSILON) if norm == "on" else nn.Identity()
+        self.o_norm: nn.Module = RMSNorm(inner // heads, eps=self.NORM_EPSILON) if norm == "on" else nn.Identity()
         self.o_proj = nn.Linear(inner, width, bias=False)
         with torch.no_grad():
             self.o_proj.weight.div_(math.sqrt(blocks))

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from probe.errors import ProbeError
+from probe.kernels.rms_norm import RMSNorm
 from probe.kernels.ssd import ssd
 from probe.kernels.ssd.reference import ssd_step
 from probe.models.mixer import Mixer
@@ -58,7 +59,7 @@ class Mamba2(Mixer):
         self.dt_bias = nn.Parameter(step + torch.log(-torch.expm1(-step)))
         self.A_log = nn.Parameter(torch.empty(heads).uniform_(*self.RATES).log())
         self.D = nn.Parameter(torch.ones(heads))
-        self.norm = nn.RMSNorm(inner, eps=self.NORM_EPSILON)
+        self.norm = RMSNorm(inner, eps=self.NORM_EPSILON)
         self.out_proj = nn.Linear(inner, width, bias=False)
         with torch.no_grad():
             self.out_proj.weight.div_(math.sqrt(blocks))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from probe.config import ModelConfig
 from probe.errors import ProbeError
+from probe.kernels.rms_norm import RMSNorm
 from probe.models.layout import Input, parse_layout
 from probe.models.mamba import Mamba
 from probe.models.mixer import Mixer, Residual
@@ -204,7 +205,7 @@ POSITIONS: dict[str, Callable[[ModelConfig], nn.Module | None]] = {
 
 NORMS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "none": lambda config: nn.Identity(),
-    "rms": lambda config: nn.RMSNorm(config.width, eps=1e-5),
+    "rms": lambda config: RMSNorm(config.width, eps=1e-5),
     "layer": lambda config: nn.LayerNorm(config.width, eps=1e-5),
 }
 """The norm before every block and at the end, by the configuration's word."""

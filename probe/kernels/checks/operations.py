@@ -91,6 +91,10 @@ def _gelu(normal: Normal, time: int) -> Drawn:
     return {"x": 3 * normal(BATCH, time, CHANNELS)}
 
 
+def _norm(normal: Normal, time: int) -> Drawn:
+    return {"x": 3 * normal(BATCH, time, CHANNELS), "weight": normal(CHANNELS)}
+
+
 OPERATIONS: dict[str, Operation] = {
     "causal_conv1d": Operation(_convolution, ("weight", "bias")),
     "selective_scan": Operation(_scan, ("A", "D", "delta_bias"), optional=(("z",), ("z", "delta_bias"))),
@@ -102,5 +106,6 @@ OPERATIONS: dict[str, Operation] = {
     "causal_attention": Operation(_attention),
     "gelu": Operation(_gelu),
     "exact_gelu": Operation(_gelu),
+    "rms_norm": Operation(_norm, ("weight",)),
 }
 """Every operation by the name of its folder."""

@@ -15,6 +15,7 @@ from probe.kernels import (
     diagonal_convolution,
     exact_gelu,
     gelu,
+    rms_norm,
     selective_scan,
     ssd,
     wkv4,
@@ -36,6 +37,7 @@ BACKENDS = {
     "causal_attention": causal_attention.BACKENDS,
     "gelu": gelu.BACKENDS,
     "exact_gelu": exact_gelu.BACKENDS,
+    "rms_norm": rms_norm.BACKENDS,
 }
 NAMES = {
     "causal_conv1d": ("x", "weight", "bias"),
@@ -48,6 +50,7 @@ NAMES = {
     "causal_attention": ("packed",),
     "gelu": ("x",),
     "exact_gelu": ("x",),
+    "rms_norm": ("x", "weight"),
 }
 """The operands of each operation, in the order of its arguments."""
 TAKE_HALF = ("causal_conv1d", "selective_scan")

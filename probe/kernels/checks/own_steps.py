@@ -15,6 +15,7 @@ from probe.kernels.delta_rule.reference import delta_rule_step
 from probe.kernels.diagonal_convolution import reference as diagonal
 from probe.kernels.exact_gelu.reference import exact_gelu
 from probe.kernels.gelu.reference import gelu
+from probe.kernels.rms_norm.reference import rms_norm
 from probe.kernels.selective_scan.reference import selective_scan_step
 from probe.kernels.ssd.reference import ssd_step
 from probe.kernels.wkv4 import reference as wkv4
@@ -88,6 +89,10 @@ def _exact_gelu(given: Operands, state: State) -> tuple[Tensor, State]:
     return exact_gelu(given["x"]), state
 
 
+def _rms_norm(given: Operands, state: State) -> tuple[Tensor, State]:
+    return rms_norm(given["x"], given["weight"]), state
+
+
 def _in_float32(step: Carry) -> Carry:
     def run(given: Operands, state: State) -> tuple[Tensor, State]:
         return step({name: _float(tensor) for name, tensor in given.items()}, state)
@@ -110,5 +115,6 @@ STEPS: dict[str, Carry] = {
     "causal_attention": _in_float32(_attention),
     "gelu": _in_float32(_gelu),
     "exact_gelu": _in_float32(_exact_gelu),
+    "rms_norm": _in_float32(_rms_norm),
 }
 """By operation; states are float32 where activations are bfloat16, as in whole sequences."""
