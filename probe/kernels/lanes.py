@@ -224,7 +224,7 @@ def _turned(builder, rows):
     return rows
 
 
-def _scattered(context, builder, kinds, array, places, shift, count):
+def _scattered(context, builder, count, kinds, array, places, shift):
     """Returns pointers to as many numbers of a flat array, a shift beyond each of sixteen places."""
     starts = context.make_array(kinds[1])(context, builder, places).data
     number, kind = context.get_value_type(types.intp), ir.VectorType(ir.FloatType(), count).as_pointer()
@@ -232,7 +232,7 @@ def _scattered(context, builder, kinds, array, places, shift, count):
     return [builder.bitcast(_pointer(context, builder, kinds[0], array, first), kind) for first in firsts]
 
 
-def _side_by_side(context, builder, kind, array, first, count):
+def _side_by_side(context, builder, count, kind, array, first):
     """Returns pointers to as many lanes that lie one behind another in a flat array."""
     number = context.get_value_type(types.intp)
     return [_pointer(context, builder, kind, array, builder.add(first, number(i * LANES))) for i in range(count)]
@@ -242,13 +242,13 @@ def _turn(count):
     """Returns the codegen that takes so many numbers from each place: two places share a vector if it is half full."""
 
     def codegen(context, builder, sig, args):
-        given = _scattered(context, builder, (sig.args[0], sig.args[1]), *args[:3], count=count)
+        given = _scattered(context, builder, count, (sig.args[0], sig.args[1]), *args[:3])
         rows = [builder.load(place, align=4) for place in given]
         if count < LANES:
             both = ir.Constant(_INTEGERS, list(range(LANES)))
             rows = [builder.shuffle_vector(rows[i], rows[i + count], both) for i in range(count)]
         for row, place in zip(
-            _turned(builder, rows), _side_by_side(context, builder, sig.args[3], *args[3:], count=count), strict=True
+            _turned(builder, rows), _side_by_side(context, builder, count, sig.args[3], *args[3:]), strict=True
         ):
             builder.store(row, place, align=4)
         return context.get_dummy_value()
@@ -260,7 +260,7 @@ def _turn_back(count):
     """Returns the codegen that undoes `_turn`."""
 
     def codegen(context, builder, sig, args):
-        given = _side_by_side(context, builder, sig.args[0], *args[:2], count=count)
+        given = _side_by_side(context, builder, count, sig.args[0], *args[:2])
         rows = _turned(builder, [builder.load(place, align=4) for place in given])
         if count < LANES:
             halves = [ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(i, i + count))) for i in (0, count)]
@@ -268,7 +268,7 @@ def _turn_back(count):
                 builder.shuffle_vector(row, ir.Constant(_FLOATS, ir.Undefined), half) for half in halves for row in rows
             ]
         for row, place in zip(
-            rows, _scattered(context, builder, (sig.args[2], sig.args[3]), *args[2:], count=count), strict=True
+            rows, _scattered(context, builder, count, (sig.args[2], sig.args[3]), *args[2:]), strict=True
         ):
             builder.store(row, place, align=4)
         return context.get_dummy_value()
