@@ -16,6 +16,7 @@ tensor is used twice, the calls themselves, and what a part is slower within a b
 from __future__ import annotations
 
 import argparse
+import re
 import statistics
 import sys
 import time
@@ -63,6 +64,9 @@ class Peer:
         """The gradient that enters going back."""
         output = self.forward()
         return torch.linspace(-1, 1, output.numel()).view_as(output)
+
+
+LOW_RANK = re.compile("[wag][12]")
 
 
 def main() -> int:
@@ -167,7 +171,7 @@ def disagreement(peers: dict[str, Peer]) -> dict[str, float]:
 
 def products(block: nn.Module, stream: Tensor, way: str) -> Call:
     """Returns a call of the block's matrix products alone: one each, and two more each going back."""
-    weights = [module.weight.detach() for module in block.mixer.modules() if isinstance(module, nn.Linear)]
+    weights = matrices(block.mixer)
     rows = stream.shape[0] * stream.shape[1]
     inputs = [torch.randn(rows, weight.shape[1]) for weight in weights]
     gradients = [torch.randn(rows, weight.shape[0]) for weight in weights]
@@ -181,6 +185,12 @@ def products(block: nn.Module, stream: Tensor, way: str) -> Call:
                 gradient.T @ x
 
     return call
+
+
+def matrices(mixer: nn.Module) -> list[Tensor]:
+    """Returns the matrices that multiply a mixer's rows, [outputs, inputs]: linear maps', and RWKV-7's of low rank."""
+    low_rank = [p.detach().T for name, p in mixer.named_parameters() if LOW_RANK.fullmatch(name)]
+    return [m.weight.detach() for m in mixer.modules() if isinstance(m, nn.Linear)] + low_rank
 
 
 def compare(peers: dict[str, Peer], floor: Call, way: str, shape: tuple[int, int], repeats: int) -> list[str]:

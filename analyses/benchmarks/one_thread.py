@@ -4,8 +4,8 @@
 
 The scan, with all that its call does, is counted in floating-point operations of a product of two 1,024 x 1,024
 matrices on the same thread, a state update: what the product could have done meanwhile. Each mixer, with its norm and
-residual addition, is timed against its own matrix products (`--width`, batch 64): those of its linear maps, one each
-forward and two more each going back. A training step is that of `probe train` as it stands, batch 64.
+residual addition, is timed against its own matrix products (`--width`, batch 64): those of its linear maps, of low
+rank or not, one each forward and two more each going back. A training step is that of `probe train`, batch 64.
 
 What is counted is the process's own time: no other work of the machine, beyond what that takes of the caches.
 Everything takes turns; times are medians, beside which the least is given for the scan and the steps.
@@ -60,7 +60,7 @@ def main() -> int:
     text = f"{machine(1)}, float32, batch {BATCH}, {arguments.tokens} tokens\n\n"
     titles = ["operations an update, median", "least", "scan", "channels", "ns an update", "product GFLOP/s"]
     text += markdown(titles, scans)
-    text += f"\n\nMixers of width {arguments.width}\n\n"
+    text += f"\n\nMixers of width {arguments.width}, {arguments.heads} heads\n\n"
     text += markdown(["ours / products", "mixer", "pass", "ours ms", "products ms"], mixers)
     text += "\n\nTraining steps\n\n" + markdown(["ms, median", "least", "model"], steps) + "\n"
     print(text)
@@ -75,6 +75,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--channels", type=int, nargs="+", default=[128, 512], help="of the scan")
     parser.add_argument("--tokens", type=int, default=82, help="of a prompt")
     parser.add_argument("--width", type=int, default=64, help="of the mixers")
+    parser.add_argument("--heads", type=int, default=4, help="of the mixers, as many as the laptop's")
     parser.add_argument("--repeats", type=int, default=41, help="turns")
     parser.add_argument("--out", type=Path, help="also write the tables to this file")
     return parser.parse_args()
@@ -105,7 +106,7 @@ def scan_rows(channels: int, arguments: argparse.Namespace) -> list[list[str]]:
 def mixer_rows(name: str, layout: str, arguments: argparse.Namespace) -> list[list[str]]:
     """Returns a row for each way through a mixer."""
     stream = torch.randn(BATCH, arguments.tokens, arguments.width, requires_grad=True)
-    block = drawn(layout, stream)
+    block = drawn(layout, stream, arguments.heads)
     peer = Peer(lambda: output_of(block, stream), [stream, *block.parameters()], 1)
     rows = []
     for way, ours in zip(WAYS, (peer.forward, peer.forward_and_backward), strict=True):

@@ -167,10 +167,11 @@ def s4d(stream: Tensor) -> Peers:
     return {"ours": ours(block, stream), "its recurrence": Peer(recurrent, [stream, *block.parameters()], CALLS)}
 
 
-def drawn(layout: str, stream: Tensor) -> nn.Module:
+def drawn(layout: str, stream: Tensor, heads: int = 8) -> nn.Module:
     """Returns one block with weights as uneven as after training."""
     torch.manual_seed(0)
-    block: nn.Module = ResidualModel(ModelConfig(layout=layout, dim=1, width=stream.shape[-1])).blocks[0]
+    config = ModelConfig(layout=layout, dim=1, width=stream.shape[-1], attention_heads=heads)
+    block: nn.Module = ResidualModel(config).blocks[0]
     return shaken(block)
 
 

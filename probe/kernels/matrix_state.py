@@ -63,7 +63,7 @@ def matrix_state(
     elif by_key:
         decay = _widened(decay)
     result: Tensor = _MatrixState.apply(query, key, _widened(value), decay, ask, give)
-    return result[..., : value.shape[-1]]
+    return result[..., : value.shape[-1]] if value.shape[-1] % LANES else result
 
 
 def _widened(tensor: Tensor) -> Tensor:
@@ -97,9 +97,11 @@ class _MatrixState(torch.autograd.Function):
         inputs = (query, key, value, decay, ask, give)
         # summed over the heads that share them
         made = [torch.zeros_like(one) if shared < heads else torch.empty_like(one) for one in (query, key)]
-        made.append(torch.empty_like(value))
-        # the first step's, which finds nothing to decay or to read, stay zero
-        made += [torch.zeros_like(one) for one in inputs[3:]]
+        made += [torch.empty_like(one) for one in inputs[2:]]
+        # the first step finds nothing to decay or to read
+        for one in made[3:5]:
+            if one.numel():
+                one[:, :1] = 0
         sizes = (time, heads, shared, keys, values, decay.dim() == value.dim())
         read = (gradients[0].contiguous(), *inputs, found, starts)
         arrays = [t.numpy().reshape(-1) for t in (*read, *made)]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from probe.errors import ProbeError
 from probe.kernels.delta_rule import delta_rule
 from probe.kernels.delta_rule.reference import delta_rule_states, delta_rule_step
-from probe.kernels.rms_norm import RMSNorm
+from probe.kernels.rms_norm import RMSNorm, unit_norm
 from probe.models.mixer import Mixer
 from probe.models.short_convolution import NoConvolution, ShortConvolution
 
@@ -158,7 +158,7 @@ class FastWeights(Mixer):
     def _scaled(self, x: Float[Tensor, "*place head size"]) -> Float[Tensor, "*place head size"]:
         if self.feature == "none":
             return x
-        return x * torch.rsqrt(x.square().sum(-1, keepdim=True) + self.KEY_EPSILON)
+        return unit_norm(x, self.KEY_EPSILON)
 
     def _beta(self, hidden: Float[Tensor, "*place width"]) -> Float[Tensor, "*place head"] | None:
         return None

@@ -11,12 +11,22 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from probe.errors import ProbeError
+from probe.kernels.rms_norm import unit_norm
 from probe.kernels.wkv7 import wkv7
 from probe.kernels.wkv7.reference import advance
 from probe.models.mixer import Mixer
 from probe.models.rwkv import Place, orthogonal, previous, ramp
 
 SHIFTS = {"r": 0.2, "w": 0.9, "k": 0.7, "v": 0.7, "a": 0.9, "g": 0.2}
+
+
+class HeadNorm(nn.GroupNorm):
+    """torch's norm of groups, each a head, in a quarter of its time: groups of so few numbers are rows to be normed."""
+
+    def forward(self, rows: Float[Tensor, "*place head size"]) -> Float[Tensor, "*place width"]:
+        """Returns every head's numbers less their mean, over their deviation, scaled and moved by channel."""
+        normed = F.layer_norm(rows, rows.shape[-1:], eps=self.eps).flatten(-2)
+        return torch.addcmul(self.bias, normed, self.weight)
 
 
 class RWKV7TimeMix(Mixer):
@@ -37,6 +47,8 @@ class RWKV7TimeMix(Mixer):
 
     # the paper's norm over each head, for heads of 64 channels, whatever their size here
     NORM_EPS = 64e-5
+    # as small as torch's own norm has it: a vector this short is not brought to norm 1
+    REMOVAL_EPSILON = 1e-24
 
     def __init__(self, width: int, blocks: int, heads: int = 1, index: int = 0) -> None:
         super().__init__()
@@ -56,7 +68,7 @@ class RWKV7TimeMix(Mixer):
         for linear, bound in ((self.receptance, 0.5), (self.key, 0.05), (self.value, 0.5)):
             nn.init.uniform_(linear.weight, -bound * width**-0.5, bound * width**-0.5)
         self.output = orthogonal(width, width, gain=0.0)
-        self.ln_x = nn.GroupNorm(heads, width, eps=self.NORM_EPS)
+        self.ln_x = HeadNorm(heads, width, eps=self.NORM_EPS)
 
     def _start_vectors(self, width: int, place: Place) -> None:
         for name, power in SHIFTS.items():
@@ -86,7 +98,7 @@ class RWKV7TimeMix(Mixer):
         rate = torch.sigmoid(self.a0 + x["a"] @ self.get_parameter("a1") @ self.get_parameter("a2"))
         gate = torch.sigmoid(x["g"] @ self.get_parameter("g1")) @ self.get_parameter("g2")
         key = self.key(x["k"])
-        removal = F.normalize(self._by_head(key * self.k_k), dim=-1)
+        removal = unit_norm(self._by_head(key * self.k_k), self.REMOVAL_EPSILON)
         key = self._by_head(key * (1 + (rate - 1) * self.k_a))
         receptance, value = self._by_head(self.receptance(x["r"])), self._by_head(self.value(x["v"]))
         return (receptance, self._by_head(log_decay), key, value, removal, self._by_head(rate)), gate
@@ -96,7 +108,7 @@ class RWKV7TimeMix(Mixer):
 
     def _write(self, read: Tensor, rows: tuple[Tensor, ...], gate: Tensor) -> Tensor:
         receptance, _, key, value, _, _ = rows
-        normed = self.ln_x(read.flatten(0, 1).flatten(1)).view(gate.shape)
+        normed = self.ln_x(read)
         bonus = (receptance * self.r_k * key).sum(-1, keepdim=True) * value
         result: Tensor = self.output((normed + bonus.flatten(2)) * gate)
         return result

@@ -35,6 +35,12 @@ def rms_norm(
     return load("rms_norm", BACKENDS, name, "kernel of the norm", takes_half=name != "cpu")(x, weight, eps)
 
 
+def unit_norm(x: Float[Tensor, "*place width"], eps: float) -> Float[Tensor, "*place width"]:
+    """Returns every row over the root of its sum of squares and of eps, which is `rms_norm` with one weight for all."""
+    width = x.shape[-1]
+    return rms_norm(x, x.new_full((width,), width**-0.5), eps / width)
+
+
 class RMSNorm(nn.RMSNorm):
     """torch's module, with the same parameters, computed by `rms_norm`.
 
