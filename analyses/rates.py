@@ -45,6 +45,7 @@ class Group:
         context: examples before the last query.
         steps: of a run.
         trained: steps of the trainings themselves.
+        batch: prompts a step.
     """
 
     task: str
@@ -53,6 +54,7 @@ class Group:
     steps: int
     trained: int
     architectures: tuple[str, ...]
+    batch: int = 64
 
     @property
     def title(self) -> str:
@@ -88,6 +90,10 @@ GROUPS = {
     ),
     # after 400 steps they have not begun to learn
     "skewed-whole": Group("skewed_linear", 5, 15, 2_000, 2_000, ("transformer without positions", "transformer")),
+    # of analyses/sizes.py, at the laptop's width
+    "linear": Group("linear", 5, 15, 800, 4_000, ("mamba", "mambaformer")),
+    "linear-whole": Group("linear", 5, 15, 4_000, 4_000, ("transformer",)),
+    "outliers": Group("many_outlier", 10, 63, 400, 2_000, ("mamba", "mambaformer", "transformer"), batch=32),
     "skewed-20": Group("skewed_linear", 20, 40, 800, 8_000, (*THREE, "s4")),
     "noisy-10": Group("skewed_linear:noise=0.5", 10, 30, 300, 3_000, (*PAIR, "gated_deltanet")),
     "sparse": Group("sparse_linear", 10, 20, 400, 4_000, THREE),
@@ -119,7 +125,7 @@ def following(errors: Mapping[float, float]) -> float | None:
 
 def recipe(group: Group, steps: int) -> dict[str, Any]:
     """Returns what is equal for all trainings of a group: a tenth of them is warm-up, and none has a curriculum."""
-    size = {"dim": group.dim, "context": group.context, "steps": steps, "warmup": steps // 10}
+    size = {"dim": group.dim, "context": group.context, "steps": steps, "batch": group.batch, "warmup": steps // 10}
     return {"task": group.task, **size, "curriculum": False}
 
 
