@@ -3,6 +3,7 @@
     python analyses/rates.py [GROUP ...] [--only ARCHITECTURE ...]
     python analyses/rates.py skewed --plan runs/alike.csv
     probe sweep runs/alike.csv --out runs/alike --jobs 2
+    python analyses/rates.py linear --plan runs/sizes.csv --widths 32 64 128 --seeds 0
 
 Three rates are tried; while the best is at an edge of those tried, one beyond it is, up to `WIDEST` either way. Every
 run's error, at the largest context on the prompts that `probe train` ends with, is added to analyses/rates.csv as it
@@ -20,6 +21,7 @@ import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +92,7 @@ GROUPS = {
     ),
     # after 400 steps they have not begun to learn
     "skewed-whole": Group("skewed_linear", 5, 15, 2_000, 2_000, ("transformer without positions", "transformer")),
-    # of analyses/sizes.py, at the laptop's width
+    # of the trainings of three sizes, at the laptop's width
     "linear": Group("linear", 5, 15, 800, 4_000, ("mamba", "mambaformer")),
     "linear-whole": Group("linear", 5, 15, 4_000, 4_000, ("transformer",)),
     "outliers": Group("many_outlier", 5, 63, 400, 2_000, ("mamba", "mambaformer", "transformer"), batch=32),
@@ -129,8 +131,12 @@ def recipe(group: Group, steps: int) -> dict[str, Any]:
     return {"task": group.task, **size, "curriculum": False}
 
 
-def plan(name: str) -> list[dict[str, str]]:
-    """Returns the trainings of a group for `probe sweep`, of the architectures whose best rate is known."""
+def plan(name: str, seeds: Sequence[int] = SEEDS, widths: Sequence[int] = ()) -> list[dict[str, str]]:
+    """Returns the trainings of a group for `probe sweep`, of the architectures whose best rate is known.
+
+    Args:
+        widths: of the streams; the laptop's alone unless given, at whose width the rates were tried.
+    """
     group, rows = GROUPS[name], []
     for architecture in group.architectures:
         errors = tried(name, architecture)
@@ -138,8 +144,8 @@ def plan(name: str) -> list[dict[str, str]]:
             continue
         kind = KINDS.get(architecture, {"arch": architecture})
         best = min(errors, key=lambda rate: errors[rate])
-        for seed in SEEDS:
-            settings = recipe(group, group.trained) | {"lr": f"{best:g}", "seed": seed, "threads": 1}
+        for seed, width in product(seeds, widths or ("",)):
+            settings = recipe(group, group.trained) | {"lr": f"{best:g}", "seed": seed, "width": width, "threads": 1}
             row = {"arch": "", "layout": "", "positions": ""} | kind | settings
             rows.append({column: str(value).lower() if value is False else str(value) for column, value in row.items()})
     return rows
@@ -219,9 +225,11 @@ def main() -> None:
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"{', '.join(GROUPS)}; all unless given")
     parser.add_argument("--only", nargs="+", metavar="ARCHITECTURE")
     parser.add_argument("--plan", metavar="FILE.csv", help="write a group's trainings, run nothing")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the trainings that are planned")
+    parser.add_argument("--widths", type=int, nargs="+", default=(), help="likewise; the laptop's unless given")
     asked = parser.parse_args()
     if asked.plan:
-        rows = plan(asked.groups[0])
+        rows = plan(asked.groups[0], asked.seeds, asked.widths)
         with Path(asked.plan).open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
