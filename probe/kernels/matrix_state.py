@@ -321,8 +321,9 @@ def _backward(
                                 d_w = fma(d_state, state, d_w)
                                 d_a = fma(d_p, state, d_a)
                                 d_q = fma(d_y, state, d_q)
-                                d_state = fma(d_y, q_n, fma(d_p, a_n, d_state * w_n))
-                                store(carried, at, d_state)
+                                store(carried, at, fma(d_y, q_n, fma(d_p, a_n, d_state * w_n)))
+                            for v in range(values):
+                                d_state = load(carried, v * keys + n)
                                 d_k = fma(spread_from(value, place + v), d_state, d_k)
                                 d_b = fma(spread_from(found, place + v), d_state, d_b)
                                 _collect(sums, v, n, d_state, k_n)
