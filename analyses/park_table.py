@@ -57,16 +57,6 @@ ABOUT = (
 )
 FILL = {WORKS: "#0072b2", GAP: "#f2d08a", FAILS: "#8f3b00"}
 INK = {WORKS: "white", GAP: "black", FAILS: "white"}
-TITLES = {
-    "Transformer": "Trans-\nformer",
-    "Transformer, no positions": "Trans-\nformer, no\npositions",
-    "MambaFormer": "Mamba-\nFormer",
-    "standard hybrid": "standard\nhybrid",
-    "S4-Mamba": "S4-\nMamba",
-    "Gated DeltaNet": "Gated\nDelta-\nNet",
-    "linear attention": "linear\natten-\ntion",
-}
-"""Names of architectures over narrow columns, where they need several lines."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +217,7 @@ def picture(table: Sequence[Line]) -> Figure:
     """Returns the table as a picture: a colour and a word for each verdict, the error beneath."""
     kinds = columns(table)
     with style.page():
-        figure = style.new_figure(2, 0.34 * len(table) + 0.75, None)
+        figure = style.new_figure(2, 0.34 * len(table) + 1.1, None)
         axes = figure.subplots()
         for down, line in enumerate(table):
             for across, name in enumerate(kinds):
@@ -235,7 +225,7 @@ def picture(table: Sequence[Line]) -> Figure:
                 _box(axes, across, down, cell)
         axes.set_xlim(-0.5, len(kinds) - 0.5)
         axes.set_ylim(len(table) - 0.5, -0.5)
-        axes.set_xticks(range(len(kinds)), [TITLES.get(name, name) for name in kinds], fontsize=6.5)
+        axes.set_xticks(range(len(kinds)), kinds, fontsize=6.5, rotation=45, ha="left", rotation_mode="anchor")
         axes.set_yticks(range(len(table)), [f"{line.title}\n{line.about}" for line in table], fontsize=6)
         axes.tick_params(length=0, labeltop=True, labelbottom=False)
         axes.spines[:].set_visible(False)
