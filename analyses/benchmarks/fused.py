@@ -3,7 +3,8 @@
     python analyses/benchmarks/fused.py [--sizes 64x82x4x16 ...] [--repeats 9] [--out FILE.md]
 
 Linear attention, delta rules, RWKV-7's update and Mamba-2's state space are laid beside their products within chunks,
-attention and GELU beside torch's. Sizes are prompts x tokens x heads x numbers of a head; GELU takes as many numbers.
+attention, GELU and the norm beside torch's, S4D's convolution beside one matrix a channel. Sizes are prompts x tokens x
+heads x numbers of a head; what knows no heads takes as many numbers.
 Times are medians of the process's own time, forward without a graph and forward with backward; both must agree with
 one another, in the output and in every gradient, to 1e-4 of the largest number.
 """
@@ -24,7 +25,10 @@ from torch import Tensor
 
 from probe.kernels.causal_attention import causal_attention
 from probe.kernels.delta_rule import delta_rule
+from probe.kernels.diagonal_convolution import LONGEST_TOEPLITZ, diagonal_convolution
+from probe.kernels.exact_gelu import exact_gelu
 from probe.kernels.gelu import gelu
+from probe.kernels.rms_norm import rms_norm
 from probe.kernels.ssd import ssd
 from probe.kernels.wkv7 import wkv7
 
@@ -76,7 +80,13 @@ def operations(batch: int, time_: int, heads: int, size: int) -> dict[str, tuple
         "WKV-7": (wkv7, "chunked", [query, *removed]),
         "Mamba-2's": (ssd, "chunked", [*state_space, normal(batch, time_, size), normal(heads)]),
         "GELU": (gelu, "torch", [value.flatten(2)]),
+        "exact GELU": (exact_gelu, "torch", [value.flatten(2)]),
+        "norm": (rms_norm, "torch", [value.flatten(2), normal(heads * size)]),
     }
+    if time_ <= LONGEST_TOEPLITZ:
+        modes = torch.complex(-normal(heads * size, 16).exp(), 3 * normal(heads * size, 16))
+        state = [0.1 * normal(heads * size).exp(), modes, torch.complex(normal(*modes.shape), normal(*modes.shape))]
+        found["S4D's"] = (diagonal_convolution, "toeplitz", [value.flatten(2), *state, normal(heads * size)])
     if time_ <= 128 and size % 8 == 0:
         found["attention"] = (causal_attention, "torch", [normal(batch, time_, 3, heads, size)])
     return found
