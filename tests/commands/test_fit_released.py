@@ -19,8 +19,9 @@ from probe.tasks.prompts import Prompts, paired
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "grazzi-released"
 RELEASED, EXAMPLES = PROTOCOLS["released"], 40
 WHOLE_LAYERS = [2, 4, 6]  # theirs hold attention and feed-forward, two blocks of ours
-# of each layer's largest number; they fit the line in float32, which enlarges rounding where predictions vary little
-TOLERANCES = {"float32": 1e-5, "float64": 1e-11}
+# of each layer's largest number; the line is fitted in float32, which enlarges rounding where predictions vary little:
+# their own numbers in float32 lie up to 5e-6 from theirs in float64, and so do ours, to another side
+TOLERANCES = {"float32": 2e-5, "float64": 1e-11}
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Claims: what a record's JSON says is of the kinds that pictures and tables need, or is refused in a sentence."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,11 @@ def test_every_shipped_record_is_read():
     assert shipped
     for path in shipped:
         records.load(path)
+
+
+def test_no_shipped_record_names_a_folder_of_the_machine_that_wrote_it():
+    absolute = re.compile(r"""(?:"|\s|=)/(?:home|root|tmp|work|Users)/""")
+    assert {path.name for path in FIGURES.glob("*.json") if absolute.search(path.read_text(encoding="utf-8"))} == set()
 
 
 @pytest.mark.parametrize(
