@@ -21,7 +21,7 @@ SHIFTS = {"r": 0.2, "w": 0.9, "k": 0.7, "v": 0.7, "a": 0.9, "g": 0.2}
 
 
 class HeadNorm(nn.GroupNorm):
-    """torch's norm of groups, each a head, in a quarter of its time: groups of so few numbers are rows to be normed."""
+    """torch's norm of groups, each a head, computed as a norm of rows, which is faster for small heads."""
 
     def forward(self, rows: Float[Tensor, "*place head size"]) -> Float[Tensor, "*place width"]:
         """Returns every head's numbers less their mean, over their deviation, scaled and moved by channel."""
