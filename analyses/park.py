@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -53,6 +54,9 @@ COLOURS = {
 USUAL_SIZE = 275_000
 """About the parameters of the laptop's models: of several sizes the one nearest to it stands for an architecture."""
 
+SIZES = ROOT / "checkpoints" / "sizes"
+"""Where models of several sizes lie that were trained alike."""
+
 Wanted = Callable[[Task], bool]
 Answer = Callable[[Task, Prompts], Float[Tensor, "batch query answer"]]
 
@@ -80,9 +84,24 @@ class Trained:
 @cache
 def trained() -> tuple[Trained, ...]:
     """Returns the checkpoints of `ARCHITECTURES`, but for those trained on a fixed pool of functions."""
-    found = [_described(os.path.relpath(path)) for path in sorted((ROOT / "checkpoints").glob("*.pt"))]
+    return _in(ROOT / "checkpoints")
+
+
+def of_sizes(base: str) -> tuple[Trained, ...]:
+    """Returns the models of several sizes that were trained on a task, equal in all but their widths and rates.
+
+    Args:
+        base: the task's name without options.
+    """
+    return tuple(one for one in _in(SIZES) if one.task.split(":")[0] == base)
+
+
+def _in(folder: Path) -> tuple[Trained, ...]:
+    found = [_described(os.path.relpath(path)) for path in sorted(folder.glob("*.pt"))]
     order = list(ARCHITECTURES.values())
-    return tuple(sorted((one for one in found if one), key=lambda one: (order.index(one.series), one.seed)))
+    return tuple(
+        sorted((one for one in found if one), key=lambda one: (order.index(one.series), one.seed, one.parameters))
+    )
 
 
 def _described(path: str) -> Trained | None:
@@ -134,12 +153,6 @@ def first_group(base: str, wanted: Wanted = anything) -> tuple[Trained, ...]:
     """Returns the checkpoints of a task that a picture shows: of the usual size, and none where none is trained."""
     found = groups(base, wanted)
     return usual_size(found[0]) if found else ()
-
-
-def first_seeds(group: Sequence[Trained]) -> tuple[Trained, ...]:
-    """Returns one checkpoint an architecture and size: that of the first training seed."""
-    kept = {(one.series, one.parameters): one for one in sorted(group, key=lambda one: -one.seed)}
-    return tuple(one for one in group if kept[one.series, one.parameters] is one)
 
 
 def names(group: Sequence[Trained]) -> dict[str, str]:

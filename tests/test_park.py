@@ -61,7 +61,6 @@ def test_of_several_sizes_the_usual_one_stands_for_an_architecture_with_all_its_
     seed, half = replace(MAMBA, name="seed", seed=1), replace(MAMBA, name="half", parameters=130_000)
     group = (half, MAMBA, seed, TRANSFORMER)
     assert _named(park.usual_size(group)) == ["mamba", "seed", "transformer"]
-    assert _named(park.first_seeds(group)) == ["half", "mamba", "transformer"]
 
 
 def test_what_is_trained_is_read_from_the_files():

@@ -99,7 +99,8 @@ class Mamba2(Mixer):
     def _inputs(self, hidden: Float[Tensor, "*place width"]) -> tuple[Tensor, Tensor, Tensor]:
         """Returns the gate, what enters the convolution, and the step size of each head."""
         sizes = [self.out_proj.in_features, self.conv1d.in_channels, self.heads]
-        z, mixed, step = self.in_proj(hidden).split(sizes, dim=-1)
+        # one product each, since what comes back would have to be put together, and what goes on to be taken apart
+        z, mixed, step = (F.linear(hidden, weight) for weight in torch.split(self.in_proj.weight, sizes))
         return z, mixed, F.softplus(step + self.dt_bias)
 
     def _sources(self, mixed: Float[Tensor, "*place channels"]) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,10 +1,11 @@
-"""Fast weights on CPUs, by the pass over states that are matrices of `probe.kernels.matrix_state`."""
+"""Fast weights on CPUs: `probe.kernels.matrix_state`, or `probe.kernels.linear_attention` where nothing is erased."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from probe.kernels.linear_attention import linear_attention
 from probe.kernels.matrix_state import matrix_state
 
 
@@ -19,7 +20,7 @@ def delta_rule(
     query, key, value = (tensor.transpose(1, 2) for tensor in (query, key, value))
     decay = None if log_decay is None else torch.exp(log_decay.transpose(1, 2))
     if beta is None:
-        return matrix_state(query, key, value, decay).transpose(1, 2)
+        return linear_attention(query, key, value, decay).transpose(1, 2)
     # S_{t-1} w (I - beta k k^T) + beta v k^T
     beta = beta.transpose(1, 2)
     erased = -beta if decay is None else -beta * decay

@@ -1,11 +1,11 @@
-"""The state space of Mamba-2 on CPUs, by the pass over states that are matrices of `probe.kernels.matrix_state`."""
+"""The state space of Mamba-2 on CPUs, by the decaying linear attention of `probe.kernels.linear_attention`."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from probe.kernels.matrix_state import matrix_state
+from probe.kernels.linear_attention import linear_attention
 
 
 def ssd(x: Tensor, step: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
@@ -14,5 +14,5 @@ def ssd(x: Tensor, step: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> 
     Raises:
         ProbeError: for tensors that are not float32 on the CPU.
     """
-    read = matrix_state(C.unsqueeze(2), B.unsqueeze(2), step.unsqueeze(-1) * x, torch.exp(step * A))
+    read = linear_attention(C.unsqueeze(2), B.unsqueeze(2), step.unsqueeze(-1) * x, torch.exp(step * A))
     return read + D.unsqueeze(-1) * x
