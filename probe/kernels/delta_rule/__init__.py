@@ -24,7 +24,7 @@ BACKENDS = {
     "cpu": "one fused pass over time, for float32 tensors on a CPU",
     "chunked": "matrix products within chunks of the sequence, a loop over chunks; any device and dtype",
 }
-# with keys and values of 128 numbers, products within chunks are as fast or faster
+# with keys and values of 128 numbers, delta rules are as fast or faster by products within chunks
 WIDEST_FUSED = 64
 
 
@@ -43,11 +43,11 @@ def delta_rule(
         key: of norm 1 where there is a beta, for else the state may grow without bound.
         beta: how much of the value under the key is replaced, in 0..1 (up to 2 is stable); without it linear attention.
         log_decay: the logarithm of alpha, at most 0; without it nothing is forgotten.
-        backend: one of `BACKENDS`, or ``auto``: cpu where it can, up to 64 numbers a key, else chunked.
+        backend: one of `BACKENDS`, or ``auto``: cpu where it can, with a beta up to 64 numbers a key, else chunked.
 
     Raises:
         ProbeError: if the backend is unknown.
     """
-    small = key.shape[-1] <= WIDEST_FUSED
+    small = beta is None or key.shape[-1] <= WIDEST_FUSED
     name = (cpu_or("chunked", value) if small else "chunked") if backend == "auto" else backend
     return load("delta_rule", BACKENDS, name, "kernel of the delta rule")(query, key, value, beta, log_decay)

@@ -194,6 +194,8 @@ def test_auto_is_fused_in_float32_and_chunked_else_and_an_unknown_backend_is_nam
     assert torch.equal(delta_rule(**single), cpu.delta_rule(**single))
     wide = draw("delta rule", keys=WIDEST_FUSED + 1, dtype=torch.float32)
     assert torch.equal(delta_rule(**wide), chunked.delta_rule(**wide))
+    never_erased = wide | {"beta": None}
+    assert torch.equal(delta_rule(**never_erased), cpu.delta_rule(**never_erased))
     assert torch.equal(delta_rule(**tensors, backend="reference"), reference(**tensors))
     with pytest.raises(ProbeError) as raised:
         delta_rule(**tensors, backend="chunky")
