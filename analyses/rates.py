@@ -95,7 +95,8 @@ GROUPS = {
     # of the trainings of three sizes, at the laptop's width
     "linear": Group("linear", 5, 15, 800, 4_000, ("mamba", "mambaformer")),
     "linear-whole": Group("linear", 5, 15, 4_000, 4_000, ("transformer",)),
-    "outliers": Group("many_outlier", 5, 63, 400, 2_000, ("mamba", "mambaformer", "transformer"), batch=32),
+    # after 400 steps they have not begun to learn
+    "outliers": Group("many_outlier", 5, 63, 4_000, 4_000, ("mamba", "mambaformer", "transformer"), batch=32),
     "skewed-20": Group("skewed_linear", 20, 40, 800, 8_000, (*THREE, "s4")),
     "noisy-10": Group("skewed_linear:noise=0.5", 10, 30, 300, 3_000, (*PAIR, "gated_deltanet")),
     "sparse": Group("sparse_linear", 10, 20, 400, 4_000, THREE),

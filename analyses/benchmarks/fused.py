@@ -26,7 +26,6 @@ from torch import Tensor
 from probe.kernels.causal_attention import causal_attention
 from probe.kernels.delta_rule import delta_rule
 from probe.kernels.diagonal_convolution import LONGEST_TOEPLITZ, diagonal_convolution
-from probe.kernels.exact_gelu import exact_gelu
 from probe.kernels.gelu import gelu
 from probe.kernels.rms_norm import rms_norm
 from probe.kernels.ssd import ssd
@@ -80,7 +79,6 @@ def operations(batch: int, time_: int, heads: int, size: int) -> dict[str, tuple
         "WKV-7": (wkv7, "chunked", [query, *removed]),
         "Mamba-2's": (ssd, "chunked", [*state_space, normal(batch, time_, size), normal(heads)]),
         "GELU": (gelu, "torch", [value.flatten(2)]),
-        "exact GELU": (exact_gelu, "torch", [value.flatten(2)]),
         "norm": (rms_norm, "torch", [value.flatten(2), normal(heads * size)]),
     }
     if time_ <= LONGEST_TOEPLITZ:

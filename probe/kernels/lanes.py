@@ -321,17 +321,6 @@ def at_most(typingctx, value, bound):
 
 
 @intrinsic
-def above(typingctx, value, one, other):
-    """Returns one where the value is above 0, the other elsewhere."""
-
-    def codegen(context, builder, sig, args):
-        nothing = ir.Constant(_FLOATS, [0.0] * LANES)
-        return builder.select(builder.fcmp_ordered(">", args[0], nothing), args[1], args[2])
-
-    return lanes(lanes, lanes, lanes), codegen
-
-
-@intrinsic
 def absolute(typingctx, value):
     """Returns every number without its sign."""
 

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from probe.kernels.exact_gelu import exact_gelu
 from probe.models.diagonal import DiagonalStateSpace
 from probe.models.dropout import ChannelDropout
 from probe.models.mixer import Mixer
@@ -38,7 +37,7 @@ class S4D(Mixer):
 
     def forward(self, hidden: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         """Returns the mixer's output at every token."""
-        filtered = self.dropout(exact_gelu(self.kernel(hidden)))
+        filtered = self.dropout(F.gelu(self.kernel(hidden)))
         result: Tensor = self.dropout(F.glu(self.output_linear(filtered)))
         return result
 
@@ -51,7 +50,7 @@ class S4D(Mixer):
     ) -> tuple[Float[Tensor, "batch width"], tuple[Tensor, ...]]:
         """Returns the mixer's output at one token, without dropout, and the state after it."""
         filtered, state = self.kernel.step(hidden, state)
-        return F.glu(self.output_linear(exact_gelu(filtered))), state
+        return F.glu(self.output_linear(F.gelu(filtered))), state
 
     def flops(self, time: int) -> int:
         """Returns the forward floating-point operations for one sequence (a multiply-add is two)."""

@@ -19,7 +19,6 @@ KNOWN = {"reference": "", "nowhere": ""}
         "wkv7",
         "diagonal_convolution",
         "gelu",
-        "exact_gelu",
         "causal_attention",
     ],
 )

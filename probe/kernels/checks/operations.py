@@ -105,7 +105,6 @@ OPERATIONS: dict[str, Operation] = {
     "wkv7": Operation(_wkv7),
     "causal_attention": Operation(_attention),
     "gelu": Operation(_gelu),
-    "exact_gelu": Operation(_gelu),
     "rms_norm": Operation(_norm, ("weight",)),
 }
 """Every operation by the name of its folder."""

@@ -13,7 +13,6 @@ from probe.kernels import (
     causal_conv1d,
     delta_rule,
     diagonal_convolution,
-    exact_gelu,
     gelu,
     rms_norm,
     selective_scan,
@@ -36,7 +35,6 @@ BACKENDS = {
     "wkv7": wkv7.BACKENDS,
     "causal_attention": causal_attention.BACKENDS,
     "gelu": gelu.BACKENDS,
-    "exact_gelu": exact_gelu.BACKENDS,
     "rms_norm": rms_norm.BACKENDS,
 }
 NAMES = {
@@ -49,7 +47,6 @@ NAMES = {
     "wkv7": ("receptance", "log_decay", "key", "value", "removal", "rate"),
     "causal_attention": ("packed",),
     "gelu": ("x",),
-    "exact_gelu": ("x",),
     "rms_norm": ("x", "weight"),
 }
 """The operands of each operation, in the order of its arguments."""

@@ -13,7 +13,6 @@ from probe.kernels.checks.implementation import Carry, State
 from probe.kernels.checks.operation import Operands
 from probe.kernels.delta_rule.reference import delta_rule_step
 from probe.kernels.diagonal_convolution import reference as diagonal
-from probe.kernels.exact_gelu.reference import exact_gelu
 from probe.kernels.gelu.reference import gelu
 from probe.kernels.rms_norm.reference import rms_norm
 from probe.kernels.selective_scan.reference import selective_scan_step
@@ -85,10 +84,6 @@ def _gelu(given: Operands, state: State) -> tuple[Tensor, State]:
     return gelu(given["x"]), state
 
 
-def _exact_gelu(given: Operands, state: State) -> tuple[Tensor, State]:
-    return exact_gelu(given["x"]), state
-
-
 def _rms_norm(given: Operands, state: State) -> tuple[Tensor, State]:
     return rms_norm(given["x"], given["weight"]), state
 
@@ -114,7 +109,6 @@ STEPS: dict[str, Carry] = {
     "wkv7": _in_float32(_wkv7),
     "causal_attention": _in_float32(_attention),
     "gelu": _in_float32(_gelu),
-    "exact_gelu": _in_float32(_exact_gelu),
     "rms_norm": _in_float32(_rms_norm),
 }
 """By operation; states are float32 where activations are bfloat16, as in whole sequences."""
