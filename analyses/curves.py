@@ -126,7 +126,7 @@ def by_flops(record: Record, panel: str, names: Mapping[str, str]) -> pd.DataFra
     spent = {name: about["training_flops"] for name, about in record.provenance["models"].items()}
     x = own["model"].map(spent).astype(float) / 1e12
     found = own.assign(panel=panel, series=own["model"].map(names), source="measured", run=1, x=x, value=own["error"])
-    return found.assign(task=_task(record, own))[COLUMNS]
+    return found.assign(task=_task(record, own)).sort_values("x")[COLUMNS]
 
 
 def least_squares_law(panel: str, dim: int, last: int, clean: float = 1.0) -> pd.DataFrame:

@@ -88,7 +88,8 @@ VERBS: Mapping[str, Drawn] = {
     "language-lens-smollm2-135m": Drawn("language-layers", ("language-lens-smollm2-135m",)),
     "language-smollm2-135m": Drawn("language", ("language-smollm2-135m",), 5),
     "language-vector-smollm2-135m": Drawn("language-layers", ("language-vector-smollm2-135m",)),
-    "training-plateaus": Drawn("training", ("transformer-parity-long-training",)),
+    "training-plateau-cubes": Drawn("training", ("transformer-cubic-long-training",)),
+    "training-plateau-parity": Drawn("training", ("transformer-parity-long-training",)),
     "training-mamba-transformer": Drawn("training", ("mamba-training", "transformer-training")),
 }
 """Pictures that verbs draw, as docs/gallery.md says."""

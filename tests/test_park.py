@@ -4,6 +4,7 @@ Checkpoints are found by what they say of themselves; who stores every pair, or 
 verdicts of the table follow from errors, bands and stated thresholds, and the page holds the records' table.
 """
 
+import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from probe import EvaluateConfig, evaluate, make_task
+from probe import EvaluateConfig, evaluate, load_checkpoint, make_task
 from probe.randomness import PromptSource
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +62,27 @@ def test_of_several_sizes_the_usual_one_stands_for_an_architecture_with_all_its_
     seed, half = replace(MAMBA, name="seed", seed=1), replace(MAMBA, name="half", parameters=130_000)
     group = (half, MAMBA, seed, TRANSFORMER)
     assert _named(park.usual_size(group)) == ["mamba", "seed", "transformer"]
+
+
+def test_several_sizes_of_an_architecture_differ_in_their_width_alone():
+    """From about a quarter of the laptop's operations to three or four times as many; plans: analyses/sizes.csv."""
+    with (ROOT / "analyses" / "sizes.csv").open(encoding="utf-8") as file:
+        planned = {(row["arch"], row["task"], int(row["width"])): row for row in csv.DictReader(file)}
+    shipped = {(one.path, task): one for task in ("linear", "many_outlier") for one in park.of_sizes(task)}
+    found = {}
+    for path, task in shipped:
+        checkpoint = load_checkpoint(path)
+        plan, width = checkpoint.description["plan"], checkpoint.stream.width
+        row = planned[plan["arch"], task, width]
+        assert [str(plan[name]) for name in ("dim", "context", "steps", "batch", "warmup")] == [
+            row[name] for name in ("dim", "context", "steps", "batch", "warmup")
+        ]
+        assert (plan["curriculum"], plan["lr"], plan["seed"]) == (False, float(row["lr"]), int(row["seed"]))
+        found[plan["arch"], task, width] = checkpoint.description["training_flops"]
+    assert found.keys() == planned.keys()
+    for arch, task in {(arch, task) for arch, task, _ in found}:
+        assert 0.2 < found[arch, task, 32] / found[arch, task, 64] < 0.4, (arch, task)
+        assert 2.5 < found[arch, task, 128] / found[arch, task, 64] < 4.5, (arch, task)
 
 
 def test_what_is_trained_is_read_from_the_files():

@@ -33,6 +33,9 @@ def training_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
         raise ProbeError("The record has no positive loss to draw. Give the .csv of probe train.")
     quantities = quantities[:1] if isinstance(view.ax, Axes) else quantities
     changes = {one.label: _changes(one.table) for one in series}
+    units = list(dict.fromkeys(words.unit(record) for record in records))
+    # signs and symbols are trained by their cross-entropy
+    labels = {"loss": "training loss" + ", squared error" * (units == [words.ZERO]), "error": "normalised error"}
     columns = view.columns or 1
     with style.page():
         figure = canvas(view.ax, columns, 0.4 + 1.7 * len(quantities))
@@ -42,7 +45,7 @@ def training_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
             for one in series:
                 _draw(axes, one, quantity)
             axes.set_yscale("log")
-            axes.set_ylabel({"loss": "training loss, squared error", "error": "normalised error"}[quantity])
+            axes.set_ylabel(labels[quantity])
             axes.margins(x=0.02)
         if quantities[-1] == "error":
             panels[-1].axhline(1.0, color="black", linewidth=0.7, zorder=1, label="zero")
@@ -52,7 +55,7 @@ def training_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
         panels[-1].xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True))
         figure.align_ylabels(panels)
         words.head_line(figure, view.title, words.about(records, "one training each, no bands"))
-        style.add_legend(figure, _key(series, any(changes.values()), "error" in quantities))
+        style.add_legend(figure, _key(series, any(changes.values()), units if "error" in quantities else []))
     return whole(figure)
 
 
@@ -99,11 +102,11 @@ def _draw_changes(axes: Axes, series: Sequence[Series], changes: dict[str, list[
             axes.axvline(step, color=colour, alpha=0.5, linewidth=0.6, linestyle=":", label="curriculum")
 
 
-def _key(series: Sequence[Series], staged: bool, measured: bool) -> list[Artist]:
-    marked = {one.label: one.marker if measured else "" for one in series}
+def _key(series: Sequence[Series], staged: bool, units: Sequence[str]) -> list[Artist]:
+    marked = {one.label: one.marker if units else "" for one in series}
     handles: list[Artist] = [style.key_line(one.label, one.colour, marker=marked[one.label]) for one in series]
     if any(_smoothed(one, "loss") for one in series):
         handles.append(style.key_line("strong: running median"))
     if staged:
         handles.append(style.key_line("curriculum moves on", line=":"))
-    return [*handles, style.key_line("predicting zero", "black")] if measured else handles
+    return [*handles, style.key_line(" or ".join(units), "black")] if units else handles

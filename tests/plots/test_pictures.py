@@ -128,12 +128,13 @@ WITHOUT_CHECKPOINTS = {
     "grazzi-figure-11",
     "grazzi-learners",
     "park-table",
-    "training-plateaus",
+    "training-plateau-cubes",
+    "training-plateau-parity",
     "verdict",
 }
 """Of programs, of algorithms alone, of models that are no checkpoints, the table whose columns are checkpoints, and
 trainings that ended where they began, whose weights are not kept."""
-TRAININGS = {"training-mamba-transformer", "training-plateaus"}
+TRAININGS = {"training-mamba-transformer", "training-plateau-cubes", "training-plateau-parity"}
 """The pictures of losses: a training draws prompts without end."""
 
 

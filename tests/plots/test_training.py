@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,26 @@ def test_loss_and_measured_errors_are_drawn_on_log_axes() -> None:
     assert list(dict(lines(above))["transformer loss"].get_ydata()) == list(5.0 / (np.arange(1, 13) * 10))
     assert list(dict(lines(below))["mamba error"].get_xdata()) == [40, 80, 120]
     assert list(dict(lines(below))["zero"].get_ydata()) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("units", "loss", "level"),
+    [
+        (["predicting zero"], "training loss, squared error", "predicting zero"),
+        (["knowing nothing"], "training loss", "knowing nothing"),
+        (["predicting zero", "knowing nothing"], "training loss", "predicting zero or knowing nothing"),
+    ],
+    ids=lambda given: ", ".join(given) if isinstance(given, list) else "",
+)
+def test_what_is_no_squared_error_is_not_called_so_nor_its_level_zero(units: list[str], loss: str, level: str) -> None:
+    """Signs and symbols are trained by their cross-entropy, and an error of 1 is knowing nothing of them."""
+    found = [record(f"model {place}") for place in range(len(units))]
+    found = [
+        replace(one, provenance={"kind": "train", "units": {"y": unit}}) for one, unit in zip(found, units, strict=True)
+    ]
+    figure = training_curve(found)
+    assert figure.axes[0].get_ylabel() == loss
+    assert figure.legends[0].get_texts()[-1].get_text() == level
 
 
 def test_a_record_without_errors_has_one_panel() -> None:
