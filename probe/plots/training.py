@@ -18,6 +18,8 @@ from probe.records import Record
 
 SMOOTH_FROM = 200
 """With more points than this the loss is drawn faintly, its running median over it."""
+MARKED = 40
+"""As many errors have markers at most."""
 
 
 def training_curve(records: Sequence[Record], view: View = USUAL) -> Figure:
@@ -75,8 +77,13 @@ def _draw(axes: Axes, one: Series, quantity: str) -> None:
         axes.plot(rows["step"], rows[quantity], color=one.colour, alpha=0.25, linewidth=0.5)
         window = max(5, len(rows) // 60)
         rows = rows.assign(**{quantity: rows[quantity].rolling(window, center=True, min_periods=1).median()})
-    marker = one.marker if quantity == "error" and len(rows) <= 40 else ""
+    marker = _marker(one) if quantity == "error" else ""
     axes.plot(rows["step"], rows[quantity], color=one.colour, marker=marker, label=f"{one.label} {quantity}")
+
+
+def _marker(one: Series) -> str:
+    """Returns the marker of a model's errors, none where there are too many to tell markers apart."""
+    return one.marker if 0 < len(_points(one, "error")) <= MARKED else ""
 
 
 def _smoothed(one: Series, quantity: str) -> bool:
@@ -103,8 +110,7 @@ def _draw_changes(axes: Axes, series: Sequence[Series], changes: dict[str, list[
 
 
 def _key(series: Sequence[Series], staged: bool, units: Sequence[str]) -> list[Artist]:
-    marked = {one.label: one.marker if units else "" for one in series}
-    handles: list[Artist] = [style.key_line(one.label, one.colour, marker=marked[one.label]) for one in series]
+    handles: list[Artist] = [style.key_line(one.label, one.colour, marker=_marker(one)) for one in series]
     if any(_smoothed(one, "loss") for one in series):
         handles.append(style.key_line("strong: running median"))
     if staged:

@@ -63,6 +63,14 @@ def test_what_is_no_squared_error_is_not_called_so_nor_its_level_zero(units: lis
     assert figure.legends[0].get_texts()[-1].get_text() == level
 
 
+@pytest.mark.parametrize("points", [12, 1000])
+def test_the_legend_has_markers_where_the_curves_have_them(points: int) -> None:
+    figure = training_curve([record(points=points)])
+    drawn = dict(lines(figure.axes[1]))["mamba error"].get_marker()
+    assert figure.legends[0].get_lines()[0].get_marker() == drawn
+    assert (drawn in ("", "None")) == (points > 200)
+
+
 def test_a_record_without_errors_has_one_panel() -> None:
     assert len(training_curve([record(measured=False)]).axes) == 1
 
