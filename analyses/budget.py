@@ -27,6 +27,7 @@ from probe import (
     Record,
     ResidualModel,
     from_model,
+    load_checkpoint,
     load_record,
     make_task,
     save_record,
@@ -98,7 +99,8 @@ def measured(name: str, command: Command, config: Any, models: Sequence[Checkpoi
         known = load_record(FIGURES / name)
         # a setting that is newer than the record has its default
         asked = _settings(asdict(config), bool(models))
-        if _settings(asked | known.provenance["config"], bool(models)) == asked:
+        same = _settings(asked | known.provenance["config"], bool(models)) == asked
+        if same and (models or _of_these(known, config.ckpt)):
             return known
     save_record(command(replace(config, ckpt=tuple(models)) if models else config), FIGURES / name)
     return load_record(FIGURES / name)
@@ -117,7 +119,8 @@ def measured_each(
         return recorded(name)
     if REDRAW and (FIGURES / f"{name}.csv").is_file():
         known = load_record(FIGURES / name)
-        if _settings(known.provenance["config"], bool(models)) == _settings(asked, bool(models)):
+        same = _settings(known.provenance["config"], bool(models)) == _settings(asked, bool(models))
+        if same and (models or _of_these(known, config.ckpt)):
             return known
     given = replace(config, ckpt=tuple(models)) if models else config
     found = [command(replace(given, task=task)) for task in tasks]
@@ -135,6 +138,12 @@ def _settings(config: dict[str, Any], stand_ins: bool) -> dict[str, Any]:
     """
     plain = json.loads(json.dumps(config))
     return plain | {"ckpt": [] if stand_ins else sorted(Path(name).name for name in plain["ckpt"])}
+
+
+def _of_these(known: Record, paths: Sequence[str]) -> bool:
+    """Returns whether a record is of the weights that its checkpoints' files hold now."""
+    held = {load_checkpoint(path).digest for path in paths if path.endswith(".pt")}
+    return held <= {about.get("digest") for about in known.provenance["models"].values()}
 
 
 def recorded(name: str) -> Record:

@@ -48,6 +48,7 @@ class Group:
         steps: of a run.
         trained: steps of the trainings themselves.
         batch: prompts a step.
+        width: of the streams; the laptop's where it is 0.
     """
 
     task: str
@@ -57,11 +58,14 @@ class Group:
     trained: int
     architectures: tuple[str, ...]
     batch: int = 64
+    width: int = 0
 
     @property
     def title(self) -> str:
         """What the page calls them."""
-        return f"{self.task}, {self.dim} dimensions, {self.context} examples"
+        return f"{self.task}, {self.dim} dimensions, {self.context} examples" + f", width {self.width}" * (
+            self.width > 0
+        )
 
 
 # what an architecture is to `probe.train`, where it is not one of its names alone
@@ -95,6 +99,9 @@ GROUPS = {
     # of the trainings of three sizes, at the laptop's width
     "linear": Group("linear", 5, 15, 800, 4_000, ("mamba", "mambaformer")),
     "linear-whole": Group("linear", 5, 15, 4_000, 4_000, ("transformer",)),
+    # whole trainings of other sizes: at the rate that is best at the laptop's width, and that times 64 over the width
+    "linear-32": Group("linear", 5, 15, 4_000, 4_000, ("mamba", "mambaformer", "transformer"), width=32),
+    "linear-128": Group("linear", 5, 15, 4_000, 4_000, ("mamba", "mambaformer", "transformer"), width=128),
     # after 400 steps they have not begun to learn
     "outliers": Group("many_outlier", 5, 63, 4_000, 4_000, ("mamba", "mambaformer", "transformer"), batch=32),
     "skewed-20": Group("skewed_linear", 20, 40, 800, 8_000, (*THREE, "s4")),
@@ -129,7 +136,8 @@ def following(errors: Mapping[float, float]) -> float | None:
 def recipe(group: Group, steps: int) -> dict[str, Any]:
     """Returns what is equal for all trainings of a group: a tenth of them is warm-up, and none has a curriculum."""
     size = {"dim": group.dim, "context": group.context, "steps": steps, "batch": group.batch, "warmup": steps // 10}
-    return {"task": group.task, **size, "curriculum": False}
+    width = {"width": group.width} if group.width else {}
+    return {"task": group.task, **size, **width, "curriculum": False}
 
 
 def plan(name: str, seeds: Sequence[int] = SEEDS, widths: Sequence[int] = ()) -> list[dict[str, str]]:
@@ -146,7 +154,12 @@ def plan(name: str, seeds: Sequence[int] = SEEDS, widths: Sequence[int] = ()) ->
         kind = KINDS.get(architecture, {"arch": architecture})
         best = min(errors, key=lambda rate: errors[rate])
         for seed, width in product(seeds, widths or ("",)):
-            settings = recipe(group, group.trained) | {"lr": f"{best:g}", "seed": seed, "width": width, "threads": 1}
+            settings = recipe(group, group.trained) | {
+                "lr": f"{best:g}",
+                "seed": seed,
+                "width": width or group.width or "",
+                "threads": 1,
+            }
             row = {"arch": "", "layout": "", "positions": ""} | kind | settings
             rows.append({column: str(value).lower() if value is False else str(value) for column, value in row.items()})
     return rows
@@ -176,7 +189,9 @@ def add(row: Sequence[object]) -> None:
 
 
 def used(group: Group, architecture: str, index: Mapping[str, Mapping[str, Any]]) -> str:
-    """Returns the rates that shipped checkpoints of an architecture were trained at, in words."""
+    """Returns the rates that shipped checkpoints of an architecture at the laptop's width were trained at."""
+    if group.width:
+        return ""
     kind = KINDS.get(architecture, {"arch": architecture})
     name, bare = kind.get("arch", kind.get("layout")), kind.get("positions") == "none"
     rates = {

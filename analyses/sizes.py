@@ -4,9 +4,9 @@
     python analyses/sizes.py runs/sizes
 
 Park et al. (2024), arXiv:2402.04248, draw the error of a task against the floating-point operations of the training, a
-point a size. Here sizes differ in the streams' width alone; a rate was chosen at the laptop's width, of one grid for
-all architectures (analyses/rates.py), and stands for the other widths too. The table of trainings holds the plans of
-three groups of that script: `python analyses/rates.py linear --plan FILE.csv --widths 32 64 128 --seeds 0`.
+point a size. Here sizes differ in the streams' width and in their rates: of the laptop's width the one that
+analyses/rates.py found (its groups `linear` and `linear-whole`), of the others the better of that one and of that times
+64 over the width (`linear-32`, `linear-128`).
 """
 
 from __future__ import annotations

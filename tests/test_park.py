@@ -5,6 +5,7 @@ verdicts of the table follow from errors, bands and stated thresholds, and the p
 """
 
 import csv
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ import budget  # noqa: E402
 import curves  # noqa: E402
 import park  # noqa: E402
 import park_table  # noqa: E402
+import rates  # noqa: E402
 
 MAMBA = park.Trained("mamba", "mamba.pt", "Mamba", "linear", 5, 15, 262_145, 0)
 TRANSFORMER = replace(MAMBA, name="transformer", series="Transformer", parameters=302_465)
@@ -64,7 +66,7 @@ def test_of_several_sizes_the_usual_one_stands_for_an_architecture_with_all_its_
     assert _named(park.usual_size(group)) == ["mamba", "seed", "transformer"]
 
 
-def test_several_sizes_of_an_architecture_differ_in_their_width_alone():
+def test_several_sizes_of_an_architecture_differ_in_width_and_rate_alone():
     """From about a quarter of the laptop's operations to three or four times as many; plans: analyses/sizes.csv."""
     with (ROOT / "analyses" / "sizes.csv").open(encoding="utf-8") as file:
         planned = {(row["arch"], row["task"], int(row["width"])): row for row in csv.DictReader(file)}
@@ -136,6 +138,28 @@ def test_what_a_stand_in_was_measured_for_is_drawn_again_and_for_a_checkpoint_it
     pd.testing.assert_frame_equal(budget.measured("one", _refused, config, [stand_in]).table, record.table)
     with pytest.raises(AssertionError, match="measured again"):
         budget.measured("one", _refused, replace(config, ckpt=("mamba.pt",)))
+
+
+def test_a_record_of_other_weights_under_the_same_name_is_measured_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "FIGURES", tmp_path)
+    monkeypatch.setattr(budget, "REDRAW", True)
+    here = tmp_path / "model.pt"
+    shutil.copy(park.SIZES / "mamba-linear-32.pt", here)
+    config = EvaluateConfig(ckpt=(str(here),), task="linear", learner=("none",), prompts=32)
+    record = budget.measured("one", evaluate, config)
+    pd.testing.assert_frame_equal(budget.measured("one", _refused, config).table, record.table)
+    shutil.copy(park.SIZES / "mamba-linear-64.pt", here)
+    with pytest.raises(AssertionError, match="measured again"):
+        budget.measured("one", _refused, config)
+
+
+def test_the_rate_of_each_size_is_the_best_of_those_tried_at_its_width():
+    with (ROOT / "analyses" / "sizes.csv").open(encoding="utf-8") as file:
+        planned = list(csv.DictReader(file))
+    for row in planned:
+        groups = ("linear", "linear-whole") if row["width"] == "64" else (f"linear-{row['width']}",)
+        tried = {rate: error for group in groups for rate, error in rates.tried(group, row["arch"]).items()}
+        assert tried[float(row["lr"])] == min(tried.values()), row
 
 
 def _refused(config: EvaluateConfig) -> None:
