@@ -93,15 +93,8 @@ def measured(name: str, command: Command, config: Any, models: Sequence[Checkpoi
     Args:
         models: stand-ins for the checkpoints of the configuration.
     """
-    if DRAW:
-        return recorded(name)
-    if REDRAW and (FIGURES / f"{name}.csv").is_file():
-        known = load_record(FIGURES / name)
-        # a setting that is newer than the record has its default
-        asked = _settings(asdict(config), bool(models))
-        same = _settings(asked | known.provenance["config"], bool(models)) == asked
-        if same and (models or _of_these(known, config.ckpt)):
-            return known
+    if known := _known(name, asdict(config), models):
+        return known
     save_record(command(replace(config, ckpt=tuple(models)) if models else config), FIGURES / name)
     return load_record(FIGURES / name)
 
@@ -115,19 +108,32 @@ def measured_each(
         models: stand-ins for the checkpoints of the configuration.
     """
     asked = asdict(config) | {"tasks": list(tasks)}
-    if DRAW:
-        return recorded(name)
-    if REDRAW and (FIGURES / f"{name}.csv").is_file():
-        known = load_record(FIGURES / name)
-        same = _settings(known.provenance["config"], bool(models)) == _settings(asked, bool(models))
-        if same and (models or _of_these(known, config.ckpt)):
-            return known
+    if known := _known(name, asked, models):
+        return known
     given = replace(config, ckpt=tuple(models)) if models else config
     found = [command(replace(given, task=task)) for task in tasks]
     table = pd.concat([one.table.assign(task=task) for one, task in zip(found, tasks, strict=True)], ignore_index=True)
     about = found[0].provenance
     save_record(Record(table, about | {"kind": "evaluate-tasks", "config": about["config"] | asked}), FIGURES / name)
     return load_record(FIGURES / name)
+
+
+def _known(name: str, config: dict[str, Any], models: Sequence[Checkpoint]) -> Record | None:
+    """Returns the record that stands for a measurement, None where it is to be measured.
+
+    Args:
+        config: what is asked for.
+        models: stand-ins for the checkpoints of the configuration.
+    """
+    if DRAW:
+        return recorded(name)
+    if not REDRAW or not (FIGURES / f"{name}.csv").is_file():
+        return None
+    known = load_record(FIGURES / name)
+    # a setting that is newer than the record has its default
+    asked = _settings(config, bool(models))
+    same = _settings(asked | known.provenance["config"], bool(models)) == asked
+    return known if same and (models or _of_these(known, config["ckpt"])) else None
 
 
 def _settings(config: dict[str, Any], stand_ins: bool) -> dict[str, Any]:

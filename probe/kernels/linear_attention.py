@@ -1,4 +1,4 @@
-"""Linear attention whose state decays by one number a head, on CPUs: that of Mamba-2, and of DeltaNet's rivals.
+"""Linear attention whose state decays by one number a head, on CPUs: Mamba-2's state space is such a one.
 
     S_t = w_t S_{t-1} + v_t k_t^T        y_t = S_t q_t        S_0 = 0
 
